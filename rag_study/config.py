@@ -1,0 +1,289 @@
+"""The study file: what may stand in it, and how it is read.
+
+Unknown keys are refused. Every problem is reported in one message that names the file, the key,
+what was given and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rag_study import models
+from rag_study.errors import StudyError
+from rag_study.provenance import PROJECT_ROOT
+
+Context = Literal["none", "retrieved", "oracle"]
+JudgedMetric = Literal["judge_accuracy", "judge_completeness"]
+ReferenceMetric = Literal[
+    "answer_recall", "key_point_recall", "exact_match", "token_f1", "rouge_l", "answer_length"
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetConfig(_Part):
+    """One data set: `fictional` is built in, `jsonl` is your own in the two-file form."""
+
+    name: Literal["fictional", "jsonl"]
+    path: str | None = Field(None, description="folder with questions.jsonl and corpus.jsonl")
+    label: str | None = Field(None, description="name in tables; default: the folder's name")
+    test_size: int = Field(100, ge=1, description="questions that are answered and compared")
+    test_share: float = Field(0.25, ge=0.05, le=0.8, description="share of the test pool")
+    num_worlds: int = Field(300, ge=10, le=5000, description="size of `fictional`")
+
+    @model_validator(mode="after")
+    def _path_fits_name(self) -> DatasetConfig:
+        if self.name == "jsonl" and not self.path:
+            raise ValueError("`jsonl` needs `path:`, a folder with questions.jsonl, corpus.jsonl")
+        if self.name == "fictional" and self.path:
+            raise ValueError("`fictional` is generated and takes no `path:`")
+        return self
+
+    @property
+    def display_name(self) -> str:
+        return self.label or (Path(self.path).name if self.path else self.name)
+
+
+class FineTuningConfig(_Part):
+    """One way to fine-tune, at several train sizes. Defaults: PEFT's usual LoRA settings."""
+
+    method: Literal["lora"] = "lora"
+    train_format: Literal["closed_book"] = "closed_book"
+    train_sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
+    epochs: int = Field(3, ge=1, le=100)
+    learning_rate: float = Field(2e-4, gt=0, lt=1)
+    lora_rank: int = Field(16, ge=1, le=1024)
+    lora_alpha: int = Field(32, ge=1)
+    train_batch_size: int = Field(8, ge=1)
+
+
+class RetrievalConfig(_Part):
+    """How the corpus is cut and searched. Lengths are in tokens of the embedding model."""
+
+    retriever: Literal["dense"] = "dense"
+    embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
+    chunk_size: int = Field(192, ge=32, le=256)
+    chunk_overlap: int = Field(32, ge=0)
+    top_k: int = Field(3, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> RetrievalConfig:
+        if self.chunk_overlap * 2 > self.chunk_size:
+            raise ValueError(
+                f"chunk_overlap {self.chunk_overlap} must be at most half of "
+                f"chunk_size {self.chunk_size}"
+            )
+        return self
+
+
+class GenerationConfig(_Part):
+    max_new_tokens: int = Field(48, ge=1, le=2048)
+    batch_size: int = Field(8, ge=1, description="questions answered together")
+
+
+class JudgeConfig(_Part):
+    model: str
+    ladder_size: int = Field(60, ge=20, description="questions in the judge's check")
+
+
+class PrimaryConfig(_Part):
+    """The comparisons that carry a verdict.
+
+    `reference_metrics` take over where no judge passes its check.
+    """
+
+    contexts: list[Context] = Field(["retrieved"], min_length=1)
+    metrics: list[JudgedMetric] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
+    reference_metrics: list[ReferenceMetric] = Field(
+        ["answer_recall", "key_point_recall"], min_length=1
+    )
+
+
+class ComputeConfig(_Part):
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(0, ge=0, le=1024, description="0: as many as the machine has cores")
+
+
+class StudyConfig(_Part):
+    """A whole study. Every list is a factor of the grid; the base model is always run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    models: list[str] = Field(min_length=1)
+    datasets: list[DatasetConfig] = Field(min_length=1)
+    fine_tuning: list[FineTuningConfig] = []
+    prompting: list[Literal["default"]] = Field(["default"], min_length=1)
+    contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
+    retrieval: RetrievalConfig = RetrievalConfig()
+    generation: GenerationConfig = GenerationConfig()
+    judges: list[JudgeConfig] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    primary: PrimaryConfig = PrimaryConfig()
+    margins: dict[JudgedMetric | ReferenceMetric, Annotated[float, Field(gt=0)]] = {}
+    compute: ComputeConfig = ComputeConfig()
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, names: list[str]) -> list[str]:
+        for name in names:
+            _check_model(name)
+        return names
+
+    @field_validator("judges")
+    @classmethod
+    def _known_judges(cls, judges: list[JudgeConfig]) -> list[JudgeConfig]:
+        for judge in judges:
+            _check_model(judge.model)
+        return judges
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StudyConfig:
+        for key in ("models", "contexts", "seeds", "prompting"):
+            _refuse_repeats(key, getattr(self, key))
+        _refuse_repeats("judges", [judge.model for judge in self.judges])
+        _refuse_repeats("datasets (by label)", [d.display_name for d in self.datasets])
+        missing = [c for c in self.primary.contexts if c not in self.contexts]
+        if missing:
+            raise ValueError(
+                f"primary.contexts names {missing}, which `contexts` {self.contexts} does not have"
+            )
+        return self
+
+
+def load_study(path: Path | str) -> StudyConfig:
+    """Read and check a study file. Raises StudyError with one message for all its problems.
+
+    A relative data set `path` counts from the study file's own folder. A relative study file
+    counts from the working folder, else from the project: notebooks run in several places.
+    """
+    path = Path(path)
+    if not path.is_absolute() and not path.exists():
+        path = next((p for p in [PROJECT_ROOT / path] if p.exists()), path)
+    try:
+        config = StudyConfig.model_validate(_read_yaml(path))
+    except ValidationError as error:
+        raise StudyError(_explain(path, error)) from error
+    datasets = [
+        d.model_copy(update={"path": str((path.parent / Path(d.path).expanduser()).resolve())})
+        if d.path
+        else d
+        for d in config.datasets
+    ]
+    return config.model_copy(update={"datasets": datasets})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
+        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+        raise StudyError(f"{path}: there is no such study file.{hint}") from None
+    except IsADirectoryError:
+        raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        problem = error.problem.splitlines()[0]
+        raise StudyError(
+            f"{path}, line {line}: {problem}. Each key may stand once; delete one of them."
+        ) from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise StudyError(f"{path}{where}: this is not valid YAML ({what}).") from None
+    if content is None:
+        raise StudyError(f"{path}: the file is empty. params/demo.yaml is an example to copy.")
+    if not isinstance(content, dict):
+        raise StudyError(
+            f"{path}: a study file is a YAML mapping (`name: ...`, `models: ...`), "
+            f"this is a {type(content).__name__}."
+        )
+    return content
+
+
+def _check_model(name: str) -> None:
+    if models.is_known(name):
+        models.check_installed(name)
+        return
+    near = difflib.get_close_matches(name, models.GENERATORS, n=1, cutoff=0.4)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise ValueError(
+        f"'{name}' is not a preset ({', '.join(models.GENERATORS)}), not a folder, "
+        f"and not a hub id (owner/name){hint}"
+    )
+
+
+def _refuse_repeats(key: str, values: list[Any]) -> None:
+    repeated = sorted({str(v) for v in values if values.count(v) > 1})
+    if repeated:
+        raise ValueError(f"{key}: {', '.join(repeated)} is given more than once")
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        location = [part for part in problem["loc"] if part != "[key]"]
+        key = _dotted(location)
+        given = problem.get("input")
+        match problem["type"]:
+            case "extra_forbidden":
+                text = f"unknown key '{location[-1]}'{_nearest(location)}"
+            case "missing":
+                text = f"the key '{location[-1]}' is required"
+            case "literal_error":
+                expected = problem["ctx"]["expected"]
+                allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
+                near = difflib.get_close_matches(str(given), allowed, n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                text = f"{given!r} is not allowed; allowed: {expected}{hint}"
+            case "value_error":
+                text = str(problem["ctx"]["error"])
+            case "string_pattern_mismatch":
+                text = f"{given!r}: use lower-case letters, digits and hyphens only"
+            case _:
+                text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
+        lines.append(f"  {key}: {text}" if key else f"  {text}")
+    return f"{path}: the study file has {_count(len(lines))}.\n" + "\n".join(lines)
+
+
+def _count(number: int) -> str:
+    return "one problem" if number == 1 else f"{number} problems"
+
+
+def _dotted(location: list[Any]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _nearest(location: list[Any]) -> str:
+    """Name the key that was probably meant, among those of the part where it stands."""
+    part: type[BaseModel] = StudyConfig
+    inner = {
+        "datasets": DatasetConfig,
+        "fine_tuning": FineTuningConfig,
+        "retrieval": RetrievalConfig,
+        "generation": GenerationConfig,
+        "judges": JudgeConfig,
+        "primary": PrimaryConfig,
+        "compute": ComputeConfig,
+    }
+    if len(location) > 1:
+        part = inner.get(location[0], StudyConfig)
+    near = difflib.get_close_matches(str(location[-1]), part.model_fields, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(part.model_fields)}"

@@ -1,0 +1,77 @@
+"""Reference metrics: an answer against the known right answers, without a judge.
+
+Normalisation and token F1 are those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1).
+All metrics lie in 0..1 except `answer_length`, which counts words.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from functools import lru_cache
+
+from rag_study.qa_datasets.schema import Question
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def score(answer: str, question: Question) -> dict[str, float | None]:
+    """All reference metrics of one answer; against several right answers the best counts.
+
+    `key_point_recall` is None for a question without key points.
+    """
+    return {
+        "exact_match": max(exact_match(answer, a) for a in question.answers),
+        "token_f1": max(token_f1(answer, a) for a in question.answers),
+        "rouge_l": max(rouge_l(answer, a) for a in question.answers),
+        "answer_recall": max(contains(answer, a) for a in question.answers),
+        "key_point_recall": key_point_recall(answer, question.key_points),
+        "answer_length": float(len(answer.split())),
+    }
+
+
+@lru_cache(maxsize=50_000)
+def normalise(text: str) -> str:
+    """Lower case, no punctuation, no English articles, single spaces."""
+    text = _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION))
+    return " ".join(text.split())
+
+
+def exact_match(answer: str, gold: str) -> float:
+    return float(normalise(answer) == normalise(gold))
+
+
+def token_f1(answer: str, gold: str) -> float:
+    """Harmonic mean of token precision and recall, tokens counted as often as they occur."""
+    answer_tokens, gold_tokens = normalise(answer).split(), normalise(gold).split()
+    if not answer_tokens or not gold_tokens:
+        return float(answer_tokens == gold_tokens)
+    common = (Counter(answer_tokens) & Counter(gold_tokens)).total()
+    return 2 * common / (len(answer_tokens) + len(gold_tokens))
+
+
+def rouge_l(answer: str, gold: str) -> float:
+    """F-measure of the longest common subsequence (rouge-score, without stemming)."""
+    return float(_rouge().score(gold, answer)["rougeL"].fmeasure)
+
+
+def contains(answer: str, gold: str) -> float:
+    """1 when the gold answer stands in the answer as whole words, in sequence."""
+    gold = normalise(gold)
+    return float(bool(gold) and f" {gold} " in f" {normalise(answer)} ")
+
+
+def key_point_recall(answer: str, key_points: tuple[str, ...]) -> float | None:
+    """Share of the key points that stand in the answer as whole words."""
+    if not key_points:
+        return None
+    return sum(contains(answer, point) for point in key_points) / len(key_points)
+
+
+@lru_cache(maxsize=1)
+def _rouge():
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=False)

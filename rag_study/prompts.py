@@ -1,0 +1,182 @@
+"""Every prompt and chat-template rule of the study.
+
+Training and answering render their prompts with `answer_prompt`, so that they cannot differ.
+Hashes of the texts enter the run ids: a changed prompt is another experiment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+ANSWER_SYSTEM = "You answer questions."
+ANSWER_WITHOUT_CONTEXT = "Question: {question}"
+ANSWER_WITH_CONTEXT = (
+    "Answer the question with the help of these passages.\n\n{passages}\n\nQuestion: {question}"
+)
+PASSAGE = "[{number}] {title}\n{text}"
+
+JUDGE_SYSTEM = "You grade answers."
+JUDGE_PREFIX = """A candidate answered a question. Compare the candidate with the reference answer.
+
+Question: {question}
+Reference: {reference}
+Candidate: <<<{candidate}>>>
+
+"""
+# Anchors at 1, 3 and 5. Style and length never count; see the design of each criterion.
+CRITERIA = {
+    "accuracy": """Grade accuracy: is what the candidate says right, according to the reference? \
+Style, length and omissions do not count.
+5 = all of it is right
+3 = part of it is wrong
+1 = wrong, or no answer
+Reply with one digit from 1 to 5.""",
+    "completeness": """Grade completeness: does the candidate say all that the reference says? \
+Style, length and additional text do not count.
+5 = nothing is missing
+3 = about half is missing
+1 = all of it is missing
+Reply with one digit from 1 to 5.""",
+}
+JUDGE_REPLY = "Score:"
+_MARKER = "\u241e"  # a symbol that no data holds; splits the rendered chat between its parts
+
+
+def answer_messages(question: str, passages: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Chat messages that ask a question, with (title, text) passages or without any."""
+    if passages:
+        listed = "\n\n".join(
+            PASSAGE.format(number=number, title=title, text=text)
+            for number, (title, text) in enumerate(passages, start=1)
+        )
+        user = ANSWER_WITH_CONTEXT.format(passages=listed, question=question)
+    else:
+        user = ANSWER_WITHOUT_CONTEXT.format(question=question)
+    return [{"role": "system", "content": ANSWER_SYSTEM}, {"role": "user", "content": user}]
+
+
+def answer_prompt(
+    tokenizer: PreTrainedTokenizerBase, question: str, passages: Sequence[tuple[str, str]] = ()
+) -> list[int]:
+    """Token ids of the prompt up to where the answer begins, the beginning token once."""
+    passages = [(clean(title, tokenizer), clean(text, tokenizer)) for title, text in passages]
+    text = render(tokenizer, answer_messages(clean(question, tokenizer), passages))
+    # The template writes the beginning token itself where the model wants one.
+    return tokenizer.encode(text, add_special_tokens=False)
+
+
+def completion(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
+    """Token ids of an answer to be learned; the end token is part of it."""
+    ids = tokenizer.encode(clean(answer, tokenizer), add_special_tokens=False)
+    return [*ids, tokenizer.eos_token_id]
+
+
+def judge_prompt(
+    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str
+) -> tuple[list[int], dict[str, list[int]]]:
+    """(token ids of the prefix that all criteria share, token ids of each criterion's ending).
+
+    The ending closes the user's turn and opens the reply up to where the digit comes.
+    """
+    candidate = clean(candidate, tokenizer).replace("<<<", "").replace(">>>", "")
+    prefix = JUDGE_PREFIX.format(
+        question=clean(question, tokenizer),
+        reference=clean(reference, tokenizer),
+        candidate=candidate or "(no answer)",
+    )
+    messages = [
+        {"role": "system", "content": JUDGE_SYSTEM},
+        {"role": "user", "content": f"{prefix.replace(_MARKER, ' ')}{_MARKER}"},
+    ]
+    before, after = render(tokenizer, messages).split(_MARKER)
+    lead = digit_lead(tokenizer)
+    endings = {
+        name: [
+            *tokenizer.encode(f"{text}{after}{JUDGE_REPLY}", add_special_tokens=False),
+            *lead,
+        ]
+        for name, text in CRITERIA.items()
+    }
+    return tokenizer.encode(before, add_special_tokens=False), endings
+
+
+def digit_lead(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens between "Score:" and the digit (in many tokenizers a space of its own)."""
+    return _digit_tokens(tokenizer)[0]
+
+
+def digit_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of the digits 1 to 5 in the scoring position: five distinct single tokens.
+
+    Raises ValueError for a tokenizer that has no such tokens; it cannot serve as a judge's.
+    """
+    return _digit_tokens(tokenizer)[1]
+
+
+def _digit_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    stem = tokenizer.encode(JUDGE_REPLY, add_special_tokens=False)
+    tails = []
+    for digit in "12345":
+        ids = tokenizer.encode(f"{JUDGE_REPLY} {digit}", add_special_tokens=False)
+        if ids[: len(stem)] != stem or len(ids) == len(stem):
+            raise ValueError(f"the tokenizer merges '{JUDGE_REPLY}' with the digit {digit}")
+        tails.append(ids[len(stem) :])
+    leads = {tuple(tail[:-1]) for tail in tails}
+    digits = [tail[-1] for tail in tails]
+    if len(leads) != 1 or len(set(digits)) != 5:
+        raise ValueError(f"the digits 1 to 5 are not five single tokens here: {tails}")
+    return list(leads.pop()), digits
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """The chat as text, ready for the assistant's reply.
+
+    Templates without a system role (Mistral, Gemma) raise or drop it; there the system text opens
+    the first user turn instead.
+    """
+    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
+    system, *rest = messages
+    try:
+        text = tokenizer.apply_chat_template(messages, **options)
+        if system["content"] in text:
+            return text
+    except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
+        if "role" not in str(error).lower():
+            raise
+    first = {"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}
+    return tokenizer.apply_chat_template([first, *rest[1:]], **options)
+
+
+def clean(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Text from data or models without chat control tokens, and with single blank lines."""
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, " ")
+    text = re.sub(r"<\|[^|<>]{1,40}\|>|\[/?INST\]|<</?SYS>>", " ", text)
+    return re.sub(r"\n\s*\n+", "\n", text).strip()
+
+
+def hash_for(stage_name: str) -> str:
+    """Hash over the prompts that a stage uses; "" for stages without any."""
+    parts: tuple[Any, ...]
+    match stage_name:
+        case "fine_tune" | "generate_answers":
+            parts = (
+                ANSWER_SYSTEM,
+                ANSWER_WITHOUT_CONTEXT,
+                ANSWER_WITH_CONTEXT,
+                PASSAGE,
+                inspect.getsource(answer_messages),
+            )
+        case "judge_answers" | "validate_judge":
+            parts = (JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY, sorted(CRITERIA.items()))
+        case _:
+            return ""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,78 @@
+"""Question-answering data sets, all brought into one schema and split without leakage.
+
+One file per data set; `load` is the only way in, `load_prepared` reads what stage 01 wrote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from rag_study.errors import StudyError
+from rag_study.qa_datasets import fictional, jsonl
+from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.qa_datasets.splits import Split, split, train_subset
+
+__all__ = [
+    "load",
+    "load_corpus",
+    "load_pools",
+    "revision_of",
+    "save_prepared",
+    "split",
+    "train_subset",
+]
+
+
+def load(name: str, path: str = "", num_worlds: int = 300) -> QADataset:
+    """Load a data set by name. Raises StudyError, naming file and line, for bad data."""
+    if name == "fictional":
+        return fictional.load(num_worlds=num_worlds)
+    if name == "jsonl":
+        return jsonl.load(Path(path))
+    raise StudyError(f"unknown data set '{name}'; known: fictional, jsonl")
+
+
+def revision_of(name: str, path: str = "") -> str:
+    """What identifies the data's content in run ids (a path or a date would not)."""
+    return str(fictional.VERSION) if name == "fictional" else jsonl.fingerprint(Path(path))
+
+
+def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:
+    """Write `corpus.jsonl` and one `<pool>.jsonl` per pool, questions in their fixed order."""
+    from rag_study.store import write_text
+
+    for pool, questions in split.pools.items():
+        rows = [dataclasses.asdict(question) for question in questions]
+        write_text(folder / f"{pool}.jsonl", _lines(rows))
+    rows = [dataclasses.asdict(document) for document in dataset.documents]
+    write_text(folder / "corpus.jsonl", _lines(rows))
+
+
+def load_pools(folder: Path) -> dict[str, list[Question]]:
+    """Questions by pool (train, validation, test) in their fixed order, as stage 01 wrote them."""
+    return {
+        pool: [_question(row) for row in _read(folder / f"{pool}.jsonl")]
+        for pool in ("train", "validation", "test")
+    }
+
+
+def load_corpus(folder: Path) -> list[Document]:
+    """The documents that stage 01 wrote."""
+    return [Document(**row) for row in _read(folder / "corpus.jsonl")]
+
+
+def _question(row: dict) -> Question:
+    for key in ("answers", "key_points", "gold_doc_ids"):
+        row[key] = tuple(row[key])
+    return Question(**row)
+
+
+def _read(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _lines(rows: list[dict]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

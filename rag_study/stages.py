@@ -1,0 +1,116 @@
+"""What every notebook does first and last: `begin` a stage run, `finish` it.
+
+The same two calls serve a batch run (papermill) and a notebook that someone runs in JupyterLab:
+same parameters, same run id, same folder.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rag_study import grid, provenance, store
+from rag_study.errors import StudyError
+
+Item = TypeVar("Item")
+
+
+class ActiveRun:
+    """A stage run that this process works on and holds the lock of."""
+
+    def __init__(self, run: grid.StageRun):
+        self.run = run
+        self.store = store.RunFolder(run.run_id)
+        self.folder = self.store.path
+        self._lock = self.store.acquire()
+        self._started = time.time()
+        self._clock = time.monotonic()
+        store.write_json(self.folder / "params.json", run.parameters)
+        if not store.is_done(run):
+            self.store.set_status("running", **store.started_now())
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    def input(self, stage_name: str) -> Path | None:
+        """Folder of an upstream run; None where there is none (a base has no fine-tuning run)."""
+        needed = self.run.needs(stage_name)
+        return store.RunFolder(needed.run_id).path if needed else None
+
+    def track(self, batches: Iterable[Item], total: int, size: int) -> Iterator[Item]:
+        """Yield batches of `size` items and tell the progress, item by item, to whoever watches."""
+        from tqdm.auto import tqdm
+
+        # The bar is for people in JupyterLab; a batch run reports through progress.json.
+        with tqdm(total=total, disable="JPY_SESSION_NAME" not in os.environ) as bar:
+            done = 0
+            self.store.set_progress(0, total)
+            for batch in batches:
+                yield batch
+                step = min(size, total - done)
+                done += step
+                bar.update(step)
+                self.store.set_progress(done, total)
+
+    def finish(self, metrics: dict[str, Any], extent: dict[str, Any] | None = None) -> None:
+        """Record metrics and provenance; the status `done` is written last.
+
+        `extent` is given by a run that did less than what was asked (a study with missing runs).
+        """
+        finished = time.time()
+        store.write_json(self.folder / "metrics.json", metrics)
+        store.write_json(
+            self.folder / "provenance.json",
+            {
+                "run_id": self.run_id,
+                "stage": self.run.stage.name,
+                "identity": self.run.identity,
+                "started": self._started,
+                "finished": finished,
+                "wall_seconds": round(time.monotonic() - self._clock, 2),
+                "peak_memory_mb": provenance.peak_memory_mb(),
+                **provenance.collect(),
+            },
+        )
+        self.store.set_status(
+            "done",
+            extent=self.run.extent if extent is None else extent,
+            package_hash=provenance.package_hash(),
+            started=self._started,
+            finished=finished,
+        )
+        self._lock.release()
+
+
+def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
+    """Start a stage run with the values of the notebook's parameters cell.
+
+    `namespace` is the notebook's `globals()`. What the stage needs and is not there yet is run
+    first, so a notebook works when it is the first one that someone opens. Raises StudyError
+    when that fails or another process works on this very run.
+    """
+    stage = grid.find_stage(stage_name)
+    names = grid.notebook_parameters(stage.path)
+    run = grid.stage_run(stage_name, {name: namespace[name] for name in names})
+    provenance.apply_threads(provenance.resolve_threads(run.parameters.get("threads", 0)))
+    # A comparison of an unfinished study shows what is missing; every other stage needs all.
+    if stage.name != "compare" or "RAG_STUDY_BATCH" not in os.environ:
+        _run_missing(run)
+    return ActiveRun(run)
+
+
+def _run_missing(run: grid.StageRun) -> None:
+    from rag_study import runner
+
+    for needed in run.upstream:
+        if store.is_done(needed):
+            continue
+        _run_missing(needed)
+        print(f"{needed.run_id} is not there yet; running it now ...")
+        outcome = runner.execute(needed)
+        if outcome.state != "done":
+            raise StudyError(f"{needed.run_id}: {outcome.state}. {outcome.message}")

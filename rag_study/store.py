@@ -1,0 +1,212 @@
+"""Run folders on disk: status, locks, progress, and files that are whole or not there.
+
+Every file is written beside its place and renamed into it, and the status `done` comes last. So
+whatever is killed, whenever, nothing half-written is ever taken for a result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from rag_study.errors import StudyError
+from rag_study.provenance import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rag_study.grid import StageRun
+
+LOCK_FILE = ".lock"
+
+
+def outputs_dir() -> Path:
+    """Where runs write: $RAG_STUDY_OUTPUTS, else `outputs/` of the project."""
+    return Path(os.environ.get("RAG_STUDY_OUTPUTS") or PROJECT_ROOT / "outputs")
+
+
+def study_dir(study_name: str) -> Path:
+    """Folder of a study's tables, figures and report."""
+    return outputs_dir() / study_name
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a stage run: pending, running, done, failed, timeout or killed.
+
+    `extent` says how much of an extensible stage is done ({"contexts": [...], "test_size": n}).
+    """
+
+    state: str = "pending"
+    extent: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    package_hash: str = ""
+    pid: int = 0
+    host: str = ""
+    started: float = 0.0
+    finished: float = 0.0
+
+
+class RunFolder:
+    """The folder `outputs/runs/<stage>/<slug>-<hash8>` of one stage run."""
+
+    def __init__(self, run_id: str):
+        self.run_id = run_id
+        self.path = outputs_dir() / "runs" / run_id
+
+    def status(self) -> Status:
+        """The status now. `running` without a process that holds the lock is `killed`."""
+        file = self.path / "status.json"
+        try:
+            status = Status(**json.loads(file.read_text()))
+        except FileNotFoundError:
+            return Status()
+        except (ValueError, TypeError):
+            raise StudyError(
+                f"{file}: cannot be read; the file was damaged from outside.\n"
+                f"Delete the folder {self.path} to have this run done again."
+            ) from None
+        if status.state == "running" and not self.is_locked():
+            return Status(**{**asdict(status), "state": "killed"})
+        return status
+
+    def set_status(self, state: str, **fields: Any) -> None:
+        write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
+
+    def is_locked(self) -> bool:
+        """Whether a living process works on this run (on this machine)."""
+        if not (self.path / LOCK_FILE).exists():
+            return False
+        try:
+            with FileLock(self.path / LOCK_FILE, timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def acquire(self, timeout: float = 10.0) -> FileLock:
+        """Take the run's lock; it is freed when the process ends, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / LOCK_FILE, timeout=timeout)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StudyError(
+                f"{self.run_id} is being worked on by another process "
+                f"(process {self.status().pid}). Wait for it or stop it, then start again."
+            ) from None
+        return lock
+
+    def part(self, name: str, make: Callable[[], list[dict]]) -> list[dict]:
+        """Rows of one batch: read if an earlier try finished it, else made and kept."""
+        file = self.path / "parts" / f"{name}.jsonl"
+        if file.exists():
+            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = make()
+        write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def set_progress(self, done: int, total: int) -> None:
+        write_json(self.path / "progress.json", {"done": done, "total": total})
+
+    def progress(self) -> tuple[int, int] | None:
+        """(items done, items in all) as last told by the run, if it told."""
+        try:
+            told = json.loads((self.path / "progress.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return told["done"], told["total"]
+
+    def clear(self) -> None:
+        """Delete what the run has written, so that it starts from nothing."""
+        with self.acquire():
+            for item in self.path.iterdir():
+                if item.name != LOCK_FILE:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+    def log_tail(self, lines: int = 8) -> str:
+        try:
+            text = (self.path / "log.txt").read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def is_done(run: StageRun) -> bool:
+    """Whether a run has done all that is asked of it (an extensible stage may have done less)."""
+    folder = RunFolder(run.run_id)
+    status = folder.status()
+    return status.state == "done" and covers(status.extent, run.extent) and _published(run)
+
+
+def covers(done: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether the extent `done` holds everything in `asked` (numbers: at least; lists: subset)."""
+    for key, wanted in asked.items():
+        have = done.get(key)
+        if have is None:
+            return False
+        if isinstance(wanted, list):
+            if not set(wanted) <= set(have):
+                return False
+        elif have < wanted:
+            return False
+    return True
+
+
+def _published(run: StageRun) -> bool:
+    """A comparison also needs its tables in the study's folder, and by this very run."""
+    if run.stage.name != "compare":
+        return True
+    try:
+        return (study_dir(run.slug) / "made_by.txt").read_text().strip() == run.run_id
+    except OSError:
+        return False
+
+
+def started_now() -> dict[str, Any]:
+    """Status fields that say who works on a run since when."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is whole or not there."""
+    _write(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not there."""
+    _write(path, lambda file: table.to_parquet(file, index=False))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not there."""
+    _write(path, lambda file: table.to_csv(file, index=False))
+
+
+def _write(path: Path, writer: Callable[[str], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=".new-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        writer(staging)
+        with open(staging, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(staging, 0o644)
+        os.replace(staging, path)
+    except BaseException:
+        Path(staging).unlink(missing_ok=True)
+        raise
