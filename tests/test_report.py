@@ -123,10 +123,10 @@ def test_headline_of_an_undecided_comparison():
     text = report.headline(study(comparison("cannot tell"), judge_checks=[WEAK]))
     assert text == (
         "Cannot tell yet. With retrieved passages, LoRA on 200 examples trained closed-book "
-        "changed answer recall by −0.05 (95 % interval −0.15 to +0.05, 40 questions); about 590 questions "
-        "would settle it. The verdict rests on answer recall, measured against the reference "
-        "answers, because the judge weak (it ranks a right above a wrong answer in 51 % of pairs; "
-        "50 % is guessing) did not pass its check."
+        "changed answer recall by −0.05 (95 % interval −0.15 to +0.05, 40 questions); about "
+        "590 questions would settle it. The verdict rests on answer recall, measured against the "
+        "reference answers, because the judge weak (it ranks a right above a wrong answer in 51 % "
+        "of pairs; 50 % is guessing) did not pass its check."
     )
 
 
