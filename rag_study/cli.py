@@ -31,14 +31,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Should the model in a RAG system be fine-tuned? One YAML file is one study.",
 )
-console = Console()
+# Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
+console = Console(width=None if sys.stdout.isatty() else 110)
 COLOURS = {
     "done": "green",
     "reuse": "green",
     "running": "cyan",
     "failed": "red",
     "killed": "red",
-    "timeout": "red",
     "blocked": "yellow",
 }
 
@@ -242,7 +242,7 @@ def _conclude(runs: list[StageRun], asked: list[StageRun], complete: bool = True
     if comparison in asked and RunFolder(comparison.run_id).status().state == "done":
         import pandas as pd
 
-        from rag_study.report import effects_table
+        from rag_study.tables import effects_table
 
         console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
         console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
@@ -292,3 +292,7 @@ def _coloured(state: str) -> str:
 
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -12,51 +12,16 @@ Example:
     comparisons.attrs["skipped"]    # sentences: what could not be compared, and why
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 
+from rag_study.metrics import JUDGED, METRICS, REFERENCE
 from rag_study.resampling import TOLERANCE, bca_intervals, sign_flip_p_values, standard_errors
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score of one answer.
-
-    `low` and `high` bound the scale (`high` None: unbounded). `margin` is the smallest difference
-    of means that matters, unless the study declares its own; None marks a descriptive metric,
-    which is never primary. `judged` scores come from a judge, the others from the reference.
-    """
-
-    name: str
-    label: str
-    low: float
-    high: float | None
-    margin: float | None
-    judged: bool = False
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("judge_accuracy", "Accuracy (judge)", 1.0, 5.0, 0.25, judged=True),
-        Metric("judge_completeness", "Completeness (judge)", 1.0, 5.0, 0.25, judged=True),
-        Metric("answer_recall", "Answer recall", 0.0, 1.0, 0.03),
-        Metric("key_point_recall", "Key-point recall", 0.0, 1.0, 0.03),
-        Metric("exact_match", "Exact match", 0.0, 1.0, 0.03),
-        Metric("token_f1", "Token F1", 0.0, 1.0, 0.03),
-        Metric("rouge_l", "ROUGE-L", 0.0, 1.0, 0.03),
-        Metric("answer_length", "Answer length (words)", 0.0, None, None),
-    )
-}
-JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)
-REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.judged)
+from rag_study.verdicts import MDE_FACTOR, add_verdicts
 
 BASE_COLUMNS = ["dataset", "model", "prompting", "retriever", "chunk_size", "top_k"]
 RUN_COLUMNS = [
@@ -84,11 +49,6 @@ _DTYPES = {
     "primary": "bool",
 }
 
-ALPHA = 0.05
-POWER = 0.80
-MIN_CLUSTERS = 20
-MAX_NEEDED = 1_000_000
-_MDE_FACTOR = float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
 _BATCH = 256
 
 
@@ -330,7 +290,7 @@ def compare(
     `mde` is the difference that 80 % of such studies would detect (two-sided alpha .05, normal
     approximation); `effect_size` is d_z, the difference in standard deviations of the paired
     differences. The smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each
-    member, or Holm's correction could find nothing. See `add_verdicts` for the verdicts.
+    member, or Holm's correction could find nothing. See `verdicts` for the verdicts.
 
     Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
     """
@@ -371,7 +331,7 @@ def compare(
     family_size = sum(sample.extra["primary"] for sample in samples)
     estimates = _estimate(samples, n_resamples, max(10_000, 100 * family_size))
     estimates = estimates.rename(columns={"mean": "difference"})
-    estimates["mde"] = _MDE_FACTOR * estimates["se"]
+    estimates["mde"] = MDE_FACTOR * estimates["se"]
     difference, sd = estimates["difference"].to_numpy(), estimates["sd"].to_numpy()
     spread = sd > TOLERANCE
     without_spread = np.where(np.abs(difference) <= TOLERANCE, 0.0, np.nan)
@@ -417,123 +377,3 @@ def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFra
     samples.sort(key=lambda sample: sample.key)
     estimates = _estimate(samples, n_resamples, 10_000).rename(columns={"mean": "interaction"})
     return _table(scores, samples, estimates, INTERACTION_COLUMNS)
-
-
-# --- Verdicts ---------------------------------------------------------------------------------
-
-
-def add_verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """A copy of the table with p_holm, verdict, n_needed and reason of its primary rows.
-
-    Holm's correction (Holm 1979) covers the primary rows and no others. In this order:
-    fewer than 20 clusters, or no margin: 'no verdict'; the 90 % interval inside +- margin (two
-    one-sided tests at .05, Schuirmann 1987): 'no difference that matters'; p_holm < .05 and
-    |difference| >= margin: 'helps' or 'hurts'; else 'cannot tell' with the number of questions
-    that would settle it. Rows that are not primary get the verdict '' and keep their reason.
-    """
-    # Kept out of the module's head: metric names are read where a start must be instant.
-    from statsmodels.stats.multitest import multipletests
-
-    table = comparisons.copy()
-    primary = table["primary"].to_numpy(dtype=bool)
-    p_holm = np.full(len(table), np.nan)
-    if primary.any():
-        p_holm[primary] = multipletests(table["p_value"].to_numpy()[primary], method="holm")[1]
-    table["p_holm"] = p_holm
-    verdicts, reasons = [], []
-    needed = np.full(len(table), np.nan)
-    for i, row in enumerate(table.to_dict("records")):
-        verdict, reason = "", row["reason"]
-        if row["primary"]:
-            verdict, needed[i], reason = _decide(row, int(primary.sum()))
-        verdicts.append(verdict)
-        reasons.append(reason)
-    table["n_needed"] = needed
-    table["verdict"] = pd.Series(verdicts, index=table.index, dtype="str")
-    table["reason"] = pd.Series(reasons, index=table.index, dtype="str")
-    return table
-
-
-def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
-    """Verdict, n_needed (NaN unless 'cannot tell') and reason of one primary row."""
-    margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
-    if row["n_clusters"] < MIN_CLUSTERS:
-        found = f"{row['n_clusters']} independent groups of test questions are too few"
-        return "no verdict", np.nan, f"{found}: a verdict needs at least {MIN_CLUSTERS}"
-    if math.isnan(margin):
-        return "no verdict", np.nan, f"the study declares no margin for {row['metric']}"
-
-    digits = 3 if METRICS[row["metric"]].high == 1.0 else 2
-    low, high = row["ci_low"], row["ci_high"]
-    interval = f"the 95 % interval {_signed(low, digits)} to {_signed(high, digits)}"
-    corrected = f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.3f}'} after Holm's correction"
-    if row["ci90_low"] > -margin + TOLERANCE and row["ci90_high"] < margin - TOLERANCE:
-        ends = f"{_signed(row['ci90_low'], digits)} to {_signed(row['ci90_high'], digits)}"
-        reason = f"the 90 % interval {ends} lies inside the margin of ±{margin:g}"
-        return "no difference that matters", np.nan, reason
-    large = abs(difference) >= margin - TOLERANCE
-    if p_holm < ALPHA and large:
-        verdict = "helps" if difference > 0 else "hurts"
-        reason = (
-            f"the difference of {_signed(difference, digits)} reaches the margin of {margin:g} "
-            f"({interval}; {corrected})"
-        )
-        return verdict, np.nan, reason
-
-    if low < -margin and high > margin:
-        why = f"{interval} holds both harm and benefit"
-    elif low > margin or high < -margin:
-        why = f"{interval} lies beyond the margin of {margin:g}"
-    elif low < -margin or high > margin:
-        side = "a harm" if low < -margin else "a benefit"
-        why = f"{interval} holds both {side} that matters and a difference too small to matter"
-    else:
-        why = f"{interval} ends at the margin of {margin:g}"
-    if large:
-        why += f", and {corrected} over {family_size} comparisons"
-    se = row["mde"] / _MDE_FACTOR
-    needed = questions_needed(difference, se, row["n_questions"], margin, family_size)
-    if math.isnan(needed):
-        settle = f"so close to the margin, even {MAX_NEEDED:,} questions would not settle it"
-    else:
-        rounding = 10 ** max(0, len(str(int(needed))) - 2)
-        settle = f"about {math.ceil(needed / rounding) * rounding:,} questions would settle it"
-    return "cannot tell", needed, f"{why}; {settle}"
-
-
-def questions_needed(
-    difference: float, se: float, n_questions: int, margin: float, family_size: int
-) -> float:
-    """Number of questions that settles a comparison with 80 % power, if these figures are true.
-
-    `se` is the cluster-robust standard error with `n_questions`; more questions are taken to come
-    in clusters of the same kind. Below the margin: the power of the two one-sided tests, normal
-    approximation (Chow, Shao and Wang 2008, 3.2). Otherwise: detection at the worst case of Holm,
-    alpha / `family_size`, with the estimate also reaching the margin. At least `n_questions` + 1;
-    NaN above MAX_NEEDED, where the difference is too close to the margin.
-    """
-    size, spread = abs(difference), se * math.sqrt(n_questions)
-    room = margin - size
-    if spread == 0.0:
-        return float(n_questions + 1)
-    if abs(room) <= TOLERANCE:
-        return np.nan
-    if room > 0:
-        one_sided = ndtri(1 - ALPHA)
-
-        def missing_power(root_n: float) -> float:
-            near, far = room * root_n / spread, (margin + size) * root_n / spread
-            return ndtr(near - one_sided) + ndtr(far - one_sided) - 1 - POWER
-
-        # With one side certain the power needs z(.80), with both alike z(.90): the root is between.
-        least, most = one_sided + ndtri(POWER), one_sided + ndtri((1 + POWER) / 2)
-        root_n = brentq(missing_power, 0.99 * least * spread / room, 1.01 * most * spread / room)
-    else:
-        detect = (ndtri(1 - ALPHA / family_size / 2) + ndtri(POWER)) * spread / size
-        root_n = max(detect, ndtri(POWER) * spread / -room)
-    needed = max(n_questions + 1, math.ceil(root_n**2))
-    return float(needed) if needed <= MAX_NEEDED else np.nan
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")

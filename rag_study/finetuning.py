@@ -135,7 +135,6 @@ def train(
     config = LoraConfig(
         r=lora_rank,
         lora_alpha=lora_alpha,
-        lora_dropout=0.05,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

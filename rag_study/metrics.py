@@ -1,7 +1,8 @@
-"""Reference metrics: an answer against the known right answers, without a judge.
+"""The scores of an answer: their scales and margins, and those that need no judge.
 
-Normalisation and token F1 are those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1).
-All metrics lie in 0..1 except `answer_length`, which counts words.
+Reference metrics compare an answer with the known right answers. Normalisation and token F1 are
+those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1). They lie in 0..1 except
+`answer_length`, which counts words.
 """
 
 from __future__ import annotations
@@ -9,9 +10,44 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 
 from rag_study.qa_datasets.schema import Question
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of one answer.
+
+    `low` and `high` bound the scale (`high` None: unbounded). `margin` is the smallest difference
+    of means that matters, unless the study declares its own; None marks a descriptive metric,
+    which is never primary. `judged` scores come from a judge, the others from the reference.
+    """
+
+    name: str
+    label: str
+    low: float
+    high: float | None
+    margin: float | None
+    judged: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("judge_accuracy", "Accuracy (judge)", 1.0, 5.0, 0.25, judged=True),
+        Metric("judge_completeness", "Completeness (judge)", 1.0, 5.0, 0.25, judged=True),
+        Metric("answer_recall", "Answer recall", 0.0, 1.0, 0.03),
+        Metric("key_point_recall", "Key-point recall", 0.0, 1.0, 0.03),
+        Metric("exact_match", "Exact match", 0.0, 1.0, 0.03),
+        Metric("token_f1", "Token F1", 0.0, 1.0, 0.03),
+        Metric("rouge_l", "ROUGE-L", 0.0, 1.0, 0.03),
+        Metric("answer_length", "Answer length (words)", 0.0, None, None),
+    )
+}
+JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)
+REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.judged)
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

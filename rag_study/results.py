@@ -12,8 +12,9 @@ import pandas as pd
 
 from rag_study import metrics, plots, qa_datasets, store
 from rag_study.config import StudyConfig
-from rag_study.effects import JUDGED, METRICS, REFERENCE, RUN_COLUMNS
+from rag_study.effects import RUN_COLUMNS
 from rag_study.grid import StageRun
+from rag_study.metrics import JUDGED, METRICS, REFERENCE
 
 
 @dataclass(frozen=True)
@@ -174,24 +175,31 @@ def draw(
 ) -> dict[str, Path]:
     """Draw and save all figures of a study; returns caption -> PNG, the headline figure first.
 
-    The paper's four figures are accuracy and completeness against train size for its two models;
-    here each is drawn by the judge and by its counterpart among the reference metrics.
+    As in the paper, accuracy and completeness against train size with one panel per model; here
+    by the judge and by their counterparts among the reference metrics, answer recall and
+    key-point recall. What carries the verdict comes first.
     """
     context = study.primary.contexts[0]
-    invalid = {check["judge"] for check in collected.judge_checks if not check["valid"]}
-    figures = {
-        "Differences, tuned − base": plots.save(
-            plots.effects_forest(comparisons, invalid), folder, "effects"
-        )
-    }
-    for metric in ("answer_recall", "key_point_recall", "judge_accuracy", "judge_completeness"):
-        judged = METRICS[metric].judged
-        note = "judge not valid: carries no verdict" if judged and invalid else ""
+    judges = {check["judge"]: check["valid"] for check in collected.judge_checks}
+    invalid = sorted(judge for judge, valid in judges.items() if not valid)
+    carrying = [m for m in REFERENCE if m in study.primary.reference_metrics]
+    shown = list(dict.fromkeys([*carrying, "answer_recall", "key_point_recall", *JUDGED]))
+    if any(judges.values()):
+        shown.sort(key=lambda metric: not METRICS[metric].judged)
+    figures = {}
+    for metric in shown:
+        note = ""
+        if METRICS[metric].judged and invalid:
+            note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
         label = METRICS[metric].label
-        curves = plots.train_size_curves(summary, metric, context, study.margins.get(metric), note)
+        margin = study.margins.get(metric, METRICS[metric].margin)
+        curves = plots.train_size_curves(summary, metric, context, margin, note)
         figures[f"{label} against train size"] = plots.save(curves, folder, f"train_size_{metric}")
         lines = plots.context_interaction(summary, metric, note)
         figures[f"{label} by context"] = plots.save(lines, folder, f"context_{metric}")
+    figures["Differences, tuned − base"] = plots.save(
+        plots.effects_forest(comparisons, invalid), folder, "effects"
+    )
     figures["Retrieval"] = plots.save(
         plots.retrieval_quality(collected.retrieval), folder, "retrieval"
     )

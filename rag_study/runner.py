@@ -1,7 +1,7 @@
 """Runs stage runs: one papermill execution each, and the difference between its ways to end.
 
 Success is read from the status that the notebook's last cell writes, never from the notebook
-file: a killed kernel or a timeout leaves a notebook that looks complete.
+file: a killed kernel leaves a notebook that looks complete.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def run_all(
 def execute(run: StageRun, *, force: bool = False) -> Status:
     """Execute one stage run's notebook in a kernel of its own and return how it ended.
 
-    Nothing is raised for a failing notebook: the status says failed, timeout or killed, and the
+    Nothing is raised for a failing notebook: the status says failed or killed, and the
     executed notebook and `log.txt` stay in the run's folder.
     """
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
@@ -111,8 +111,6 @@ def execute(run: StageRun, *, force: bool = False) -> Status:
         except PapermillExecutionError as error:
             state, message = "failed", f"{error.ename}: {error.evalue}"
             log.write("\n".join(error.traceback) + "\n")
-        except CellTimeoutError as error:
-            state, message = "timeout", str(error).splitlines()[0]
         except DeadKernelError:
             pass
         except Exception as error:

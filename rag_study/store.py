@@ -42,7 +42,7 @@ def study_dir(study_name: str) -> Path:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a stage run: pending, running, done, failed, timeout or killed.
+    """What is known of a stage run: pending, running, done, failed or killed.
 
     `extent` says how much of an extensible stage is done ({"contexts": [...], "test_size": n}).
     """

@@ -401,7 +401,7 @@ def test_answer_length_is_never_primary():
 
 
 def test_margins_of_the_study_override_the_defaults():
-    results = study(np.zeros(30), np.full(30, 0.02))
+    results = study(np.zeros(30), np.tile([0.019, 0.021], 15))
     row = only(compared(results), "answer_recall")
     assert (row["margin"], row["verdict"]) == (0.03, "no difference that matters")
     row = only(compared(results, margins={"answer_recall": 0.01}), "answer_recall")
@@ -525,7 +525,7 @@ def test_constant_differences_give_an_interval_of_one_point(base, tuned):
     assert row["mde"] == 0.0
     if base == tuned:
         assert (row["p_value"], row["effect_size"]) == (1.0, 0.0)
-        assert row["verdict"] == "no difference that matters"
+        assert row["verdict"] == "cannot tell"  # 24 clusters rule out too little
     else:
         assert math.isnan(row["effect_size"])
         assert row["verdict"] == ("helps" if tuned > base else "hurts")
@@ -673,3 +673,18 @@ def test_the_metrics_table_is_complete():
         assert metric.judged == metric.name.startswith("judge_")
         expected = 0.25 if metric.judged else None if metric.name == "answer_length" else 0.03
         assert metric.margin == expected
+
+
+@pytest.mark.parametrize(
+    ("n", "verdict"), [(40, "cannot tell"), (120, "no difference that matters")]
+)
+def test_equal_answers_settle_nothing_until_there_are_enough_of_them(n, verdict):
+    row = only(compared(study(np.zeros(n), np.zeros(n))), "answer_recall")
+    assert row["verdict"] == verdict
+    if verdict == "cannot tell":
+        # The exact one-sided bound for no event in n at 95 % reaches the margin of 0.03 at n = 99.
+        needed = int(row["n_needed"])
+        bound = stats.binomtest(0, needed).proportion_ci(0.90, method="exact").high
+        before = stats.binomtest(0, needed - 1).proportion_ci(0.90, method="exact").high
+        assert bound <= 0.03 < before
+        assert "can stay unseen" in row["reason"]

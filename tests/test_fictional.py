@@ -14,7 +14,8 @@ from difflib import SequenceMatcher
 import pytest
 
 from rag_study.qa_datasets import fictional
-from rag_study.qa_datasets.fictional_texts import KINDS, WORDS
+from rag_study.qa_datasets.fictional.generator import KINDS
+from rag_study.qa_datasets.fictional.words import WORDS
 
 DIGEST_OF_VERSION_1 = "0b7a720726c12a6a360955fafbf19ae6833896d47d82aeabbcf2fc2fa2e9a845"
 

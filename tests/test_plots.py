@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from rag_study import plots
-from rag_study.effects import COMPARISON_COLUMNS, METRICS, SUMMARY_COLUMNS
+from rag_study import forest, plots
+from rag_study.effects import COMPARISON_COLUMNS, SUMMARY_COLUMNS
+from rag_study.metrics import METRICS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -181,7 +182,7 @@ def test_forest_rows_scales_and_marks():
     drawn = {line.get_marker(): line for line in recall.lines if len(line.get_xdata()) == 1}
     assert drawn["<"].get_xdata()[0] == -0.2
     assert drawn["<"].get_ydata()[0] == 1
-    assert drawn["<"].get_color() == plots.VERDICT_COLOURS["hurts"]
+    assert drawn["<"].get_color() == forest.VERDICT_COLOURS["hurts"]
     assert drawn["o"].get_markerfacecolor() == "white"
     assert any(np.allclose(s[:, 0], [-0.3, -0.1]) for s in segments(recall))
     assert "primary: hurts" in words(figure)
@@ -287,6 +288,8 @@ def empty(columns):
         lambda: plots.effects_forest(comparisons_of(comparison(lora(5), math.nan))),
         lambda: plots.retrieval_quality(empty(["dataset", "k", "recall", "mrr", "n"])),
         lambda: plots.loss_curve(empty(["step", "train_loss", "validation_loss"])),
+        lambda: plots.judge_ladder(pd.DataFrame(), pd.DataFrame()),
+        lambda: plots.retrieval_quality(pd.DataFrame()),
         lambda: plots.judge_ladder(
             empty(["judge", "question_id", "rung"]), empty(["scorer", "criterion", "rung", "auc"])
         ),

@@ -1,34 +1,31 @@
-"""The built-in data set `fictional`: closed worlds with their texts and questions.
-
-Everything is invented from a seed, so that a study runs without a download and no model can know
-the answers beforehand. It shows that a study works; it is no evidence about real models or texts.
-
-Worlds come in pairs of twins: same kind of world, main names one letter or so apart, different
-facts. Word lists and templates, and how to add a kind of world, are in `fictional_texts`.
-"""
+"""Draws the worlds of the data set `fictional` and writes their documents and questions."""
 
 from __future__ import annotations
 
 from itertools import permutations
 from random import Random
 
-from rag_study.qa_datasets.fictional_texts import (
+from rag_study.qa_datasets.fictional.company import COMPANY
+from rag_study.qa_datasets.fictional.expedition import EXPEDITION
+from rag_study.qa_datasets.fictional.institute import INSTITUTE
+from rag_study.qa_datasets.fictional.kind import Kind, Page, Relation
+from rag_study.qa_datasets.fictional.town import TOWN
+from rag_study.qa_datasets.fictional.words import (
     FIRST_NAMES,
-    KINDS,
     PRONOUNS,
     STEM_ENDS,
     STEM_MIDDLES,
     STEM_STARTS,
     UNIT_SHORT,
     WORDS,
-    Kind,
-    Page,
-    Relation,
 )
 from rag_study.qa_datasets.schema import Document, QADataset, Question
 
 # Part of the run hashes: raise it when the generated text changes.
 VERSION = 1
+
+# Pairs of twins go through the kinds in this order.
+KINDS = (INSTITUTE, TOWN, EXPEDITION, COMPANY)
 
 QUESTIONS_PER_WORLD = 6
 # Per world: 0.6 yes/no, 0.9 summary, 1.2 list questions on average; the others are factoid.

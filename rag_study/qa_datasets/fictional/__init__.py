@@ -1,0 +1,27 @@
+"""The built-in data set `fictional`: closed worlds with their texts and questions.
+
+Everything is invented from a seed, so that a study runs without a download and no model can know
+the answers beforehand. It shows that a study works; it is no evidence about real models or texts.
+
+Worlds come in pairs of twins: same kind of world, main names one letter or so apart, different
+facts.
+
+To add a kind of world, write a module with a `Kind` beside `institute.py`, append it to `KINDS`
+in `generator.py` and raise `VERSION` there:
+
+1. `slots` names every value of the world and how it is drawn (the list of draws is in `Kind`);
+   lists to draw from are in `words.py`;
+2. each `Page` becomes one document: one wording of `lead`, then one wording of every group in
+   `body`, shuffled, perhaps with one sentence of `fillers`;
+3. each `Relation` is something that can be asked about those pages.
+
+Templates are `str.format` strings over the slots. State every fact on one page only, keep each
+page between 45 and 85 words, and give each fact that is asked for a second value of its sort on
+the same page (another year, another person), so that copying the first number is not enough.
+A list that is drawn from n times per world needs at least 2 n entries, since twins never share a
+value. Words that follow "a" start with a consonant.
+"""
+
+from rag_study.qa_datasets.fictional.generator import VERSION, load
+
+__all__ = ["VERSION", "load"]

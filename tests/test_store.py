@@ -1,0 +1,110 @@
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from rag_study import store
+from rag_study.errors import StudyError
+
+
+def hold(run_id, ready):
+    folder = store.RunFolder(run_id)
+    lock = folder.acquire()
+    folder.set_status("running", **store.started_now())
+    ready.set()
+    time.sleep(60)
+    lock.release()
+
+
+@pytest.fixture
+def folder(outputs):
+    return store.RunFolder("stage/one-12345678")
+
+
+def test_a_run_that_was_never_started_is_pending_and_leaves_no_folder(folder, outputs):
+    assert folder.status().state == "pending"
+    assert not folder.is_locked()
+    assert not outputs.exists()
+
+
+def test_a_killed_process_leaves_killed_not_running(folder):
+    ready = multiprocessing.get_context("spawn").Event()
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(folder.run_id, ready))
+    process.start()
+    assert ready.wait(30)
+    assert folder.status().state == "running"
+    assert folder.status().pid == process.pid
+    with pytest.raises(StudyError, match=f"process {process.pid}"):
+        folder.acquire(timeout=0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert folder.status().state == "killed"
+    folder.acquire(timeout=0.1).release()
+
+
+def test_parts_are_made_once_and_read_back_the_same(folder):
+    made = []
+
+    def make():
+        made.append(1)
+        return [{"answer": "line\u2028separator", "score": 0.1 + 0.2, "none": None}]
+
+    first = folder.part("none-00000", make)
+    assert folder.part("none-00000", make) == first
+    assert made == [1]
+
+
+def test_a_failing_part_leaves_nothing_behind(folder):
+    with pytest.raises(ZeroDivisionError):
+        folder.part("x", lambda: [1 / 0])
+    with pytest.raises(TypeError):
+        folder.part("x", lambda: [{"not json": object()}])
+    assert not (folder.path / "parts").exists()
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    store.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        store.write_json(path, {"a": float("nan")})
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        store.write_json(path, {"a": 2})
+    assert path.read_text() == '{\n "a": 1\n}\n'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_status_says_what_to_do(folder):
+    folder.path.mkdir(parents=True)
+    (folder.path / "status.json").write_text("{half")
+    with pytest.raises(StudyError, match="Delete the folder"):
+        folder.status()
+
+
+def test_clear_keeps_the_lock_file_only(folder):
+    folder.part("p", lambda: [{"a": 1}])
+    folder.set_status("done")
+    folder.clear()
+    assert [p.name for p in folder.path.iterdir()] == [store.LOCK_FILE]
+    assert folder.status().state == "pending"
+
+
+@pytest.mark.parametrize(
+    ("done", "asked", "expected"),
+    [
+        ({"test_size": 40}, {"test_size": 40}, True),
+        ({"test_size": 40}, {"test_size": 41}, False),
+        ({"contexts": ["none", "oracle"]}, {"contexts": ["oracle"]}, True),
+        ({"contexts": ["none"]}, {"contexts": ["oracle"]}, False),
+        ({}, {"contexts": []}, False),
+        ({"test_size": 40}, {}, True),
+    ],
+)
+def test_what_covers_what(done, asked, expected):
+    assert store.covers(done, asked) is expected
