@@ -7,6 +7,7 @@ that cannot be used (one message, nothing written).
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -138,6 +139,13 @@ def main() -> None:
             raise
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         sys.exit(2)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or error
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(f'{where}{reason}')}")
+        sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; start again to go on from here")
         sys.exit(130)
@@ -246,7 +254,9 @@ def _conclude(runs: list[StageRun], asked: list[StageRun], complete: bool = True
 
         console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
         console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
-        console.print(f"Report: {report_file}", soft_wrap=True)
+        shown = Path(os.path.relpath(report_file))
+        inside = not str(shown).startswith("..")
+        console.print(f"Report: {shown if inside else report_file}", soft_wrap=True)
     undone = [one for one in asked if not store.is_done(one)]
     if undone and complete:
         raise typer.Exit(1)

@@ -153,7 +153,7 @@ def expand(study_file: str | Path) -> list[StageRun]:
     for point in _points(config):
         for run in (stage_run("judge_answers", point), stage_run("validate_judge", point)):
             final += [] if run.run_id in runs else [run]
-            for needed in (*_all_upstream(run), run):
+            for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     return [*runs.values(), _compare_run(config, _portable(study_file), tuple(final))]
 
@@ -241,9 +241,10 @@ def _tunings(config: StudyConfig) -> Iterator[dict[str, Any]]:
                 yield {**fields, "train_size": train_size, "seed": seed}
 
 
-def _all_upstream(run: StageRun) -> Iterator[StageRun]:
+def all_upstream(run: StageRun) -> Iterator[StageRun]:
+    """Everything that a run needs, directly or not; what comes first in time comes first here."""
     for needed in run.upstream:
-        yield from _all_upstream(needed)
+        yield from all_upstream(needed)
         yield needed
 
 

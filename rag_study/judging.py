@@ -126,16 +126,17 @@ def judge_answers(
     batch_size: int,
     folder: RunFolder,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Judge an answers table (context, question_id, position, answer) in the batches in which it
-    was answered; yields rows of context, question_id and the scores."""
-    by_id = {question.id: question for question in questions}
+    """Score an answers table (context, question_id, position, answer) in the batches in which it
+    was answered; yields rows of context, question_id, reference metrics and the judge's scores."""
     for context, part in answers.groupby("context", sort=False):
         rows = part.sort_values("position").to_dict("records")
         for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            keys = [{"context": context, "question_id": row["question_id"]} for row in batch]
-            items = [_item(by_id[row["question_id"]], row["answer"]) for row in batch]
-            yield folder.part(f"{context}-{start:05d}", partial(_rows, judge, keys, items))
+            batch = [
+                ({"context": context, "question_id": row["question_id"]}, row["answer"])
+                for row in rows[start : start + batch_size]
+            ]
+            score = partial(_score_batch, judge, batch, questions)
+            yield folder.part(f"{context}-{start:05d}", score)
 
 
 def judge_ladder(
@@ -145,23 +146,27 @@ def judge_ladder(
     batch_size: int,
     folder: RunFolder,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Judge a ladder; yields its rows with the scores of the judge and the reference metrics."""
-    by_id = {question.id: question for question in questions}
+    """Score a ladder; yields its rows with the reference metrics and the judge's scores."""
     for start in range(0, len(rungs), batch_size):
-        batch = rungs[start : start + batch_size]
-        keys = [row | metrics.score(row["candidate"], by_id[row["question_id"]]) for row in batch]
-        items = [_item(by_id[row["question_id"]], row["candidate"]) for row in batch]
-        yield folder.part(f"ladder-{start:05d}", partial(_rows, judge, keys, items))
+        batch = [(row, row["candidate"]) for row in rungs[start : start + batch_size]]
+        score = partial(_score_batch, judge, batch, questions)
+        yield folder.part(f"ladder-{start:05d}", score)
 
 
-def _item(question: Question, candidate: str) -> Item:
-    return Item(question.question, question.answers[0], candidate)
-
-
-def _rows(
-    judge: Judge, keys: Sequence[dict[str, Any]], items: Sequence[Item]
+def _score_batch(
+    judge: Judge, batch: Sequence[tuple[dict[str, Any], str]], questions: Sequence[Question]
 ) -> list[dict[str, Any]]:
-    return [key | scores for key, scores in zip(keys, judge.score(items), strict=True)]
+    """Each row (which names its question) with all scores of the answer beside it."""
+    by_id = {question.id: question for question in questions}
+    asked = [by_id[row["question_id"]] for row, _ in batch]
+    items = [
+        Item(question.question, question.answers[0], answer)
+        for question, (_, answer) in zip(asked, batch, strict=True)
+    ]
+    return [
+        row | metrics.score(answer, question) | judged
+        for (row, answer), question, judged in zip(batch, asked, judge.score(items), strict=True)
+    ]
 
 
 def ladder(questions: Sequence[Question]) -> list[dict[str, str]]:

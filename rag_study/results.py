@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rag_study import metrics, plots, qa_datasets, store
+from rag_study import qa_datasets, store
 from rag_study.config import StudyConfig
 from rag_study.effects import RUN_COLUMNS
-from rag_study.grid import StageRun
-from rag_study.metrics import JUDGED, METRICS, REFERENCE
+from rag_study.grid import StageRun, all_upstream
+from rag_study.headline import StudyResults
+from rag_study.metrics import JUDGED, REFERENCE
 
 
-@dataclass(frozen=True)
-class Collected:
-    """The finished part of a study, and what is missing.
+def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
+    """Read every finished run that the comparison needs; the others are listed as missing.
 
-    `results` has one row per run, context, question and judge. `judge_checks` has one entry per
-    judge (its worst data set); `finished` are the ids of the runs that went in.
+    What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
     """
-
-    results: pd.DataFrame
-    judge_checks: list[dict[str, Any]]
-    ladder: pd.DataFrame
-    ladder_auc: pd.DataFrame
-    retrieval: pd.DataFrame
-    missing: list[dict[str, Any]]
-    provenance: list[dict[str, Any]]
-    finished: list[str]
-
-
-def collect(comparison: StageRun, config: StudyConfig) -> Collected:
-    """Read every finished run that the comparison needs; the others are listed as missing."""
     labels = {(d.name, d.path or ""): d.display_name for d in config.datasets}
 
     def label(run: StageRun) -> str:
@@ -70,7 +54,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> Collected:
         )
         for index, name in searches.values()
     ]
-    return Collected(
+    return StudyResults(
+        study=config.model_dump(mode="json"),
         results=_concat(answered),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
@@ -79,17 +64,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> Collected:
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
-    )
-
-
-def reference_scores(answers: pd.DataFrame, questions: list[qa_datasets.Question]) -> pd.DataFrame:
-    """The answers table with the reference metrics as further columns."""
-    by_id = {question.id: question for question in questions}
-    scores = [
-        metrics.score(row.answer, by_id[row.question_id]) for row in answers.itertuples(index=False)
-    ]
-    return pd.concat(
-        [answers.reset_index(drop=True), pd.DataFrame(scores, dtype=float)], axis="columns"
+        notes=_notes(config),
     )
 
 
@@ -142,17 +117,11 @@ def _worst_by_judge(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     entries = {}
-    for run in _with_upstream(comparison):
+    for run in all_upstream(comparison):
         file = store.RunFolder(run.run_id).path / "provenance.json"
-        if run is not comparison and file.exists():
+        if file.exists():
             entries[run.run_id] = json.loads(file.read_text())
     return list(entries.values())
-
-
-def _with_upstream(run: StageRun) -> Iterator[StageRun]:
-    for needed in run.upstream:
-        yield from _with_upstream(needed)
-    yield run
 
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -166,57 +135,14 @@ def publish(folder: Path, results: pd.DataFrame, comparisons: pd.DataFrame) -> N
         store.write_csv(folder / f"{name}.csv", table)
 
 
-def draw(
-    study: StudyConfig,
-    summary: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    collected: Collected,
-    folder: Path,
-) -> dict[str, Path]:
-    """Draw and save all figures of a study; returns caption -> PNG, the headline figure first.
-
-    As in the paper, accuracy and completeness against train size with one panel per model; here
-    by the judge and by their counterparts among the reference metrics, answer recall and
-    key-point recall. What carries the verdict comes first.
-    """
-    context = study.primary.contexts[0]
-    judges = {check["judge"]: check["valid"] for check in collected.judge_checks}
-    invalid = sorted(judge for judge, valid in judges.items() if not valid)
-    carrying = [m for m in REFERENCE if m in study.primary.reference_metrics]
-    shown = list(dict.fromkeys([*carrying, "answer_recall", "key_point_recall", *JUDGED]))
-    if any(judges.values()):
-        shown.sort(key=lambda metric: not METRICS[metric].judged)
-    figures = {}
-    for metric in shown:
-        note = ""
-        if METRICS[metric].judged and invalid:
-            note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
-        label = METRICS[metric].label
-        margin = study.margins.get(metric, METRICS[metric].margin)
-        curves = plots.train_size_curves(summary, metric, context, margin, note)
-        figures[f"{label} against train size"] = plots.save(curves, folder, f"train_size_{metric}")
-        lines = plots.context_interaction(summary, metric, note)
-        figures[f"{label} by context"] = plots.save(lines, folder, f"context_{metric}")
-    figures["Differences, tuned − base"] = plots.save(
-        plots.effects_forest(comparisons, invalid), folder, "effects"
-    )
-    figures["Retrieval"] = plots.save(
-        plots.retrieval_quality(collected.retrieval), folder, "retrieval"
-    )
-    figures["The judge's check"] = plots.save(
-        plots.judge_ladder(collected.ladder, collected.ladder_auc, invalid), folder, "judge_ladder"
-    )
-    return figures
-
-
-def notes(study: StudyConfig) -> list[str]:
+def _notes(config: StudyConfig) -> list[str]:
     """What a reader must know about the data and models of this study."""
     said = []
-    if any(dataset.name == "fictional" for dataset in study.datasets):
+    if any(dataset.name == "fictional" for dataset in config.datasets):
         said.append(
             "The data set “fictional” is invented, text and facts alike: it shows how the study "
             "works and is no evidence about real questions."
         )
-    if "random-llama" in study.models:
+    if "random-llama" in config.models:
         said.append("The model “random-llama” has random weights: its answers are noise.")
     return said

@@ -83,7 +83,7 @@ class ActiveRun:
             started=self._started,
             finished=finished,
         )
-        self._lock.release()
+        self._lock.release(force=True)
 
 
 def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:

@@ -94,11 +94,15 @@ class RunFolder:
             return True
 
     def acquire(self, timeout: float = 10.0) -> FileLock:
-        """Take the run's lock; it is freed when the process ends, however it ends."""
+        """Take the run's lock; it is freed when the process ends, however it ends.
+
+        A process that holds it already takes it again (a notebook whose first cell is run twice).
+        Release it with `force=True`. Raises StudyError when another process keeps it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / LOCK_FILE, timeout=timeout)
+        lock = FileLock(self.path / LOCK_FILE, is_singleton=True)
         try:
-            lock.acquire()
+            lock.acquire(timeout=timeout)
         except Timeout:
             raise StudyError(
                 f"{self.run_id} is being worked on by another process "
@@ -128,10 +132,11 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete what the run has written, so that it starts from nothing."""
-        with self.acquire():
-            for item in self.path.iterdir():
-                if item.name != LOCK_FILE:
-                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+        lock = self.acquire()
+        for item in self.path.iterdir():
+            if item.name != LOCK_FILE:
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+        lock.release(force=True)
 
     def log_tail(self, lines: int = 8) -> str:
         try:

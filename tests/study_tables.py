@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pandas as pd
 
 from rag_study import effects
@@ -73,3 +74,8 @@ def full_study(frame, checks=(WEAK,), **changes):
         judge_checks=checks,
         **changes,
     )
+
+
+def cluster_sums(values, clusters):
+    """Sums and counts by cluster, each (1, n_clusters), as `resampling` takes them."""
+    return np.bincount(clusters, weights=values)[None], np.bincount(clusters)[None].astype(float)

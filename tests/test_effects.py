@@ -1,27 +1,24 @@
 """Statistics of the study: scipy, plain loops and simulations are the oracles."""
 
 import math
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from study_tables import cluster_sums
 
 from rag_study import effects
 from rag_study.effects import (
     COMPARISON_COLUMNS,
-    METRICS,
     RUN_COLUMNS,
-    add_verdicts,
-    bca_intervals,
     compare,
     interactions,
-    questions_needed,
-    sign_flip_p_values,
-    standard_errors,
     summarise,
 )
+from rag_study.metrics import METRICS
+from rag_study.resampling import bca_intervals, standard_errors
+from rag_study.verdicts import add_verdicts, questions_needed
 
 RUN = {
     **{"dataset": "fictional", "model": "small", "method": "none", "train_format": "none"},
@@ -59,118 +56,6 @@ def only(table, metric, context="retrieved", judge=""):
     chosen = (table["metric"] == metric) & (table["context"] == context)
     (row,) = table[chosen & (table["judge"] == judge)].to_dict("records")
     return row
-
-
-def cluster_sums(values, clusters):
-    return np.bincount(clusters, weights=values)[None], np.bincount(clusters)[None].astype(float)
-
-
-# --- Oracles ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["skewed", "binary"])
-def test_interval_agrees_with_scipy_on_data_without_clusters(kind):
-    rng = np.random.default_rng(3)
-    values = rng.exponential(size=30) if kind == "skewed" else 1.0 * (rng.random(40) < 0.15)
-    ours = bca_intervals(values[None], np.ones((1, len(values))), (0.95, 0.90), 10_000)
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    for level, interval in zip((0.95, 0.90), ours[:, :, 0], strict=True):
-        options = {"method": "BCa", "n_resamples": 10_000, "confidence_level": level}
-        oracle = stats.bootstrap((values,), np.mean, rng=rng, **options).confidence_interval
-        assert interval == pytest.approx([oracle.low, oracle.high], abs=0.12 * error)
-    if kind == "skewed":
-        percentile = stats.bootstrap((values,), np.mean, method="percentile", rng=rng)
-        assert ours[0, 1, 0] > percentile.confidence_interval.high + 0.2 * error
-
-
-def test_interval_agrees_with_a_plain_loop_over_clusters():
-    rng = np.random.default_rng(4)
-    clusters = np.repeat(np.arange(24), rng.integers(1, 9, size=24))
-    values = rng.exponential(size=24)[clusters] + rng.normal(size=len(clusters)) * 0.3
-    members = [values[clusters == c] for c in range(24)]
-    n_resamples = 4000
-    draws = np.array(
-        [
-            np.concatenate([members[c] for c in rng.integers(0, 24, size=24)]).mean()
-            for _ in range(n_resamples)
-        ]
-    )
-    left_out = np.array([values[clusters != c].mean() for c in range(24)])
-    pulls = left_out.mean() - left_out
-    acceleration = (pulls**3).sum() / (6 * (pulls**2).sum() ** 1.5)
-    bias = stats.norm.ppf((draws < values.mean()).mean())
-    expected = []
-    for z in stats.norm.ppf([0.025, 0.975]):
-        adjusted = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-        expected.append(np.quantile(draws, adjusted))
-
-    sums, counts = cluster_sums(values, clusters)
-    ours = bca_intervals(sums, counts, (0.95,), n_resamples)[0, :, 0]
-    assert ours == pytest.approx(expected, abs=0.2 * draws.std())
-    assert standard_errors(sums, counts)[0] == pytest.approx(draws.std(), rel=0.1)
-    as_if_unclustered = values.std(ddof=1) / math.sqrt(len(values))
-    assert ours[1] - ours[0] > 1.3 * 2 * 1.96 * as_if_unclustered
-
-
-def test_standard_error_without_clusters_is_the_ordinary_one():
-    values = np.random.default_rng(5).normal(size=57)
-    error = standard_errors(values[None], np.ones((1, 57)))[0]
-    assert error == pytest.approx(stats.sem(values))
-
-
-@pytest.mark.parametrize("n", [10, 40])
-@pytest.mark.parametrize("shift", [0.0, 0.3])
-def test_sign_flip_p_agrees_with_scipy(n, shift):
-    rng = np.random.default_rng(n)
-    values = rng.normal(size=n).round(1) + shift
-    oracle = stats.permutation_test(
-        (values,),
-        lambda x, axis: x.mean(axis=axis),
-        permutation_type="samples",
-        n_resamples=2**n if n == 10 else 10_000,
-        rng=rng,
-        vectorized=True,
-    ).pvalue
-    ours = sign_flip_p_values(values[None])[0]
-    error = math.sqrt(oracle * (1 - oracle) / 10_000)
-    assert ours == pytest.approx(oracle, abs=1e-12 if n == 10 else 5 * error + 2e-4)
-
-
-def test_smallest_p_of_random_flips_is_not_zero():
-    assert sign_flip_p_values(np.ones((1, 60)), 10_000)[0] == pytest.approx(1 / 10_001)
-    assert sign_flip_p_values(np.ones((1, 10)))[0] == pytest.approx(2 / 2**10)
-
-
-def test_ties_of_sums_that_float_cannot_hold_count_as_ties():
-    # |.1 + .2 - .3 ...| and its mirror images are equal on paper only.
-    values = np.array([[0.1, 0.2, 0.3, -0.3, 0.7, -0.1]])
-    exact = sign_flip_p_values(values * 10)[0]
-    assert sign_flip_p_values(values)[0] == exact
-    assert sign_flip_p_values(values / 3)[0] == exact
-
-
-# --- Simulations ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n_clusters", "shortfall"), [(150, 0.01), (25, 0.035)])
-def test_intervals_cover_the_truth(n_clusters, shortfall):
-    # BCa intervals are a little too narrow with few clusters of skewed scores (Hesterberg 2015).
-    rng = np.random.default_rng(6)
-    n_sims, truth = 2000, 0.4
-    counts = rng.integers(1, 7, size=(n_sims, n_clusters)).astype(float)
-    between = rng.exponential(0.5, size=counts.shape) - 0.5
-    within = rng.normal(size=counts.shape) / np.sqrt(counts)
-    sums = counts * (truth + between + within)
-    levels = (0.95, 0.90)
-    for level, (low, high) in zip(levels, bca_intervals(sums, counts, levels, 2000), strict=True):
-        covered = ((low <= truth) & (truth <= high)).mean()
-        tolerance = 3 * math.sqrt(level * (1 - level) / n_sims)
-        assert level - shortfall - tolerance < covered < level + tolerance
-        if level == 0.95 and n_clusters == 150:
-            assert 0.93 <= covered <= 0.97
-    # Taking every question for independent would not do.
-    naive = 1.96 * np.sqrt(1.0 / counts.sum(axis=1))
-    assert (np.abs(sums.sum(axis=1) / counts.sum(axis=1) - truth) <= naive).mean() < 0.92
 
 
 @pytest.fixture
@@ -425,93 +310,12 @@ def test_large_families_get_enough_flips_for_holm():
     assert table["p_holm"].max() < 0.05
 
 
-# --- Verdicts ---------------------------------------------------------------------------------
-
-
-def verdict_row(**values):
-    row = {
-        **{"metric": "judge_accuracy", "n_questions": 200, "n_clusters": 100, "primary": True},
-        **{"difference": 0.0, "ci_low": -0.5, "ci_high": 0.5, "ci90_low": -0.4, "ci90_high": 0.4},
-        **{"p_value": 0.5, "mde": 0.7, "margin": 0.25, "reason": "", **values},
-    }
-    (row,) = add_verdicts(pd.DataFrame([row])).to_dict("records")
-    return row
-
-
-def test_no_difference_that_matters_wins_over_helps():
-    inside = {"ci90_low": 0.05, "ci90_high": 0.2, "ci_low": 0.04, "ci_high": 0.21}
-    row = verdict_row(difference=0.1, p_value=0.001, **inside)
-    assert row["verdict"] == "no difference that matters"
-    assert row["reason"] == "the 90 % interval +0.05 to +0.20 lies inside the margin of ±0.25"
-    assert math.isnan(row["n_needed"])
-    assert verdict_row(difference=0.3, p_value=0.001, **inside)["verdict"] == row["verdict"]
-    touching = {**inside, "ci90_high": 0.25}
-    assert verdict_row(difference=0.1, p_value=0.001, **touching)["verdict"] == "cannot tell"
-
-
-@pytest.mark.parametrize(
-    ("difference", "p_value", "verdict"),
-    [
-        *((0.3, 0.049, "helps"), (-0.3, 0.049, "hurts"), (0.25, 0.01, "helps")),
-        *((0.3, 0.05, "cannot tell"), (0.24, 0.001, "cannot tell")),
-    ],
-)
-def test_helps_and_hurts_need_both_size_and_significance(difference, p_value, verdict):
-    ends = {"ci90_low": difference - 0.2, "ci90_high": difference + 0.2}
-    assert verdict_row(difference=difference, p_value=p_value, **ends)["verdict"] == verdict
-
-
 def test_twenty_clusters_are_needed_for_a_verdict():
     base = np.zeros(40)
     for clusters, verdict in ((19, "no verdict"), (20, "helps")):
         groups = [f"g{i % clusters}" for i in range(40)]
         row = only(compared(study(base, base + 0.5, groups=groups)), "answer_recall")
         assert (row["n_clusters"], row["verdict"]) == (clusters, verdict)
-
-
-def test_cannot_tell_says_in_words_what_is_open():
-    row = verdict_row(ci_low=-0.32, ci_high=0.45, difference=0.05)
-    assert row["verdict"] == "cannot tell"
-    words = r"the 95 % interval −0.32 to \+0.45 holds both harm and benefit; about [\d,]+ questions"
-    assert re.fullmatch(words + " would settle it", row["reason"])
-    row = verdict_row(ci_low=-0.1, ci_high=0.45, difference=0.17)
-    assert "a benefit that matters and a difference too small to matter" in row["reason"]
-    row = verdict_row(ci_low=-0.5, ci_high=-0.02, difference=-0.2)
-    assert "a harm that matters and a difference too small to matter" in row["reason"]
-    row = verdict_row(ci_low=0.26, ci_high=0.5, difference=0.4, p_value=0.06)
-    assert "lies beyond the margin of 0.25, and p = 0.060 after Holm" in row["reason"]
-    row = verdict_row(difference=0.2499)
-    assert math.isnan(row["n_needed"])
-    assert "1,000,000 questions would not settle it" in row["reason"]
-    fine = {"metric": "answer_recall", "margin": 0.03, "ci_low": -0.12, "ci_high": 0.05}
-    assert "−0.120 to +0.050 holds both harm and benefit" in verdict_row(**fine)["reason"]
-
-
-def test_questions_needed_by_hand():
-    z = stats.norm.ppf
-    # Far from the other end of the margin, equivalence needs z(.95) + z(.80).
-    expected = ((z(0.95) + z(0.80)) * 0.1 * 10 / 0.05) ** 2
-    assert questions_needed(0.2, 0.1, 100, 0.25, 1) == pytest.approx(expected, abs=1)
-    # In the middle both ends can fail: z(.95) + z(.90).
-    expected = ((z(0.95) + z(0.90)) * 0.1 * 10 / 0.25) ** 2
-    assert questions_needed(0.0, 0.1, 100, 0.25, 1) == pytest.approx(expected, abs=1)
-    # Detection at alpha / 5; close above the margin it is the margin that takes most questions.
-    expected = ((z(1 - 0.005) + z(0.80)) * 1.0 / 0.5) ** 2
-    assert questions_needed(-0.5, 0.1, 100, 0.05, 5) == pytest.approx(max(101, expected), abs=1)
-    assert questions_needed(-0.5, 0.5, 100, 0.05, 5) == pytest.approx(25 * expected, abs=1)
-    expected = (z(0.80) * 1.0 / 0.01) ** 2
-    assert questions_needed(0.26, 0.1, 100, 0.25, 5) == pytest.approx(expected, abs=1)
-
-
-def test_questions_needed_is_more_than_there_are_and_has_a_cap():
-    assert questions_needed(0.0, 0.001, 100, 0.25, 1) == 101
-    assert questions_needed(0.5, 0.0, 100, 0.25, 1) == 101
-    assert math.isnan(questions_needed(0.25, 0.1, 100, 0.25, 1))
-    assert math.isnan(questions_needed(0.2499, 0.1, 100, 0.25, 1))
-    assert math.isnan(questions_needed(0.2501, 0.1, 100, 0.25, 1))
-
-
-# --- Edges ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("base", "tuned"), [(0.3, 0.3), (0.1, 0.4), (0.9, 0.2)])

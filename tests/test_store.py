@@ -108,3 +108,12 @@ def test_clear_keeps_the_lock_file_only(folder):
 )
 def test_what_covers_what(done, asked, expected):
     assert store.covers(done, asked) is expected
+
+
+def test_the_same_process_may_take_its_lock_again(folder):
+    lock = folder.acquire(timeout=0.1)
+    again = folder.acquire(timeout=0.1)
+    assert folder.is_locked()
+    again.release(force=True)
+    assert not folder.is_locked()
+    assert not lock.is_locked
