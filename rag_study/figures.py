@@ -32,17 +32,15 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
         figures[f"{label} against train size"] = plots.save(curves, folder, f"train_size_{metric}")
         lines = plots.context_interaction(summary, metric, note)
         figures[f"{label} by context"] = plots.save(lines, folder, f"context_{metric}")
-    others = {
-        "Differences, tuned − base": (
-            plots.effects_forest(results.comparisons, invalid),
-            "effects",
-        ),
-        "Retrieval": (plots.retrieval_quality(results.retrieval), "retrieval"),
-        "The judge's check": (
+    others = [
+        ("Tuned − base", plots.effects_forest(results.comparisons, invalid), "effects"),
+        ("Retrieval", plots.retrieval_quality(results.retrieval), "retrieval"),
+        (
+            "The judge's check",
             plots.judge_ladder(results.ladder, results.ladder_auc, invalid),
             "judge_ladder",
         ),
-    }
-    for caption, (figure, name) in others.items():
+    ]
+    for caption, figure, name in others:
         figures[caption] = plots.save(figure, folder, name)
     return figures

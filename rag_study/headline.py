@@ -43,13 +43,13 @@ class StudyResults:
 
     `study` is the study file as a dict. `results`, `summary`, `comparisons`, `interactions` are
     the tables of `effects` (comparisons with `attrs["skipped"]`). `judge_checks` has one dict per
-    judge (on its worst data set): judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds its
-    scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n. `retrieval`:
-    as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
-    those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
-    stage, wall_seconds, peak_memory_mb and what `provenance.collect` gives. `figures` maps a
-    caption to a PNG; the first one is shown under the verdict. `notes` are sentences shown beside
-    the verdict.
+    judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds
+    its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n.
+    `retrieval`: as `plots.retrieval_quality`. `finished` has the ids of the runs that went in,
+    `missing` names those without a result: run_id, stage, state, message. `provenance`, one dict
+    per run: run_id, stage, wall_seconds, peak_memory_mb and what `provenance.collect` gives.
+    `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
+    sentences shown beside the verdict.
     """
 
     study: Mapping[str, Any]

@@ -29,7 +29,6 @@ CRITERIA = tuple(prompts.CRITERIA)
 MAX_CANDIDATE_WORDS = 300
 REFUSAL = "I am sorry, but I do not know the answer to this question."
 LOWER_RUNGS = ("other_question", "refusal", "empty")
-LADDER_METRICS = ("token_f1", "rouge_l", "answer_recall")
 # A valid judge tells right answers from answers to other questions at least this well.
 VALID_AUC = 0.90
 
@@ -212,7 +211,7 @@ def ladder_auc(scores: pd.DataFrame, judge_name: str) -> pd.DataFrame:
     side).
     """
     scorers = [(f"judge_{name}", judge_name, name) for name in CRITERIA]
-    scorers += [(name, name, "") for name in LADDER_METRICS]
+    scorers += [(name, name, "") for name in metrics.REFERENCE]
     rows = []
     for column, scorer, criterion in scorers:
         high = scores.loc[scores["rung"] == "reworded", column].dropna().to_numpy(float)

@@ -147,7 +147,7 @@ def test_a_judge_that_knows_is_valid_and_one_that_guesses_is_not(outputs, noise,
     auc = judging.ladder_auc(table, "knowing")
     check = judging.check(auc, "knowing")
     assert check["valid"] is valid
-    assert set(auc["scorer"]) == {"knowing", *judging.LADDER_METRICS}
+    assert set(auc["scorer"]) == {"knowing", *metrics.REFERENCE}
     f1 = auc[(auc["scorer"] == "token_f1") & (auc["rung"] == "empty")]
     assert f1["auc"].item() == 1.0
 
@@ -155,7 +155,7 @@ def test_a_judge_that_knows_is_valid_and_one_that_guesses_is_not(outputs, noise,
 def test_a_judge_that_cannot_be_checked_is_not_valid(outputs):
     rows = judging.ladder([Question(f"q{i}", "?", ("Yes",)) for i in range(30)])
     table = pd.DataFrame(rows).assign(
-        judge_accuracy=1.0, judge_completeness=1.0, token_f1=0.0, rouge_l=0.0, answer_recall=0.0
+        judge_accuracy=1.0, judge_completeness=1.0, **dict.fromkeys(metrics.REFERENCE, 0.0)
     )
     check = judging.check(judging.ladder_auc(table, "j"), "j")
     assert check["valid"] is False
