@@ -162,6 +162,7 @@ def train(
                 report_to=[],
                 disable_tqdm=True,
                 log_level="error",
+                logging_nan_inf_filter=False,  # a loss that is not a number must be seen
                 seed=seed,
                 data_seed=seed,
                 use_cpu=not torch.cuda.is_available(),

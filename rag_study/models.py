@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from rag_study.errors import StudyError
+
+# PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -108,7 +108,7 @@ def test_bfloat16_base_keeps_float32_adapters(pools, outputs):
     )
     adapters = [p for n, p in lm.model.named_parameters() if "lora_" in n]
     assert {p.dtype for p in adapters} == {torch.float32}
-    assert lm.model.base_model.model.lm_head.weight.dtype == torch.bfloat16
+    assert lm.model.lm_head.weight.dtype == torch.bfloat16
 
 
 def test_a_loss_that_is_not_a_number_stops_with_advice(pools, outputs, monkeypatch):

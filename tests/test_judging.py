@@ -147,7 +147,7 @@ def test_a_judge_that_knows_is_valid_and_one_that_guesses_is_not(outputs, noise,
     auc = judging.ladder_auc(table, "knowing")
     check = judging.check(auc, "knowing")
     assert check["valid"] is valid
-    assert set(auc["scorer"]) == {"knowing", *metrics.REFERENCE}
+    assert set(auc["scorer"]) == {"knowing", *metrics.REFERENCE} - {"key_point_recall"}
     f1 = auc[(auc["scorer"] == "token_f1") & (auc["rung"] == "empty")]
     assert f1["auc"].item() == 1.0
 

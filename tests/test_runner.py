@@ -24,6 +24,7 @@ def notebook(tmp_path, monkeypatch, outputs):
     def make(*cells):
         book = nbformat.v4.new_notebook()
         names = "\n".join(f"{key} = {value!r}" for key, value in POINT.items())
+        book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "x"}
         book.cells = [nbformat.v4.new_code_cell(c) for c in (names, BEGIN, *cells)]
         book.cells[0]["metadata"]["tags"] = ["parameters"]
         nbformat.write(book, tmp_path / "01_prepare_data.ipynb")
