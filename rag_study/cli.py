@@ -86,8 +86,10 @@ def run(
     """Run what is not done yet, then print the effects and where the report is."""
     runs = grid.expand(study_file)
     chosen = _chosen(runs, only)
-    _execute(chosen, force=force, keep_going=keep_going)
-    _conclude(runs, chosen)
+    progress = _execute(chosen, force=force, keep_going=keep_going)
+    _show_result(runs[-1], progress)
+    if not all(store.is_done(one) for one in chosen):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -125,8 +127,10 @@ def report(study_file: StudyFile, debug: Debug = False) -> None:
             f"{study_file}: no run of this study is done, so there is nothing to report.\n"
             f"Run it first:  rag-study run {study_file}"
         )
-    _execute([comparison], force=True, keep_going=True)
-    _conclude(runs, [comparison], complete=False)
+    progress = _execute([comparison], force=True, keep_going=True)
+    _show_result(comparison, progress)
+    if progress.count("done") == 0:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -198,7 +202,7 @@ def _planned(runs: list[StageRun]) -> list[dict[str, Any]]:
     return rows
 
 
-def _execute(runs: list[StageRun], *, force: bool, keep_going: bool) -> None:
+def _execute(runs: list[StageRun], *, force: bool, keep_going: bool) -> runner.Progress:
     progress = runner.Progress(total=len(runs), started=time.monotonic())
 
     def tell(event: str, one: StageRun, status: Status) -> None:
@@ -232,36 +236,29 @@ def _execute(runs: list[StageRun], *, force: bool, keep_going: bool) -> None:
     else:
         runner.run_all(runs, progress, force=force, keep_going=keep_going, on_event=tell)
     console.print(
-        f"{len(runs)} stage runs: {progress.done} run, {progress.reused} reused, "
-        f"{progress.failed} failed, {progress.blocked} blocked; {_elapsed(progress)}"
+        f"{len(runs)} stage runs: {progress.count('done')} run, "
+        f"{progress.count('reused')} reused, {progress.count('failed')} failed, "
+        f"{progress.count('blocked')} blocked; {_elapsed(progress)}"
     )
-    if progress.reused == len(runs):
+    if progress.count("reused") == len(runs):
         console.print("Nothing to do: everything asked for is done.")
+    return progress
 
 
-def _conclude(runs: list[StageRun], asked: list[StageRun], complete: bool = True) -> None:
-    """Print effects and the report's place when there is a comparison; exit 1 for what is missing.
+def _show_result(comparison: StageRun, progress: runner.Progress) -> None:
+    """Print the effects and the report's place, if the comparison was made or is still good."""
+    if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
+        return
+    import pandas as pd
 
-    `complete`: whether the study's missing runs count as a failure.
-    """
-    comparison = runs[-1]
+    from rag_study.tables import effects_table
+
     folder = store.study_dir(comparison.slug)
+    console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
+    console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
     report_file = folder / "report.html"
-    if comparison in asked and RunFolder(comparison.run_id).status().state == "done":
-        import pandas as pd
-
-        from rag_study.tables import effects_table
-
-        console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
-        console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
-        shown = Path(os.path.relpath(report_file))
-        inside = not str(shown).startswith("..")
-        console.print(f"Report: {shown if inside else report_file}", soft_wrap=True)
-    undone = [one for one in asked if not store.is_done(one)]
-    if undone and complete:
-        raise typer.Exit(1)
-    if RunFolder(comparison.run_id).status().state != "done" and comparison in asked:
-        raise typer.Exit(1)
+    shown = Path(os.path.relpath(report_file))
+    console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)
 
 
 def _explain(one: StageRun, status: Status) -> None:
@@ -274,10 +271,10 @@ def _explain(one: StageRun, status: Status) -> None:
 
 def _line(progress: runner.Progress) -> Text:
     """The live line: stage runs done, running and left, and the running one's own progress."""
-    done = progress.done + progress.reused
+    done, failed = progress.count("done", "reused"), progress.count("failed")
     text = f"{_elapsed(progress)}  {done}/{progress.total} done"
-    if progress.failed:
-        text += f", {progress.failed} failed"
+    if failed:
+        text += f", {failed} failed"
     text += f", {progress.left} left"
     if progress.current:
         text += f"  ▸ {progress.current.run_id}"

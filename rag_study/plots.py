@@ -392,7 +392,7 @@ def judge_ladder(
 
 def save(figure: Figure, folder: Path | str, name: str) -> Path:
     """Write `name`.png (150 dpi) and `name`.svg into `folder`, close the figure, and return the
-    path of the PNG. The same figure gives the same bytes: no dates, fixed ids in the SVG."""
+    path of the PNG. No dates go in, and ids in the SVG are fixed as far as matplotlib allows."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     png = folder / f"{name}.png"

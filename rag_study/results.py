@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import qa_datasets, store
+from rag_study import files, qa_datasets, store
 from rag_study.config import StudyConfig
 from rag_study.effects import RUN_COLUMNS
 from rag_study.grid import StageRun, all_upstream
@@ -131,8 +131,8 @@ def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
 def publish(folder: Path, results: pd.DataFrame, comparisons: pd.DataFrame) -> None:
     """Write the study's two tables, each as Parquet and CSV."""
     for name, table in (("results", results), ("comparisons", comparisons)):
-        store.write_parquet(folder / f"{name}.parquet", table)
-        store.write_csv(folder / f"{name}.csv", table)
+        files.write_parquet(folder / f"{name}.parquet", table)
+        files.write_csv(folder / f"{name}.csv", table)
 
 
 def _notes(config: StudyConfig) -> list[str]:

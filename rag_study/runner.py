@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from rag_study import store
@@ -22,20 +22,23 @@ START_TIMEOUT_S = 120
 
 @dataclass
 class Progress:
-    """State of a whole run of a study, kept up to date for whoever displays it."""
+    """How far a run of a study is, kept up to date for whoever displays it.
+
+    `outcomes` maps the id of each stage run that has ended to done, reused, failed (which here
+    includes killed) or blocked.
+    """
 
     total: int
     started: float
-    done: int = 0
-    reused: int = 0
-    failed: int = 0
-    blocked: int = 0
+    outcomes: dict[str, str] = field(default_factory=dict)
     current: StageRun | None = None
+
+    def count(self, *outcomes: str) -> int:
+        return sum(outcome in outcomes for outcome in self.outcomes.values())
 
     @property
     def left(self) -> int:
-        running = int(self.current is not None)
-        return self.total - self.done - self.reused - self.failed - self.blocked - running
+        return self.total - len(self.outcomes) - int(self.current is not None)
 
 
 def run_all(
@@ -56,24 +59,22 @@ def run_all(
         waiting = [needed for needed in run.upstream if not store.is_done(needed)]
         partial = keep_going and run.stage.name == "compare" and len(waiting) < len(run.upstream)
         if stopped or (waiting and not partial):
-            progress.blocked += 1
+            progress.outcomes[run.run_id] = "blocked"
             on_event("blocked", run, Status(message=_why_blocked(waiting)))
             continue
         if not (force or partial):
             _wait_until_free(run)
             if store.is_done(run):
-                progress.reused += 1
+                progress.outcomes[run.run_id] = "reused"
                 on_event("reused", run, RunFolder(run.run_id).status())
                 continue
         progress.current = run
         on_event("started", run, Status())
         status = execute(run, force=force)
         progress.current = None
-        if status.state == "done":
-            progress.done += 1
-        else:
-            progress.failed += 1
-            stopped = not keep_going
+        succeeded = status.state == "done"
+        progress.outcomes[run.run_id] = "done" if succeeded else "failed"
+        stopped = not (succeeded or keep_going)
         on_event("ended", run, status)
 
 

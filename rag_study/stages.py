@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rag_study import grid, provenance, store
+from rag_study import files, grid, provenance, store
 from rag_study.errors import StudyError
 
 Item = TypeVar("Item")
@@ -28,7 +28,7 @@ class ActiveRun:
         self._lock = self.store.acquire()
         self._started = time.time()
         self._clock = time.monotonic()
-        store.write_json(self.folder / "params.json", run.parameters)
+        files.write_json(self.folder / "params.json", run.parameters)
         if not store.is_done(run):
             self.store.set_status("running", **store.started_now())
 
@@ -62,8 +62,8 @@ class ActiveRun:
         `extent` is given by a run that did less than what was asked (a study with missing runs).
         """
         finished = time.time()
-        store.write_json(self.folder / "metrics.json", metrics)
-        store.write_json(
+        files.write_json(self.folder / "metrics.json", metrics)
+        files.write_json(
             self.folder / "provenance.json",
             {
                 "run_id": self.run_id,

@@ -1,7 +1,6 @@
-"""Run folders on disk: status, locks, progress, and files that are whole or not there.
+"""Run folders on disk: status, locks, progress, and what counts as done.
 
-Every file is written beside its place and renamed into it, and the status `done` comes last. So
-whatever is killed, whenever, nothing half-written is ever taken for a result.
+The status `done` is written last, when everything else of a run is in its place.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -19,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from rag_study import files
 from rag_study.errors import StudyError
 from rag_study.provenance import PROJECT_ROOT
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rag_study.grid import StageRun
 
 LOCK_FILE = ".lock"
@@ -81,7 +78,7 @@ class RunFolder:
         return status
 
     def set_status(self, state: str, **fields: Any) -> None:
-        write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
+        files.write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
 
     def is_locked(self) -> bool:
         """Whether a living process works on this run (on this machine)."""
@@ -116,11 +113,11 @@ class RunFolder:
         if file.exists():
             return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         rows = make()
-        write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+        files.write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
     def set_progress(self, done: int, total: int) -> None:
-        write_json(self.path / "progress.json", {"done": done, "total": total})
+        files.write_json(self.path / "progress.json", {"done": done, "total": total})
 
     def progress(self) -> tuple[int, int] | None:
         """(items done, items in all) as last told by the run, if it told."""
@@ -180,38 +177,3 @@ def _published(run: StageRun) -> bool:
 def started_now() -> dict[str, Any]:
     """Status fields that say who works on a run since when."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that is whole or not there."""
-    _write(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, whole or not there."""
-    _write(path, lambda file: table.to_parquet(file, index=False))
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not there."""
-    _write(path, lambda file: table.to_csv(file, index=False))
-
-
-def _write(path: Path, writer: Callable[[str], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=".new-", suffix=path.suffix)
-    os.close(handle)
-    try:
-        writer(staging)
-        with open(staging, "rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(staging, 0o644)
-        os.replace(staging, path)
-    except BaseException:
-        Path(staging).unlink(missing_ok=True)
-        raise

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from rag_study import grid, qa_datasets, results, store
+from rag_study import files, grid, qa_datasets, results, store
 from rag_study.config import load_study
 
 ASKED = 8
@@ -21,7 +21,7 @@ def study(write_study, outputs):
                 qa_datasets.save_prepared(folder.path, data, split)
             case "index_corpus":
                 table = pd.DataFrame({"k": [1], "recall": [0.5], "mrr": [0.5], "n": [9]})
-                store.write_parquet(folder.path / "retrieval_by_k.parquet", table)
+                files.write_parquet(folder.path / "retrieval_by_k.parquet", table)
             case "judge_answers":
                 extra = 8 if run.parameters["method"] == "none" else 0
                 rows = [
@@ -38,13 +38,13 @@ def study(write_study, outputs):
                     for context in config.contexts
                     for position, question in enumerate(split.pools["test"][: ASKED + extra])
                 ]
-                store.write_parquet(folder.path / "scores.parquet", pd.DataFrame(rows))
+                files.write_parquet(folder.path / "scores.parquet", pd.DataFrame(rows))
             case "validate_judge":
-                store.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
-                store.write_parquet(folder.path / "auc.parquet", pd.DataFrame({"auc": [0.5]}))
+                files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
+                files.write_parquet(folder.path / "auc.parquet", pd.DataFrame({"auc": [0.5]}))
                 check = {"judge": "random-llama", "valid": False, "auc_low": 0.4, "reason": "no"}
-                store.write_json(folder.path / "metrics.json", {"check": check})
-        store.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
+                files.write_json(folder.path / "metrics.json", {"check": check})
+        files.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
         folder.set_status("done", extent=run.extent)
     return config, runs
 

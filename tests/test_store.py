@@ -64,22 +64,6 @@ def test_a_failing_part_leaves_nothing_behind(folder):
     assert not (folder.path / "parts").exists()
 
 
-def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file.json"
-    store.write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        store.write_json(path, {"a": float("nan")})
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        store.write_json(path, {"a": 2})
-    assert path.read_text() == '{\n "a": 1\n}\n'
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_damaged_status_says_what_to_do(folder):
     folder.path.mkdir(parents=True)
     (folder.path / "status.json").write_text("{half")

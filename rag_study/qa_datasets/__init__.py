@@ -9,6 +9,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from rag_study import files
 from rag_study.errors import StudyError
 from rag_study.qa_datasets import fictional, jsonl
 from rag_study.qa_datasets.schema import Document, QADataset, Question
@@ -41,13 +42,11 @@ def revision_of(name: str, path: str = "") -> str:
 
 def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:
     """Write `corpus.jsonl` and one `<pool>.jsonl` per pool, questions in their fixed order."""
-    from rag_study.store import write_text
-
     for pool, questions in split.pools.items():
         rows = [dataclasses.asdict(question) for question in questions]
-        write_text(folder / f"{pool}.jsonl", _lines(rows))
+        files.write_text(folder / f"{pool}.jsonl", _lines(rows))
     rows = [dataclasses.asdict(document) for document in dataset.documents]
-    write_text(folder / "corpus.jsonl", _lines(rows))
+    files.write_text(folder / "corpus.jsonl", _lines(rows))
 
 
 def load_pools(folder: Path) -> dict[str, list[Question]]:
