@@ -28,7 +28,8 @@ test-slow: setup  ## tests with the bundled language model, and killed runs
 	$(BIN)/python -m pytest -m slow tests
 
 lab: setup  ## the notebooks in JupyterLab
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_prepare_data.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	--ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks/01_prepare_data.ipynb
 
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
