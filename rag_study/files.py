@@ -6,6 +6,7 @@ whatever is killed, whenever, nothing half-written is ever taken for a result.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -25,6 +26,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as YAML (papermill takes it with `-f`), whole or not there."""
+    from ruamel.yaml import YAML
+
+    text = io.StringIO()
+    YAML().dump(content, text)
+    write_text(path, text.getvalue())
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

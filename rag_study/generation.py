@@ -6,7 +6,7 @@ Context conditions: `none` (closed book), `retrieved` (the best passages of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,8 +83,12 @@ def generate_answers(
             batch = questions[start : start + batch_size]
             passages = [builder.passages(question, context) for question in batch]
             answer = partial(answer_batch, lm, batch, passages, max_new_tokens)
-            rows = folder.part(f"{context}-{start:05d}", answer)
-            yield [{"context": context, "position": start + i, **row} for i, row in enumerate(rows)]
+            yield folder.part(f"{context}-{start:05d}", partial(_placed, answer, context, start))
+
+
+def _placed(answer: Callable[[], list[dict]], context: str, start: int) -> list[dict]:
+    """The rows of a batch with their context and their position in the pool."""
+    return [{"context": context, "position": start + i, **row} for i, row in enumerate(answer())]
 
 
 def in_whole_batches(test_size: int, batch_size: int) -> int:

@@ -100,11 +100,13 @@ class StageRun:
         return f"{self.stage.name}/{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property
-    def extent(self) -> dict[str, Any]:
-        """How much is asked for. A comparison asks for all of the study's runs."""
+    def extent(self) -> dict[str, int]:
+        """How much is asked for: questions by context; of a comparison, all of the study's runs."""
         if self.stage.name == "compare":
-            return {"runs": [run.run_id for run in self.upstream]}
-        return {key: self.parameters[key] for key in self.stage.extent}
+            return {run.run_id: 1 for run in self.upstream}
+        if not self.stage.extent:
+            return {}
+        return dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
 
     def needs(self, stage_name: str) -> StageRun | None:
         """The upstream run of a stage, or None (a base model has no fine-tuning run)."""

@@ -152,7 +152,9 @@ def load_generator(
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # a second of loading is not worth a bar in every notebook
     preset = GENERATORS.get(name)
     torch_dtype = getattr(torch, dtype)
     if preset and preset.source == "random":

@@ -22,7 +22,9 @@ EMBED_BATCH = 32
 def load_embedding(name: str) -> Any:
     """The embedding model as LlamaIndex wants it; vectors have length 1."""
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     preset = models.EMBEDDINGS[name]
     folder = models.package_file(name, preset)
     models.verify_checksum(folder / "model.safetensors", preset.revision)

@@ -121,7 +121,8 @@ def execute(run: StageRun, *, force: bool = False) -> Status:
     status = folder.status()
     if status.state == "done" and status.finished >= began:
         return status
-    folder.set_status(state, message=message, **store.started_now(), finished=time.time())
+    ended = {"finished": time.time(), "extent": status.extent}
+    folder.set_status(state, message=message, **store.started_now(), **ended)
     return folder.status()
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rag_study import files, grid, provenance, store
 from rag_study.errors import StudyError
-
-Item = TypeVar("Item")
 
 
 class ActiveRun:
@@ -28,9 +26,10 @@ class ActiveRun:
         self._lock = self.store.acquire()
         self._started = time.time()
         self._clock = time.monotonic()
-        files.write_json(self.folder / "params.json", run.parameters)
+        files.write_yaml(self.folder / "params.yaml", run.parameters)
+        self._done_before = self.store.status().extent
         if not store.is_done(run):
-            self.store.set_status("running", **store.started_now())
+            self.store.set_status("running", extent=self._done_before, **store.started_now())
 
     @property
     def run_id(self) -> str:
@@ -41,26 +40,33 @@ class ActiveRun:
         needed = self.run.needs(stage_name)
         return store.RunFolder(needed.run_id).path if needed else None
 
-    def track(self, batches: Iterable[Item], total: int, size: int) -> Iterator[Item]:
-        """Yield batches of `size` items and tell the progress, item by item, to whoever watches."""
+    def collect(self, batches: Iterable[list[dict]], total: int, size: int) -> list[dict]:
+        """Go through batches of `size` items and return all their rows.
+
+        The progress, of `total` items, is told to whoever watches from outside.
+        """
         from tqdm.auto import tqdm
 
+        rows: list[dict] = []
         # The bar is for people in JupyterLab; a batch run reports through progress.json.
         with tqdm(total=total, disable="JPY_SESSION_NAME" not in os.environ) as bar:
-            done = 0
             self.store.set_progress(0, total)
             for batch in batches:
-                yield batch
-                step = min(size, total - done)
-                done += step
-                bar.update(step)
-                self.store.set_progress(done, total)
+                rows += batch
+                bar.update(min(size, total - bar.n))
+                self.store.set_progress(min(len(rows), total), total)
+        return rows
 
-    def finish(self, metrics: dict[str, Any], extent: dict[str, Any] | None = None) -> None:
+    def finish(self, metrics: dict[str, Any], extent: dict[str, int] | None = None) -> None:
         """Record metrics and provenance; the status `done` is written last.
 
         `extent` is given by a run that did less than what was asked (a study with missing runs).
+        Otherwise what was asked now adds to what was done before.
         """
+        if extent is None:
+            extent = dict(self._done_before)
+            for item, amount in self.run.extent.items():
+                extent[item] = max(amount, extent.get(item, 0))
         finished = time.time()
         files.write_json(self.folder / "metrics.json", metrics)
         files.write_json(
@@ -78,7 +84,7 @@ class ActiveRun:
         )
         self.store.set_status(
             "done",
-            extent=self.run.extent if extent is None else extent,
+            extent=extent,
             package_hash=provenance.package_hash(),
             started=self._started,
             finished=finished,

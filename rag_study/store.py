@@ -41,11 +41,12 @@ def study_dir(study_name: str) -> Path:
 class Status:
     """What is known of a stage run: pending, running, done, failed or killed.
 
-    `extent` says how much of an extensible stage is done ({"contexts": [...], "test_size": n}).
+    `extent` says how much of a stage is done, item -> amount: questions by context for answers and
+    scores, the runs that went into a comparison; empty for stages that are done or not.
     """
 
     state: str = "pending"
-    extent: dict[str, Any] = field(default_factory=dict)
+    extent: dict[str, int] = field(default_factory=dict)
     message: str = ""
     package_hash: str = ""
     pid: int = 0
@@ -111,10 +112,14 @@ class RunFolder:
         """Rows of one batch: read if an earlier try finished it, else made and kept."""
         file = self.path / "parts" / f"{name}.jsonl"
         if file.exists():
-            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            return _rows(file)
         rows = make()
         files.write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
+
+    def all_parts(self) -> list[dict]:
+        """Rows of all parts there are, by the parts' names: also those of earlier, larger runs."""
+        return [row for file in sorted((self.path / "parts").iterdir()) for row in _rows(file)]
 
     def set_progress(self, done: int, total: int) -> None:
         files.write_json(self.path / "progress.json", {"done": done, "total": total})
@@ -150,18 +155,9 @@ def is_done(run: StageRun) -> bool:
     return status.state == "done" and covers(status.extent, run.extent) and _published(run)
 
 
-def covers(done: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Whether the extent `done` holds everything in `asked` (numbers: at least; lists: subset)."""
-    for key, wanted in asked.items():
-        have = done.get(key)
-        if have is None:
-            return False
-        if isinstance(wanted, list):
-            if not set(wanted) <= set(have):
-                return False
-        elif have < wanted:
-            return False
-    return True
+def covers(done: dict[str, int], asked: dict[str, int]) -> bool:
+    """Whether the extent `done` holds at least everything in `asked`."""
+    return all(done.get(item, 0) >= amount for item, amount in asked.items())
 
 
 def _published(run: StageRun) -> bool:
@@ -172,6 +168,11 @@ def _published(run: StageRun) -> bool:
         return (study_dir(run.slug) / "made_by.txt").read_text().strip() == run.run_id
     except OSError:
         return False
+
+
+def _rows(file: Path) -> list[dict]:
+    # JSON escapes line separators of all kinds but the line feed's own.
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def started_now() -> dict[str, Any]:

@@ -40,7 +40,8 @@ def main() -> None:
 def clean(book: nbformat.NotebookNode) -> None:
     """Take out times, paths and pictures: what differs from run to run or is large."""
     book.metadata.pop("papermill", None)
-    for cell in book.cells:
+    for number, cell in enumerate(book.cells):
+        cell["id"] = f"cell-{number:02d}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
         for output in cell.get("outputs", []):
             if "data" in output:

@@ -28,3 +28,11 @@ def test_tables_read_back(tmp_path):
     files.write_csv(tmp_path / "deep" / "t.csv", table)
     assert pd.read_parquet(tmp_path / "deep" / "t.parquet").equals(table)
     assert (tmp_path / "deep" / "t.csv").read_text() == "context,score\nnone,0.5\noracle,\n"
+
+
+def test_parameters_read_back_as_yaml(tmp_path):
+    from ruamel.yaml import YAML
+
+    content = {"contexts": ["none", "oracle"], "learning_rate": 2e-4, "dataset_path": "", "n": 1}
+    files.write_yaml(tmp_path / "params.yaml", content)
+    assert YAML(typ="safe").load(tmp_path / "params.yaml") == content

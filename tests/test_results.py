@@ -82,7 +82,7 @@ def test_runs_that_are_not_done_are_missing_and_never_zero(study):
 def test_a_run_of_fewer_questions_is_incomplete(study):
     config, runs = study
     judged = [r for r in runs if r.stage.name == "judge_answers"]
-    extent = {"contexts": ["none"], "test_size": 3}
+    extent = {"none": 3}
     store.RunFolder(judged[0].run_id).set_status("done", extent=extent)
     assert results.collect(runs[-1], config).missing[0]["state"] == "incomplete"
 

@@ -82,12 +82,12 @@ def test_clear_keeps_the_lock_file_only(folder):
 @pytest.mark.parametrize(
     ("done", "asked", "expected"),
     [
-        ({"test_size": 40}, {"test_size": 40}, True),
-        ({"test_size": 40}, {"test_size": 41}, False),
-        ({"contexts": ["none", "oracle"]}, {"contexts": ["oracle"]}, True),
-        ({"contexts": ["none"]}, {"contexts": ["oracle"]}, False),
-        ({}, {"contexts": []}, False),
-        ({"test_size": 40}, {}, True),
+        ({"none": 40}, {"none": 40}, True),
+        ({"none": 40}, {"none": 41}, False),
+        ({"none": 40, "oracle": 20}, {"oracle": 20}, True),
+        ({"none": 40}, {"oracle": 1}, False),
+        ({}, {"none": 1}, False),
+        ({"none": 40}, {}, True),
     ],
 )
 def test_what_covers_what(done, asked, expected):
