@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_study import grid, runner, store
+from rag_study.config import load_study
 from rag_study.errors import StudyError
 from rag_study.grid import StageRun
 from rag_study.provenance import package_hash
@@ -87,7 +88,7 @@ def run(
     runs = grid.expand(study_file)
     chosen = _chosen(runs, only)
     progress = _execute(chosen, force=force, keep_going=keep_going)
-    _show_result(runs[-1], progress)
+    _show_result(runs[-1], progress, load_study(study_file).notes)
     if not all(store.is_done(one) for one in chosen):
         raise typer.Exit(1)
 
@@ -128,7 +129,7 @@ def report(study_file: StudyFile, debug: Debug = False) -> None:
             f"Run it first:  rag-study run {study_file}"
         )
     progress = _execute([comparison], force=True, keep_going=True)
-    _show_result(comparison, progress)
+    _show_result(comparison, progress, load_study(study_file).notes)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 
@@ -245,8 +246,9 @@ def _execute(runs: list[StageRun], *, force: bool, keep_going: bool) -> runner.P
     return progress
 
 
-def _show_result(comparison: StageRun, progress: runner.Progress) -> None:
-    """Print the effects and the report's place, if the comparison was made or is still good."""
+def _show_result(comparison: StageRun, progress: runner.Progress, notes: list[str]) -> None:
+    """Print the effects, the verdict, the study's own notes and where the report is, if the
+    comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
     import pandas as pd
@@ -256,6 +258,8 @@ def _show_result(comparison: StageRun, progress: runner.Progress) -> None:
     folder = store.study_dir(comparison.slug)
     console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))
     console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

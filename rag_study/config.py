@@ -126,6 +126,7 @@ class StudyConfig(_Part):
     primary: PrimaryConfig = PrimaryConfig()
     margins: dict[JudgedMetric | ReferenceMetric, Annotated[float, Field(gt=0)]] = {}
     compute: ComputeConfig = ComputeConfig()
+    notes: list[str] = Field([], description="sentences for whoever reads the result")
 
     @field_validator("models")
     @classmethod

@@ -255,7 +255,7 @@ def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ..
     identity = _identity(stage, {}, final) | {
         "extents": [run.extent for run in final],
         "labels": [dataset.display_name for dataset in config.datasets],
-        "analysis": config.model_dump(include={"name", "primary", "margins"}, mode="json"),
+        "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     return StageRun(stage, {"study_file": study_file}, final, config.name, identity)
 

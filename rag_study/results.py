@@ -137,7 +137,7 @@ def publish(folder: Path, results: pd.DataFrame, comparisons: pd.DataFrame) -> N
 
 def _notes(config: StudyConfig) -> list[str]:
     """What a reader must know about the data and models of this study."""
-    said = []
+    said = list(config.notes)
     if any(dataset.name == "fictional" for dataset in config.datasets):
         said.append(
             "The data set “fictional” is invented, text and facts alike: it shows how the study "

@@ -87,6 +87,11 @@ def test_a_run_of_fewer_questions_is_incomplete(study):
     assert results.collect(runs[-1], config).missing[0]["state"] == "incomplete"
 
 
+def test_the_studys_own_notes_come_first(write_study, outputs):
+    path = write_study(notes=["Read me."])
+    assert results.collect(grid.expand(path)[-1], load_study(path)).notes[0] == "Read me."
+
+
 def test_nothing_finished_gives_empty_tables(write_study, outputs):
     path = write_study()
     found = results.collect(grid.expand(path)[-1], load_study(path))
