@@ -17,7 +17,6 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from rag_study import grid, runner, store
@@ -48,6 +47,7 @@ StudyFile = Annotated[Path, typer.Argument(metavar="PARAMS.yaml", help="the stud
 Only = Annotated[
     str | None, typer.Option("--only", metavar="STAGE", help="this stage alone, e.g. fine_tune")
 ]
+# Read in `main`, where errors are shown; the commands only make it known.
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
 
@@ -63,13 +63,8 @@ def plan(
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    table.add_column("run", overflow="fold")
-    table.add_column("", overflow="fold")
     for row in rows:
-        table.add_row(_coloured(row["action"]), row["run_id"], row["note"])
-    console.print(table)
+        _print_line(row["action"], row["run_id"], row["note"])
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
 
@@ -97,10 +92,6 @@ def run(
 def status(study_file: StudyFile, debug: Debug = False) -> None:
     """Show what is done, failed and missing."""
     runs = grid.expand(study_file)
-    table = Table(box=None, pad_edge=False)
-    for title in ("state", "run", "time"):
-        table.add_column(title, overflow="fold")
-    table.add_column("", overflow="fold")
     done = 0
     for one in runs:
         current = RunFolder(one.run_id).status()
@@ -111,8 +102,7 @@ def status(study_file: StudyFile, debug: Debug = False) -> None:
             state = "incomplete"
         seconds = current.finished - current.started
         spent = _clock(seconds) if current.state == "done" else ""
-        table.add_row(_coloured(state), one.run_id, spent, escape(_first_line(current.message)))
-    console.print(table)
+        _print_line(state, one.run_id, spent or _first_line(current.message))
     console.print(f"{done} of {len(runs)} stage runs are done.")
     if done < len(runs):
         raise typer.Exit(1)
@@ -288,6 +278,12 @@ def _line(progress: runner.Progress) -> Text:
     return Text(text, style="cyan", overflow="ellipsis", no_wrap=True)
 
 
+def _print_line(state: str, run_id: str, note: str) -> None:
+    """One line per run, never folded: ids are there to be copied."""
+    tail = f"  [dim]{escape(note)}[/]" if note else ""
+    console.print(f"{_coloured(state)} {run_id}{tail}", soft_wrap=True)
+
+
 def _elapsed(progress: runner.Progress) -> str:
     return _clock(time.monotonic() - progress.started)
 
@@ -298,7 +294,7 @@ def _clock(seconds: float) -> str:
 
 
 def _coloured(state: str) -> str:
-    return f"[{COLOURS.get(state, 'white')}]{state:8}[/]"
+    return f"[{COLOURS.get(state, 'white')}]{state:10}[/]"
 
 
 def _first_line(text: str) -> str:
