@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,9 +142,6 @@ def main() -> None:
         reason = error.strerror or error
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(f'{where}{reason}')}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; start again to go on from here")
-        sys.exit(130)
 
 
 def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
@@ -219,13 +217,13 @@ def _execute(runs: list[StageRun], *, force: bool, keep_going: bool) -> runner.P
         console=console,
         refresh_per_second=1,
         transient=True,
-        auto_refresh=console.is_terminal,
     )
-    if console.is_terminal:
-        with live:
+    try:
+        with live if console.is_terminal else nullcontext():
             runner.run_all(runs, progress, force=force, keep_going=keep_going, on_event=tell)
-    else:
-        runner.run_all(runs, progress, force=force, keep_going=keep_going, on_event=tell)
+    except KeyboardInterrupt:
+        console.print(f"{_elapsed(progress)} stopped; the same command goes on from here")
+        raise typer.Exit(130) from None
     console.print(
         f"{len(runs)} stage runs: {progress.count('done')} run, "
         f"{progress.count('reused')} reused, {progress.count('failed')} failed, "
