@@ -124,3 +124,15 @@ def test_the_guide_shows_every_key_with_its_default():
     for name in ("seeds", "prompting", "contexts", "margins", "notes"):
         default = StudyConfig.model_fields[name].get_default()
         assert shown[name] == default
+
+
+def test_the_readmes_five_lines_are_a_valid_study():
+    import re
+
+    from ruamel.yaml import YAML
+
+    from rag_study.config import StudyConfig
+
+    block = re.search(r"```yaml\n(.*?)```", (PROJECT_ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert len(block.strip().splitlines()) == 5
+    assert StudyConfig.model_validate(YAML(typ="safe").load(block)).name == "mine"
