@@ -68,7 +68,7 @@ class RetrievalConfig(_Part):
 
     retriever: Literal["dense"] = "dense"
     embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
-    chunk_size: int = Field(192, ge=32, le=256)
+    chunk_size: int = Field(192, ge=32, le=models.EMBEDDING_WINDOW - 2)
     chunk_overlap: int = Field(32, ge=0)
     top_k: int = Field(3, ge=1, le=50)
 

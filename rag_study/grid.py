@@ -123,8 +123,15 @@ def find_stage(name: str) -> Stage:
     raise StudyError(f"there is no stage '{name}'; stages: {', '.join(STAGES)}.{hint}")
 
 
-def stage_run(name: str, point: dict[str, Any]) -> StageRun:
-    """The run of a stage at a point of the grid, with everything upstream of it."""
+def stage_run(
+    name: str, point: dict[str, Any], made: dict[str, StageRun] | None = None
+) -> StageRun:
+    """The run of a stage at a point of the grid, with everything upstream of it.
+
+    `made` holds the runs built so far: one that several others need is built (and its data read
+    for the hash) only once.
+    """
+    made = {} if made is None else made
     stage = find_stage(name)
     if stage.name == "compare":
         return expand(study_file=point["study_file"])[-1]
@@ -133,13 +140,17 @@ def stage_run(name: str, point: dict[str, Any]) -> StageRun:
     if missing:
         raise StudyError(f"{stage.path.name} declares parameters that nothing sets: {missing}")
     parameters = {key: point[key] for key in declared}
+    key = json.dumps([stage.name, parameters])
+    if key in made:
+        return made[key]
     upstream = tuple(
-        stage_run(before, point)
+        stage_run(before, point, made)
         for before in stage.upstream
         if not (before == "fine_tune" and point["method"] == "none")
     )
     identity = _identity(stage, parameters, upstream)
-    return StageRun(stage, parameters, upstream, _slug(stage, point), identity)
+    made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity)
+    return made[key]
 
 
 def expand(study_file: str | Path) -> list[StageRun]:
@@ -151,9 +162,11 @@ def expand(study_file: str | Path) -> list[StageRun]:
     config = load_study(study_file)
     check_sizes(config)
     runs: dict[str, StageRun] = {}
+    made: dict[str, StageRun] = {}
     final: list[StageRun] = []
     for point in _points(config):
-        for run in (stage_run("judge_answers", point), stage_run("validate_judge", point)):
+        for name in ("judge_answers", "validate_judge"):
+            run = stage_run(name, point, made)
             final += [] if run.run_id in runs else [run]
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)

@@ -127,6 +127,7 @@ def judge_answers(
 ) -> Iterator[list[dict[str, Any]]]:
     """Score an answers table (context, question_id, position, answer) in the batches in which it
     was answered; yields rows of context, question_id, reference metrics and the judge's scores."""
+    by_id = {question.id: question for question in questions}
     for context, part in answers.groupby("context", sort=False):
         rows = part.sort_values("position").to_dict("records")
         for start in range(0, len(rows), batch_size):
@@ -134,7 +135,7 @@ def judge_answers(
                 ({"context": context, "question_id": row["question_id"]}, row["answer"])
                 for row in rows[start : start + batch_size]
             ]
-            score = partial(_score_batch, judge, batch, questions)
+            score = partial(_score_batch, judge, batch, by_id)
             yield folder.part(f"{context}-{start:05d}", score)
 
 
@@ -146,17 +147,17 @@ def judge_ladder(
     folder: RunFolder,
 ) -> Iterator[list[dict[str, Any]]]:
     """Score a ladder; yields its rows with the reference metrics and the judge's scores."""
+    by_id = {question.id: question for question in questions}
     for start in range(0, len(rungs), batch_size):
         batch = [(row, row["candidate"]) for row in rungs[start : start + batch_size]]
-        score = partial(_score_batch, judge, batch, questions)
+        score = partial(_score_batch, judge, batch, by_id)
         yield folder.part(f"ladder-{start:05d}", score)
 
 
 def _score_batch(
-    judge: Judge, batch: Sequence[tuple[dict[str, Any], str]], questions: Sequence[Question]
+    judge: Judge, batch: Sequence[tuple[dict[str, Any], str]], by_id: dict[str, Question]
 ) -> list[dict[str, Any]]:
     """Each row (which names its question) with all scores of the answer beside it."""
-    by_id = {question.id: question for question in questions}
     asked = [by_id[row["question_id"]] for row, _ in batch]
     items = [
         Item(question.question, question.answers[0], answer)

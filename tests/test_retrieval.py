@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rag_study import qa_datasets, retrieval
+from rag_study import models, qa_datasets, retrieval
 from rag_study.errors import StudyError
 from rag_study.qa_datasets.schema import Document, Question
 
@@ -25,7 +25,7 @@ def nodes(data, embedding):
 def test_passages_keep_to_the_size_with_their_title_and_lose_no_text(data, nodes, embedding):
     chunks = retrieval.chunk_table(nodes, embedding)
     assert chunks["tokens"].max() <= 64 + 2  # the line end between title and text
-    assert chunks["tokens"].max() <= retrieval.EMBEDDING_WINDOW
+    assert chunks["tokens"].max() <= models.EMBEDDING_WINDOW
     assert chunks["chunk_id"].is_unique
     assert set(chunks["doc_id"]) == {d.doc_id for d in data.documents}
     for document in data.documents:

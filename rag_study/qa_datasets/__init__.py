@@ -6,13 +6,12 @@ One file per data set; `load` is the only way in, `load_prepared` reads what sta
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 from rag_study import files
 from rag_study.errors import StudyError
 from rag_study.qa_datasets import fictional, jsonl
-from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.qa_datasets.schema import POOLS, Document, QADataset, Question
 from rag_study.qa_datasets.splits import Split, split, train_subset
 
 __all__ = [
@@ -43,35 +42,24 @@ def revision_of(name: str, path: str = "") -> str:
 def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:
     """Write `corpus.jsonl` and one `<pool>.jsonl` per pool, questions in their fixed order."""
     for pool, questions in split.pools.items():
-        rows = [dataclasses.asdict(question) for question in questions]
-        files.write_text(folder / f"{pool}.jsonl", _lines(rows))
-    rows = [dataclasses.asdict(document) for document in dataset.documents]
-    files.write_text(folder / "corpus.jsonl", _lines(rows))
+        files.write_jsonl(folder / f"{pool}.jsonl", map(dataclasses.asdict, questions))
+    files.write_jsonl(folder / "corpus.jsonl", map(dataclasses.asdict, dataset.documents))
 
 
 def load_pools(folder: Path) -> dict[str, list[Question]]:
     """Questions by pool (train, validation, test) in their fixed order, as stage 01 wrote them."""
     return {
-        pool: [_question(row) for row in _read(folder / f"{pool}.jsonl")]
-        for pool in ("train", "validation", "test")
+        pool: [_question(row) for row in files.read_jsonl(folder / f"{pool}.jsonl")]
+        for pool in POOLS
     }
 
 
 def load_corpus(folder: Path) -> list[Document]:
     """The documents that stage 01 wrote."""
-    return [Document(**row) for row in _read(folder / "corpus.jsonl")]
+    return [Document(**row) for row in files.read_jsonl(folder / "corpus.jsonl")]
 
 
 def _question(row: dict) -> Question:
     for key in ("answers", "key_points", "gold_doc_ids"):
         row[key] = tuple(row[key])
     return Question(**row)
-
-
-def _read(path: Path) -> list[dict]:
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def _lines(rows: list[dict]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
