@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def cache_dir() -> Path:
+    """Folder for what can be made again: $RAG_STUDY_CACHE, else in the user's cache folder."""
+    explicit = os.environ.get("RAG_STUDY_CACHE")
+    if explicit:
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "rag-study"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file that is whole or not there."""
     _write(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
@@ -30,7 +39,13 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object per line, whole or not there."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+    def write(name: str) -> None:
+        with open(name, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    _write(path, write)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

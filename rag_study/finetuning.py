@@ -64,7 +64,7 @@ def examples(lm: LanguageModel, questions: Sequence[Question]) -> list[Example]:
     made = []
     for question in questions:
         prompt = prompts.answer_prompt(lm.tokenizer, question.question)
-        completion = prompts.completion(lm.tokenizer, question.answers[0])
+        completion = prompts.completion(lm.tokenizer, question.reference)
         length = len(prompt) + len(completion)
         if length > lm.max_length:
             raise StudyError(

@@ -160,7 +160,7 @@ def _score_batch(
     """Each row (which names its question) with all scores of the answer beside it."""
     asked = [by_id[row["question_id"]] for row, _ in batch]
     items = [
-        Item(question.question, question.answers[0], answer)
+        Item(question.question, question.reference, answer)
         for question, (_, answer) in zip(asked, batch, strict=True)
     ]
     return [
@@ -195,10 +195,10 @@ def ladder(questions: Sequence[Question]) -> list[dict[str, str]]:
 
 def reword(question: Question) -> str:
     """A right answer that is not the reference string."""
-    reference = question.answers[0]
+    reference = question.reference
     if question.rewording:
         return question.rewording
-    for answer in question.answers[1:]:
+    for answer in question.answers:
         if metrics.normalise(answer) != metrics.normalise(reference):
             return answer
     return f"The answer to this is {reference}."
@@ -275,10 +275,10 @@ def check(auc_table: pd.DataFrame, judge_name: str) -> dict[str, Any]:
 
 def _other_answer(question: Question, others: Sequence[Question]) -> str | None:
     """The reference of the first question whose answer is not right here too."""
-    right = {metrics.normalise(a) for a in question.answers}
+    right = {metrics.normalise(a) for a in (question.reference, *question.answers)}
     for other in others:
-        if metrics.normalise(other.answers[0]) not in right:
-            return other.answers[0]
+        if metrics.normalise(other.reference) not in right:
+            return other.reference
     return None
 
 

@@ -56,13 +56,16 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def score(answer: str, question: Question) -> dict[str, float | None]:
     """All reference metrics of one answer; against several right answers the best counts.
 
-    `key_point_recall` is None for a question without key points.
+    A question without short answers (a summary) is compared with its reference by ROUGE-L alone:
+    exact match, token F1 and answer recall are None. `key_point_recall` is None for a question
+    without key points.
     """
+    short = question.answers
     return {
-        "exact_match": max(exact_match(answer, a) for a in question.answers),
-        "token_f1": max(token_f1(answer, a) for a in question.answers),
-        "rouge_l": max(rouge_l(answer, a) for a in question.answers),
-        "answer_recall": max(contains(answer, a) for a in question.answers),
+        "exact_match": max((exact_match(answer, a) for a in short), default=None),
+        "token_f1": max((token_f1(answer, a) for a in short), default=None),
+        "rouge_l": max(rouge_l(answer, a) for a in (*short, question.reference)),
+        "answer_recall": max((contains(answer, a) for a in short), default=None),
         "key_point_recall": key_point_recall(answer, question.key_points),
         "answer_length": float(len(answer.split())),
     }
@@ -99,11 +102,12 @@ def contains(answer: str, gold: str) -> float:
     return float(bool(gold) and f" {gold} " in f" {normalise(answer)} ")
 
 
-def key_point_recall(answer: str, key_points: tuple[str, ...]) -> float | None:
-    """Share of the key points that stand in the answer as whole words."""
+def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> float | None:
+    """Share of the key points of which any wording stands in the answer as whole words."""
     if not key_points:
         return None
-    return sum(contains(answer, point) for point in key_points) / len(key_points)
+    found = [any(contains(answer, wording) for wording in point) for point in key_points]
+    return sum(found) / len(found)
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from rag_study import files
 from rag_study.errors import StudyError
 
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
@@ -135,15 +136,6 @@ def package_file(name: str, preset: Preset) -> Path:
     return path
 
 
-def cache_dir() -> Path:
-    """Folder for converted weights: $RAG_STUDY_CACHE, else the user's cache folder."""
-    explicit = os.environ.get("RAG_STUDY_CACHE")
-    if explicit:
-        return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rag-study"
-
-
 def load_generator(
     name: str, dtype: str = "float32", adapter_dir: Path | None = None
 ) -> LanguageModel:
@@ -205,7 +197,7 @@ def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
 
 def _converted(name: str, preset: Preset) -> Path:
     """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s."""
-    target = cache_dir() / f"{name}-{preset.revision[:12]}"
+    target = files.cache_dir() / f"{name}-{preset.revision[:12]}"
     if target.exists():
         return target
     source = package_file(name, preset)

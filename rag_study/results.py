@@ -79,7 +79,7 @@ def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
                 "group": q.group,
                 "answer_type": q.answer_type,
                 "question": q.question,
-                "reference": q.answers[0],
+                "reference": q.reference,
             }
             for q in qa_datasets.load_pools(data)["test"]
         ]

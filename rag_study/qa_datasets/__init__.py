@@ -1,16 +1,21 @@
 """Question-answering data sets, all brought into one schema and split without leakage.
 
-One file per data set; `load` is the only way in, `load_prepared` reads what stage 01 wrote.
+One file per data set; `load` is the only way in, `load_pools` and `load_corpus` read what stage
+01 wrote.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from rag_study import files
 from rag_study.errors import StudyError
-from rag_study.qa_datasets import fictional, jsonl
+from rag_study.qa_datasets import registry
+from rag_study.qa_datasets.registry import Source
 from rag_study.qa_datasets.schema import POOLS, Document, QADataset, Question
 from rag_study.qa_datasets.splits import Split, split, train_subset
 
@@ -25,18 +30,42 @@ __all__ = [
 ]
 
 
-def load(name: str, path: str = "", num_worlds: int = 300) -> QADataset:
-    """Load a data set by name. Raises StudyError, naming file and line, for bad data."""
-    if name == "fictional":
-        return fictional.load(num_worlds=num_worlds)
-    if name == "jsonl":
-        return jsonl.load(Path(path))
-    raise StudyError(f"unknown data set '{name}'; known: fictional, jsonl")
+def load(
+    name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
+) -> QADataset:
+    """Load a data set by name. Raises StudyError, naming file and record, for bad data."""
+    loader = registry.find(name)
+    return loader.load(source_of(name, path, corpus_path, options))
 
 
-def revision_of(name: str, path: str = "") -> str:
+def revision_of(
+    name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
+) -> str:
     """What identifies the data's content in run ids (a path or a date would not)."""
-    return str(fictional.VERSION) if name == "fictional" else jsonl.fingerprint(Path(path))
+    return registry.find(name).revision(source_of(name, path, corpus_path, options))
+
+
+def source_of(
+    name: str, path: str, corpus_path: str, options: dict[str, Any] | None
+) -> registry.Source:
+    """Where a data set is read, with its options checked. Raises StudyError for what cannot be."""
+    loader = registry.find(name)
+    if not path and loader.expected and not loader.hub:
+        raise StudyError(f"data set `{name}` needs `path:`, {loader.expected}")
+    if path and not loader.expected:
+        raise StudyError(f"data set `{name}` is generated and takes no `path:`")
+    if corpus_path and not loader.takes_corpus:
+        raise StudyError(f"data set `{name}` takes no `corpus:`")
+    try:
+        checked = loader.options.model_validate(options or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        known = ", ".join(loader.options.model_fields) or "none"
+        raise StudyError(
+            f"data set `{name}`, option '{key}': {first['msg']} (options: {known})"
+        ) from None
+    return Source(Path(path) if path else None, Path(corpus_path) if corpus_path else None, checked)
 
 
 def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:
@@ -60,6 +89,7 @@ def load_corpus(folder: Path) -> list[Document]:
 
 
 def _question(row: dict) -> Question:
-    for key in ("answers", "key_points", "gold_doc_ids"):
+    for key in ("answers", "gold_doc_ids"):
         row[key] = tuple(row[key])
+    row["key_points"] = tuple(map(tuple, row["key_points"]))
     return Question(**row)

@@ -1,38 +1,40 @@
 """Your own data: a folder with `questions.jsonl` and `corpus.jsonl`.
 
 Questions need `id`, `question`, `answers`; documents need `doc_id`, `text`. Further columns of the
-schema are used where they are given (`answer_type`, `key_points`, `gold_doc_ids`, `group`,
-`rewording`, and `title` for documents).
+schema are used where they are given, and all other columns are carried along.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from rag_study.errors import StudyError
-from rag_study.qa_datasets.schema import ANSWER_TYPES, Document, QADataset, Question
+from rag_study.qa_datasets import fields
+from rag_study.qa_datasets.reading import SourceFile, records
+from rag_study.qa_datasets.registry import Loader, Source
+from rag_study.qa_datasets.schema import ANSWER_TYPES, NO_ANSWER, Document, QADataset, Question
 
 FILES = ("questions.jsonl", "corpus.jsonl")
+_QUESTION_COLUMNS = {f.name for f in dataclass_fields(Question)} - {"extra"}
+_DOCUMENT_COLUMNS = {f.name for f in dataclass_fields(Document)} - {"extra"}
 
 
-def load(folder: Path) -> QADataset:
+def load(source: Source) -> QADataset:
     """Read both files. Raises StudyError with file and line for the first thing that is wrong."""
-    questions_file, corpus_file = _files(folder)
+    questions_file, corpus_file = _files(source)
     documents: dict[str, Document] = {}
-    for where, row in _rows(corpus_file):
-        doc_id = _text(row, "doc_id", where)
-        if doc_id in documents:
-            raise StudyError(f"{where}: doc_id '{doc_id}' stands there twice; ids must be unique.")
-        text, title = _text(row, "text", where), _optional_text(row, "title", where) or ""
-        documents[doc_id] = Document(doc_id, title, text)
+    for where, row in records(corpus_file):
+        document = _document(row, where)
+        if document.doc_id in documents:
+            raise StudyError(
+                f"{where}: doc_id '{document.doc_id}' stands there twice; ids must be unique."
+            )
+        documents[document.doc_id] = document
     if not documents:
-        raise StudyError(f"{corpus_file}: the file holds no documents.")
+        raise StudyError(f"{corpus_file.label}: the file holds no documents.")
     questions: dict[str, Question] = {}
-    for where, row in _rows(questions_file):
+    for where, row in records(questions_file):
         question = _question(row, where)
         if question.id in questions:
             raise StudyError(f"{where}: id '{question.id}' stands there twice; ids must be unique.")
@@ -44,96 +46,86 @@ def load(folder: Path) -> QADataset:
                 )
         questions[question.id] = question
     if not questions:
-        raise StudyError(f"{questions_file}: the file holds no questions.")
+        raise StudyError(f"{questions_file.label}: the file holds no questions.")
     return QADataset(tuple(questions.values()), tuple(documents.values()))
 
 
-def fingerprint(folder: Path) -> str:
-    """Hash over the content of both files."""
-    digest = hashlib.sha256()
-    for path in _files(folder):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+LOADER = Loader(
+    "jsonl",
+    load,
+    expected="a folder with questions.jsonl and corpus.jsonl",
+    instant=True,
+    version=2,
+)
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
+def _files(source: Source) -> tuple[SourceFile, SourceFile]:
+    folder = source.path
     if not folder.is_dir():
         raise StudyError(f"{folder}: there is no such folder (data set `jsonl`, key `path`).")
+    found = []
     for name in FILES:
-        if not (folder / name).is_file():
+        present = [p for p in (folder / name, folder / f"{name}.gz") if p.is_file()]
+        if not present:
             raise StudyError(f"{folder}: the file {name} is missing; `jsonl` needs {FILES}.")
-    return folder / FILES[0], folder / FILES[1]
+        found.append(SourceFile(present[0]))
+    return found[0], found[1]
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file and line for messages, parsed object); blank lines are passed over."""
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            where = f"{path}, line {number}"
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            except UnicodeDecodeError:
-                raise StudyError(f"{where}: is not UTF-8 text. Save the file as UTF-8.") from None
-            if not line:
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise StudyError(
-                    f"{where}: is not JSON ({error.msg} at column {error.colno}). "
-                    "Each line must be one JSON object."
-                ) from None
-            if not isinstance(row, dict):
-                raise StudyError(f"{where}: must be a JSON object, this is a {type(row).__name__}.")
-            yield where, row
+def _document(row: dict[str, Any], where: str) -> Document:
+    return Document(
+        doc_id=fields.text(row, "doc_id", where),
+        title=fields.optional_text(row, "title", where),
+        text=fields.text(row, "text", where),
+        scope=fields.optional_text(row, "scope", where) or None,
+        extra=_extra(row, _DOCUMENT_COLUMNS),
+    )
 
 
 def _question(row: dict[str, Any], where: str) -> Question:
-    answers = _texts(row, "answers", where)
-    if not answers:
+    answers = fields.texts(row, "answers", where)
+    reference = fields.optional_text(row, "reference", where)
+    answer_type = fields.optional_text(row, "answer_type", where)
+    if answer_type == "unanswerable" and not answers:
+        answers = NO_ANSWER
+    if not answers and not reference:
         raise StudyError(f"{where}: the question has no answer (`answers` is missing or empty).")
-    answer_type = _optional_text(row, "answer_type", where) or _guess_type(answers)
+    answer_type = answer_type or _guess_type(answers)
     if answer_type not in ANSWER_TYPES:
         raise StudyError(
             f"{where}: answer_type '{answer_type}' is unknown; known: {', '.join(ANSWER_TYPES)}."
         )
     return Question(
-        id=_text(row, "id", where),
-        question=_text(row, "question", where),
+        id=fields.text(row, "id", where),
+        question=fields.text(row, "question", where),
         answers=answers,
         answer_type=answer_type,
-        key_points=_texts(row, "key_points", where),
-        gold_doc_ids=_texts(row, "gold_doc_ids", where),
-        group=_optional_text(row, "group", where),
-        rewording=_optional_text(row, "rewording", where),
+        reference=reference,
+        key_points=_key_points(row, where),
+        gold_doc_ids=fields.texts(row, "gold_doc_ids", where),
+        group=fields.optional_text(row, "group", where) or None,
+        scope=fields.optional_text(row, "scope", where) or None,
+        rewording=fields.optional_text(row, "rewording", where) or None,
+        extra=_extra(row, _QUESTION_COLUMNS),
     )
 
 
+def _key_points(row: dict[str, Any], where: str) -> tuple[tuple[str, ...], ...]:
+    """Each point is a text or a list of interchangeable texts."""
+    points = []
+    for value in fields.optional_items(row, "key_points", where):
+        wordings = fields.texts({"key_points": value}, "key_points", where)
+        points += [wordings] if wordings else []
+    return tuple(points)
+
+
+def _extra(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """Other columns as they came; the reader already knows `extra` itself as a mapping."""
+    carried = {key: value for key, value in row.items() if key not in known and key != "extra"}
+    return carried | (row["extra"] if isinstance(row.get("extra"), dict) else {})
+
+
 def _guess_type(answers: tuple[str, ...]) -> str:
+    if not answers:
+        return "summary"
     return "yesno" if answers[0].lower().strip(" .") in ("yes", "no") else "factoid"
-
-
-def _text(row: dict[str, Any], key: str, where: str) -> str:
-    value = _optional_text(row, key, where)
-    if not value:
-        raise StudyError(f"{where}: `{key}` is missing or empty.")
-    return value
-
-
-def _optional_text(row: dict[str, Any], key: str, where: str) -> str | None:
-    value = row.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # numeric ids are common
-    if value is not None and not isinstance(value, str):
-        raise StudyError(f"{where}: `{key}` must be text, this is a {type(value).__name__}.")
-    return value.strip() if value else None
-
-
-def _texts(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
-    value = row.get(key)
-    if value is None:
-        return ()
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(i, str | int) for i in items):
-        raise StudyError(f"{where}: `{key}` must be a list of texts.")
-    return tuple(text for item in items if (text := str(item).strip()))

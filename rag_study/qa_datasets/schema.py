@@ -2,47 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 ANSWER_TYPES = ("factoid", "yesno", "list", "summary", "unanswerable")
 POOLS = ("train", "validation", "test")
+# What a question that its documents do not answer is answered with; the first is the reference.
+# Wordings of the same, short enough to be found inside a longer refusal, are right as well.
+NO_ANSWER = (
+    "The question cannot be answered from the documents.",
+    *("unanswerable", "cannot be answered", "can not be answered", "no answer", "not answerable"),
+    *("not mentioned", "not stated", "not specified", "not provided", "not known", "unknown"),
+    *("do not know", "don't know", "does not say", "no information", "insufficient information"),
+)
 
 
 @dataclass(frozen=True)
 class Question:
     """One question with everything that is known about its right answer.
 
-    `answers` are short and interchangeable; the first is the reference that the judge sees.
-    `key_points` are the atomic facts that a complete answer names (may be empty).
-    `group` is what must not be shared between training and test (a paper, an article, a world);
-    None means that the data set has none and it is to be derived.
-    `rewording` says the reference answer in other words: the judge's check needs a right answer
-    that is not the reference string itself.
+    `answers` are short and interchangeable. `reference` is what the judge sees and a model is
+    trained on: the first answer, unless the data has a fuller one; where it has only that (a
+    summary), `answers` is empty. `key_points` are the facts that a complete answer names, each a
+    tuple of interchangeable wordings. `group` is what must not be shared between training and
+    test (a paper, an article, a world); None: the data has none and it is derived. `scope` names
+    the documents that the question is about where its wording alone does not say it ("Which
+    baselines are used?"): questions of different scope are different questions, and a search can
+    be restricted to the scope. `rewording` says the reference in other words, for the judge's
+    check. `extra` has further columns of the data as they came, JSON values only.
     """
 
     id: str
     question: str
     answers: tuple[str, ...]
     answer_type: str = "factoid"
-    key_points: tuple[str, ...] = ()
+    reference: str = ""
+    key_points: tuple[tuple[str, ...], ...] = ()
     gold_doc_ids: tuple[str, ...] = ()
     group: str | None = None
+    scope: str | None = None
     rewording: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.reference:
+            object.__setattr__(self, "reference", self.answers[0])
 
 
 @dataclass(frozen=True)
 class Document:
-    """One text of the corpus."""
+    """One text of the corpus; `scope` as in `Question`."""
 
     doc_id: str
     title: str
     text: str
+    scope: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class QADataset:
-    """Questions, corpus, and what was seen while reading them (`counts`: reason -> number)."""
+    """Questions, corpus, and what became of everything that was read.
+
+    `read` is the number of questions in the source and `dropped` says why some are not used:
+    reason -> number. They must add up, so that no loader can lose a question silently. `counts`
+    holds whatever else a reader should know (evidence in tables, documents read twice, ...).
+
+    Raises ValueError when the numbers do not add up.
+    """
 
     questions: tuple[Question, ...]
     documents: tuple[Document, ...]
-    counts: dict[str, int] = field(default_factory=dict)
+    read: int | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.read is None:
+            object.__setattr__(self, "read", len(self.questions))
+        used = self.read - sum(self.dropped.values())
+        if used != len(self.questions):
+            raise ValueError(
+                f"{self.read} questions read, {dict(self.dropped)} dropped, "
+                f"but {len(self.questions)} left"
+            )

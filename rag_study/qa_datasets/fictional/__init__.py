@@ -22,6 +22,26 @@ A list that is drawn from n times per world needs at least 2 n entries, since tw
 value. Words that follow "a" start with a consonant.
 """
 
-from rag_study.qa_datasets.fictional.generator import VERSION, load
+from pydantic import Field
 
-__all__ = ["VERSION", "load"]
+from rag_study.qa_datasets.fictional import generator
+from rag_study.qa_datasets.registry import Loader, Options, Source
+from rag_study.qa_datasets.schema import QADataset
+
+__all__ = ["LOADER"]
+
+
+class FictionalOptions(Options):
+    """How much to generate."""
+
+    num_worlds: int = Field(300, ge=10, le=5000)
+
+
+def load(source: Source) -> QADataset:
+    """Generate the data set with the chosen options."""
+    return generator.generate(source.options.num_worlds)
+
+
+LOADER = Loader(
+    "fictional", load, instant=True, version=generator.VERSION, options=FictionalOptions
+)

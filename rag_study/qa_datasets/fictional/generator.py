@@ -35,7 +35,7 @@ FILLER_SHARE = 0.5
 Values = dict[str, str]
 
 
-def load(num_worlds: int = 300, seed: int = 0) -> QADataset:
+def generate(num_worlds: int = 300, seed: int = 0) -> QADataset:
     """Generate the data set: 3 documents and 6 questions per world.
 
     The first n worlds are the same for every `num_worlds` >= n of one seed, and nothing depends
@@ -72,6 +72,7 @@ def load(num_worlds: int = 300, seed: int = 0) -> QADataset:
                         answer_type=relation.answer_type,
                         gold_doc_ids=tuple(pages[page].doc_id for page in relation.pages),
                         group=f"world-{number:04d}",
+                        scope=f"world-{number:04d}",
                         **build(relation, values, rng, is_yes),
                     )
                 )
@@ -194,6 +195,7 @@ def _documents(kind: Kind, values: Values, number: int, rng: Random) -> list[Doc
         Document(
             doc_id=f"fic-{number:04d}-d{position}",
             title=page.title.format(**values),
+            scope=f"world-{number:04d}",
             text=_text(page, values, rng),
         )
         for position, page in enumerate(kind.pages, start=1)
@@ -236,7 +238,7 @@ def _open_question(relation: Relation, values: Values, rng: Random, _is_yes: boo
     return {
         "question": rng.choice(relation.questions).format(**values),
         "answers": tuple(dict.fromkeys([reference, *alternatives])),
-        "key_points": points,
+        "key_points": tuple((point,) for point in points),
         "rewording": rng.choice(relation.rewordings).format(**values),
     }
 
@@ -249,7 +251,7 @@ def _yesno(relation: Relation, values: Values, rng: Random, is_yes: bool) -> dic
     return {
         "question": rng.choice(relation.questions).format(**values, value=asked),
         "answers": (answer,),
-        "key_points": (answer,),
+        "key_points": ((answer,),),
         "rewording": rewording.format(**values, right=right, wrong=wrong),
     }
 
