@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from rag_study import models
+from rag_study import models, qa_datasets
 from rag_study.errors import StudyError
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.provenance import located, portable
+from rag_study.qa_datasets import registry
 
 Context = Literal["none", "retrieved", "oracle"]
 JudgedMetric = Literal["judge_accuracy", "judge_completeness"]
+METHODS = ("none", "lora")
 ReferenceMetric = Literal[
     "answer_recall", "key_point_recall", "exact_match", "token_f1", "rouge_l", "answer_length"
 ]
@@ -28,26 +30,67 @@ class _Part(BaseModel):
 
 
 class DatasetConfig(_Part):
-    """One data set: `fictional` is built in, `jsonl` is your own in the two-file form."""
+    """One data set: a name of `qa_datasets.registry`, where it is, and the data set's own options
+    (further keys, checked against what the data set takes)."""
 
-    name: Literal["fictional", "jsonl"]
-    path: str | None = Field(None, description="folder with questions.jsonl and corpus.jsonl")
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    path: str | None = Field(None, description="file or folder; left out: the hub")
+    corpus: str | None = Field(None, description="file or folder with documents of its own")
     label: str | None = Field(None, description="name in tables; default: the folder's name")
     test_size: int = Field(100, ge=1, description="questions that are answered and compared")
     test_share: float = Field(0.25, ge=0.05, le=0.8, description="share of the test pool")
-    num_worlds: int = Field(300, ge=10, le=5000, description="size of `fictional`")
+    retrieval_scope: Literal["corpus", "own"] | None = Field(
+        None, description="own: search the question's own paper or contract only"
+    )
 
     @model_validator(mode="after")
-    def _path_fits_name(self) -> DatasetConfig:
-        if self.name == "jsonl" and not self.path:
-            raise ValueError("`jsonl` needs `path:`, a folder with questions.jsonl, corpus.jsonl")
-        if self.name == "fictional" and self.path:
-            raise ValueError("`fictional` is generated and takes no `path:`")
+    def _fits_the_data_set(self) -> DatasetConfig:
+        try:
+            known = registry.find(self.name).options.model_fields
+            for key in self.model_extra:
+                if key not in known:
+                    near = _nearest(key, [*DatasetConfig.model_fields, *known])
+                    raise ValueError(f"unknown key '{key}'{near}")
+            self._source()
+        except StudyError as error:
+            raise ValueError(str(error)) from None
         return self
+
+    def _source(self) -> registry.Source:
+        return qa_datasets.source_of(
+            self.name, self.path or "", self.corpus or "", self.model_extra
+        )
 
     @property
     def display_name(self) -> str:
-        return self.label or (Path(self.path).name if self.path else self.name)
+        if self.label or not self.path:
+            return self.label or self.name
+        return Path(self.path).name if self.name == "jsonl" else self.name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values by which the notebooks know the data set, all options spelt out."""
+        options = self._source().options
+        own = registry.find(self.name).searches_own_scope(options)
+        return {
+            "dataset": self.name,
+            "dataset_path": self.path or "",
+            "corpus_path": self.corpus or "",
+            "dataset_options": options.model_dump(mode="json"),
+            "test_share": self.test_share,
+            "retrieval_scope": self.retrieval_scope or ("own" if own else "corpus"),
+        }
+
+
+class SystemConfig(_Part):
+    """Answers that another system gave to the same questions, judged beside the study's own."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=40)
+    answers: str = Field(description="JSON lines: id or question, answer, optionally contexts")
+    dataset: str | None = Field(None, description="label of its data set, where there are several")
+    context: Context = Field("retrieved", description="the condition that it is compared in")
 
 
 class FineTuningConfig(_Part):
@@ -116,6 +159,7 @@ class StudyConfig(_Part):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
     models: list[str] = Field(min_length=1)
     datasets: list[DatasetConfig] = Field(min_length=1)
+    systems: list[SystemConfig] = []
     fine_tuning: list[FineTuningConfig] = []
     prompting: list[Literal["default"]] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
@@ -147,7 +191,21 @@ class StudyConfig(_Part):
         for key in ("models", "contexts", "seeds", "prompting"):
             _refuse_repeats(key, getattr(self, key))
         _refuse_repeats("judges", [judge.model for judge in self.judges])
-        _refuse_repeats("datasets (by label)", [d.display_name for d in self.datasets])
+        labels = [d.display_name for d in self.datasets]
+        _refuse_repeats("datasets (by label)", labels)
+        _refuse_repeats("systems (by name)", [s.name for s in self.systems])
+        for system in self.systems:
+            if system.dataset is None and len(labels) > 1:
+                raise ValueError(f"systems: `{system.name}` needs `dataset:`, one of {labels}")
+            if system.dataset is not None and system.dataset not in labels:
+                raise ValueError(f"systems: there is no data set '{system.dataset}' in {labels}")
+            if system.name in METHODS:
+                raise ValueError(f"systems: '{system.name}' is the name of a training method")
+            if system.context not in self.contexts:
+                raise ValueError(
+                    f"systems: `{system.name}` is compared in '{system.context}', which "
+                    f"`contexts` {self.contexts} does not have"
+                )
         missing = [c for c in self.primary.contexts if c not in self.contexts]
         if missing:
             raise ValueError(
@@ -162,20 +220,21 @@ def load_study(path: Path | str) -> StudyConfig:
     A relative data set `path` counts from the study file's own folder. A relative study file
     counts from the working folder, else from the project: notebooks run in several places.
     """
-    path = Path(path)
-    if not path.is_absolute() and not path.exists():
-        path = next((p for p in [PROJECT_ROOT / path] if p.exists()), path)
+    path = located(path) if located(path).exists() else Path(path)
     try:
         config = StudyConfig.model_validate(_read_yaml(path))
     except ValidationError as error:
         raise StudyError(_explain(path, error)) from error
+
+    def placed(value: str | None) -> str | None:
+        return portable(path.parent / Path(value).expanduser()) if value else None
+
     datasets = [
-        d.model_copy(update={"path": str((path.parent / Path(d.path).expanduser()).resolve())})
-        if d.path
-        else d
+        d.model_copy(update={"path": placed(d.path), "corpus": placed(d.corpus)})
         for d in config.datasets
     ]
-    return config.model_copy(update={"datasets": datasets})
+    systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
+    return config.model_copy(update={"datasets": datasets, "systems": systems})
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -242,7 +301,7 @@ def _explain(path: Path, error: ValidationError) -> str:
         given = problem.get("input")
         match problem["type"]:
             case "extra_forbidden":
-                text = f"unknown key '{location[-1]}'{_nearest(location)}"
+                text = f"unknown key '{location[-1]}'{_nearest(location[-1], _keys_at(location))}"
             case "missing":
                 text = f"the key '{location[-1]}' is required"
             case "literal_error":
@@ -272,11 +331,15 @@ def _dotted(location: list[Any]) -> str:
     return text
 
 
-def _nearest(location: list[Any]) -> str:
-    """Name the key that was probably meant, among those of the part where it stands."""
-    part: type[BaseModel] = StudyConfig
-    inner = {
-        "datasets": DatasetConfig,
+def _nearest(key: Any, known: list[str]) -> str:
+    """Name the key that was probably meant, else all that there are."""
+    near = difflib.get_close_matches(str(key), known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    inner: dict[str, type[BaseModel]] = {
+        "systems": SystemConfig,
         "fine_tuning": FineTuningConfig,
         "retrieval": RetrievalConfig,
         "generation": GenerationConfig,
@@ -284,7 +347,5 @@ def _nearest(location: list[Any]) -> str:
         "primary": PrimaryConfig,
         "compute": ComputeConfig,
     }
-    if len(location) > 1:
-        part = inner.get(location[0], StudyConfig)
-    near = difflib.get_close_matches(str(location[-1]), part.model_fields, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(part.model_fields)}"
+    part = inner.get(location[0], StudyConfig) if len(location) > 1 else StudyConfig
+    return list(part.model_fields)

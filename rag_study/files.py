@@ -40,7 +40,6 @@ def write_json(path: Path, content: Any) -> None:
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object per line, whole or not there."""
 
-
     def write(name: str) -> None:
         with open(name, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -14,10 +14,10 @@ import pandas as pd
 
 from rag_study import prompts
 from rag_study.errors import StudyError
-from rag_study.metrics import contains
 from rag_study.models import LanguageModel
 from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
+from rag_study.text import contains
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ContextBuilder:
             case "none":
                 return []
             case "retrieved":
-                return [self._passages[chunk_id] for chunk_id in self._hits[question.id]]
+                return [self._passages[chunk_id] for chunk_id in self._hits.get(question.id, [])]
             case "oracle":
                 return self._oracle(question)
         raise StudyError(f"unknown context '{context}'; known: none, retrieved, oracle")
@@ -57,7 +57,7 @@ class ContextBuilder:
     def _oracle(self, question: Question) -> list[Passage]:
         """Gold passages, those with an answer first, cut to the number that is retrieved."""
         gold = [p for doc_id in question.gold_doc_ids for p in self._by_document[doc_id]]
-        return sorted(gold, key=lambda p: not _has_answer(p, question))[: self._top_k]
+        return sorted(gold, key=lambda p: not contains_answer(p.text, question))[: self._top_k]
 
 
 def generate_answers(
@@ -78,6 +78,8 @@ def generate_answers(
     Columns of a row: context, question_id, position, answer, answer_tokens, truncated,
     prompt_tokens, passages (chunk ids), dropped_passages, gold_in_context.
     """
+    if test_size > len(questions):
+        raise StudyError(f"test_size {test_size}: there are only {len(questions)} test questions.")
     for context in contexts:
         for start in range(0, test_size, batch_size):
             batch = questions[start : start + batch_size]
@@ -175,5 +177,6 @@ def _fit(
     )
 
 
-def _has_answer(passage: Passage, question: Question) -> bool:
-    return any(contains(passage.text, answer) for answer in question.answers)
+def contains_answer(text: str, question: Question) -> bool:
+    """Whether a right answer stands in the text as whole words."""
+    return any(contains(text, answer) for answer in question.answers)

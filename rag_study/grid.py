@@ -12,18 +12,21 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import models, prompts, qa_datasets
+from rag_study import models, prompts, qa_datasets, store
 from rag_study.config import StudyConfig, load_study
 from rag_study.errors import StudyError
-from rag_study.provenance import PROJECT_ROOT, resolve_dtype, resolve_threads
+from rag_study.provenance import PROJECT_ROOT, located, portable, resolve_dtype, resolve_threads
+from rag_study.qa_datasets import reading
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
+# A point has a value for everything that any notebook declares. These stand for "not used here":
+# a base model has no training, answers from elsewhere have no model and no retrieval of ours.
 BASE = {
     "method": "none",
     "train_format": "none",
@@ -35,6 +38,7 @@ BASE = {
     "lora_alpha": 0,
     "train_batch_size": 0,
 }
+NO_SYSTEM = {"system": "", "answers_path": ""}
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search.
 MIN_RETRIEVAL_DEPTH = 10
 
@@ -61,7 +65,7 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("prepare_data", "01_prepare_data", 1),
+        Stage("prepare_data", "01_prepare_data", 2),
         Stage("index_corpus", "02_index_corpus", 1, ("prepare_data",)),
         Stage("fine_tune", "03_fine_tune", 1, ("prepare_data",)),
         Stage(
@@ -72,10 +76,17 @@ STAGES = {
             ("contexts", "test_size"),
         ),
         Stage(
+            "import_answers",
+            "04_import_answers",
+            1,
+            ("prepare_data",),
+            ("contexts", "test_size"),
+        ),
+        Stage(
             "judge_answers",
             "05_judge_answers",
             1,
-            ("prepare_data", "generate_answers"),
+            ("prepare_data", "generate_answers", "import_answers"),
             ("contexts", "test_size"),
         ),
         Stage("validate_judge", "validate_judge", 1, ("prepare_data",)),
@@ -146,11 +157,17 @@ def stage_run(
     upstream = tuple(
         stage_run(before, point, made)
         for before in stage.upstream
-        if not (before == "fine_tune" and point["method"] == "none")
+        if before not in _unused_stages(point)
     )
     identity = _identity(stage, parameters, upstream)
     made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity)
     return made[key]
+
+
+def _unused_stages(point: dict[str, Any]) -> set[str]:
+    """Stages that a point has no use for, though its notebooks could read them."""
+    unused = {"fine_tune"} if point.get("method") == "none" else set()
+    return unused | {"generate_answers" if point.get("system") else "import_answers"}
 
 
 def expand(study_file: str | Path) -> list[StageRun]:
@@ -160,7 +177,6 @@ def expand(study_file: str | Path) -> list[StageRun]:
     study asks for.
     """
     config = load_study(study_file)
-    check_sizes(config)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
@@ -170,27 +186,43 @@ def expand(study_file: str | Path) -> list[StageRun]:
             final += [] if run.run_id in runs else [run]
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
-    return [*runs.values(), _compare_run(config, _portable(study_file), tuple(final))]
+    check_pools(runs.values())
+    return [*runs.values(), _compare_run(config, portable(located(study_file)), tuple(final))]
 
 
-def check_sizes(config: StudyConfig) -> None:
-    """Raise StudyError when a pool is smaller than what the study asks of it."""
-    for index, dataset in enumerate(config.datasets):
-        loaded = qa_datasets.load(dataset.name, dataset.path or "", dataset.num_worlds)
-        sizes = qa_datasets.split(loaded, dataset.test_share).sizes()
-        name = dataset.display_name
-        if dataset.test_size > sizes["test"]:
-            raise StudyError(
-                f"datasets[{index}].test_size: {dataset.test_size} test questions are asked for, "
-                f"the test pool of '{name}' has {sizes['test']}. Lower test_size, or raise "
-                f"test_share (now {dataset.test_share})."
-            )
-        for number, tuning in enumerate(config.fine_tuning):
-            if max(tuning.train_sizes) > sizes["train"]:
+def check_pools(runs: Iterable[StageRun]) -> None:
+    """Raise StudyError when a pool is smaller than what a run asks of it.
+
+    A data set that takes long to read is checked once its stage 01 is done.
+    """
+    sizes: dict[str, dict[str, int] | None] = {}
+    for run in runs:
+        prepared = run.needs("prepare_data")
+        if prepared is None:
+            continue
+        if prepared.run_id not in sizes:
+            sizes[prepared.run_id] = _pool_sizes(prepared)
+        for key, pool in (("test_size", "test"), ("train_size", "train")):
+            asked, there = run.parameters.get(key, 0), sizes[prepared.run_id]
+            if there is not None and asked > there[pool]:
+                share = prepared.parameters["test_share"]
                 raise StudyError(
-                    f"fine_tuning[{number}].train_sizes: {max(tuning.train_sizes)} training "
-                    f"questions are asked for, the train pool of '{name}' has {sizes['train']}."
+                    f"{key}: {asked} questions are asked for, the {pool} pool of "
+                    f"'{prepared.parameters['dataset']}' has {there[pool]}. Lower {key}, or "
+                    f"change test_share (now {share}), the share of all questions in the test pool."
                 )
+
+
+def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
+    given = prepared.parameters
+    if qa_datasets.registry.find(given["dataset"]).instant:
+        keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
+        dataset = qa_datasets.load(*(given[key] for key in keys))
+        return qa_datasets.split(dataset, given["test_share"]).sizes()
+    if store.is_done(prepared):
+        metrics = store.RunFolder(prepared.run_id).path / "metrics.json"
+        return json.loads(metrics.read_text())["pools"]
+    return None
 
 
 @lru_cache(maxsize=32)
@@ -224,28 +256,42 @@ def _code_cells(path: Path) -> list[dict[str, Any]]:
 
 
 def _points(config: StudyConfig) -> Iterator[dict[str, Any]]:
+    judges = [{"judge": j.model, "ladder_size": j.ladder_size} for j in config.judges]
     for dataset in config.datasets:
+        data = dataset.parameters | {"test_size": dataset.test_size}
+        shared = {
+            **data,
+            **config.retrieval.model_dump(),
+            "retrieval_depth": max(MIN_RETRIEVAL_DEPTH, config.retrieval.top_k),
+            "contexts": list(config.contexts),
+            **config.generation.model_dump(),
+            **config.compute.model_dump(),
+            **BASE,
+            **NO_SYSTEM,
+        }
         for model in config.models:
             for tuning in ({}, *_tunings(config)):
                 for prompting in config.prompting:
-                    shared = {
-                        "dataset": dataset.name,
-                        "dataset_path": dataset.path or "",
-                        "num_worlds": dataset.num_worlds,
-                        "test_share": dataset.test_share,
-                        "test_size": dataset.test_size,
-                        **config.retrieval.model_dump(),
-                        "retrieval_depth": max(MIN_RETRIEVAL_DEPTH, config.retrieval.top_k),
-                        "model": model,
-                        **BASE,
-                        **tuning,
-                        "prompting": prompting,
-                        "contexts": list(config.contexts),
-                        **config.generation.model_dump(),
-                        **config.compute.model_dump(),
-                    }
-                    for judge in config.judges:
-                        yield shared | {"judge": judge.model, "ladder_size": judge.ladder_size}
+                    for judge in judges:
+                        yield shared | {"model": model, "prompting": prompting} | tuning | judge
+        for system in config.systems:
+            if system.dataset in (None, dataset.display_name):
+                unused = {
+                    key: type(value)() for key, value in config.retrieval.model_dump().items()
+                }
+                own = {
+                    **unused,
+                    "retrieval_depth": 0,
+                    "retrieval_scope": "",
+                    "model": "",
+                    "prompting": "",
+                    "max_new_tokens": 0,
+                    "contexts": [system.context],
+                    "system": system.name,
+                    "answers_path": system.answers,
+                }
+                for judge in judges:
+                    yield shared | own | judge
 
 
 def _tunings(config: StudyConfig) -> Iterator[dict[str, Any]]:
@@ -273,11 +319,14 @@ def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ..
     return StageRun(stage, {"study_file": study_file}, final, config.name, identity)
 
 
+_PATHS = ("dataset_path", "corpus_path", "answers_path")
+
+
 def _identity(
     stage: Stage, parameters: dict[str, Any], upstream: tuple[StageRun, ...]
 ) -> dict[str, Any]:
     """Everything that a run's result depends on. Paths, dates and extents are left out."""
-    own = {k: v for k, v in parameters.items() if k not in (*stage.extent, "dataset_path")}
+    own = {k: v for k, v in parameters.items() if k not in (*stage.extent, *_PATHS)}
     if "dtype" in own:
         own["dtype"] = resolve_dtype(own["dtype"])
     if "threads" in own:
@@ -285,10 +334,13 @@ def _identity(
     revisions = {
         key: models.revision_of(own[key])
         for key in ("model", "judge", "embedding_model")
-        if key in own
+        if own.get(key)
     }
     if stage.name == "prepare_data":
-        revisions["data"] = qa_datasets.revision_of(own["dataset"], parameters["dataset_path"])
+        keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
+        revisions["data"] = qa_datasets.revision_of(*(parameters[key] for key in keys))
+    if stage.name == "import_answers":
+        revisions["answers"] = reading.fingerprint(located(parameters["answers_path"]))
     return {
         "stage": stage.name,
         "version": stage.version,
@@ -301,25 +353,22 @@ def _identity(
 
 
 def _slug(stage: Stage, point: dict[str, Any]) -> str:
-    data = Path(point["dataset_path"]).name or point["dataset"]
+    path = Path(point["dataset_path"])
+    data = path.name if path.name and point["dataset"] == "jsonl" else point["dataset"]
     model = point.get("model", "").rsplit("/", 1)[-1]
     state = "base"
     if point.get("method", "none") != "none":
         state = "{method}-{train_format}-n{train_size}-s{seed}".format(**point)
+    if point.get("system"):
+        state = point["system"]
     judge = point.get("judge", "").rsplit("/", 1)[-1]
     words = {
         "prepare_data": [data],
         "index_corpus": [data, f"c{point.get('chunk_size')}"],
         "fine_tune": [data, model, state],
         "generate_answers": [data, model, state],
+        "import_answers": [data, state],
         "judge_answers": [data, model, state],
         "validate_judge": [data, judge],
     }[stage.name]
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:80]
-
-
-def _portable(study_file: str | Path) -> str:
-    """The study file's path as a parameter: from the project where it lies inside."""
-    path = Path(study_file)
-    path = (path if path.exists() else PROJECT_ROOT / path).resolve()
-    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)

@@ -23,6 +23,7 @@ from rag_study.generation import left_pad
 from rag_study.models import LanguageModel
 from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
+from rag_study.text import normalise
 
 CRITERIA = tuple(prompts.CRITERIA)
 # Longer candidates are cut (and counted): a judge's prompt must keep its question and rubric.
@@ -199,7 +200,7 @@ def reword(question: Question) -> str:
     if question.rewording:
         return question.rewording
     for answer in question.answers:
-        if metrics.normalise(answer) != metrics.normalise(reference):
+        if normalise(answer) != normalise(reference):
             return answer
     return f"The answer to this is {reference}."
 
@@ -275,9 +276,9 @@ def check(auc_table: pd.DataFrame, judge_name: str) -> dict[str, Any]:
 
 def _other_answer(question: Question, others: Sequence[Question]) -> str | None:
     """The reference of the first question whose answer is not right here too."""
-    right = {metrics.normalise(a) for a in (question.reference, *question.answers)}
+    right = {normalise(a) for a in (question.reference, *question.answers)}
     for other in others:
-        if metrics.normalise(other.reference) not in right:
+        if normalise(other.reference) not in right:
             return other.reference
     return None
 

@@ -62,9 +62,11 @@ def context_rank(context: str) -> int:
 
 
 def state_label(row: pd.Series | dict) -> str:
-    """Short name of a model state: "base" or, for example, "LoRA 200"."""
+    """Short name of a model state: "base", "LoRA 200", or the name of another system."""
     if row["method"] == "none":
         return "base"
+    if row["train_size"] == 0:
+        return method_label(row["method"])
     return f"{method_label(row['method'])} {int(row['train_size'])}"
 
 

@@ -7,13 +7,12 @@ those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1). They lie in 0..1
 
 from __future__ import annotations
 
-import re
-import string
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rag_study.qa_datasets.schema import Question
+from rag_study.text import contains, normalise
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,6 @@ METRICS: dict[str, Metric] = {
 JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)
 REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.judged)
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
 
 def score(answer: str, question: Question) -> dict[str, float | None]:
     """All reference metrics of one answer; against several right answers the best counts.
@@ -71,13 +67,6 @@ def score(answer: str, question: Question) -> dict[str, float | None]:
     }
 
 
-@lru_cache(maxsize=50_000)
-def normalise(text: str) -> str:
-    """Lower case, no punctuation, no English articles, single spaces."""
-    text = _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION))
-    return " ".join(text.split())
-
-
 def exact_match(answer: str, gold: str) -> float:
     return float(normalise(answer) == normalise(gold))
 
@@ -94,12 +83,6 @@ def token_f1(answer: str, gold: str) -> float:
 def rouge_l(answer: str, gold: str) -> float:
     """F-measure of the longest common subsequence (rouge-score, without stemming)."""
     return float(_rouge().score(gold, answer)["rougeL"].fmeasure)
-
-
-def contains(answer: str, gold: str) -> float:
-    """1 when the gold answer stands in the answer as whole words, in sequence."""
-    gold = normalise(gold)
-    return float(bool(gold) and f" {gold} " in f" {normalise(answer)} ")
 
 
 def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> float | None:

@@ -10,10 +10,12 @@ import pandas as pd
 
 from rag_study import files, qa_datasets, store
 from rag_study.config import StudyConfig
-from rag_study.effects import RUN_COLUMNS
+from rag_study.effects import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, REFERENCE
+
+_SCALARS = (str, int, float)
 
 
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
@@ -21,12 +23,16 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
 
     What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
     """
-    labels = {(d.name, d.path or ""): d.display_name for d in config.datasets}
 
     def label(run: StageRun) -> str:
-        return labels[run.parameters["dataset"], run.parameters["dataset_path"]]
+        given = run.needs("prepare_data").parameters
+        return next(
+            d.display_name
+            for d in config.datasets
+            if all(d.parameters[key] == value for key, value in given.items())
+        )
 
-    answered, ladders, aucs, checks, searches = [], [], [], [], {}
+    answered, systems, ladders, aucs, checks, searches = [], [], [], [], [], {}
     finished, missing = [], []
     for run in comparison.upstream:
         folder = store.RunFolder(run.run_id)
@@ -44,6 +50,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
             aucs.append(pd.read_parquet(folder.path / "auc.parquet").assign(dataset=label(run)))
             checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
+        elif run.parameters["system"]:
+            systems.append(_answers(run, label(run)))
         else:
             answered.append(_answers(run, label(run)))
             index = run.needs("generate_answers").needs("index_corpus")
@@ -56,7 +64,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     ]
     return StudyResults(
         study=config.model_dump(mode="json"),
-        results=_concat(answered),
+        results=_concat([*answered, *_beside_each_base(systems, _concat(answered))]),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
         ladder_auc=_concat(aucs),
@@ -80,6 +88,7 @@ def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
                 "answer_type": q.answer_type,
                 "question": q.question,
                 "reference": q.reference,
+                **{f"extra_{k}": str(v) for k, v in q.extra.items() if isinstance(v, _SCALARS)},
             }
             for q in qa_datasets.load_pools(data)["test"]
         ]
@@ -88,6 +97,8 @@ def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
     asked = scores["context"].isin(run.parameters["contexts"])
     scores = scores[asked & (scores["position"] < run.parameters["test_size"])]
     settings = {name: run.parameters[name] for name in RUN_COLUMNS if name != "dataset"}
+    if run.parameters["system"]:
+        settings |= {"method": run.parameters["system"], "train_format": ""}
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
         dataset=dataset, judge=run.parameters["judge"], **settings
     )
@@ -105,6 +116,17 @@ def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.
     return table.sort_values(["context", "position"])[columns]
+
+
+def _beside_each_base(systems: list[pd.DataFrame], answered: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of other systems once for every base of their data set, to be compared with it."""
+    if answered.empty:
+        return systems
+    bases = answered.loc[answered["method"] == "none", BASE_COLUMNS].drop_duplicates()
+    return [
+        table.drop(columns=BASE_COLUMNS[1:]).merge(bases, on="dataset")[table.columns]
+        for table in systems
+    ]
 
 
 def _worst_by_judge(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,24 +112,48 @@ def load_index(folder: Path, embedding: Any) -> VectorStoreIndex:
 
 
 def retrieve(
-    index: VectorStoreIndex, questions: list[Question], depth: int, embedding: Any
+    index: VectorStoreIndex,
+    questions: list[Question],
+    depth: int,
+    embedding: Any,
+    scopes: Mapping[str, str | None] | None = None,
 ) -> pd.DataFrame:
-    """The `depth` best passages of every question.
+    """The `depth` best passages of every question, fewer where there are no more.
 
-    Columns: question_id, rank (from 1), chunk_id, doc_id, score (cosine), is_gold (missing where
-    the question names no gold document).
+    `scopes` (doc_id -> scope) restricts each question that has a scope to the documents of it (its
+    own paper or contract). Columns: question_id, rank (from 1), chunk_id, doc_id, score (cosine),
+    is_gold (missing where the question names no gold document).
     """
-    from llama_index.core.schema import QueryBundle
+    import faiss
+    import numpy as np
 
-    retriever = index.as_retriever(similarity_top_k=depth)
-    vectors = embedding.get_text_embedding_batch([q.question for q in questions])
+    vectors_index = index.vector_store.client
+    node_ids = [index.index_struct.nodes_dict[str(i)] for i in range(vectors_index.ntotal)]
+    doc_ids = [index.docstore.get_node(node_id).ref_doc_id for node_id in node_ids]
+    within: dict[str, list[int]] = {}
+    for position, doc_id in enumerate(doc_ids):
+        if scopes is not None and scopes[doc_id] is not None:
+            within.setdefault(scopes[doc_id], []).append(position)
+    texts = [question.question for question in questions]
+    vectors = np.asarray(embedding.get_text_embedding_batch(texts), dtype=np.float32)
+    parts: dict[str | None, list[int]] = {}
+    for number, question in enumerate(questions):
+        parts.setdefault(question.scope if within else None, []).append(number)
+    found: dict[int, list[tuple[int, float]]] = {}
+    for scope, numbers in parts.items():
+        options = {}
+        if scope is not None:
+            chosen = np.array(within.get(scope, []), dtype=np.int64)
+            options["params"] = faiss.SearchParameters(sel=faiss.IDSelectorBatch(chosen))
+        scores, positions = vectors_index.search(vectors[numbers], depth, **options)
+        for number, hits in zip(numbers, zip(positions, scores, strict=True), strict=True):
+            found[number] = [(int(p), float(s)) for p, s in zip(*hits, strict=True) if p >= 0]
     rows = []
-    for question, vector in zip(questions, vectors, strict=True):
-        found = retriever.retrieve(QueryBundle(question.question, embedding=vector))
-        for rank, hit in enumerate(found, start=1):
-            doc_id = hit.node.ref_doc_id
+    for number, question in enumerate(questions):
+        for rank, (position, score) in enumerate(found[number], start=1):
+            doc_id = doc_ids[position]
             gold = doc_id in question.gold_doc_ids if question.gold_doc_ids else None
-            rows.append((question.id, rank, hit.node.node_id, doc_id, hit.score, gold))
+            rows.append((question.id, rank, node_ids[position], doc_id, score, gold))
     columns = ["question_id", "rank", "chunk_id", "doc_id", "score", "is_gold"]
     return pd.DataFrame(rows, columns=columns).astype({"is_gold": "boolean"})
 
@@ -163,7 +188,8 @@ def question_metrics(hits: pd.DataFrame, questions: list[Question], depth: int) 
         gold = set(question.gold_doc_ids)
         if not gold:
             continue
-        docs = by_question[question.id].sort_values("rank")["doc_id"].tolist()
+        own = by_question.get(question.id, hits.iloc[:0])
+        docs = own.sort_values("rank")["doc_id"].tolist()
         first = next((r for r, doc in enumerate(docs, start=1) if doc in gold), None)
         for k in range(1, depth + 1):
             recall = len(gold & set(docs[:k])) / len(gold)

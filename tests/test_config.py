@@ -121,7 +121,7 @@ def test_the_guide_shows_every_key_with_its_default():
     assert shown["fine_tuning"] == [tuning.model_dump()]
     assert set(shown["datasets"][0]) == set(DatasetConfig.model_fields)
     assert set(shown["judges"][0]) == set(JudgeConfig.model_fields)
-    for name in ("seeds", "prompting", "contexts", "margins", "notes"):
+    for name in ("seeds", "prompting", "contexts", "margins", "notes", "systems"):
         default = StudyConfig.model_fields[name].get_default()
         assert shown[name] == default
 

@@ -11,7 +11,7 @@ from rag_study.qa_datasets.schema import Question
 
 @pytest.fixture(scope="module")
 def pools():
-    return qa_datasets.split(qa_datasets.load("fictional", num_worlds=40)).pools
+    return qa_datasets.split(qa_datasets.load("fictional", options={"num_worlds": 40})).pools
 
 
 def train(pools, outputs, size=24, seed=0, **changes):
@@ -44,7 +44,7 @@ def test_loss_is_that_of_the_answer_tokens_alone(tiny, pools):
         total, count = 0.0, 0
         for q in questions:  # one by one, no padding, every probability looked up by hand
             prompt = prompts.answer_prompt(tiny.tokenizer, q.question)
-            answer = [*tiny.tokenizer.encode(q.answers[0]), tiny.tokenizer.eos_token_id]
+            answer = [*tiny.tokenizer.encode(q.reference), tiny.tokenizer.eos_token_id]
             logits = tiny.model(input_ids=torch.tensor([prompt + answer])).logits[0]
             for i, token in enumerate(answer):
                 total -= float(logits[len(prompt) + i - 1].log_softmax(-1)[token])

@@ -117,7 +117,7 @@ def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data
 
 
 def test_sizes_above_the_data_are_refused(write_study):
-    with pytest.raises(StudyError, match=r"train_sizes: 99999 .* train pool of 'fictional' has"):
+    with pytest.raises(StudyError, match=r"train_size: 99999 .* train pool of 'fictional' has"):
         grid.expand(write_study(fine_tuning=[{"train_sizes": [4, 99999]}]))
     with pytest.raises(StudyError, match="test_size"):
         grid.expand(

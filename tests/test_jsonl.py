@@ -2,8 +2,12 @@ import json
 
 import pytest
 
+from rag_study import qa_datasets
 from rag_study.errors import StudyError
-from rag_study.qa_datasets import jsonl
+
+
+def load(folder):
+    return qa_datasets.load("jsonl", str(folder))
 
 
 def append(folder, name, line):
@@ -12,7 +16,7 @@ def append(folder, name, line):
 
 
 def test_reads_questions_and_corpus(own_data):
-    data = jsonl.load(own_data)
+    data = load(own_data)
     assert len(data.questions) == len(data.documents) == 40
     assert data.questions[3].answers == ("Person 3",)
     assert data.questions[3].gold_doc_ids == ("d3",)
@@ -20,7 +24,7 @@ def test_reads_questions_and_corpus(own_data):
 
 def test_a_single_answer_may_be_a_string_and_ids_may_be_numbers(own_data):
     append(own_data, "questions.jsonl", {"id": 7, "question": "Is it so?", "answers": "yes"})
-    last = jsonl.load(own_data).questions[-1]
+    last = load(own_data).questions[-1]
     assert (last.id, last.answers, last.answer_type) == ("7", ("yes",), "yesno")
 
 
@@ -53,20 +57,20 @@ def test_a_single_answer_may_be_a_string_and_ids_may_be_numbers(own_data):
 def test_bad_lines_are_named(own_data, file, line, expected):
     append(own_data, file, line)
     with pytest.raises(StudyError) as caught:
-        jsonl.load(own_data)
+        load(own_data)
     assert expected in str(caught.value)
     assert f"{file}, line 41" in str(caught.value)
 
 
 def test_missing_and_empty_files(own_data, tmp_path):
     with pytest.raises(StudyError, match="no such folder"):
-        jsonl.load(tmp_path / "nowhere")
+        load(tmp_path / "nowhere")
     (own_data / "questions.jsonl").write_text("\n")
     with pytest.raises(StudyError, match="holds no questions"):
-        jsonl.load(own_data)
+        load(own_data)
     (own_data / "corpus.jsonl").unlink()
     with pytest.raises(StudyError, match=r"corpus\.jsonl is missing"):
-        jsonl.load(own_data)
+        load(own_data)
 
 
 def test_byte_order_mark_windows_line_ends_and_unicode_separators(own_data):
@@ -74,19 +78,19 @@ def test_byte_order_mark_windows_line_ends_and_unicode_separators(own_data):
     (own_data / "questions.jsonl").write_bytes(
         b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
     )
-    assert len(jsonl.load(own_data).questions) == 40
+    assert len(load(own_data).questions) == 40
 
 
 def test_bytes_that_are_no_text(own_data):
     with (own_data / "corpus.jsonl").open("ab") as file:
         file.write(b'{"doc_id": "x", "text": "\xff\xfe"}\n')
     with pytest.raises(StudyError, match="line 41: is not UTF-8"):
-        jsonl.load(own_data)
+        load(own_data)
 
 
 def test_fingerprint_follows_content_not_place(own_data, tmp_path):
-    before = jsonl.fingerprint(own_data)
+    before = qa_datasets.revision_of("jsonl", str(own_data))
     moved = own_data.rename(tmp_path / "elsewhere")
-    assert jsonl.fingerprint(moved) == before
+    assert qa_datasets.revision_of("jsonl", str(moved)) == before
     append(moved, "corpus.jsonl", {"doc_id": "new", "text": "t"})
-    assert jsonl.fingerprint(moved) != before
+    assert qa_datasets.revision_of("jsonl", str(moved)) != before

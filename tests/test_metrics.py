@@ -3,7 +3,7 @@ import random
 import pytest
 
 from rag_study import metrics
-from rag_study.qa_datasets.schema import Question
+from rag_study.qa_datasets.schema import NO_ANSWER, Question
 
 
 def question(*answers, key_points=()):
@@ -33,6 +33,19 @@ def test_the_best_of_several_answers_counts():
     assert scores["key_point_recall"] is None
 
 
+def test_a_summary_without_short_answers_is_compared_with_its_reference_alone():
+    scores = metrics.score("It melts ice.", Question("q", "?", (), reference="It melts all ice."))
+    assert scores["rouge_l"] == pytest.approx(6 / 7)
+    assert [scores[m] for m in ("exact_match", "token_f1", "answer_recall")] == [None] * 3
+
+
+def test_a_refusal_is_right_where_nothing_can_be_answered():
+    unanswerable = Question("q", "?", NO_ANSWER, answer_type="unanswerable")
+    said = metrics.score("I'm sorry, the document does not say that.", unanswerable)
+    assert said["answer_recall"] == 1.0
+    assert metrics.score("Forty-two.", unanswerable)["answer_recall"] == 0.0
+
+
 def test_contains_wants_whole_words_in_sequence():
     assert metrics.contains("made of tin, then sold", "tin") == 1.0
     assert metrics.contains("a tinker", "tin") == 0.0
@@ -41,8 +54,9 @@ def test_contains_wants_whole_words_in_sequence():
 
 
 def test_key_points_found():
-    points = ("copper", "salt", "amber")
+    points = (("copper", "Cu"), ("salt",), ("amber",))
     assert metrics.key_point_recall("Copper and amber.", points) == pytest.approx(2 / 3)
+    assert metrics.key_point_recall("Cu, copper.", points) == pytest.approx(1 / 3)
     assert metrics.key_point_recall("", points) == 0.0
 
 

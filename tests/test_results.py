@@ -12,7 +12,7 @@ def study(write_study, outputs):
     """A study whose runs are written by hand: the base has more answers than are asked for."""
     path = write_study()
     config, runs = load_study(path), grid.expand(path)
-    data = qa_datasets.load("fictional", num_worlds=84)
+    data = qa_datasets.load("fictional", options={"num_worlds": 84})
     split = qa_datasets.split(data)
     for run in runs[:-1]:
         folder = store.RunFolder(run.run_id)

@@ -14,7 +14,7 @@ def embedding():
 
 @pytest.fixture(scope="module")
 def data():
-    return qa_datasets.load("fictional", num_worlds=10)
+    return qa_datasets.load("fictional", options={"num_worlds": 10})
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +79,23 @@ def test_metrics_by_hand():
     assert by_k.loc[4, "mrr"] == 0.25
     assert by_k.loc[4, "n"] == 2
     assert by_k.loc[4, "recall_low"] <= 0.5 <= by_k.loc[4, "recall_high"]
+
+
+def test_a_search_can_keep_to_the_questions_own_documents(data, nodes, embedding, tmp_path):
+    index = retrieval.build_index(nodes, embedding, tmp_path / "index")
+    questions = list(data.questions[:12])
+    scopes = {d.doc_id: d.scope for d in data.documents}
+    hits = retrieval.retrieve(index, questions, 4, embedding, scopes)
+    everywhere = retrieval.retrieve(index, questions, len(nodes), embedding)
+    for question in questions:
+        own = hits[hits["question_id"] == question.id]
+        assert {scopes[doc_id] for doc_id in own["doc_id"]} == {question.scope}
+        allowed = everywhere[
+            (everywhere["question_id"] == question.id)
+            & (everywhere["doc_id"].map(scopes) == question.scope)
+        ]
+        assert own["chunk_id"].tolist() == allowed["chunk_id"].tolist()[:4]
+    lost = [Question("q", "Where?", ("x",), gold_doc_ids=("fic-0001-d1",), scope="nowhere")]
+    nothing = retrieval.retrieve(index, lost, 4, embedding, scopes)
+    assert nothing.empty
+    assert retrieval.question_metrics(nothing, lost, 4)["recall"].eq(0).all()

@@ -9,7 +9,13 @@ import pytest
 from rag_study import grid, runner, store
 from rag_study.runner import Progress
 
-POINT = {"dataset": "fictional", "dataset_path": "", "num_worlds": 84, "test_share": 0.25}
+POINT = {
+    "dataset": "fictional",
+    "dataset_path": "",
+    "corpus_path": "",
+    "dataset_options": {"num_worlds": 84},
+    "test_share": 0.25,
+}
 BEGIN = (
     "from rag_study import stages\nrun = stages.begin('prepare_data', globals())\nprint('begun')"
 )

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 
 from rag_study import files
 from rag_study.errors import StudyError
+from rag_study.provenance import located
 from rag_study.qa_datasets import registry
 from rag_study.qa_datasets.registry import Source
 from rag_study.qa_datasets.schema import POOLS, Document, QADataset, Question
-from rag_study.qa_datasets.splits import Split, split, train_subset
+from rag_study.qa_datasets.splits import Split, leakage, split, train_subset
 
 __all__ = [
+    "leakage",
     "load",
     "load_corpus",
     "load_pools",
@@ -65,7 +67,9 @@ def source_of(
         raise StudyError(
             f"data set `{name}`, option '{key}': {first['msg']} (options: {known})"
         ) from None
-    return Source(Path(path) if path else None, Path(corpus_path) if corpus_path else None, checked)
+    return Source(
+        located(path) if path else None, located(corpus_path) if corpus_path else None, checked
+    )
 
 
 def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:

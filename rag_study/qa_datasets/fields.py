@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rag_study.errors import StudyError
+
+# A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
+MAX_ANSWER_WORDS = 20
+LONG_ANSWERS = f"answers of more than {MAX_ANSWER_WORDS} words (for the judge, not for matching)"
 
 _NAMES = {
     **{dict: "an object", list: "a list", str: "text", bool: "true or false"},
@@ -67,3 +72,20 @@ def texts(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
     ):
         raise StudyError(f"{where}: `{key}` must be a list of texts.")
     return tuple(stripped for item in listed if (stripped := str(item).strip()))
+
+
+def is_short(answer: str) -> bool:
+    """Whether an answer is short enough to be one of several interchangeable ones."""
+    return len(answer.split()) <= MAX_ANSWER_WORDS
+
+
+def require_questions(place: str, used: int, read: int, dropped: Mapping[str, int]) -> None:
+    """Raise StudyError, with the reasons, when no question of a source can be used."""
+    if used:
+        return
+    reasons = "; ".join(f"{reason}: {number:,}" for reason, number in dropped.items())
+    raise StudyError(
+        f"{place}: none of the {read:,} questions can be used ({reasons})."
+        if read
+        else f"{place}: there are no questions."
+    )

@@ -29,7 +29,9 @@ def rows(
                 yield f"{place}, row {number}", row
         except StudyError:
             raise
-        except Exception as error:  # datasets, huggingface_hub, httpx and fsspec each have their own
+        except (
+            Exception
+        ) as error:  # datasets, huggingface_hub, httpx and fsspec each have their own
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
             raise StudyError(
                 f"{place}: cannot be read from the hub ({reason}). Without a connection, get the "

@@ -46,9 +46,12 @@ class SourceFile:
         """The uncompressed bytes. Raises StudyError for a damaged or unreadable file."""
         try:
             if self.member:
-                with tarfile.open(self.path) as archive:
-                    with archive.extractfile(self.member) as file:
-                        yield gzip.open(file) if self.member.endswith(".gz") else file
+                with (
+                    tarfile.open(self.path) as archive,
+                    archive.extractfile(self.member) as packed,
+                    gzip.open(packed) if self.member.endswith(".gz") else packed as file,
+                ):
+                    yield file
             elif self.path.suffix == ".gz":
                 with gzip.open(self.path) as file:
                     yield file
@@ -214,8 +217,9 @@ def _array(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]
             where = f"{label}, record {number}"
             yield where, mapping(row, where)
     except (ijson.JSONError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
         raise StudyError(
-            f"{label}: is not valid JSON after record {number} ({error}). It may be cut off."
+            f"{label}: is not valid JSON after record {number} ({reason}). It may be cut off."
         ) from None
 
 

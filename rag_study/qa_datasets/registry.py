@@ -13,7 +13,7 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Source:
 
     path: Path | None = None
     corpus: Path | None = None
-    options: Any = Options()
+    options: Any = field(default_factory=Options)
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class Loader:
 
     `expected` says what `path` may be ("" where there is nothing to read), `hub` names the source
     where `path` is left out ("" where there is none). `takes_corpus`: `corpus` may be given.
-    `own_scope`: a search is restricted to the question's own scope unless the study file says
-    otherwise. `instant`: quick enough to be loaded while planning. `version` is part of the run
-    ids: raise it when the same files give other questions or documents.
+    `own_scope` (or what it gives for the options): a search is restricted to the question's own
+    scope unless the study file says otherwise. `instant`: quick enough to be loaded while
+    planning. `version` is part of the run ids: raise it when the same files give other questions
+    or documents.
     """
 
     name: str
@@ -66,10 +67,14 @@ class Loader:
     expected: str = ""
     hub: str = ""
     takes_corpus: bool = False
-    own_scope: bool = False
+    own_scope: bool | Callable[[Any], bool] = False
     instant: bool = False
     version: int = 1
     options: type[Options] = Options
+
+    def searches_own_scope(self, options: Any) -> bool:
+        """Whether a search looks at the question's own documents only, by default."""
+        return self.own_scope(options) if callable(self.own_scope) else self.own_scope
 
     def revision(self, source: Source) -> str:
         """What identifies the content in run ids; a path or a date would not."""

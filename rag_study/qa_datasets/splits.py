@@ -1,4 +1,4 @@
-"""Fixed pools for test, validation and training that share no group.
+"""Fixed pools for test, validation and training that share no group and no question.
 
 A question's pool depends on its group alone, and the order within a pool on ids alone, so asking
 for more questions adds to what was there and a larger train size contains every smaller one.
@@ -9,24 +9,31 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import re
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scipy.cluster.hierarchy import DisjointSet
 
 from rag_study.errors import StudyError
-from rag_study.qa_datasets.schema import QADataset, Question
+from rag_study.qa_datasets import near_duplicates
+from rag_study.qa_datasets.schema import POOLS, QADataset, Question
+from rag_study.text import normalise
 
 VALIDATION_SHARE = 0.10
 
 
 @dataclass(frozen=True)
 class Split:
-    """Questions by pool, each question with its group; `counts` says how groups came about."""
+    """Questions by pool, each question with its group.
+
+    `dropped` says which questions are in no pool: reason -> number. `groups` says how the groups
+    came about.
+    """
 
     pools: dict[str, tuple[Question, ...]]
-    counts: dict[str, int]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     def sizes(self) -> dict[str, int]:
         return {pool: len(questions) for pool, questions in self.pools.items()}
@@ -36,10 +43,12 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
     """Divide the questions by group into test, validation (10 %) and train.
 
     The test pool takes one question of every group before it takes a second of any, so that a
-    small test set still has many independent groups. Raises StudyError when the data has too few
+    small test set still has many independent groups. A near-duplicate of a question in another
+    pool leaves the pool that is nearer to training. Raises StudyError when the data has too few
     groups to fill all three pools.
     """
-    questions, counts = with_groups(dataset.questions)
+    pairs = near_duplicates.find_pairs(dataset.questions)
+    questions, how = with_groups(dataset.questions, pairs)
     groups: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
         groups[question.group].append(question)
@@ -47,7 +56,7 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
         "test": test_share * len(questions),
         "validation": (test_share + VALIDATION_SHARE) * len(questions),
     }
-    members: dict[str, list[list[Question]]] = {"train": [], "validation": [], "test": []}
+    members: dict[str, list[list[Question]]] = {pool: [] for pool in POOLS}
     seen = 0
     for name in sorted(groups, key=_order):
         # The middle of a group decides, so that one large group does not swell a small pool.
@@ -55,7 +64,8 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
         seen += len(groups[name])
         pool = next((p for p in ("test", "validation") if middle <= targets[p]), "train")
         members[pool].append(sorted(groups[name], key=lambda q: _order(q.id)))
-    pools = {pool: tuple(_round_robin(lists)) for pool, lists in members.items()}
+    pools = {pool: _round_robin(lists) for pool, lists in members.items()}
+    dropped = _drop_near_duplicates(pools, pairs)
     empty = [pool for pool, content in pools.items() if not content]
     if empty:
         raise StudyError(
@@ -63,38 +73,97 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
             "share a group, a gold document or their wording stay together); that is too few to "
             f"fill the {' and '.join(empty)} pool. More independent questions are needed."
         )
-    return Split(pools, counts)
+    return Split({pool: tuple(content) for pool, content in pools.items()}, dropped, how)
 
 
-def with_groups(questions: tuple[Question, ...]) -> tuple[list[Question], dict[str, int]]:
-    """Give every question a group: its own, else derived from shared gold documents.
+def with_groups(
+    questions: Sequence[Question], pairs: Sequence[tuple[Question, Question]] = ()
+) -> tuple[list[Question], dict[str, int]]:
+    """Give every question a group: its own, else derived.
 
-    Questions with the same wording (case and punctuation aside) always share a group. A merged
-    group takes the name of its first member.
+    Without one of their own, questions that share a gold document and near-duplicates (`pairs`)
+    share a group. Questions with the same wording (case and punctuation aside) and the same scope
+    always do. A merged group takes the first of its members' names. The second result counts how
+    the groups came about.
     """
     sets = DisjointSet(q.id for q in questions)
-    first: dict[tuple[str, str], str] = {}
-    merged = {"groups given": 0, "joined by gold document": 0, "joined by same wording": 0}
+    first: dict[tuple[str, ...], str] = {}
+    joined = Counter({"gold document": 0, "same wording": 0, "near-duplicate": 0})
     for question in questions:
-        keys = [("wording", " ".join(re.findall(r"\w+", question.question.lower())))]
+        words = near_duplicates.wording(question)
+        keys = [("same wording", question.scope or "", words)]
         if question.group is not None:
             keys.append(("group", question.group))
         else:
-            keys += [("document", doc_id) for doc_id in question.gold_doc_ids]
+            keys += [("gold document", doc_id) for doc_id in question.gold_doc_ids]
         for key in keys:
-            other = first.setdefault(key, question.id)
-            if sets.merge(other, question.id) and key[0] != "group":
-                reason = "gold document" if key[0] == "document" else "same wording"
-                merged[f"joined by {reason}"] += 1
-    merged["groups given"] = len({q.group for q in questions if q.group is not None})
-    by_id = {q.id: q for q in questions}
+            if sets.merge(first.setdefault(key, question.id), question.id) and key[0] in joined:
+                joined[key[0]] += 1
+    for one, other in pairs:
+        if one.group is None and other.group is None:
+            joined["near-duplicate"] += sets.merge(one.id, other.id)
     names: dict[str, str] = {}
     for question in questions:
-        root = sets[question.id]
-        names.setdefault(root, by_id[question.id].group or question.id)
+        root, name = sets[question.id], question.group or question.id
+        names[root] = min(name, names.get(root, name))
     grouped = [dataclasses.replace(q, group=names[sets[q.id]]) for q in questions]
-    merged["groups in all"] = len(set(names.values()))
-    return grouped, merged
+    return grouped, {
+        "groups given by the data": len({q.group for q in questions if q.group is not None}),
+        **{f"joined by {reason}": number for reason, number in joined.items()},
+        "groups in all": len(set(names.values())),
+    }
+
+
+def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
+    """What the test pool has in common with what is trained or tuned on.
+
+    The first three would test a model on what it was trained on; `split` leaves none of them. A
+    gold document in two pools comes from groups that the data itself gives. One answer may be
+    right for two different questions (Lewis et al. 2021, "Question and Answer Test-Train Overlap
+    in Open-Domain Question Answering Datasets"): no error, but a model can gain from it.
+    """
+    test, other = pools["test"], [*pools["validation"], *pools["train"]]
+
+    def common(values) -> int:
+        seen = {value for question in other for value in values(question)}
+        return sum(any(value in seen for value in values(question)) for question in test)
+
+    both = near_duplicates.find_pairs([*test, *other])
+    in_test = {question.id for question in test}
+    crossing = {a.id for a, b in both if (a.id in in_test) != (b.id in in_test)}
+    return {
+        "test questions whose group is also in another pool": common(lambda q: [q.group]),
+        "test questions whose wording is also in another pool": common(
+            lambda q: [(q.scope, near_duplicates.wording(q))]
+        ),
+        "test questions with a near-duplicate in another pool": len(crossing),
+        "test questions whose gold document is also that of another pool": common(
+            lambda q: q.gold_doc_ids
+        ),
+        "test questions (factoid) whose answer is also a training answer": common(
+            lambda q: [normalise(q.reference)] if q.answer_type == "factoid" else []
+        ),
+    }
+
+
+def _drop_near_duplicates(
+    pools: dict[str, list[Question]], pairs: Sequence[tuple[Question, Question]]
+) -> dict[str, int]:
+    """Take near-duplicates of other pools' questions out of `pools`, nearest to training first."""
+    rank = {q.id: POOLS.index(pool) for pool, content in pools.items() for q in content}
+    leaving: dict[str, str] = {}
+    for one, other in pairs:
+        low, high = sorted((one.id, other.id), key=rank.__getitem__)
+        if rank[low] != rank[high]:
+            kept_in = POOLS[rank[high]]
+            if leaving.get(low) != "test":
+                leaving[low] = kept_in
+    for pool, content in pools.items():
+        pools[pool] = [q for q in content if q.id not in leaving]
+    dropped = Counter(leaving.values())
+    return {
+        f"near-duplicate of a {pool} question": dropped[pool] for pool in ("test", "validation")
+    }
 
 
 def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:

@@ -1,0 +1,23 @@
+"""When two texts say the same, as far as letters go: SQuAD's normalisation."""
+
+from __future__ import annotations
+
+import re
+import string
+from functools import lru_cache
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@lru_cache(maxsize=50_000)
+def normalise(text: str) -> str:
+    """Lower case, no punctuation, no English articles, single spaces."""
+    text = _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION))
+    return " ".join(text.split())
+
+
+def contains(answer: str, gold: str) -> float:
+    """1 when the gold answer stands in the answer as whole words, in sequence."""
+    gold = normalise(gold)
+    return float(bool(gold) and f" {gold} " in f" {normalise(answer)} ")
