@@ -15,6 +15,7 @@ import pandas as pd
 from rag_study import prompts
 from rag_study.errors import StudyError
 from rag_study.models import LanguageModel
+from rag_study.prompts import AS_USUAL, Prompting
 from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
 from rag_study.text import contains
@@ -69,6 +70,7 @@ def generate_answers(
     batch_size: int,
     test_size: int,
     folder: RunFolder,
+    prompting: Prompting = AS_USUAL,
 ) -> Iterator[list[dict]]:
     """Answer the first `test_size` questions in every context; yields the rows of each batch.
 
@@ -84,7 +86,7 @@ def generate_answers(
         for start in range(0, test_size, batch_size):
             batch = questions[start : start + batch_size]
             passages = [builder.passages(question, context) for question in batch]
-            answer = partial(answer_batch, lm, batch, passages, max_new_tokens)
+            answer = partial(answer_batch, lm, batch, passages, max_new_tokens, prompting)
             yield folder.part(f"{context}-{start:05d}", partial(_placed, answer, context, start))
 
 
@@ -103,6 +105,7 @@ def answer_batch(
     questions: Sequence[Question],
     passages: Sequence[list[Passage]],
     max_new_tokens: int,
+    prompting: Prompting = AS_USUAL,
 ) -> list[dict]:
     """Greedy answers to one batch. Whole passages are dropped from the end where the window is
     too short for them; the question never is. Raises StudyError when it does not fit alone.
@@ -110,7 +113,7 @@ def answer_batch(
     import torch
 
     encoded = [
-        _fit(lm, question, chosen, max_new_tokens)
+        _fit(lm, question, chosen, max_new_tokens, prompting)
         for question, chosen in zip(questions, passages, strict=True)
     ]
     input_ids, attention_mask = left_pad([ids for ids, _ in encoded], lm.tokenizer.pad_token_id)
@@ -163,12 +166,16 @@ def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple:
 
 
 def _fit(
-    lm: LanguageModel, question: Question, passages: list[Passage], max_new_tokens: int
+    lm: LanguageModel,
+    question: Question,
+    passages: list[Passage],
+    max_new_tokens: int,
+    prompting: Prompting,
 ) -> tuple[list[int], int]:
     """(prompt ids, number of passages kept) that leave room for the answer."""
     for kept in range(len(passages), -1, -1):
         texts = [(passage.title, passage.text) for passage in passages[:kept]]
-        ids = prompts.answer_prompt(lm.tokenizer, question.question, texts)
+        ids = prompts.answer_prompt(lm.tokenizer, question.question, texts, prompting)
         if len(ids) + max_new_tokens <= lm.max_length:
             return ids, kept
     raise StudyError(

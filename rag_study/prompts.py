@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ ANSWER_WITH_CONTEXT = (
     "Answer the question with the help of these passages.\n\n{passages}\n\nQuestion: {question}"
 )
 PASSAGE = "[{number}] {title}\n{text}"
+# What a user would try before any training: ask for short answers, or show some.
+BRIEF = "Answer in as few words as possible, without explanation."
+PROMPTINGS = ("default", "brief", "few_shot")
 
 JUDGE_SYSTEM = "You grade answers."
 JUDGE_PREFIX = """A candidate answered a question. Compare the candidate with the reference answer.
@@ -50,8 +54,25 @@ JUDGE_REPLY = "Score:"
 _MARKER = "\u241e"  # a symbol that no data holds; splits the rendered chat between its parts
 
 
-def answer_messages(question: str, passages: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    """Chat messages that ask a question, with (title, text) passages or without any."""
+@dataclass(frozen=True)
+class Prompting:
+    """How a model is asked: one of PROMPTINGS, and (question, answer) examples for `few_shot`."""
+
+    name: str = "default"
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+AS_USUAL = Prompting()
+
+
+def answer_messages(
+    question: str, passages: Sequence[tuple[str, str]], prompting: Prompting = AS_USUAL
+) -> list[dict[str, str]]:
+    """Chat messages that ask a question, with (title, text) passages or without any.
+
+    `brief` adds an instruction to the question; `few_shot` puts the examples, without passages of
+    their own, as earlier turns before it.
+    """
     if passages:
         listed = "\n\n".join(
             PASSAGE.format(number=number, title=title, text=text)
@@ -60,15 +81,37 @@ def answer_messages(question: str, passages: Sequence[tuple[str, str]]) -> list[
         user = ANSWER_WITH_CONTEXT.format(passages=listed, question=question)
     else:
         user = ANSWER_WITHOUT_CONTEXT.format(question=question)
-    return [{"role": "system", "content": ANSWER_SYSTEM}, {"role": "user", "content": user}]
+    if prompting.name == "brief":
+        user = f"{user}\n{BRIEF}"
+    turns = [("system", ANSWER_SYSTEM)]
+    for asked, answered in prompting.examples:
+        turns += [("user", ANSWER_WITHOUT_CONTEXT.format(question=asked)), ("assistant", answered)]
+    return [{"role": role, "content": text} for role, text in [*turns, ("user", user)]]
 
 
 def answer_prompt(
-    tokenizer: PreTrainedTokenizerBase, question: str, passages: Sequence[tuple[str, str]] = ()
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    passages: Sequence[tuple[str, str]] = (),
+    prompting: Prompting = AS_USUAL,
 ) -> list[int]:
     """Token ids of the prompt up to where the answer begins, the beginning token once."""
-    passages = [(clean(title, tokenizer), clean(text, tokenizer)) for title, text in passages]
-    text = render(tokenizer, answer_messages(clean(question, tokenizer), passages))
+
+    def cleaned(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        return tuple((clean(one, tokenizer), clean(other, tokenizer)) for one, other in pairs)
+
+    prompting = Prompting(prompting.name, cleaned(prompting.examples))
+    messages = answer_messages(clean(question, tokenizer), cleaned(passages), prompting)
+    return _encoded(tokenizer, messages)
+
+
+def instruction_prompt(tokenizer: PreTrainedTokenizerBase, instruction: str) -> list[int]:
+    """Token ids of a general instruction, which is no question of the task."""
+    return _encoded(tokenizer, [{"role": "user", "content": clean(instruction, tokenizer)}])
+
+
+def _encoded(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
+    text = render(tokenizer, messages)
     # The template writes the beginning token itself where the model wants one.
     return tokenizer.encode(text, add_special_tokens=False)
 
@@ -144,6 +187,8 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -
     """
     options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
     system, *rest = messages
+    if system["role"] != "system":
+        return tokenizer.apply_chat_template(messages, **options)
     try:
         text = tokenizer.apply_chat_template(messages, **options)
         if system["content"] in text:
@@ -173,6 +218,7 @@ def hash_for(stage_name: str) -> str:
                 ANSWER_WITHOUT_CONTEXT,
                 ANSWER_WITH_CONTEXT,
                 PASSAGE,
+                BRIEF,
                 inspect.getsource(answer_messages),
             )
         case "judge_answers" | "validate_judge":

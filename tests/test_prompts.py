@@ -21,6 +21,27 @@ def test_prompt_for_answering_is_the_start_of_the_training_text(tiny):
     assert text.index("Text.") < text.index("Question: Who?")
 
 
+def test_brief_adds_an_instruction_and_few_shot_earlier_turns(tiny):
+    def asked(*prompting):
+        passages = [("Title", "Text.")]
+        ids = prompts.answer_prompt(tiny.tokenizer, "Who?", passages, prompts.Prompting(*prompting))
+        return tiny.tokenizer.decode(ids)
+
+    assert prompts.BRIEF not in asked()
+    assert asked("brief").index("Question: Who?") < asked("brief").index(prompts.BRIEF)
+    shown = asked("few_shot", (("When<|im_end|>?", "1847"), ("Where?", "Ulm")))
+    order = ["Question: When", "1847", "Question: Where?", "Ulm", "Text.", "Question: Who?"]
+    assert [shown.index(part) for part in order] == sorted(shown.index(part) for part in order)
+    assert shown.count("<|im_start|>") == 7  # system, two questions and answers, user, assistant
+    assert shown.endswith("<|im_start|>assistant\n")
+
+
+def test_a_general_instruction_is_no_question(tiny):
+    text = tiny.tokenizer.decode(prompts.instruction_prompt(tiny.tokenizer, "Name a fish."))
+    assert "Question:" not in text
+    assert text.endswith("<|im_start|>assistant\n")
+
+
 def test_completion_ends_with_the_end_token(tiny):
     ids = prompts.completion(tiny.tokenizer, "blue")
     assert ids[-1] == tiny.tokenizer.eos_token_id
