@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rag_study import models, qa_datasets
 from rag_study.errors import StudyError
 from rag_study.provenance import located, portable
 from rag_study.qa_datasets import registry
 
-Context = Literal["none", "retrieved", "oracle"]
+# `training` asks questions that the model was trained on, without passages: does it know them by
+# heart? Questions disjoint from training cannot show that.
+Context = Literal["none", "retrieved", "oracle", "training"]
+Method = Literal["lora", "qlora", "dora", "rslora", "ia3", "prompt_tuning", "prefix_tuning", "full"]
+TrainFormat = Literal["closed_book", "with_context", "raft"]
+AnswerStyle = Literal["as_given", "short", "long"]
 JudgedMetric = Literal["judge_accuracy", "judge_completeness"]
-METHODS = ("none", "lora")
+T = TypeVar("T")
 ReferenceMetric = Literal[
     "answer_recall", "key_point_recall", "exact_match", "token_f1", "rouge_l", "answer_length"
 ]
@@ -27,6 +40,15 @@ ReferenceMetric = Literal[
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+# A factor of the grid: one value or a list of them in the study file, a list here.
+OneOrMore = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DatasetConfig(_Part):
@@ -94,16 +116,42 @@ class SystemConfig(_Part):
 
 
 class FineTuningConfig(_Part):
-    """One way to fine-tune, at several train sizes. Defaults: PEFT's usual LoRA settings."""
+    """Ways to fine-tune: every list is a factor, and every combination is trained.
 
-    method: Literal["lora"] = "lora"
-    train_format: Literal["closed_book"] = "closed_book"
+    Numbers left out are the method's own (see `adapters.METHODS`) or PEFT's usual ones.
+    """
+
+    method: OneOrMore[Method] = ["lora"]
+    train_format: OneOrMore[TrainFormat] = ["closed_book"]
     train_sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
     epochs: int = Field(3, ge=1, le=100)
-    learning_rate: float = Field(2e-4, gt=0, lt=1)
+    max_steps: int | None = Field(
+        None, ge=1, description="optimizer steps, the same at every train size; replaces epochs"
+    )
+    learning_rate: float | None = Field(None, gt=0, lt=1)
     lora_rank: int = Field(16, ge=1, le=1024)
     lora_alpha: int = Field(32, ge=1)
+    num_virtual_tokens: int = Field(20, ge=1, le=1024)
     train_batch_size: int = Field(8, ge=1)
+    early_stopping: bool = False
+    p_gold: Share = Field(0.8, description="raft: share of examples with the gold passage")
+    num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
+    replay: OneOrMore[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
+    label_noise: OneOrMore[Share] = [0.0]
+    answer_style: OneOrMore[AnswerStyle] = ["as_given"]
+    deduplicate: OneOrMore[bool] = [False]
+    strengths: OneOrMore[Annotated[float, Field(ge=0, le=1)]] = [1.0]
+    sequence: list[str] = Field([], description="labels of data sets to train on, in this order")
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> FineTuningConfig:
+        for key in type(self).model_fields:
+            if isinstance(value := getattr(self, key), list):
+                _refuse_repeats(key, value)
+        scaled = {"lora", "qlora", "dora", "rslora"}
+        if self.strengths != [1.0] and (others := sorted(set(self.method) - scaled)):
+            raise ValueError(f"strengths: {', '.join(others)} cannot be scaled back, LoRA can")
+        return self
 
 
 class RetrievalConfig(_Part):
@@ -127,6 +175,7 @@ class RetrievalConfig(_Part):
 
 class GenerationConfig(_Part):
     max_new_tokens: int = Field(48, ge=1, le=2048)
+    num_examples: int = Field(4, ge=1, le=32, description="examples in a few_shot prompt")
     batch_size: int = Field(8, ge=1, description="questions answered together")
 
 
@@ -161,10 +210,11 @@ class StudyConfig(_Part):
     datasets: list[DatasetConfig] = Field(min_length=1)
     systems: list[SystemConfig] = []
     fine_tuning: list[FineTuningConfig] = []
-    prompting: list[Literal["default"]] = Field(["default"], min_length=1)
+    prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
     retrieval: RetrievalConfig = RetrievalConfig()
     generation: GenerationConfig = GenerationConfig()
+    retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
     judges: list[JudgeConfig] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
@@ -199,13 +249,18 @@ class StudyConfig(_Part):
                 raise ValueError(f"systems: `{system.name}` needs `dataset:`, one of {labels}")
             if system.dataset is not None and system.dataset not in labels:
                 raise ValueError(f"systems: there is no data set '{system.dataset}' in {labels}")
-            if system.name in METHODS:
+            if system.name in ("none", *get_args(Method)):
                 raise ValueError(f"systems: '{system.name}' is the name of a training method")
             if system.context not in self.contexts:
                 raise ValueError(
                     f"systems: `{system.name}` is compared in '{system.context}', which "
                     f"`contexts` {self.contexts} does not have"
                 )
+        for tuning in self.fine_tuning:
+            if unknown := [name for name in tuning.sequence if name not in labels]:
+                raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
+        if "default" not in self.prompting:
+            raise ValueError("prompting: `default` is what the others are compared with; add it")
         missing = [c for c in self.primary.contexts if c not in self.contexts]
         if missing:
             raise ValueError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -18,27 +19,36 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import models, prompts, qa_datasets, store
-from rag_study.config import StudyConfig, load_study
+from rag_study import adapters, models, prompts, qa_datasets, store
+from rag_study.config import DatasetConfig, FineTuningConfig, StudyConfig, load_study
 from rag_study.errors import StudyError
 from rag_study.provenance import PROJECT_ROOT, located, portable, resolve_dtype, resolve_threads
 from rag_study.qa_datasets import reading
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 # A point has a value for everything that any notebook declares. These stand for "not used here":
-# a base model has no training, answers from elsewhere have no model and no retrieval of ours.
+# a base model has no training, training without passages has no retrieval, answers from elsewhere
+# have neither.
 BASE = {
-    "method": "none",
-    "train_format": "none",
-    "train_size": 0,
-    "seed": 0,
-    "epochs": 0,
-    "learning_rate": 0.0,
-    "lora_rank": 0,
-    "lora_alpha": 0,
-    "train_batch_size": 0,
+    **{"method": "none", "train_format": "none", "train_size": 0, "seed": 0},
+    **{"epochs": 0, "max_steps": 0, "learning_rate": 0.0, "train_batch_size": 0},
+    **{"lora_rank": 0, "lora_alpha": 0, "num_virtual_tokens": 0, "early_stopping": False},
+    **{"p_gold": 0.0, "num_distractors": 0, "replay": 0.0},
+    **{"label_noise": 0.0, "answer_style": "as_given", "deduplicate": False},
+    **{"strength": 1.0, "trained_on": [], "after": []},
+}
+NO_RETRIEVAL = {
+    **{"embedding_model": "", "chunk_size": 0, "chunk_overlap": 0},
+    **{"retriever": "", "retrieval_scope": "", "retrieval_depth": 0},
 }
 NO_SYSTEM = {"system": "", "answers_path": ""}
+# Lists of a fine-tuning entry and the parameter that takes one value of each.
+_FACTORS = {
+    **{"method": "method", "train_format": "train_format", "train_sizes": "train_size"},
+    **{"replay": "replay", "label_noise": "label_noise", "answer_style": "answer_style"},
+    **{"deduplicate": "deduplicate", "strengths": "strength"},
+}
+_METHOD_SETTINGS = ("lora_rank", "lora_alpha", "num_virtual_tokens")
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search.
 MIN_RETRIEVAL_DEPTH = 10
 
@@ -67,11 +77,11 @@ STAGES = {
     for stage in (
         Stage("prepare_data", "01_prepare_data", 2),
         Stage("index_corpus", "02_index_corpus", 1, ("prepare_data",)),
-        Stage("fine_tune", "03_fine_tune", 1, ("prepare_data",)),
+        Stage("fine_tune", "03_fine_tune", 2, ("prepare_data", "index_corpus")),
         Stage(
             "generate_answers",
             "04_generate_answers",
-            1,
+            2,
             ("prepare_data", "index_corpus", "fine_tune"),
             ("contexts", "test_size"),
         ),
@@ -89,6 +99,7 @@ STAGES = {
             ("prepare_data", "generate_answers", "import_answers"),
             ("contexts", "test_size"),
         ),
+        Stage("measure_retention", "measure_retention", 1, ("fine_tune",), ("retention",)),
         Stage("validate_judge", "validate_judge", 1, ("prepare_data",)),
         Stage("compare", "06_compare", 1),
     )
@@ -115,9 +126,14 @@ class StageRun:
         """How much is asked for: questions by context; of a comparison, all of the study's runs."""
         if self.stage.name == "compare":
             return {run.run_id: 1 for run in self.upstream}
+        if self.stage.name == "measure_retention":
+            return {"items": self.parameters["retention"]}
         if not self.stage.extent:
             return {}
-        return dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
+        asked = dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
+        if "training" in asked and self.parameters["train_size"]:
+            asked["training"] = min(asked["training"], self.parameters["train_size"])
+        return asked
 
     def needs(self, stage_name: str) -> StageRun | None:
         """The upstream run of a stage, or None (a base model has no fine-tuning run)."""
@@ -146,6 +162,7 @@ def stage_run(
     stage = find_stage(name)
     if stage.name == "compare":
         return expand(study_file=point["study_file"])[-1]
+    point = _seen_by(stage, point)
     declared = notebook_parameters(stage.path)
     missing = sorted(set(declared) - set(point))
     if missing:
@@ -154,19 +171,35 @@ def stage_run(
     key = json.dumps([stage.name, parameters])
     if key in made:
         return made[key]
-    upstream = tuple(
-        stage_run(before, point, made)
-        for before in stage.upstream
-        if before not in _unused_stages(point)
-    )
+    needed = [name for name in stage.upstream if name not in _unused_stages(stage, point)]
+    upstream = tuple(stage_run(before, point, made) for before in needed)
+    if stage.name == "fine_tune" and point["after"]:
+        earlier = point | {"trained_on": point["after"], "after": []}
+        upstream += (stage_run("fine_tune", earlier, made),)
     identity = _identity(stage, parameters, upstream)
     made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity)
     return made[key]
 
 
-def _unused_stages(point: dict[str, Any]) -> set[str]:
-    """Stages that a point has no use for, though its notebooks could read them."""
-    unused = {"fine_tune"} if point.get("method") == "none" else set()
+def _seen_by(stage: Stage, point: dict[str, Any]) -> dict[str, Any]:
+    """The point with what does not matter to a stage set to "not used", so that runs are shared.
+
+    Training takes place on its own data sets (`trained_on`, in this order), which need not be the
+    one whose questions are asked.
+    """
+    if stage.name == "fine_tune" and point["trained_on"]:
+        *before, last = point["trained_on"]
+        point = point | last | {"after": before, "trained_on": []}
+    if stage.name == "fine_tune" and point["train_format"] == "closed_book":
+        point = point | NO_RETRIEVAL
+    return point
+
+
+def _unused_stages(stage: Stage, point: dict[str, Any]) -> set[str]:
+    """Stages that a point has no use for, though the notebook could read them."""
+    unused = {"fine_tune"} if point.get("method", "none") == "none" else set()
+    if stage.name == "fine_tune" and point["train_format"] == "closed_book":
+        unused.add("index_corpus")
     return unused | {"generate_answers" if point.get("system") else "import_answers"}
 
 
@@ -181,7 +214,9 @@ def expand(study_file: str | Path) -> list[StageRun]:
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
     for point in _points(config):
-        for name in ("judge_answers", "validate_judge"):
+        for name in ("judge_answers", "measure_retention", "validate_judge"):
+            if name == "measure_retention" and not point["retention"]:
+                continue
             run = stage_run(name, point, made)
             final += [] if run.run_id in runs else [run]
             for needed in (*all_upstream(run), run):
@@ -258,48 +293,67 @@ def _code_cells(path: Path) -> list[dict[str, Any]]:
 def _points(config: StudyConfig) -> Iterator[dict[str, Any]]:
     judges = [{"judge": j.model, "ladder_size": j.ladder_size} for j in config.judges]
     for dataset in config.datasets:
-        data = dataset.parameters | {"test_size": dataset.test_size}
         shared = {
-            **data,
+            **dataset.parameters,
+            "test_size": dataset.test_size,
             **config.retrieval.model_dump(),
             "retrieval_depth": max(MIN_RETRIEVAL_DEPTH, config.retrieval.top_k),
             "contexts": list(config.contexts),
-            **config.generation.model_dump(),
+            **config.generation.model_dump(exclude={"num_examples"}),
+            "num_examples": 0,
+            "retention": config.retention,
             **config.compute.model_dump(),
             **BASE,
             **NO_SYSTEM,
         }
         for model in config.models:
-            for tuning in ({}, *_tunings(config)):
-                for prompting in config.prompting:
-                    for judge in judges:
-                        yield shared | {"model": model, "prompting": prompting} | tuning | judge
+            for state in _states(config, dataset):
+                for judge in judges:
+                    yield shared | {"model": model, "prompting": "default"} | state | judge
         for system in config.systems:
             if system.dataset in (None, dataset.display_name):
-                unused = {
-                    key: type(value)() for key, value in config.retrieval.model_dump().items()
-                }
                 own = {
-                    **unused,
-                    "retrieval_depth": 0,
-                    "retrieval_scope": "",
-                    "model": "",
-                    "prompting": "",
-                    "max_new_tokens": 0,
-                    "contexts": [system.context],
-                    "system": system.name,
-                    "answers_path": system.answers,
+                    **NO_RETRIEVAL,
+                    **{"top_k": 0, "model": "", "prompting": "", "max_new_tokens": 0},
+                    **{"contexts": [system.context], "retention": 0},
+                    **{"system": system.name, "answers_path": system.answers},
                 }
                 for judge in judges:
                     yield shared | own | judge
 
 
-def _tunings(config: StudyConfig) -> Iterator[dict[str, Any]]:
-    for tuning in config.fine_tuning:
-        fields = tuning.model_dump(exclude={"train_sizes"})
-        for train_size in tuning.train_sizes:
+def _states(config: StudyConfig, dataset: DatasetConfig) -> Iterator[dict[str, Any]]:
+    """What distinguishes the states of one model: how it is prompted, else how it was trained."""
+    for prompting in config.prompting:
+        if prompting == "few_shot":
             for seed in config.seeds:
-                yield {**fields, "train_size": train_size, "seed": seed}
+                examples = config.generation.num_examples
+                yield {"prompting": prompting, "seed": seed, "num_examples": examples}
+        else:
+            yield {"prompting": prompting}
+    sets = {d.display_name: d.parameters for d in config.datasets}
+    for tuning in config.fine_tuning:
+        if tuning.sequence and dataset.display_name not in tuning.sequence:
+            continue
+        trained_on = [sets[label] for label in tuning.sequence]
+        for recipe in _recipes(tuning):
+            for seed in config.seeds:
+                yield {**recipe, "seed": seed, "trained_on": trained_on}
+
+
+def _recipes(tuning: FineTuningConfig) -> Iterator[dict[str, Any]]:
+    """Every combination of the factors; what a method or format does not use is "not used"."""
+    fixed = tuning.model_dump(exclude={*_FACTORS, "sequence"})
+    for values in itertools.product(*(getattr(tuning, key) for key in _FACTORS)):
+        recipe = fixed | {_FACTORS[k]: v for k, v in zip(_FACTORS, values, strict=True)}
+        method = adapters.METHODS[recipe["method"]]
+        recipe["learning_rate"] = recipe["learning_rate"] or method.learning_rate
+        unused = {key for key in _METHOD_SETTINGS if key not in method.settings}
+        if recipe["max_steps"]:
+            unused.add("epochs")
+        if recipe["train_format"] != "raft":
+            unused |= {"p_gold", "num_distractors"}
+        yield {key: BASE[key] if key in unused or v is None else v for key, v in recipe.items()}
 
 
 def all_upstream(run: StageRun) -> Iterator[StageRun]:
@@ -319,14 +373,15 @@ def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ..
     return StageRun(stage, {"study_file": study_file}, final, config.name, identity)
 
 
-_PATHS = ("dataset_path", "corpus_path", "answers_path")
+# Places say nothing about content, and other data sets are in the hash as upstream runs.
+_NOT_HASHED = ("dataset_path", "corpus_path", "answers_path", "trained_on", "after")
 
 
 def _identity(
     stage: Stage, parameters: dict[str, Any], upstream: tuple[StageRun, ...]
 ) -> dict[str, Any]:
     """Everything that a run's result depends on. Paths, dates and extents are left out."""
-    own = {k: v for k, v in parameters.items() if k not in (*stage.extent, *_PATHS)}
+    own = {k: v for k, v in parameters.items() if k not in (*stage.extent, *_NOT_HASHED)}
     if "dtype" in own:
         own["dtype"] = resolve_dtype(own["dtype"])
     if "threads" in own:
@@ -356,7 +411,8 @@ def _slug(stage: Stage, point: dict[str, Any]) -> str:
     path = Path(point["dataset_path"])
     data = path.name if path.name and point["dataset"] == "jsonl" else point["dataset"]
     model = point.get("model", "").rsplit("/", 1)[-1]
-    state = "base"
+    state = point.get("prompting") or "base"
+    state = "base" if state == "default" else state
     if point.get("method", "none") != "none":
         state = "{method}-{train_format}-n{train_size}-s{seed}".format(**point)
     if point.get("system"):
@@ -369,6 +425,7 @@ def _slug(stage: Stage, point: dict[str, Any]) -> str:
         "generate_answers": [data, model, state],
         "import_answers": [data, state],
         "judge_answers": [data, model, state],
+        "measure_retention": [model, state],
         "validate_judge": [data, judge],
     }[stage.name]
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:80]

@@ -17,8 +17,13 @@ from rag_study.metrics import METRICS
 NOT_KNOWN = "not computed"
 # Columns of the tables: how a model was asked, and how it was trained.
 SETTINGS = ["prompting", "retriever", "chunk_size", "top_k"]
-RECIPE = ["method", "train_format", "seed"]
-METHODS = {"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "IA3"}
+RECIPE = ["method", "train_format", "variant", "seed"]
+METHODS = {
+    **{"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "IA3"},
+    **{"prompt_tuning": "prompt tuning", "prefix_tuning": "prefix tuning"},
+    "full": "full fine-tuning",
+}
+PROMPTINGS = {"default": "", "brief": "brief", "few_shot": "few-shot"}
 TRAIN_FORMATS = {
     "closed_book": "trained closed-book",
     "with_context": "trained with the gold passage",
@@ -30,6 +35,8 @@ CONTEXTS = {
     "oracle": "with the gold passages",
     "distractor": "with distractor passages only",
     "counterfactual": "with counterfactual passages",
+    "training": "training questions, without passages",
+    "retention": "outside the task",
 }
 RUNGS = {
     "reworded": "reference,\nreworded",
@@ -62,9 +69,9 @@ def context_rank(context: str) -> int:
 
 
 def state_label(row: pd.Series | dict) -> str:
-    """Short name of a model state: "base", "LoRA 200", or the name of another system."""
+    """Short name of a model state: "base", "base, brief", "LoRA 200", or another system's name."""
     if row["method"] == "none":
-        return "base"
+        return ", ".join(filter(None, ("base", PROMPTINGS[row["prompting"]])))
     if row["train_size"] == 0:
         return method_label(row["method"])
     return f"{method_label(row['method'])} {int(row['train_size'])}"
@@ -76,7 +83,6 @@ def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
         "method": lambda value: method_label(value),
         "train_format": lambda value: format_label(value),
         "seed": lambda value: f"seed {value}",
-        "prompting": lambda value: f"{value} prompting",
         "chunk_size": lambda value: f"chunks of {value} tokens",
         "top_k": lambda value: f"top {value}",
         "judge": lambda value: f"judge {value}",
@@ -90,6 +96,14 @@ def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Those of `columns` in which the runs differ; base rows do not count for training factors."""
     tuned = frame[frame["method"] != "none"]
     return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
+
+
+def against_base(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with the base as it is usually asked, on the task itself."""
+    if comparisons.empty:
+        return comparisons
+    usual = comparisons["baseline"] == "default"
+    return comparisons[usual & (comparisons["context"] != "retention")]
 
 
 def untrusted_judges(comparisons: pd.DataFrame) -> set[str]:

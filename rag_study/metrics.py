@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 from rag_study.qa_datasets.schema import Question
 from rag_study.text import contains, normalise
@@ -21,7 +22,8 @@ class Metric:
 
     `low` and `high` bound the scale (`high` None: unbounded). `margin` is the smallest difference
     of means that matters, unless the study declares its own; None marks a descriptive metric,
-    which is never primary. `judged` scores come from a judge, the others from the reference.
+    which is never primary. `judged` scores come from a judge, the others from the reference,
+    except those of `retention`, which say what a model can do outside the task.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Metric:
     high: float | None
     margin: float | None
     judged: bool = False
+    retention: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -43,10 +46,15 @@ METRICS: dict[str, Metric] = {
         Metric("token_f1", "Token F1", 0.0, 1.0, 0.03),
         Metric("rouge_l", "ROUGE-L", 0.0, 1.0, 0.03),
         Metric("answer_length", "Answer length (words)", 0.0, None, None),
+        Metric("general_text_nll", "General text (nats per token)", 0.0, None, None, False, True),
+        Metric("knowledge_margin", "Knowledge margin (nats)", -inf, None, None, False, True),
+        Metric("knowledge_accuracy", "General knowledge", 0.0, 1.0, None, False, True),
+        Metric("instruction_following", "Instruction following", 0.0, 1.0, None, False, True),
     )
 }
 JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)
-REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.judged)
+RETENTION = tuple(name for name, metric in METRICS.items() if metric.retention)
+REFERENCE = tuple(name for name in METRICS if name not in (*JUDGED, *RETENTION))
 
 
 def score(answer: str, question: Question) -> dict[str, float | None]:
