@@ -282,10 +282,11 @@ def compare(
     score are dropped. Returns COMPARISON_COLUMNS, sorted by their key, in the metric's unit;
     `attrs["skipped"]` lists in sentences what could not be compared.
 
-    The primary family is every comparison in `primary_contexts` of `primary_metrics`, over the
-    whole table: judged metrics by valid judges (a judge absent from `judge_valid` is not valid).
-    If no judge is valid, `reference_metrics` take the place of the judged ones. Scores have no
-    say in this. `margins` overrides the defaults of METRICS; None takes a metric's margin away.
+    The primary family is every comparison of a trained run (not of another system) in
+    `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
+    judge absent from `judge_valid` is not valid). If no judge is valid, `reference_metrics` take
+    the place of the judged ones. Scores have no say in this. `margins` overrides the defaults of
+    METRICS; None takes a metric's margin away.
 
     `mde` is the difference that 80 % of such studies would detect (two-sided alpha .05, normal
     approximation); `effect_size` is d_z, the difference in standard deviations of the paired
@@ -314,7 +315,8 @@ def compare(
             if not both.any():
                 continue
             valid = not judge or judge_valid.get(judge, False)
-            primary = context in primary_contexts and metric in family and valid
+            trained = scores.runs.loc[run, "train_size"] > 0  # else it is another system
+            primary = trained and context in primary_contexts and metric in family and valid
             untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
             margin = margins[metric]
             extra = {

@@ -121,14 +121,18 @@ def mean_caption(rows: pd.DataFrame) -> str:
 
 def recipe_caption(rows: pd.DataFrame) -> str:
     """Which training the figure is about, in one sentence; empty without trained runs."""
-    tuned = rows[rows["method"] != "none"]
+    tuned = rows[rows["train_size"] > 0]
+    systems = rows.loc[(rows["method"] != "none") & (rows["train_size"] == 0), "method"].unique()
+    others = f" Not trained here, answers from elsewhere: {', '.join(systems)}." * bool(
+        len(systems)
+    )
     if tuned.empty:
-        return ""
+        return others.strip()
     formats = " or ".join(format_label(f) for f in sorted(tuned["train_format"].unique()))
     methods = ", ".join(method_label(m) for m in sorted(tuned["method"].unique()))
     seeds = sorted(tuned["seed"].unique())
     seed_text = f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    return f"Models other than base were {formats} ({methods}, {seed_text})."
+    return f"Trained models were {formats} ({methods}, {seed_text}).{others}"
 
 
 # --- Numbers --------------------------------------------------------------------------------------
