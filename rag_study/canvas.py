@@ -188,6 +188,18 @@ def legend_handle(label: str, index: int) -> Line2D:
     )
 
 
+def level_handle(label: str, index: int) -> Line2D:
+    """As `legend_handle`, for a mean that holds at every place of the x axis."""
+    return Line2D([], [], color=series_colour(index), linestyle=":", linewidth=2, label=label)
+
+
+def level_line(ax: Axes, mean: float, low: float, high: float, index: int) -> None:
+    """A mean across the whole panel, with its interval as a band."""
+    colour = series_colour(index)
+    ax.axhline(mean, color=colour, linestyle=":", linewidth=2)
+    ax.axhspan(low, high, color=colour, alpha=0.10, linewidth=0)
+
+
 def mean_line(ax: Axes, x, mean, low, high, index: int) -> None:
     """Means joined by a line, each with its interval drawn from `low` to `high`."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)

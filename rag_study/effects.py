@@ -152,7 +152,7 @@ def compare(
     with a missing score are dropped. Returns COMPARISON_COLUMNS, sorted by their key, in the
     metric's unit; `attrs["skipped"]` lists in sentences what could not be compared.
 
-    The primary family is every comparison of a tuned run with the default base in
+    The primary family is every comparison of a trained run with the default base in
     `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
     judge absent from `judge_valid` is not valid). If no judge is valid, `reference_metrics` take
     the place of the judged ones. Scores have no say in this. `margins` overrides the defaults of
@@ -179,7 +179,7 @@ def compare(
     pairs, skipped = pair_runs(scores)
     samples = []
     for (run, context, judge, baseline), pair in pairs.items():
-        trained = scores.runs.loc[run, "method"] != "none"
+        trained = scores.runs.loc[run, "train_size"] > 0  # not a prompt, not another system
         for column, metric in enumerate(metrics_of(judge)):
             base, tuned = pair.base[:, column], pair.tuned[:, column]
             both = ~np.isnan(base) & ~np.isnan(tuned)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from rag_study.canvas import GREY
-from rag_study.effects import RUN_COLUMNS
 from rag_study.labels import SETTINGS, context_rank, differing, factor_words, state_label
 from rag_study.metrics import METRICS
+from rag_study.pairing import RUN_COLUMNS
 
 VERDICT_COLOURS = {
     "helps": "#00735a",
@@ -45,7 +45,7 @@ def most_important(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]:
     """Row labels by y, and y by (run, context). A heading stands above each data set and model."""
-    extra = differing(rows, ["train_format", "seed", *SETTINGS])
+    extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
     found = rows[_STATE].drop_duplicates()
     found = found.assign(rank=found["context"].map(context_rank))
     found = found.sort_values([*_STATE[:-1], "rank"])

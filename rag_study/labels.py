@@ -16,7 +16,7 @@ from rag_study.metrics import METRICS
 
 NOT_KNOWN = "not computed"
 # Columns of the tables: how a model was asked, and how it was trained.
-SETTINGS = ["prompting", "retriever", "chunk_size", "top_k"]
+SETTINGS = ["retriever", "chunk_size", "top_k"]
 RECIPE = ["method", "train_format", "variant", "seed"]
 METHODS = {
     **{"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "IA3"},
@@ -98,6 +98,11 @@ def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
 
 
+def is_base(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of the untrained model, asked as usual."""
+    return (frame["method"] == "none") & (frame["prompting"] == "default")
+
+
 def against_base(comparisons: pd.DataFrame) -> pd.DataFrame:
     """The comparisons with the base as it is usually asked, on the task itself."""
     if comparisons.empty:
@@ -135,14 +140,18 @@ def mean_caption(rows: pd.DataFrame) -> str:
 
 def recipe_caption(rows: pd.DataFrame) -> str:
     """Which training the figure is about, in one sentence; empty without trained runs."""
-    tuned = rows[rows["method"] != "none"]
+    tuned = rows[rows["train_size"] > 0]
+    systems = rows.loc[(rows["method"] != "none") & (rows["train_size"] == 0), "method"].unique()
+    others = f" Not trained here, answers from elsewhere: {', '.join(systems)}." * bool(
+        len(systems)
+    )
     if tuned.empty:
-        return ""
+        return others.strip()
     formats = " or ".join(format_label(f) for f in sorted(tuned["train_format"].unique()))
     methods = ", ".join(method_label(m) for m in sorted(tuned["method"].unique()))
     seeds = sorted(tuned["seed"].unique())
     seed_text = f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    return f"Models other than base were {formats} ({methods}, {seed_text})."
+    return f"Trained models were {formats} ({methods}, {seed_text}).{others}"
 
 
 # --- Numbers --------------------------------------------------------------------------------------

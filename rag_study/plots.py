@@ -28,6 +28,7 @@ from rag_study.labels import (
     context_rank,
     differing,
     factor_words,
+    is_base,
     mean_caption,
     metric_label,
     recipe_caption,
@@ -57,12 +58,25 @@ def train_size_curves(
     rows = _usable(summary[(summary["metric"] == metric) & (summary["context"] == context)])
     if rows.empty:
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)} here.", note)
+    untrained = (rows["train_size"] == 0) & ~is_base(rows)
+    levels, rows = rows[untrained], rows[~untrained]
     sizes = sorted({0, *rows["train_size"].astype(int)})
     position = {size: i for i, size in enumerate(sizes)}
     lines = list(_lines_over_sizes(rows))
     labels = list(dict.fromkeys(label for label, _ in lines))
+    several = ["dataset"] if rows["dataset"].nunique() > 1 else []
+    levels = levels.assign(
+        label=[
+            " · ".join([*(row[name] for name in several), state_label(row)])
+            for row in levels.to_dict("records")
+        ]
+    )
+    level_labels = list(levels["label"].unique())
     panels, grid_columns = canvas.panel_keys(rows, ["model"])
-    caption = f"{mean_caption(rows)} “base” is the model before training. {recipe_caption(rows)}"
+    everything = pd.concat([rows, levels])
+    caption = (
+        f"{mean_caption(rows)} “base” is the model before training. {recipe_caption(everything)}"
+    )
     if margin is not None and not math.isnan(margin):
         caption += f" Shaded: base mean ± {margin:g}, the smallest difference that matters."
     fig, axes = canvas.layout(
@@ -71,11 +85,17 @@ def train_size_curves(
         title=title,
         caption=caption,
         note=note,
-        handles=[canvas.legend_handle(label, i) for i, label in enumerate(labels)],
+        handles=[
+            *(canvas.legend_handle(label, i) for i, label in enumerate(labels)),
+            *(canvas.level_handle(name, len(labels) + i) for i, name in enumerate(level_labels)),
+        ],
         columns=grid_columns,
     )
     for ax, (panel_title, selected) in zip(axes, panels, strict=True):
         ax.set_title(panel_title, loc="left")
+        for row in levels[selected(levels)].itertuples():
+            index = len(labels) + level_labels.index(row.label)
+            canvas.level_line(ax, row.mean, row.ci_low, row.ci_high, index)
         for label, part in lines:
             part = part[selected(part)]
             if part.empty:
@@ -94,7 +114,7 @@ def train_size_curves(
         ax.set_xticks(range(len(sizes)), ["base", *map(str, sizes[1:])])
         ax.set_xlim(-0.4, len(sizes) - 0.6)
         ax.set_xlabel("training examples")
-    canvas.set_scales(axes, metric, rows)
+    canvas.set_scales(axes, metric, everything)
     return fig
 
 
@@ -107,7 +127,7 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
     if rows.empty:
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)}.", note)
     contexts = sorted(rows["context"].unique(), key=lambda name: (context_rank(name), name))
-    extra = differing(rows, ["train_format", "seed", *SETTINGS])
+    extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
     rows["trained"] = rows["method"] != "none"
     rows = rows.sort_values(["trained", "method", "train_size"], kind="stable")
     rows["label"] = [

@@ -21,7 +21,6 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from rag_study import tables
-from rag_study.effects import BASE_COLUMNS
 from rag_study.headline import StudyResults, headline, headline_row, headline_verdict
 from rag_study.labels import (
     NOT_KNOWN,
@@ -38,6 +37,7 @@ from rag_study.labels import (
     state_label,
 )
 from rag_study.metrics import METRICS
+from rag_study.pairing import BASE_COLUMNS
 
 EXAMPLES = 5
 # base64 makes 4 bytes of 3: embedded figures stay below 4 MB, the whole report below 5 MB.
@@ -135,9 +135,9 @@ def limits(results: StudyResults) -> list[str]:
             f"{counted(int(groups), 'independent group')}. What it could have detected is in the "
             "table: the smallest detectable difference."
         )
-        per_state = comparisons.groupby([*BASE_COLUMNS, "method", "train_format", "train_size"])[
-            "seed"
-        ]
+        per_state = comparisons.groupby(
+            [*BASE_COLUMNS, "method", "train_format", "variant", "train_size"]
+        )["seed"]
         if per_state.nunique().min() == 1:
             found.append(
                 "One training seed per model state: a verdict concerns that one adapter. Another "
@@ -163,7 +163,7 @@ def limits(results: StudyResults) -> list[str]:
 
 
 def _truncated_sentence(answers: pd.DataFrame) -> str:
-    keys = [*BASE_COLUMNS, *RECIPE, "train_size", "context"]
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
     once = answers.drop_duplicates([*keys, "question_id"])
     shares = once.groupby(keys, dropna=False)["truncated"].mean().dropna()
     if shares.empty:

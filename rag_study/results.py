@@ -10,10 +10,10 @@ import pandas as pd
 
 from rag_study import files, qa_datasets, store
 from rag_study.config import StudyConfig
-from rag_study.effects import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, REFERENCE
+from rag_study.pairing import BASE_COLUMNS, RUN_COLUMNS
 
 _SCALARS = (str, int, float)
 

@@ -9,7 +9,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag_study.effects import BASE_COLUMNS
 from rag_study.headline import StudyResults
 from rag_study.labels import (
     RECIPE,
@@ -26,6 +25,7 @@ from rag_study.labels import (
     untrusted_judges,
 )
 from rag_study.metrics import METRICS
+from rag_study.pairing import BASE_COLUMNS
 
 # The names of the verdicts in the report's style sheet.
 VERDICT_CLASSES = {
@@ -51,7 +51,7 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
     if comparisons.empty:
         table.add_column("No trained model could be compared with its base model.")
         return table
-    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "seed"])
+    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "variant", "seed"])
     several_judges = comparisons["judge"].replace("", None).nunique() > 1
     untrusted = untrusted_judges(comparisons)
     table.add_column("State", no_wrap=True)
@@ -97,7 +97,7 @@ def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
     comparisons = results.comparisons
     if comparisons.empty:
         return []
-    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "seed"])
+    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "variant", "seed"])
     invalid = results.invalid_judges
     return [
         {
@@ -136,8 +136,8 @@ def means_table(results: StudyResults) -> dict[str, Any]:
         }
         for metric, judge in pairs
     ]
-    factors = differing(summary, [*BASE_COLUMNS, "train_format", "seed"])
-    keys = [*BASE_COLUMNS, *RECIPE, "train_size", "context"]
+    factors = differing(summary, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
     rows = []
     for _, part in _ordered(summary).groupby(keys, sort=False, dropna=False):
         first = part.iloc[0]
@@ -167,7 +167,7 @@ def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
     frame = results.interactions
     if frame.empty:
         return []
-    factors = differing(frame, [*BASE_COLUMNS, "train_format", "seed"])
+    factors = differing(frame, [*BASE_COLUMNS, "train_format", "variant", "seed"])
     invalid = results.invalid_judges
     return [
         {
@@ -204,7 +204,16 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
         context_rank=frame["context"].map(context_rank),
         metric_rank=frame["metric"].map(metrics.index),
     )
-    keys = [*BASE_COLUMNS, "trained", *RECIPE, "train_size", "context_rank", "metric_rank", "judge"]
+    keys = [
+        *BASE_COLUMNS,
+        "trained",
+        "prompting",
+        *RECIPE,
+        "train_size",
+        "context_rank",
+        "metric_rank",
+        "judge",
+    ]
     return frame.loc[order.sort_values(keys, kind="stable").index]
 
 

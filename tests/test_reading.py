@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 
 import pandas as pd
 import pytest
@@ -50,6 +51,10 @@ def test_archives_and_parquet(tmp_path):
     members |= {"in/._a.json": b"mac", "__MACOSX/x.json": b"mac", "readme.txt": b"hello"}
     pack(tmp_path / "x.tgz", members)
     assert values(tmp_path / "x.tgz") == [{"a": 0}, ROWS[1]]
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert values(tmp_path / "x.zip") == [{"a": 0}, ROWS[1]]
     (folder := tmp_path / "table").mkdir()
     pd.DataFrame(ROWS).to_parquet(folder / "x.parquet")
     assert values(folder) == ROWS
@@ -61,6 +66,7 @@ def test_archives_and_parquet(tmp_path):
         ("x.jsonl.gz", gzip.compress(lines(ROWS * 500))[:40], "damaged or cut off"),
         ("x.json.gz", b"no gzip at all", "damaged or cut off"),
         ("x.tgz", b"no archive", "archive is damaged"),
+        ("x.zip", b"PK no archive", "archive is damaged"),
         ("x.json", json.dumps(ROWS).encode()[:-5], "after record 1"),
         ("x.json", b"[1, 2]", "record 1: must be a JSON object, this is a number"),
         ("x.jsonl", lines(ROWS)[:-4], "line 2: is not JSON"),

@@ -19,8 +19,6 @@ from rag_study.errors import StudyError
 from rag_study.qa_datasets import fields
 from rag_study.qa_datasets.schema import NO_ANSWER
 
-# What is longer is a passage: it is a reference for the judge, but no answer for exact match.
-SHORT_WORDS = 12
 _CITATION = re.compile(r"\s*[(\[]?\s*BIBREF\d+(?:\s*[,;]?\s*BIBREF\d+)*\s*[)\]]?(?![\w'])")
 # After these a citation is the answer's own word ("the method of BIBREF3").
 _NEEDS_MORE = re.compile(
@@ -115,10 +113,10 @@ def _answer(matter: str, counted: tuple[Annotation, ...]) -> tuple[str, tuple, t
         dict.fromkeys(
             text
             for text in (*(a.text for a in counted), *map(_without_citations, counted))
-            if text and _is_short(text)
+            if text and fields.is_short(text)
         )
     )
-    if len(reference.spans) > 1 and all(map(_is_short, reference.spans)):
+    if len(reference.spans) > 1 and all(map(fields.is_short, reference.spans)):
         return "list", answers, tuple(map(_wordings, reference.spans))
     return ("factoid" if answers else "summary"), answers, ()
 
@@ -130,10 +128,6 @@ def _matter(one: Annotation) -> str:
 def _most(annotations: Sequence[Annotation], key: Callable[[Annotation], str]) -> str:
     """The most frequent value; `Counter` keeps the order of first occurrence in a tie."""
     return Counter(map(key, annotations)).most_common(1)[0][0]
-
-
-def _is_short(text: str) -> bool:
-    return len(text.split()) <= SHORT_WORDS
 
 
 def _without_citations(one: Annotation) -> str:

@@ -1,4 +1,4 @@
-"""Source files as they are distributed: plain, .gz, in a .tar.gz, a folder of them, Parquet.
+"""Source files as they are distributed: plain, .gz, in an archive, a folder of them, Parquet.
 
 Everything is read as a stream, nothing is unpacked to disk, and what is wrong with a file is said
 with its name and the record.
@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,15 @@ from rag_study import files
 from rag_study.errors import StudyError
 from rag_study.qa_datasets.fields import kind, mapping
 
-ARCHIVES = (".tgz", ".tar.gz", ".tar")
+_MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
+# Bytes of a first line that are looked at to tell what a file holds.
+_LONGEST_ROW = 1_000_000
+
+ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
+_DAMAGED = (
+    *(EOFError, zlib.error, gzip.BadGzipFile),
+    *(tarfile.TarError, zipfile.BadZipFile, NotImplementedError),
+)
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet", *ARCHIVES)
 
 
@@ -47,8 +56,7 @@ class SourceFile:
         try:
             if self.member:
                 with (
-                    tarfile.open(self.path) as archive,
-                    archive.extractfile(self.member) as packed,
+                    _member(self.path, self.member) as packed,
                     gzip.open(packed) if self.member.endswith(".gz") else packed as file,
                 ):
                     yield file
@@ -58,7 +66,7 @@ class SourceFile:
             else:
                 with self.path.open("rb") as file:
                     yield file
-        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        except _DAMAGED as error:
             raise StudyError(
                 f"{self.label}: the compressed file is damaged or cut off ({error}). "
                 "Get it again, or compress it again."
@@ -119,9 +127,24 @@ def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _parquet_rows(file)
         return
     with file.open() as stream:
-        is_array = _first_byte(stream) == b"["
+        is_array = stream.read(4096).removeprefix(_MARK).lstrip()[:1] == b"["
     with file.open() as stream:
         yield from _array(stream, file.label) if is_array else _lines(stream, file.label)
+
+
+def holds_rows(file: SourceFile, key: str) -> bool:
+    """Whether the file is a table, a JSON array or JSON lines, not one object with `key`."""
+    if file.name.lower().endswith((".jsonl", ".parquet")):
+        return True
+    with file.open() as stream:
+        first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
+    if first.startswith(b"["):
+        return True
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and key not in row
 
 
 def _is_data(path: Path) -> bool:
@@ -133,13 +156,27 @@ def _expand(path: Path) -> list[SourceFile]:
     if not path.name.lower().endswith(ARCHIVES):
         return [SourceFile(path)]
     try:
-        with tarfile.open(path) as archive:
-            names = [m.name for m in archive if m.isfile() and _is_data(Path(m.name))]
-    except (EOFError, zlib.error, OSError, tarfile.TarError) as error:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                names = [m.filename for m in archive.infolist() if not m.is_dir()]
+        else:
+            with tarfile.open(path) as archive:
+                names = [m.name for m in archive if m.isfile()]
+    except (OSError, *_DAMAGED) as error:
         raise StudyError(
             f"{path}: the archive is damaged or cut off ({error}). Get it again."
         ) from None
-    return [SourceFile(path, name) for name in sorted(names)]
+    return [SourceFile(path, name) for name in sorted(names) if _is_data(Path(name))]
+
+
+@contextmanager
+def _member(path: Path, name: str) -> Iterator[IO[bytes]]:
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+            yield file
+    else:
+        with tarfile.open(path) as archive, archive.extractfile(name) as file:
+            yield file
 
 
 def _digest(path: Path) -> str:
@@ -153,11 +190,6 @@ def _digest(path: Path) -> str:
     if status.st_size > 1_000_000:
         files.write_text(kept, digest)
     return digest
-
-
-def _first_byte(stream: IO[bytes]) -> bytes:
-    start = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start[:1]
 
 
 def _decode(raw: bytes, where: str) -> str:
@@ -228,7 +260,7 @@ class _WithoutMark:
 
     def __init__(self, stream: IO[bytes]):
         self._stream = stream
-        self._start = stream.read(3).removeprefix(b"\xef\xbb\xbf")
+        self._start = stream.read(len(_MARK)).removeprefix(_MARK)
 
     def read(self, size: int = -1) -> bytes:
         if size == 0:
@@ -243,6 +275,8 @@ def _parquet_rows(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
     import pyarrow
     import pyarrow.parquet
 
+    if file.member:
+        raise StudyError(f"{file.label}: Parquet is not read out of archives; unpack it first.")
     number = 0
     try:
         for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(batch_size=64):
