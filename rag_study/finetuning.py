@@ -1,252 +1,341 @@
-"""Fine-tuning with PEFT: LoRA on question-answer pairs, loss on the answer's tokens only.
+"""Fine-tuning with PEFT on question-answer pairs, loss on the answer's tokens only.
 
-The training loop is transformers' Trainer; what is ours is the batch (prompts padded on the left
-so that all answers end together) and the loss, which asks the language-model head only for the
-positions that have a label.
+The training loop is transformers' Trainer. Ours are the loss, the order of the examples, and when
+to evaluate and to write a checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pandas as pd
 import torch
-from peft import LoraConfig, get_peft_model
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from rag_study import prompts
+from rag_study import adapters, provenance
+from rag_study.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
 from rag_study.errors import StudyError
-from rag_study.generation import left_pad
-from rag_study.models import LanguageModel
-from rag_study.qa_datasets.schema import Question
+from rag_study.examples import (
+    Example,
+    collate,
+    completion_loss,
+    example,
+    examples,
+    validation_loss,
+)
+from rag_study.models import LanguageModel, cast_weights
 from rag_study.store import RunFolder
 
-IGNORED = -100  # label that the loss passes over (PyTorch's cross_entropy default)
+__all__ = ["Example", "Recipe", "TrainingResult", "example", "examples", "train"]
+
+SAVE_SECONDS = 60.0  # about so much work is lost at most when a training is killed
+MAX_EVALUATIONS = 10
+PATIENCE = 2  # evaluations without a new best after which early stopping stops
 
 
-class Example(TypedDict):
-    """A tokenised training pair; `input_ids` is the prompt with the completion behind it."""
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. `max_steps` above 0 sets the optimizer steps, else `epochs` decides.
 
-    input_ids: list[int]
-    completion: list[int]
+    `learning_rate` None is the method's own (`adapters.METHODS`). Rank and alpha concern the LoRA
+    family (alpha = 2 x rank, PEFT's usual setting), `num_virtual_tokens` prompt and prefix tuning,
+    `target_modules` (names, or one pattern; None: the method's own) LoRA and IA3.
+    `early_stopping` keeps the weights with the lowest held-out loss. `gradient_checkpointing`
+    trades about a third of the speed for most of the memory of activations.
+    """
+
+    method: str = "lora"
+    epochs: int = 3
+    max_steps: int = 0
+    learning_rate: float | None = None
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    num_virtual_tokens: int = 20
+    batch_size: int = 8
+    seed: int = 0
+    early_stopping: bool = False
+    target_modules: str | tuple[str, ...] | None = None
+    gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training did. `history` has one row per log: step, train_loss, validation_loss."""
+    """What training did. `history` has one row per log: step, train_loss, validation_loss.
+
+    Losses are nats per completion token. `best_step` is the step with the lowest held-out loss;
+    `validation_loss` is that of the saved weights, which are the best with early stopping and
+    else the last. `seconds` is the whole training with its evaluations, over all tries of a run
+    that was resumed; `tokens_per_second` counts prompts and completions over the steps alone.
+    """
 
     history: pd.DataFrame
     base_validation_loss: float
     validation_loss: float
+    best_step: int
     optimizer_steps: int
     trainable_parameters: int
     tokens_per_second: float
-
-
-def examples(lm: LanguageModel, questions: Sequence[Question]) -> list[Example]:
-    """Closed-book examples: the question as prompt, the reference answer as completion.
-
-    Raises StudyError for a pair that is longer than the model's window.
-    """
-    made = []
-    for question in questions:
-        prompt = prompts.answer_prompt(lm.tokenizer, question.question)
-        completion = prompts.completion(lm.tokenizer, question.reference)
-        length = len(prompt) + len(completion)
-        if length > lm.max_length:
-            raise StudyError(
-                f"training question '{question.id}' and its answer have {length} tokens, "
-                f"more than the window of {lm.name} ({lm.max_length}). Take it out or shorten it."
-            )
-        made.append(Example(input_ids=prompt + completion, completion=completion))
-    return made
-
-
-def collate(batch: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]:
-    """Padded tensors of a batch, (batch, length); labels on completions (end token included)."""
-    input_ids, attention_mask = left_pad([e["input_ids"] for e in batch], pad_id)
-    labels = torch.full_like(input_ids, IGNORED)
-    for row, example in enumerate(batch):
-        labels[row, -len(example["completion"]) :] = torch.tensor(example["completion"])
-    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
-
-
-def completion_loss(
-    model: Any, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None = None
-) -> torch.Tensor:
-    """Mean cross-entropy (nats per token) over the labelled tokens of a batch from `collate`.
-
-    Completions end at the right edge, so the head is applied to the last columns alone. `items`,
-    if given, is the number of labels to divide by (for accumulated gradients).
-    """
-    labels = inputs["labels"]
-    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
-    width = labels.shape[1] - first
-    position_ids = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
-    logits = model(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        position_ids=position_ids,
-        logits_to_keep=width + 1,
-        use_cache=False,
-    ).logits[:, :-1]
-    total = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1).float(),
-        labels[:, first:].flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
-    )
-    return total / (items if items is not None else (labels != IGNORED).sum())
+    seconds: float
+    peak_memory_mb: float
 
 
 def train(
     lm: LanguageModel,
-    train_questions: Sequence[Question],
-    validation_questions: Sequence[Question],
-    *,
-    epochs: int,
-    learning_rate: float,
-    lora_rank: int,
-    lora_alpha: int,
-    batch_size: int,
-    seed: int,
+    data: Sequence[Example],
+    held_out: Sequence[Example],
+    recipe: Recipe,
     folder: RunFolder,
 ) -> TrainingResult:
-    """Train a LoRA adapter on all linear layers and save it to `folder.path / "adapter"`.
+    """Train by the recipe and save the adapter to `folder.path / "adapter"`; `lm` is then tuned.
 
     Adapter weights are float32 over a base of any precision; linear decay of the learning rate
-    after 10 % warm-up. Rank, alpha = 2 x rank and the rate follow PEFT's and the QLoRA paper's
-    (Dettmers et al. 2023) usual settings. Raises StudyError when the loss becomes NaN.
+    after 10 % warm-up. A run that was killed goes on from its last checkpoint and comes to the
+    same weights. Raises StudyError when there is no data, when method and model do not fit, and
+    when the loss is no longer a number.
     """
-    set_seed(seed)
-    config = LoraConfig(
-        r=lora_rank,
-        lora_alpha=lora_alpha,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(lm.model, config)
-    data, held_out = examples(lm, train_questions), examples(lm, validation_questions)
-    collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
-    base_loss = validation_loss(model, held_out, collator, batch_size)
-    steps_per_epoch = -(-len(data) // batch_size)
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = _AnswerTrainer(
-            model=model,
-            args=TrainingArguments(
-                output_dir=scratch,
-                num_train_epochs=epochs,
-                learning_rate=learning_rate,
-                warmup_steps=max(1, epochs * steps_per_epoch // 10),
-                per_device_train_batch_size=batch_size,
-                per_device_eval_batch_size=batch_size,
-                train_sampling_strategy="group_by_length",
-                eval_strategy="epoch",
-                logging_steps=max(1, epochs * steps_per_epoch // 40),
-                save_strategy="no",
-                remove_unused_columns=False,
-                dataloader_pin_memory=False,
-                report_to=[],
-                disable_tqdm=True,
-                log_level="error",
-                logging_nan_inf_filter=False,  # a loss that is not a number must be seen
-                seed=seed,
-                data_seed=seed,
-                use_cpu=not torch.cuda.is_available(),
-            ),
-            train_dataset=data,
-            eval_dataset=held_out,
-            data_collator=collator,
-            callbacks=[_Watch(folder, len(data) * epochs, batch_size)],
+    if not data or not held_out:
+        raise StudyError(
+            f"there are {len(data)} training and {len(held_out)} held-out examples; "
+            "training needs some of both."
         )
-        trainer.remove_callback(PrinterCallback)
-        began = time.monotonic()
-        trainer.train()
-        seconds = time.monotonic() - began
-    model.eval()
-    _save_adapter(model, folder.path)
+    method = adapters.find(recipe.method)
+    set_seed(recipe.seed)  # the adapter's first weights
+    collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
+    base_loss = validation_loss(lm.model, held_out, collator, recipe.batch_size)
+    model = adapters.wrap(lm, recipe)
+    saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
+    mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
+    per_epoch = -(-len(data) // recipe.batch_size)
+    steps = recipe.max_steps or per_epoch * recipe.epochs
+    watch = _Watch(folder, saved, recipe, steps, per_epoch)
+    trainer = _AnswerTrainer(
+        model=model,
+        args=_arguments(recipe, method, steps, saved.path),
+        train_dataset=data,
+        eval_dataset=held_out,
+        data_collator=collator,
+        callbacks=[watch],
+    )
+    trainer.prepare(watch, saved, recipe, torch.bfloat16 if mixed_precision else None)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    trainer.train(resume_from_checkpoint=str(saved.last) if saved.last else None)
     history = _history(trainer.state.log_history, base_loss)
+    losses = history.set_index("step")["validation_loss"].drop(0).dropna()
+    best_step = int(losses.idxmin())
+    kept_step = best_step if recipe.early_stopping else int(losses.index[-1])
+    if kept_step != int(losses.index[-1]):
+        load_trainable(model, saved.best(best_step))
+    final_loss = float(losses[kept_step])
+    if mixed_precision:  # what is saved and measured are the rounded weights
+        model = cast_weights(model, torch.bfloat16)
+        final_loss = validation_loss(model, held_out, collator, recipe.batch_size)
+    model.eval()
+    _save_adapter(model, lm, recipe, folder.path)
+    saved.clear()
+    lm.model = model
     return TrainingResult(
         history=history,
         base_validation_loss=base_loss,
-        validation_loss=float(history["validation_loss"].dropna().iloc[-1]),
+        validation_loss=final_loss,
+        best_step=best_step,
         optimizer_steps=trainer.state.global_step,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        tokens_per_second=epochs * sum(len(e["input_ids"]) for e in data) / seconds,
+        tokens_per_second=watch.tokens / watch.step_seconds,
+        seconds=watch.seconds(),
+        peak_memory_mb=_peak_memory_mb(),
     )
 
 
-@torch.inference_mode()
-def validation_loss(
-    model: Any,
-    data: Sequence[Example],
-    collator: Callable[[Sequence[Example]], dict[str, torch.Tensor]],
-    batch_size: int,
-) -> float:
-    """Mean loss per completion token over all examples (not the mean of batch means)."""
-    model.eval()
-    total = labels = 0.0
-    for start in range(0, len(data), batch_size):
-        batch = collator(data[start : start + batch_size])
-        batch = {key: value.to(model.device) for key, value in batch.items()}
-        total += float(completion_loss(model, batch, items=1))
-        labels += int((batch["labels"] != IGNORED).sum())
-    return total / labels
+def _arguments(
+    recipe: Recipe, method: adapters.Method, steps: int, output_dir: Path
+) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(output_dir),
+        num_train_epochs=recipe.epochs,
+        max_steps=steps,
+        learning_rate=recipe.learning_rate or method.learning_rate,
+        warmup_steps=steps // 10,
+        per_device_train_batch_size=recipe.batch_size,
+        eval_strategy="no",  # `_Watch` says when to evaluate, to save and to log
+        save_strategy="no",
+        logging_strategy="no",
+        activation_checkpointing=recipe.gradient_checkpointing,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+        logging_nan_inf_filter=False,  # a loss that is not a number must be seen
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    # One model, spread over the GPUs or on one of them: never copied to each (nn.DataParallel).
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 class _AnswerTrainer(Trainer):
+    def prepare(
+        self, watch: _Watch, saved: Checkpoints, recipe: Recipe, autocast: torch.dtype | None
+    ) -> None:
+        self._watch, self._saved, self._recipe, self._autocast = watch, saved, recipe, autocast
+        self.remove_callback(PrinterCallback)
+
+    def _get_train_sampler(self, train_dataset=None):
+        """An order that depends on seed and epoch alone, so that a resumed run keeps it."""
+        lengths = [len(e["input_ids"]) for e in train_dataset or self.train_dataset]
+        return _LengthGrouped(lengths, self._recipe.batch_size, self._recipe.seed)
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        loss = completion_loss(model, inputs, num_items_in_batch)
+        with self._precision():
+            loss = completion_loss(model, inputs, num_items_in_batch)
+        if not math.isfinite(float(loss.detach())):
+            raise _astray("training loss", self.state.global_step + 1)
+        self._watch.tokens += int(inputs["attention_mask"].sum())
         return (loss, {}) if return_outputs else loss
 
     def evaluate(self, *_arguments, **_options) -> dict[str, float]:
         """The held-out loss by token, as for the base model; Trainer's own weighs by batch."""
-        loss = validation_loss(
-            self.model, self.eval_dataset, self.data_collator, self.args.eval_batch_size
-        )
+        with self._precision():
+            loss = validation_loss(
+                self.model, self.eval_dataset, self.data_collator, self._recipe.batch_size
+            )
+        if not math.isfinite(loss):
+            raise _astray("held-out loss", self.state.global_step)
         self.log({"eval_loss": loss})
+        self.control.should_evaluate = False
+        if self._recipe.early_stopping:
+            self._keep_best()
         return {"eval_loss": loss}
+
+    def _keep_best(self) -> None:
+        losses = [entry["eval_loss"] for entry in self.state.log_history if "eval_loss" in entry]
+        best = losses.index(min(losses))
+        if best == len(losses) - 1:
+            save_trainable(self.model, self._saved.best(self.state.global_step))
+        elif len(losses) - 1 - best >= PATIENCE:
+            self.control.should_training_stop = True
+            # A run resumed from here would train on; from before, it stops here again.
+            self.control.should_save = False
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        if self._autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.args.device.type, dtype=self._autocast)
+
+    def _save_checkpoint(self, model, trial):
+        began = time.monotonic()
+        super()._save_checkpoint(model, trial)
+        self._watch.checkpoint_written(self.state.global_step, time.monotonic() - began)
+
+    def _save(self, output_dir=None, state_dict=None):
+        save_trainable(self.model, Path(output_dir) / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        load_trainable(self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+
+def _astray(what: str, step: int) -> StudyError:
+    return StudyError(
+        f"the {what} is not a number (or infinite) at step {step}. "
+        "Try a lower learning_rate, or dtype float32."
+    )
+
+
+class _LengthGrouped(torch.utils.data.Sampler):
+    """Batches of about equal length, in an order of their own for each seed and epoch."""
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int):
+        self._lengths, self._batch_size, self._seed, self._epoch = lengths, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
+        order = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        return iter(order)
 
 
 class _Watch(TrainerCallback):
-    """Tells the progress in examples, and stops a training that has gone astray."""
+    """Says when to log, evaluate and save; tells the progress; keeps the time."""
 
-    def __init__(self, folder: RunFolder, total: int, batch_size: int):
-        self._folder, self._total, self._batch_size = folder, total, batch_size
+    def __init__(
+        self, folder: RunFolder, saved: Checkpoints, recipe: Recipe, steps: int, per_epoch: int
+    ):
+        self._folder, self._saved, self._batch_size = folder, saved, recipe.batch_size
+        self._steps = steps
+        self._log_every = max(1, steps // 40)
+        few = recipe.max_steps == 0 and recipe.epochs <= MAX_EVALUATIONS
+        self._evaluate_every = per_epoch if few else -(-steps // MAX_EVALUATIONS)
+        self.tokens = saved.facts.get("tokens", 0)
+        self.step_seconds = saved.facts.get("step_seconds", 0.0)
+        self._seconds_before = saved.facts.get("seconds", 0.0)
+        self._began = self._last_saved = self._step_began = time.monotonic()
+        self._pause = SAVE_SECONDS
+
+    def seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    def on_step_begin(self, args, state, control, **_):
+        self._step_began = time.monotonic()
 
     def on_step_end(self, args, state, control, **_):
-        self._folder.set_progress(
-            min(state.global_step * self._batch_size, self._total), self._total
-        )
+        now = time.monotonic()
+        self.step_seconds += now - self._step_began
+        step, last = state.global_step, state.global_step == self._steps
+        self._folder.set_progress(step * self._batch_size, self._steps * self._batch_size)
+        control.should_log = last or step % self._log_every == 0
+        control.should_evaluate = last or step % self._evaluate_every == 0
+        control.should_save = not last and now - self._last_saved >= self._pause
 
-    def on_log(self, args, state, control, logs=None, **_):
-        loss = (logs or {}).get("loss")
-        if loss is not None and loss != loss:
-            raise StudyError(
-                f"the training loss is not a number at step {state.global_step}. "
-                "Try a lower learning_rate, or dtype float32."
-            )
+    def checkpoint_written(self, step: int, took: float) -> None:
+        """`took` in seconds: large states take long to write, but never a tenth of the time."""
+        facts = {"tokens": self.tokens, "step_seconds": self.step_seconds}
+        self._saved.completed(step, seconds=self.seconds(), **facts)
+        self._last_saved = time.monotonic()
+        self._pause = max(SAVE_SECONDS, 10 * took)
 
 
-def _save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter (safetensors) beside its place and move it there whole."""
+def _fingerprint(
+    lm: LanguageModel, data: Sequence[Example], held_out: Sequence[Example], recipe: Recipe
+) -> str:
+    """Stands for everything that a checkpoint depends on."""
+    parts = [lm.name, lm.dtype, asdict(recipe), list(data), list(held_out)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _save_adapter(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
+    """Write the adapter beside its place and move it there whole."""
     staging = Path(tempfile.mkdtemp(prefix=".adapter-", dir=folder))
-    model.save_pretrained(staging, safe_serialization=True)
+    adapters.save(model, lm, recipe, staging)
     shutil.rmtree(folder / "adapter", ignore_errors=True)
     staging.rename(folder / "adapter")
+
+
+def _peak_memory_mb() -> float:
+    """Most memory used at once: on the GPUs by tensors, else by this process since it began."""
+    if not torch.cuda.is_available():
+        return provenance.peak_memory_mb()
+    devices = range(torch.cuda.device_count())
+    return round(sum(torch.cuda.max_memory_allocated(i) for i in devices) / 1e6, 1)
 
 
 def _history(log: list[dict[str, float]], base_loss: float) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
+import os
 import shutil
 import tempfile
 import warnings
@@ -22,8 +24,12 @@ from rag_study.errors import StudyError
 
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+# On some processors bitsandbytes asks for `kernels`, a package that fetches binaries from a hub.
+# It is left out on purpose, and that is no news.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -74,16 +80,25 @@ EMBEDDINGS = {
 
 @dataclass
 class LanguageModel:
-    """A causal language model ready for inference or training, with its tokenizer."""
+    """A causal language model ready for inference or training, with its tokenizer.
+
+    `dtype` is that of the base's weights; in a `quantised` base, that of its computations.
+    """
 
     name: str
     model: PreTrainedModel | Any
     tokenizer: PreTrainedTokenizerBase
+    dtype: str = "float32"
+    quantised: bool = False
 
     @property
     def max_length(self) -> int:
-        """Longest sequence, in tokens, that the model was built for."""
-        return int(self.model.config.max_position_embeddings)
+        """Longest sequence, in tokens, that the model was built for, less its virtual tokens."""
+        virtual = [
+            getattr(config, "num_virtual_tokens", 0)
+            for config in getattr(self.model, "peft_config", {}).values()
+        ]
+        return int(self.model.config.max_position_embeddings) - sum(virtual)
 
     @property
     def device(self) -> Any:
@@ -136,49 +151,135 @@ def package_file(name: str, preset: Preset) -> Path:
 
 
 def load_generator(
-    name: str, dtype: str = "float32", adapter_dir: Path | None = None
+    name: str,
+    dtype: str = "float32",
+    adapter_dir: Path | None = None,
+    quantised: bool | None = None,
+    strength: float = 1.0,
 ) -> LanguageModel:
-    """Load a causal language model for inference, with a LoRA adapter if one is given.
+    """Load a causal language model for inference or training, with an adapter if one is given.
 
-    `dtype` is "float32" or "bfloat16". Weights are read from safetensors only, and code that
-    comes with a model is never run. Raises StudyError when the model cannot be had.
+    `dtype` is "float32" or "bfloat16". `quantised` loads the base in 4-bit (NF4); left out, the
+    base is loaded as the adapter knew it in training. `strength` moves the tuned weights back
+    towards the base: 1 is the adapter, 0 the base. Several GPUs hold one model together. Weights
+    are read from safetensors only, and code that comes with a model is never run. Raises
+    StudyError when the model cannot be had, is not 4-bit where it should be, or is not the one
+    that the adapter was made for.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # a second of loading is not worth a bar in every notebook
-    preset = GENERATORS.get(name)
+    from rag_study import adapters
+
+    if adapter_dir is None and strength != 1:
+        raise StudyError(f"strength {strength} needs an adapter to be applied to.")
+    note = None
+    if adapter_dir is not None:
+        note = adapters.read_note(adapter_dir)
+        adapters.check_base(note, name, adapter_dir)
+        adapters.check_strength(note, strength)
+    if quantised is None:
+        quantised = bool(note and note.quantised)
     torch_dtype = getattr(torch, dtype)
+    if note is not None and note.method == "full":
+        tokenizer = _load(name, torch_dtype, quantised, tokenizer_only=True)[1]
+        model = _from_pretrained(str(adapter_dir), None, torch_dtype, quantised, name)
+        if strength != 1:
+            base = _load(name, torch_dtype, quantised)[0]
+            adapters.blend(base, model, strength)
+    else:
+        model, tokenizer = _load(name, torch_dtype, quantised)
+        if adapter_dir is not None:
+            model = adapters.attach(model, adapter_dir, name, strength)
+    if tokenizer.pad_token_id is None:
+        # Llama 2 has none. Padding is masked by position everywhere, so any token serves.
+        tokenizer.pad_token = tokenizer.eos_token
+    model.eval()
+    return LanguageModel(name, model, tokenizer, dtype, quantised)
+
+
+def _load(
+    name: str, dtype: torch.dtype, quantised: bool, tokenizer_only: bool = False
+) -> tuple[Any, Any]:
+    """(model, tokenizer) of a name; the model is None where only the tokenizer is asked for."""
+    from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # a second of loading is not worth a bar in every notebook
+    preset = GENERATORS.get(name)
     if preset and preset.source == "random":
         from rag_study.random_llama import build
 
         model, tokenizer = build()
-        model = model.to(torch_dtype)
-    else:
-        location, revision = _location(name, preset)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
-            model = AutoModelForCausalLM.from_pretrained(
-                location, revision=revision, dtype=torch_dtype, use_safetensors=True
-            )
-        except OSError as error:
-            raise StudyError(
-                f"the model '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
-                "It is neither bundled nor in the local hub cache, or the hub cannot be reached. "
-                f"Models that need no download: {', '.join(bundled_names())}."
-            ) from error
-    if torch.cuda.is_available():
-        model = model.to("cuda")
-    if tokenizer.pad_token_id is None:
-        # Llama 2 has none. Padding is masked by position everywhere, so any token serves.
-        tokenizer.pad_token = tokenizer.eos_token
-    if adapter_dir is not None:
-        from peft import PeftModel
+        if quantised:
+            with tempfile.TemporaryDirectory() as folder:
+                model.save_pretrained(folder)
+                return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
+        return cast_weights(model.to(_first_device()), dtype), tokenizer
+    location, revision = _location(name, preset)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+        if tokenizer_only:
+            return None, tokenizer
+        return _from_pretrained(location, revision, dtype, quantised, name), tokenizer
+    except OSError as error:
+        raise StudyError(
+            f"the model '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
+            "It is neither bundled nor in the local hub cache, or the hub cannot be reached. "
+            f"Models that need no download: {', '.join(bundled_names())}."
+        ) from error
 
-        model = PeftModel.from_pretrained(model, str(adapter_dir), autocast_adapter_dtype=True)
-    model.eval()
-    return LanguageModel(name, model, tokenizer)
+
+def _from_pretrained(
+    location: str, revision: str | None, dtype: torch.dtype, quantised: bool, name: str
+) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from rag_study import quantisation
+
+    options: dict[str, Any] = {}
+    if quantised:
+        options["quantization_config"] = quantisation.four_bit_config(dtype)
+        config = AutoConfig.from_pretrained(location, revision=revision)
+        quantisation.check_config(name, config, dtype)
+    model = AutoModelForCausalLM.from_pretrained(
+        location,
+        revision=revision,
+        dtype=dtype,
+        use_safetensors=True,
+        device_map=_device_map(),
+        **options,
+    )
+    if quantised:
+        quantisation.check_loaded(name, model)
+    return model
+
+
+def cast_weights(model: Any, dtype: torch.dtype) -> Any:
+    """The model with its weights in another precision, in place.
+
+    Not its buffers: `model.to(dtype)` would round the frequencies of the positions, too.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
+
+
+def _device_map() -> str | dict[str, Any] | None:
+    """Where accelerate puts the weights: spread over all GPUs that this process may use."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    # Started by `accelerate launch` or torchrun, each process has a GPU and a model of its own.
+    if "LOCAL_RANK" in os.environ or torch.cuda.device_count() == 1:
+        return {"": _first_device()}
+    return "auto"
+
+
+def _first_device() -> str:
+    import torch
+
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def bundled_names() -> list[str]:
