@@ -24,6 +24,7 @@ from rag_study.labels import (
     RECIPE,
     RUNGS,
     SETTINGS,
+    against_base,
     context_label,
     context_rank,
     differing,
@@ -184,7 +185,8 @@ def effects_forest(
     grey and say so.
     """
     title = "What training changed: difference to the base model"
-    rows = comparisons[np.isfinite(comparisons["difference"].astype(float))]
+    rows = against_base(comparisons)
+    rows = rows[np.isfinite(rows["difference"].astype(float))]
     if rows.empty:
         return canvas.nothing(title, "No trained run could be compared with its base.")
     rows, left_out = forest.most_important(rows)

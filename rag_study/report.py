@@ -26,10 +26,12 @@ from rag_study.labels import (
     NOT_KNOWN,
     RECIPE,
     RUNGS,
+    TRAIN_FORMATS,
     auc_words,
     context_label,
     counted,
     format_label,
+    is_base,
     is_number,
     method_label,
     metric_label,
@@ -66,7 +68,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     tuned = same & (answers["train_size"] == row["train_size"])
     for column in RECIPE:
         tuned &= answers[column] == row[column]
-    base = same & (answers["method"] == "none")
+    base = same & is_base(answers)
     pairs = (
         answers[base]
         .drop_duplicates("question_id")
@@ -135,10 +137,8 @@ def limits(results: StudyResults) -> list[str]:
             f"{counted(int(groups), 'independent group')}. What it could have detected is in the "
             "table: the smallest detectable difference."
         )
-        per_state = comparisons.groupby(
-            [*BASE_COLUMNS, "method", "train_format", "variant", "train_size"]
-        )["seed"]
-        if per_state.nunique().min() == 1:
+        recipe = [*BASE_COLUMNS, "method", "train_format", "variant", "train_size"]
+        if comparisons.groupby(recipe)["seed"].nunique().min() == 1:
             found.append(
                 "One training seed per model state: a verdict concerns that one adapter. Another "
                 "seed, which draws other training examples, may come out differently."
@@ -265,8 +265,12 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
             notes=results.notes,
             figures=figures,
             effects=effects_rows,
+            prompts=tables.prompt_rows(results),
+            retention=tables.retention_rows(results),
             n_primary=sum(row["primary"] for row in effects_rows),
-            formats=sorted({format_label(f) for f in comparisons.get("train_format", [])}),
+            formats=sorted(
+                {format_label(f) for f in comparisons.get("train_format", []) if f in TRAIN_FORMATS}
+            ),
             closed_book="closed_book" in set(comparisons.get("train_format", [])),
             checks=checks,
             unchecked=unchecked,

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from rag_study.headline import StudyResults
 from rag_study.labels import (
+    PROMPTINGS,
     RECIPE,
+    against_base,
     auc_words,
     context_rank,
     differing,
@@ -25,7 +27,7 @@ from rag_study.labels import (
     untrusted_judges,
 )
 from rag_study.metrics import METRICS
-from rag_study.pairing import BASE_COLUMNS
+from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
 # The names of the verdicts in the report's style sheet.
 VERDICT_CLASSES = {
@@ -48,6 +50,7 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
+    comparisons = against_base(comparisons)
     if comparisons.empty:
         table.add_column("No trained model could be compared with its base model.")
         return table
@@ -93,8 +96,39 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
 
 
 def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """One row per comparison, as words, primary ones first."""
+    """One row per comparison with the base model on the task, as words, primary ones first."""
+    return _difference_rows(results, against_base(results.comparisons))
+
+
+def prompt_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """Trained minus the best of the prompts that need no training, per state, context and metric.
+
+    Best is the prompt with the highest mean on these very questions, which favours the prompt.
+    """
     comparisons = results.comparisons
+    if comparisons.empty or (comparisons["baseline"] == DEFAULT).all():
+        return []
+    with_margin = [name for name, metric in METRICS.items() if metric.margin is not None]
+    rows = comparisons[
+        (comparisons["method"] != "none")
+        & comparisons["metric"].isin(with_margin)
+        & (comparisons["context"] != "retention")
+    ]
+    keys = [*RUN_COLUMNS, "context", "metric", "judge"]
+    best = rows.sort_values(["mean_base", "baseline"], ascending=[False, True], kind="stable")
+    return _difference_rows(results, best.drop_duplicates(keys).sort_index())
+
+
+def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """Trained minus base outside the task."""
+    comparisons = results.comparisons
+    if comparisons.empty:
+        return []
+    outside = (comparisons["context"] == "retention") & (comparisons["baseline"] == DEFAULT)
+    return _difference_rows(results, comparisons[outside & (comparisons["method"] != "none")])
+
+
+def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
     if comparisons.empty:
         return []
     factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "variant", "seed"])
@@ -102,6 +136,7 @@ def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
     return [
         {
             **_common_cells(row, factors, invalid),
+            "baseline": ", ".join(filter(None, ("base", PROMPTINGS[row["baseline"]]))),
             "base": number(row["mean_base"]),
             "tuned": number(row["mean_tuned"]),
             "difference": signed(row["difference"], row["metric"]),
@@ -205,14 +240,8 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
         metric_rank=frame["metric"].map(metrics.index),
     )
     keys = [
-        *BASE_COLUMNS,
-        "trained",
-        "prompting",
-        *RECIPE,
-        "train_size",
-        "context_rank",
-        "metric_rank",
-        "judge",
+        *(*BASE_COLUMNS, "trained", "prompting", *RECIPE, "train_size"),
+        *("context_rank", "metric_rank", "judge"),
     ]
     return frame.loc[order.sort_values(keys, kind="stable").index]
 
