@@ -27,6 +27,7 @@ from rag_study.labels import (
     NOT_KNOWN,
     RECIPE,
     RUNGS,
+    TRAIN_FORMATS,
     auc_words,
     context_label,
     counted,
@@ -266,7 +267,9 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
             figures=figures,
             effects=effects_rows,
             n_primary=sum(row["primary"] for row in effects_rows),
-            formats=sorted({format_label(f) for f in comparisons.get("train_format", [])}),
+            formats=sorted(
+                {format_label(f) for f in comparisons.get("train_format", []) if f in TRAIN_FORMATS}
+            ),
             closed_book="closed_book" in set(comparisons.get("train_format", [])),
             checks=checks,
             unchecked=unchecked,
