@@ -75,10 +75,10 @@ def run_all(
         progress.current = None
         succeeded = status.state == "done"
         progress.outcomes[run.run_id] = "done" if succeeded else "failed"
-        if succeeded and run.stage.name == "prepare_data":
-            grid.check_pools(runs)  # before anything is trained on data that is not enough
         stopped = not (succeeded or keep_going)
         on_event("ended", run, status)
+        if succeeded and run.stage.name == "prepare_data":
+            grid.check_pools(runs)  # before anything is trained on data that is not enough
 
 
 def execute(run: StageRun, *, force: bool = False) -> Status:
