@@ -185,5 +185,7 @@ def _fit(
 
 
 def contains_answer(text: str, question: Question) -> bool:
-    """Whether a right answer stands in the text as whole words."""
-    return any(contains(text, answer) for answer in question.answers)
+    """Whether a right answer stands in the text as whole words; for a question without short
+    answers, whether any of its key points does."""
+    wordings = question.answers or [w for point in question.key_points for w in point]
+    return any(contains(text, wording) for wording in wordings)

@@ -175,7 +175,8 @@ def ladder(questions: Sequence[Question]) -> list[dict[str, str]]:
 
     Rungs: `reworded` (right, but not the reference string: the data's own rewording, else a
     second answer, else a sentence around the reference), `other_question` (the reference of the
-    next question with another answer), `refusal`, `empty`. Columns: question_id, rung, candidate.
+    next question with another answer), `refusal` (where it is not the right answer), `empty`.
+    Columns: question_id, rung, candidate.
     """
     rows = []
     for number, question in enumerate(questions):
@@ -183,7 +184,7 @@ def ladder(questions: Sequence[Question]) -> list[dict[str, str]]:
         candidates = {
             "reworded": reword(question),
             "other_question": _other_answer(question, others),
-            "refusal": REFUSAL,
+            "refusal": None if question.answer_type == "unanswerable" else REFUSAL,
             "empty": "",
         }
         rows += [

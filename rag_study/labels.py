@@ -93,8 +93,8 @@ def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
 
 
 def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Those of `columns` in which the runs differ; base rows do not count for training factors."""
-    tuned = frame[frame["method"] != "none"]
+    """Those of `columns` in which the runs differ; only trained ones count for training factors."""
+    tuned = frame[frame["train_size"] > 0]
     return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from rag_study import store
+from rag_study import grid, store
 from rag_study.grid import StageRun
 from rag_study.store import RunFolder, Status
 
@@ -53,6 +53,7 @@ def run_all(
 
     A run whose upstream is not done is blocked; with `keep_going` the others still run, and the
     comparison shows what is there. `on_event` is told "reused", "started", "ended" or "blocked".
+    Raises StudyError when prepared data turns out to have too few questions for the study.
     """
     stopped = False
     for run in runs:
@@ -76,6 +77,8 @@ def run_all(
         progress.outcomes[run.run_id] = "done" if succeeded else "failed"
         stopped = not (succeeded or keep_going)
         on_event("ended", run, status)
+        if succeeded and run.stage.name == "prepare_data":
+            grid.check_pools(runs)  # before anything is trained on data that is not enough
 
 
 def execute(run: StageRun, *, force: bool = False) -> Status:

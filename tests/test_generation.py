@@ -113,3 +113,11 @@ def test_gold_in_context_is_about_what_was_kept(tiny):
     assert row["gold_in_context"] == 1
     unknown = Question("q", "Why?", ("x",))
     assert generation.answer_batch(tiny, [unknown], [[]], 2)[0]["gold_in_context"] is None
+
+
+def test_a_passage_with_a_key_point_counts_where_there_is_no_short_answer():
+    summary = Question(
+        "q", "Why?", (), reference="Ice melts.", key_points=(("ice", "frost"), ("x",))
+    )
+    assert generation.contains_answer("The frost went.", summary)
+    assert not generation.contains_answer("The office.", summary)

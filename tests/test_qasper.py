@@ -15,7 +15,9 @@ from rag_study.qa_datasets.registry import Source
 from rag_study.qa_datasets.schema import NO_ANSWER
 
 WIDE = "We measured the width of every bridge in the county with a steel tape and noted it twice."
-LONG = "Our tape is made of steel, and we read it at noon when the sun has warmed the metal evenly on both sides."
+LONG = (
+    "Our tape is of steel, and we read it at noon when the sun has warmed all of it on both sides."
+)
 CAPTION = "Table 1: Widths of the bridges in metres."
 
 

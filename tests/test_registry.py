@@ -121,3 +121,17 @@ def test_the_guides_example_is_this_kind_of_module():
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
     assert isinstance(namespace["LOADER"], registry.Loader)
+
+
+def test_too_few_questions_are_said_before_anything_is_trained(outside, write_study, outputs):
+    path = study(write_study, test_size=30)
+    assert len(grid.expand(path)) > 3  # reading the data is left to stage 01
+    done = subprocess.run(
+        [sys.executable, "-m", "rag_study.cli", "run", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=outside,
+    )
+    assert done.returncode == 2
+    assert "test_size: 30 questions are asked for" in done.stderr
+    assert "started index_corpus" not in done.stdout

@@ -115,12 +115,13 @@ def with_groups(
 
 
 def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
-    """What the test pool has in common with what is trained or tuned on.
+    """How many test questions have something in common with what is trained or tuned on.
 
     The first three would test a model on what it was trained on; `split` leaves none of them. A
     gold document in two pools comes from groups that the data itself gives. One answer may be
-    right for two different questions (Lewis et al. 2021, "Question and Answer Test-Train Overlap
-    in Open-Domain Question Answering Datasets"): no error, but a model can gain from it.
+    right for two different questions (counted for factoid ones; Lewis et al. 2021, "Question and
+    Answer Test-Train Overlap in Open-Domain Question Answering Datasets"): no error, but a model
+    can gain from it.
     """
     test, other = pools["test"], [*pools["validation"], *pools["train"]]
 
@@ -132,15 +133,11 @@ def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
     in_test = {question.id for question in test}
     crossing = {a.id for a, b in both if (a.id in in_test) != (b.id in in_test)}
     return {
-        "test questions whose group is also in another pool": common(lambda q: [q.group]),
-        "test questions whose wording is also in another pool": common(
-            lambda q: [(q.scope, near_duplicates.wording(q))]
-        ),
-        "test questions with a near-duplicate in another pool": len(crossing),
-        "test questions whose gold document is also that of another pool": common(
-            lambda q: q.gold_doc_ids
-        ),
-        "test questions (factoid) whose answer is also a training answer": common(
+        "group in another pool": common(lambda q: [q.group]),
+        "wording in another pool": common(lambda q: [(q.scope, near_duplicates.wording(q))]),
+        "near-duplicate in another pool": len(crossing),
+        "gold document in another pool": common(lambda q: q.gold_doc_ids),
+        "answer is also a training answer": common(
             lambda q: [normalise(q.reference)] if q.answer_type == "factoid" else []
         ),
     }

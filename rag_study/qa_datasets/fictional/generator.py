@@ -1,232 +1,155 @@
-"""Draws the worlds of the data set `fictional` and writes their documents and questions."""
+"""Writes the documents and questions of the data set `fictional`."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from itertools import permutations
 from random import Random
+from typing import Any
 
-from rag_study.qa_datasets.fictional.company import COMPANY
-from rag_study.qa_datasets.fictional.expedition import EXPEDITION
-from rag_study.qa_datasets.fictional.institute import INSTITUTE
+from rag_study.qa_datasets.fictional.draw import Draw, Values
 from rag_study.qa_datasets.fictional.kind import Kind, Page, Relation
-from rag_study.qa_datasets.fictional.town import TOWN
-from rag_study.qa_datasets.fictional.words import (
-    FIRST_NAMES,
-    PRONOUNS,
-    STEM_ENDS,
-    STEM_MIDDLES,
-    STEM_STARTS,
-    UNIT_SHORT,
-    WORDS,
-)
-from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.qa_datasets.fictional.styles import STYLES, Style
+from rag_study.qa_datasets.fictional.words import OTHER_UNITS
+from rag_study.qa_datasets.schema import NO_ANSWER, Document, QADataset, Question
 
 # Part of the run hashes: raise it when the generated text changes.
 VERSION = 1
 
-# Pairs of twins go through the kinds in this order.
-KINDS = (INSTITUTE, TOWN, EXPEDITION, COMPANY)
-
 QUESTIONS_PER_WORLD = 6
-# Per world: 0.6 yes/no, 0.9 summary, 1.2 list questions on average; the others are factoid.
-YESNO_SHARE, SUMMARY_SHARE, SECOND_LIST_SHARE = 0.6, 0.9, 0.2
 FILLER_SHARE = 0.5
 
-Values = dict[str, str]
 
+def generate(num_worlds: int = 300, seed: int = 0, style: str = "encyclopedia") -> QADataset:
+    """Generate the data set: 3 or more documents and 6 questions per world.
 
-def generate(num_worlds: int = 300, seed: int = 0) -> QADataset:
-    """Generate the data set: 3 documents and 6 questions per world.
+    The first n worlds are the same for every `num_worlds` >= n of one seed and style, and nothing
+    depends on the platform or on PYTHONHASHSEED. The group of a question is its world. Questions
+    and documents are ordered by world; ids look like "fic-0001-3" and "fic-0001-d2".
 
-    The first n worlds are the same for every `num_worlds` >= n of one seed, and nothing depends
-    on the platform or on PYTHONHASHSEED. The group of a question is its world. Questions and
-    documents are ordered by world; ids look like "fic-0001-3" and "fic-0001-d2".
-
-    Raises ValueError if `num_worlds` is negative.
+    A factoid question has in `extra["other_answer"]` the same fact of the twin world, which does
+    not occur in the gold documents: put in place of the answer there, it makes them
+    counterfactual. Raises ValueError if `num_worlds` is negative.
     """
     if num_worlds < 0:
         raise ValueError(f"num_worlds must be 0 or more, not {num_worlds}")
+    chosen = STYLES[style]
     questions: list[Question] = []
     documents: list[Document] = []
     taken: set[str] = set()
     for pair in range((num_worlds + 1) // 2):
-        rng = Random(f"fictional/{seed}/{pair}")
-        kind = KINDS[pair % len(KINDS)]
-        draw = _Draw(rng, taken)
+        rng = Random(f"{chosen.seed}/{seed}/{pair}")
+        kind = chosen.kinds[pair % len(chosen.kinds)]
+        draw = Draw(rng, taken)
         twins = [draw.world(kind), draw.world(kind)]
         # Decided per pair so that exactly half of the yes/no answers are "Yes".
-        asks_yesno, yes_first = rng.random() < YESNO_SHARE, rng.random() < 0.5
+        num_yesno, yes_first = _rounded(chosen.per_world["yesno"], rng), rng.random() < 0.5
         for which, values in enumerate(twins):
             number = 2 * pair + which + 1
             if number > num_worlds:
                 break
-            pages = _documents(kind, values, number, rng)
+            missing = _choose_missing(kind, chosen, rng)
+            pages = _documents(kind, chosen, values, number, missing, rng)
             documents += pages
-            relations = _choose_relations(kind, asks_yesno, rng)
+            relations = _choose_relations(kind, chosen, missing, num_yesno, rng)
             is_yes = yes_first == (which == 0)
             for position, relation in enumerate(relations, start=1):
-                build = _yesno if relation.answer_type == "yesno" else _open_question
+                built = _question(relation, chosen, values, twins[1 - which], rng, is_yes)
+                is_yes ^= relation.answer_type == "yesno"
                 questions.append(
                     Question(
-                        id=f"fic-{number:04d}-{position}",
+                        id=f"{chosen.prefix}-{number:04d}-{position}",
                         answer_type=relation.answer_type,
                         gold_doc_ids=tuple(pages[page].doc_id for page in relation.pages),
-                        group=f"world-{number:04d}",
-                        scope=f"world-{number:04d}",
-                        **build(relation, values, rng, is_yes),
+                        group=f"{chosen.world}-{number:04d}",
+                        scope=f"{chosen.world}-{number:04d}",
+                        **built,
                     )
                 )
     return QADataset(tuple(questions), tuple(documents))
 
 
-class _Draw:
-    """Draws the values of two twin worlds, one method per draw named in `Kind`.
-
-    Within a pair no value is drawn twice, so twins differ in every fact and no distractor equals
-    an answer. Invented names are new among all worlds so far (`taken`, lower case).
-    """
-
-    def __init__(self, rng: Random, taken: set[str]):
-        self.rng = rng
-        self.taken = taken
-        self.used: set[str] = set()
-        self.pools: dict[str, list[str]] = {}
-        self.twin_names: dict[str, Values] = {}
-
-    def world(self, kind: Kind) -> Values:
-        values: Values = {}
-        for slot, (draw, *arguments) in kind.slots.items():
-            if draw == "year" and isinstance(arguments[0], str):
-                base = int(values[arguments[0]])
-                arguments = [base + years for years in arguments[1:]]
-            if draw.startswith("twin"):
-                values |= self.twin(slot, draw, *arguments)
-            else:
-                value = getattr(self, draw)(*arguments)
-                values[slot] = value
-                if draw == "number":
-                    values[f"{slot}_number"] = value.split()[0]
-        return values
-
-    def twin(self, slot: str, draw: str, patterns: tuple[str, ...] = ()) -> Values:
-        """Make both twins' values on the first call for a slot, hand out the second's then."""
-        if slot in self.twin_names:
-            return self.twin_names.pop(slot)
-        if draw == "twin_person":
-            *first_names, gender = self.rng.choice(FIRST_NAMES)
-            surname = self.stem("surname")
-            names = [f"{first} {surname}" for first in first_names]
-            forms = {f"{slot}_{key}": form for key, form in PRONOUNS[gender].items()}
-            forms[f"{slot}_short"] = surname
-        else:
-            stem = self.stem("place" if draw == "twin_place" else "word")
-            pattern = self.rng.choice(patterns) if patterns else "{}"
-            if pattern.startswith("{}") and pattern[2:3].isalpha():
-                stem = stem.rstrip("aeiou")
-            names = [pattern.format(stem), pattern.format(self.one_letter_apart(stem))]
-            forms = {}
-        self.twin_names[slot] = {slot: names[1]} | forms
-        return {slot: names[0]} | forms
-
-    def stem(self, ending: str) -> str:
-        """An invented word that no world has yet; longer once the short ones run out."""
-        for attempt in range(10_000):
-            middles = self.rng.choices(STEM_MIDDLES, k=1 + attempt // 20)
-            stem = self.rng.choice(STEM_STARTS) + "".join(middles)
-            stem += self.rng.choice(STEM_ENDS[ending])
-            if self.claim(stem):
-                return stem
-        raise RuntimeError("no unused invented name was found in 10,000 attempts")
-
-    def one_letter_apart(self, stem: str) -> str:
-        """The stem with one vowel changed, never its first letter."""
-        places = [i for i, letter in enumerate(stem) if i and letter in "aeiou"]
-        candidates = [
-            stem[:i] + vowel + stem[i + 1 :]
-            for i in places
-            for vowel in "aeiou"
-            if vowel != stem[i]
-        ]
-        self.rng.shuffle(candidates)
-        for candidate in candidates:
-            if self.claim(candidate):
-                return candidate
-        return self.one_letter_apart(stem + "a")
-
-    def claim(self, name: str) -> bool:
-        if name.lower() in self.taken:
-            return False
-        self.taken.add(name.lower())
-        return True
-
-    def word(self) -> str:
-        return self.stem("word")
-
-    def place(self) -> str:
-        return self.stem("place")
-
-    def person(self) -> str:
-        *first_names, _ = self.rng.choice(FIRST_NAMES)
-        return f"{self.rng.choice(first_names)} {self.stem('surname')}"
-
-    def year(self, low: int, high: int) -> str:
-        return self.unused(low, high, "{}")
-
-    def number(self, low: int, high: int, unit: str) -> str:
-        return self.unused(low, high, f"{{}} {unit}".rstrip())
-
-    def unused(self, low: int, high: int, pattern: str) -> str:
-        free = [
-            value for n in range(low, high + 1) if (value := pattern.format(n)) not in self.used
-        ]
-        value = self.rng.choice(free)
-        self.used.add(value)
-        return value
-
-    def pick(self, name: str) -> str:
-        if name not in self.pools:
-            self.pools[name] = list(WORDS[name])
-            self.rng.shuffle(self.pools[name])
-        return self.pools[name].pop()
+def _rounded(mean: float, rng: Random) -> int:
+    """A whole number of questions that is `mean` on average."""
+    return int(mean) + (rng.random() < mean % 1)
 
 
-def _documents(kind: Kind, values: Values, number: int, rng: Random) -> list[Document]:
+def _choose_missing(kind: Kind, style: Style, rng: Random) -> list[Relation]:
+    """What is asked although the documents will not say it."""
+    if "unanswerable" not in style.per_world:
+        return []
+    candidates = [relation for relation in kind.relations if relation.statement is not None]
+    return rng.sample(candidates, _rounded(style.per_world["unanswerable"], rng))
+
+
+def _documents(
+    kind: Kind, style: Style, values: Values, number: int, missing: list[Relation], rng: Random
+) -> list[Document]:
+    left_out = {(relation.pages[0], relation.statement) for relation in missing}
     return [
         Document(
-            doc_id=f"fic-{number:04d}-d{position}",
+            doc_id=f"{style.prefix}-{number:04d}-d{position + 1}",
             title=page.title.format(**values),
-            scope=f"world-{number:04d}",
-            text=_text(page, values, rng),
+            scope=f"{style.world}-{number:04d}",
+            text=_text(page, values, {group for p, group in left_out if p == position}, rng),
         )
-        for position, page in enumerate(kind.pages, start=1)
+        for position, page in enumerate(kind.pages)
     ]
 
 
-def _text(page: Page, values: Values, rng: Random) -> str:
-    body = [rng.choice(wordings) for wordings in page.body]
+def _text(page: Page, values: Values, left_out: set[int | None], rng: Random) -> str:
+    groups = [group for number, group in enumerate(page.body) if number not in left_out]
+    body = [rng.choice(wordings) for wordings in groups]
     if rng.random() < FILLER_SHARE:
         body.append(rng.choice(page.fillers))
-    rng.shuffle(body)
+    if not page.ordered:
+        rng.shuffle(body)
     return " ".join(sentence.format(**values) for sentence in [rng.choice(page.lead), *body])
 
 
-def _choose_relations(kind: Kind, asks_yesno: bool, rng: Random) -> list[Relation]:
-    counts = {
-        "yesno": int(asks_yesno),
-        "summary": int(rng.random() < SUMMARY_SHARE),
-        "list": 1 + (rng.random() < SECOND_LIST_SHARE),
-    }
-    counts["factoid"] = QUESTIONS_PER_WORLD - sum(counts.values())
-    chosen: list[Relation] = []
+def _choose_relations(
+    kind: Kind, style: Style, missing: list[Relation], num_yesno: int, rng: Random
+) -> list[Relation]:
+    counts = Counter(yesno=num_yesno)
+    for answer_type in ("summary", "list"):
+        counts[answer_type] = _rounded(style.per_world[answer_type], rng)
+    counts["factoid"] = QUESTIONS_PER_WORLD - counts.total() - len(missing)
+    chosen = list(missing)
     for answer_type, count in counts.items():
-        candidates = [r for r in kind.relations if r.answer_type == answer_type]
+        candidates = [
+            r for r in kind.relations if r.answer_type == answer_type and r not in missing
+        ]
         chosen += rng.sample(candidates, count)
-    return sorted(chosen, key=kind.relations.index)
+    return [
+        dataclasses.replace(r, answer_type="unanswerable", pages=()) if r in missing else r
+        for r in sorted(chosen, key=kind.relations.index)
+    ]
 
 
-def _open_question(relation: Relation, values: Values, rng: Random, _is_yes: bool) -> dict:
+def _question(
+    relation: Relation, style: Style, values: Values, twin: Values, rng: Random, is_yes: bool
+) -> dict[str, Any]:
+    in_sentences = relation.answer_type in style.in_sentences
+    if relation.answer_type == "yesno":
+        built = _yesno(relation, values, rng, is_yes, in_sentences)
+    elif relation.answer_type == "unanswerable":
+        built = {"question": rng.choice(relation.questions).format(**values), "answers": NO_ANSWER}
+    else:
+        built = _open_question(relation, values, rng, in_sentences)
+    built["extra"] = {}
+    if relation.answer_type in style.answer_kinds:
+        built["extra"]["answer_kind"] = style.answer_kinds[relation.answer_type]
+    if relation.answer_type == "factoid":
+        built["extra"]["other_answer"] = twin[relation.points[0]]
+    return built
+
+
+def _open_question(
+    relation: Relation, values: Values, rng: Random, in_sentences: bool
+) -> dict[str, Any]:
     points = tuple(values[slot] for slot in relation.points)
-    reference = relation.reference.format(**values) or _enumerate(points)
+    short = relation.reference.format(**values) or _enumerate(points)
     alternatives = [answer.format(**values) for answer in relation.also]
     if relation.answer_type == "factoid":
         alternatives += _other_forms(points[0])
@@ -235,22 +158,32 @@ def _open_question(relation: Relation, values: Values, rng: Random, _is_yes: boo
         alternatives.append(", ".join(points))
     else:
         alternatives.append(", ".join(points))
+    answers = tuple(dict.fromkeys([short, *alternatives]))
+    question = rng.choice(relation.questions).format(**values)
+    sentences = rng.sample(relation.rewordings, 2) if in_sentences else []
+    rewording, reference = sentences or (rng.choice(relation.rewordings), short)
     return {
-        "question": rng.choice(relation.questions).format(**values),
-        "answers": tuple(dict.fromkeys([reference, *alternatives])),
-        "key_points": tuple((point,) for point in points),
-        "rewording": rng.choice(relation.rewordings).format(**values),
+        "question": question,
+        # A summary in sentences has no short answer.
+        "answers": () if in_sentences and relation.answer_type == "summary" else answers,
+        "reference": reference.format(**values),
+        "key_points": tuple((point, *_percentages(point)) for point in points),
+        "rewording": rewording.format(**values),
     }
 
 
-def _yesno(relation: Relation, values: Values, rng: Random, is_yes: bool) -> dict:
+def _yesno(
+    relation: Relation, values: Values, rng: Random, is_yes: bool, in_sentences: bool
+) -> dict[str, Any]:
     right, wrong = values[relation.points[0]], values[relation.wrong]
-    asked = right if is_yes else wrong
-    answer = "Yes" if is_yes else "No"
-    rewording = relation.rewordings[0 if is_yes else 1]
+    answer, asked = ("Yes", right) if is_yes else ("No", wrong)
+    question = rng.choice(relation.questions).format(**values, value=asked)
+    sentences = relation.rewordings[0 if is_yes else 1 :: 2]
+    rewording, reference = rng.sample(sentences, 2) if in_sentences else (sentences[0], answer)
     return {
-        "question": rng.choice(relation.questions).format(**values, value=asked),
+        "question": question,
         "answers": (answer,),
+        "reference": reference.format(**values, right=right, wrong=wrong),
         "key_points": ((answer,),),
         "rewording": rewording.format(**values, right=right, wrong=wrong),
     }
@@ -261,8 +194,15 @@ def _enumerate(items: tuple[str, ...]) -> str:
 
 
 def _other_forms(value: str) -> list[str]:
-    """A year with "in", a quantity with the short form of its unit."""
+    """A year with "in", a quantity with the other form of its unit."""
     if value.isdigit():
         return [f"in {value}"]
     number, _, unit = value.partition(" ")
-    return [f"{number} {UNIT_SHORT[unit]}"] if number.isdigit() and unit in UNIT_SHORT else []
+    if number.isdigit() and unit in OTHER_UNITS:
+        return [f"{number} {OTHER_UNITS[unit]}"]
+    return _percentages(value)
+
+
+def _percentages(value: str) -> list[str]:
+    number = value.removesuffix("%")
+    return [f"{number} percent", f"{number} per cent"] if number != value else []

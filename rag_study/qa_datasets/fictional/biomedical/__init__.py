@@ -1,0 +1,1 @@
+"""Worlds of the style `biomedical`: each is three abstracts that belong together."""

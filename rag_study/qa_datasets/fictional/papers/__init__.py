@@ -1,0 +1,1 @@
+"""Worlds of the style `papers`: each is one short research paper, a document per section."""
