@@ -67,8 +67,10 @@ def virtual_tokens(recipe: Recipe) -> int:
     return recipe.num_virtual_tokens if find(recipe.method).family == "virtual" else 0
 
 
-def wrap(lm: LanguageModel, recipe: Recipe) -> Any:
+def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     """The model to train: the base with a fresh adapter in float32, or for `full` all of it.
+
+    `start` is the folder of an earlier training by the same method, which is gone on with.
 
     For `full` the weights are brought to float32, whatever the base's precision: steps of 2e-5
     are lost in the rounding of bfloat16. Raises StudyError when the method does not fit the
@@ -89,7 +91,11 @@ def wrap(lm: LanguageModel, recipe: Recipe) -> Any:
         raise StudyError(f"target_modules have no meaning for method {recipe.method}.")
     if method.family == "full":
         check_memory(lm)
+        if start is not None:
+            lm.model = models.load_generator(lm.name, lm.dtype, start).model
         return models.cast_weights(lm.model, torch.float32).requires_grad_(True)
+    if start is not None:
+        return attach(lm.model, start, lm.name, trainable=True)
     try:
         with warnings.catch_warnings():
             # Said of fused experts, for which PEFT sets the pattern itself and does follow it.
@@ -309,7 +315,9 @@ def check_strength(note: Note | None, strength: float) -> None:
         )
 
 
-def attach(base: Any, folder: Path, name: str, strength: float = 1.0) -> Any:
+def attach(
+    base: Any, folder: Path, name: str, strength: float = 1.0, trainable: bool = False
+) -> Any:
     """The base with the adapter of a folder on it, in float32 over whatever the base has.
 
     Raises StudyError when it does not fit the model.
@@ -321,7 +329,9 @@ def attach(base: Any, folder: Path, name: str, strength: float = 1.0) -> Any:
             # PEFT only warns when weights are missing for some of the layers.
             warnings.filterwarnings("error", "Found missing adapter keys")
             warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys")
-            model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=True)
+            model = PeftModel.from_pretrained(
+                base, str(folder), is_trainable=trainable, autocast_adapter_dtype=True
+            )
     except (ValueError, RuntimeError, UserWarning) as error:
         raise StudyError(
             f"the adapter in {folder} does not fit {name}: {_first_line(error)}"

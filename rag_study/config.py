@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from rag_study import models, qa_datasets
+from rag_study import adapters, models, qa_datasets
 from rag_study.errors import StudyError
 from rag_study.provenance import located, portable
 from rag_study.qa_datasets import registry
@@ -28,7 +28,7 @@ from rag_study.qa_datasets import registry
 # `training` asks questions that the model was trained on, without passages: does it know them by
 # heart? Questions disjoint from training cannot show that.
 Context = Literal["none", "retrieved", "oracle", "training"]
-Method = Literal["lora", "qlora", "dora", "rslora", "ia3", "prompt_tuning", "prefix_tuning", "full"]
+Method = Literal[tuple(adapters.METHODS)]
 TrainFormat = Literal["closed_book", "with_context", "raft"]
 AnswerStyle = Literal["as_given", "short", "long"]
 JudgedMetric = Literal["judge_accuracy", "judge_completeness"]
@@ -148,9 +148,9 @@ class FineTuningConfig(_Part):
         for key in type(self).model_fields:
             if isinstance(value := getattr(self, key), list):
                 _refuse_repeats(key, value)
-        scaled = {"lora", "qlora", "dora", "rslora"}
-        if self.strengths != [1.0] and (others := sorted(set(self.method) - scaled)):
-            raise ValueError(f"strengths: {', '.join(others)} cannot be scaled back, LoRA can")
+        virtual = [m for m in self.method if adapters.METHODS[m].family == "virtual"]
+        if self.strengths != [1.0] and virtual:
+            raise ValueError(f"strengths: {', '.join(virtual)} is there or not, nothing between")
         return self
 
 
@@ -249,7 +249,7 @@ class StudyConfig(_Part):
                 raise ValueError(f"systems: `{system.name}` needs `dataset:`, one of {labels}")
             if system.dataset is not None and system.dataset not in labels:
                 raise ValueError(f"systems: there is no data set '{system.dataset}' in {labels}")
-            if system.name in ("none", *get_args(Method)):
+            if system.name in ("none", *adapters.METHODS):
                 raise ValueError(f"systems: '{system.name}' is the name of a training method")
             if system.context not in self.contexts:
                 raise ValueError(

@@ -58,6 +58,8 @@ def examples(
 
 
 def _prompt(lm: LanguageModel, pair: TrainingPair, passages: Passages) -> list[int]:
+    if pair.kind == "general":
+        return prompts.instruction_prompt(lm.tokenizer, pair.question)
     return prompts.answer_prompt(lm.tokenizer, pair.question, passages)
 
 

@@ -35,10 +35,13 @@ from rag_study.examples import (
     examples,
     validation_loss,
 )
+from rag_study.generation import Passage, answer_batch
 from rag_study.models import LanguageModel, cast_weights
+from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
+from rag_study.training_data import TrainingPair
 
-__all__ = ["Example", "Recipe", "TrainingResult", "example", "examples", "train"]
+__all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
 
 SAVE_SECONDS = 60.0  # about so much work is lost at most when a training is killed
 MAX_EVALUATIONS = 10
@@ -97,13 +100,15 @@ def train(
     held_out: Sequence[Example],
     recipe: Recipe,
     folder: RunFolder,
+    start: Path | None = None,
 ) -> TrainingResult:
     """Train by the recipe and save the adapter to `folder.path / "adapter"`; `lm` is then tuned.
 
     Adapter weights are float32 over a base of any precision; linear decay of the learning rate
-    after 10 % warm-up. A run that was killed goes on from its last checkpoint and comes to the
-    same weights. Raises StudyError when there is no data, when method and model do not fit, and
-    when the loss is no longer a number.
+    after 10 % warm-up. `start` is the adapter of an earlier training, which goes on here with new
+    data (one data set after the other). A run that was killed goes on from its last checkpoint and
+    comes to the same weights. Raises StudyError when there is no data, when method and model do
+    not fit, and when the loss is no longer a number.
     """
     if not data or not held_out:
         raise StudyError(
@@ -114,7 +119,7 @@ def train(
     set_seed(recipe.seed)  # the adapter's first weights
     collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
     base_loss = validation_loss(lm.model, held_out, collator, recipe.batch_size)
-    model = adapters.wrap(lm, recipe)
+    model = adapters.wrap(lm, recipe, start)
     saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
     mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
     per_epoch = -(-len(data) // recipe.batch_size)
@@ -157,6 +162,16 @@ def train(
         seconds=watch.seconds(),
         peak_memory_mb=_peak_memory_mb(),
     )
+
+
+def answers(
+    lm: LanguageModel, pairs: Sequence[TrainingPair], max_new_tokens: int = 40
+) -> list[str]:
+    """What the model answers to the prompts of some pairs, to be looked at."""
+    questions = [Question(pair.id, pair.question, (pair.answer,)) for pair in pairs]
+    passages = [[Passage("", "", title, text) for title, text in p.passages] for p in pairs]
+    rows = answer_batch(lm, questions, passages, max_new_tokens)
+    return [row["answer"] for row in rows]
 
 
 def _arguments(
@@ -289,6 +304,7 @@ class _Watch(TrainerCallback):
         self.step_seconds = saved.facts.get("step_seconds", 0.0)
         self._seconds_before = saved.facts.get("seconds", 0.0)
         self._began = self._last_saved = self._step_began = time.monotonic()
+        self._last_told = 0.0
         self._pause = SAVE_SECONDS
 
     def seconds(self) -> float:
@@ -301,7 +317,9 @@ class _Watch(TrainerCallback):
         now = time.monotonic()
         self.step_seconds += now - self._step_began
         step, last = state.global_step, state.global_step == self._steps
-        self._folder.set_progress(step * self._batch_size, self._steps * self._batch_size)
+        if last or now - self._last_told >= 1:  # a file, and on clusters a slow one
+            self._folder.set_progress(step * self._batch_size, self._steps * self._batch_size)
+            self._last_told = now
         control.should_log = last or step % self._log_every == 0
         control.should_evaluate = last or step % self._evaluate_every == 0
         control.should_save = not last and now - self._last_saved >= self._pause

@@ -1,12 +1,13 @@
 """Answers in batches, one context condition at a time.
 
 Context conditions: `none` (closed book), `retrieved` (the best passages of the search), `oracle`
-(passages of the gold documents, at most as many as are retrieved).
+(passages of the gold documents, at most as many as are retrieved), `training` (closed book, but
+the questions are those that the model was trained on).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -47,13 +48,13 @@ class ContextBuilder:
     def passages(self, question: Question, context: str) -> list[Passage]:
         """Passages in the order of the prompt; empty for `none`."""
         match context:
-            case "none":
+            case "none" | "training":
                 return []
             case "retrieved":
                 return [self._passages[chunk_id] for chunk_id in self._hits.get(question.id, [])]
             case "oracle":
                 return self._oracle(question)
-        raise StudyError(f"unknown context '{context}'; known: none, retrieved, oracle")
+        raise StudyError(f"unknown context '{context}'; known: none, retrieved, oracle, training")
 
     def _oracle(self, question: Question) -> list[Passage]:
         """Gold passages, those with an answer first, cut to the number that is retrieved."""
@@ -63,16 +64,15 @@ class ContextBuilder:
 
 def generate_answers(
     lm: LanguageModel,
-    questions: Sequence[Question],
-    contexts: Sequence[str],
+    questions: Mapping[str, Sequence[Question]],
     builder: ContextBuilder,
     max_new_tokens: int,
     batch_size: int,
-    test_size: int,
+    extent: Mapping[str, int],
     folder: RunFolder,
     prompting: Prompting = AS_USUAL,
 ) -> Iterator[list[dict]]:
-    """Answer the first `test_size` questions in every context; yields the rows of each batch.
+    """Answer the first `extent[context]` of each context's questions; yields rows by batch.
 
     A batch is always `batch_size` consecutive questions of the whole pool in one context, also
     where fewer are asked for: so its answers are the same bytes whether a run was resumed,
@@ -80,11 +80,14 @@ def generate_answers(
     Columns of a row: context, question_id, position, answer, answer_tokens, truncated,
     prompt_tokens, passages (chunk ids), dropped_passages, gold_in_context.
     """
-    if test_size > len(questions):
-        raise StudyError(f"test_size {test_size}: there are only {len(questions)} test questions.")
-    for context in contexts:
-        for start in range(0, test_size, batch_size):
-            batch = questions[start : start + batch_size]
+    for context, asked in questions.items():
+        if extent[context] > len(asked):
+            raise StudyError(
+                f"context {context}: {extent[context]} questions are asked for, there are only "
+                f"{len(asked)}. Lower test_size."
+            )
+        for start in range(0, extent[context], batch_size):
+            batch = asked[start : start + batch_size]
             passages = [builder.passages(question, context) for question in batch]
             answer = partial(answer_batch, lm, batch, passages, max_new_tokens, prompting)
             yield folder.part(f"{context}-{start:05d}", partial(_placed, answer, context, start))

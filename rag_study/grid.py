@@ -39,7 +39,11 @@ BASE = {
 }
 NO_RETRIEVAL = {
     **{"embedding_model": "", "chunk_size": 0, "chunk_overlap": 0},
-    **{"retriever": "", "retrieval_scope": "", "retrieval_depth": 0},
+    **{"retriever": "", "retrieval_scope": "", "retrieval_depth": 0, "top_k": 0},
+}
+NO_DATA = {
+    **{"dataset": "", "dataset_path": "", "corpus_path": "", "dataset_options": {}},
+    "test_share": 0.0,
 }
 NO_SYSTEM = {"system": "", "answers_path": ""}
 # Lists of a fine-tuning entry and the parameter that takes one value of each.
@@ -48,7 +52,8 @@ _FACTORS = {
     **{"replay": "replay", "label_noise": "label_noise", "answer_style": "answer_style"},
     **{"deduplicate": "deduplicate", "strengths": "strength"},
 }
-_METHOD_SETTINGS = ("lora_rank", "lora_alpha", "num_virtual_tokens")
+# Settings that one family of methods has.
+_SETTING_OF = {"lora_rank": "lora", "lora_alpha": "lora", "num_virtual_tokens": "virtual"}
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search.
 MIN_RETRIEVAL_DEPTH = 10
 
@@ -190,7 +195,12 @@ def _seen_by(stage: Stage, point: dict[str, Any]) -> dict[str, Any]:
     if stage.name == "fine_tune" and point["trained_on"]:
         *before, last = point["trained_on"]
         point = point | last | {"after": before, "trained_on": []}
-    if stage.name == "fine_tune" and point["train_format"] == "closed_book":
+    if stage.name == "measure_retention" and point["trained_on"]:
+        point = point | point["trained_on"][-1]
+    if stage.name == "measure_retention" and point["method"] == "none":
+        point = point | BASE | NO_DATA
+    outside = stage.name in ("fine_tune", "measure_retention")
+    if outside and point["train_format"] in ("none", "closed_book"):
         point = point | NO_RETRIEVAL
     return point
 
@@ -314,7 +324,7 @@ def _points(config: StudyConfig) -> Iterator[dict[str, Any]]:
             if system.dataset in (None, dataset.display_name):
                 own = {
                     **NO_RETRIEVAL,
-                    **{"top_k": 0, "model": "", "prompting": "", "max_new_tokens": 0},
+                    **{"model": "", "prompting": "default", "max_new_tokens": 0},
                     **{"contexts": [system.context], "retention": 0},
                     **{"system": system.name, "answers_path": system.answers},
                 }
@@ -348,7 +358,7 @@ def _recipes(tuning: FineTuningConfig) -> Iterator[dict[str, Any]]:
         recipe = fixed | {_FACTORS[k]: v for k, v in zip(_FACTORS, values, strict=True)}
         method = adapters.METHODS[recipe["method"]]
         recipe["learning_rate"] = recipe["learning_rate"] or method.learning_rate
-        unused = {key for key in _METHOD_SETTINGS if key not in method.settings}
+        unused = {key for key, family in _SETTING_OF.items() if family != method.family}
         if recipe["max_steps"]:
             unused.add("epochs")
         if recipe["train_format"] != "raft":
@@ -394,6 +404,8 @@ def _identity(
     if stage.name == "prepare_data":
         keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
         revisions["data"] = qa_datasets.revision_of(*(parameters[key] for key in keys))
+    if stage.name == "measure_retention" or own.get("replay"):
+        revisions["bundled"] = reading.fingerprint(Path(__file__).with_name("data"))
     if stage.name == "import_answers":
         revisions["answers"] = reading.fingerprint(located(parameters["answers_path"]))
     return {

@@ -42,7 +42,8 @@ class StudyResults:
     """Everything that a report shows.
 
     `study` is the study file as a dict. `results`, `summary`, `comparisons`, `interactions` are
-    the tables of `effects` (comparisons with `attrs["skipped"]`). `judge_checks` has one dict per
+    the tables of `effects` (comparisons with `attrs["skipped"]`); `retention` has rows like
+    `results`, in the context "retention". `judge_checks` has one dict per
     judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds
     its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n.
     `retrieval`: as `plots.retrieval_quality`. `finished` has the ids of the runs that went in,
@@ -57,6 +58,7 @@ class StudyResults:
     summary: pd.DataFrame = field(default_factory=_no_table)
     comparisons: pd.DataFrame = field(default_factory=_no_table)
     interactions: pd.DataFrame = field(default_factory=_no_table)
+    retention: pd.DataFrame = field(default_factory=_no_table)
     judge_checks: Sequence[Mapping[str, Any]] = ()
     ladder: pd.DataFrame = field(default_factory=_no_table)
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)

@@ -47,9 +47,11 @@ METRICS: dict[str, Metric] = {
         Metric("rouge_l", "ROUGE-L", 0.0, 1.0, 0.03),
         Metric("answer_length", "Answer length (words)", 0.0, None, None),
         Metric("general_text_nll", "General text (nats per token)", 0.0, None, None, False, True),
-        Metric("knowledge_margin", "Knowledge margin (nats)", -inf, None, None, False, True),
-        Metric("knowledge_accuracy", "General knowledge", 0.0, 1.0, None, False, True),
-        Metric("instruction_following", "Instruction following", 0.0, 1.0, None, False, True),
+        Metric(
+            "knowledge_margin", "Knowledge margin (nats per token)", -inf, None, None, False, True
+        ),
+        Metric("knowledge_accuracy", "Knowledge accuracy", 0.0, 1.0, 0.05, False, True),
+        Metric("instruction_following", "Instructions followed", 0.0, 1.0, 0.05, False, True),
     )
 }
 JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)

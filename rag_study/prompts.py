@@ -27,6 +27,11 @@ PASSAGE = "[{number}] {title}\n{text}"
 BRIEF = "Answer in as few words as possible, without explanation."
 PROMPTINGS = ("default", "brief", "few_shot")
 
+# Outside the task. Not the words of the study's own prompts: being tuned on those must not help or
+# hurt by itself. A chat model would otherwise begin its reply with half a sentence of its own.
+RETENTION_SYSTEM = "You are a helpful assistant."
+RETENTION_LEAD = "Answer:"
+
 JUDGE_SYSTEM = "You grade answers."
 JUDGE_PREFIX = """A candidate answered a question. Compare the candidate with the reference answer.
 
@@ -220,7 +225,10 @@ def hash_for(stage_name: str) -> str:
                 PASSAGE,
                 BRIEF,
                 inspect.getsource(answer_messages),
+                inspect.getsource(instruction_prompt),
             )
+        case "measure_retention":
+            parts = (RETENTION_SYSTEM, RETENTION_LEAD)
         case "judge_answers" | "validate_judge":
             parts = (JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY, sorted(CRITERIA.items()))
         case _:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,17 @@ from rag_study.config import StudyConfig
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, REFERENCE
-from rag_study.pairing import BASE_COLUMNS, RUN_COLUMNS
+from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
 _SCALARS = (str, int, float)
+_VARIANTS = {
+    **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
+    **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
+    **{"train_batch_size": "batches of {}", "early_stopping": "stopped early"},
+    **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
+    **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
+    **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
+}
 
 
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
@@ -32,7 +42,9 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             if all(d.parameters[key] == value for key, value in given.items())
         )
 
-    answered, systems, ladders, aucs, checks, searches = [], [], [], [], [], {}
+    variants = variants_of(comparison.upstream, config)
+    answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
+    retention: dict[tuple, Path] = {}
     finished, missing = [], []
     for run in comparison.upstream:
         folder = store.RunFolder(run.run_id)
@@ -50,12 +62,18 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
             aucs.append(pd.read_parquet(folder.path / "auc.parquet").assign(dataset=label(run)))
             checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
+        elif run.stage.name == "measure_retention":
+            retention[_state(run, run)] = folder.path / "retention.parquet"
         elif run.parameters["system"]:
-            systems.append(_answers(run, label(run)))
+            systems.append(_answers(run, label(run), ""))
         else:
-            answered.append(_answers(run, label(run)))
+            answered.append(_answers(run, label(run), variants[run.run_id]))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label(run))
+    for table, run in zip(answered, _judged(comparison), strict=True):
+        file = retention.get(_state(run, run.needs("generate_answers")))
+        if file is not None and run.parameters["prompting"] == DEFAULT:
+            outside.append(_outside(pd.read_parquet(file), table))
     retrieval = [
         pd.read_parquet(store.RunFolder(index.run_id).path / "retrieval_by_k.parquet").assign(
             dataset=name
@@ -65,6 +83,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     return StudyResults(
         study=config.model_dump(mode="json"),
         results=_concat([*answered, *_beside_each_base(systems, _concat(answered))]),
+        retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
         ladder_auc=_concat(aucs),
@@ -76,10 +95,63 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     )
 
 
-def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
+def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]:
+    """What distinguishes the trainings of one method and format beyond their size, in words.
+
+    Only what differs within the study is said; "" where nothing does. Keys are run ids.
+    """
+    sets = {json.dumps(d.parameters, sort_keys=True): d.display_name for d in config.datasets}
+
+    def words(key: str, value: Any) -> str:
+        if key == "trained_on":
+            names = [sets[json.dumps(one, sort_keys=True)] for one in value]
+            return f"trained on {', then '.join(names)}" if names else ""
+        return _VARIANTS[key].format(value) if value else ""
+
+    groups: dict[tuple, list[StageRun]] = defaultdict(list)
+    for run in runs:
+        if run.stage.name == "judge_answers":
+            groups[run.parameters["method"], run.parameters["train_format"]].append(run)
+    found = {}
+    for members in groups.values():
+        differing = [
+            key
+            for key in (*_VARIANTS, "trained_on")
+            if len({json.dumps(run.parameters[key], sort_keys=True) for run in members}) > 1
+        ]
+        for run in members:
+            said = [words(key, run.parameters[key]) for key in differing]
+            found[run.run_id] = ", ".join(filter(None, said))
+    return found
+
+
+def _state(run: StageRun, answering: StageRun) -> tuple:
+    """What a model state is: the model, its training, and how much of it is applied."""
+    trained = answering.needs("fine_tune")
+    given = run.parameters
+    return given["model"], trained.run_id if trained else None, given["strength"]
+
+
+def _judged(comparison: StageRun) -> list[StageRun]:
+    return [
+        run
+        for run in comparison.upstream
+        if run.stage.name == "judge_answers" and not run.parameters["system"] and store.is_done(run)
+    ]
+
+
+def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
+    """Retention in the form of the results: one row per item, which is a group of its own."""
+    wide = measured.pivot(index="item_id", columns="metric", values="value").reset_index()
+    wide = wide.rename(columns={"item_id": "question_id"}).rename_axis(columns=None)
+    own = answered.iloc[0][RUN_COLUMNS].to_dict()
+    return wide.assign(**own, group=wide["question_id"], context="retention", judge="")
+
+
+def _answers(run: StageRun, dataset: str, variant: str) -> pd.DataFrame:
     """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
     folder = store.RunFolder(run.run_id).path
-    data = store.RunFolder(run.needs("prepare_data").run_id).path
+    pools = qa_datasets.load_pools(store.RunFolder(run.needs("prepare_data").run_id).path)
     questions = pd.DataFrame(
         [
             {
@@ -90,17 +162,17 @@ def _answers(run: StageRun, dataset: str) -> pd.DataFrame:
                 "reference": q.reference,
                 **{f"extra_{k}": str(v) for k, v in q.extra.items() if isinstance(v, _SCALARS)},
             }
-            for q in qa_datasets.load_pools(data)["test"]
+            for q in [*pools["test"], *pools["train"]]
         ]
     )
     scores = pd.read_parquet(folder / "scores.parquet")
-    asked = scores["context"].isin(run.parameters["contexts"])
-    scores = scores[asked & (scores["position"] < run.parameters["test_size"])]
-    settings = {name: run.parameters[name] for name in RUN_COLUMNS if name != "dataset"}
+    scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
+    given = run.parameters
+    settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
     if run.parameters["system"]:
         settings |= {"method": run.parameters["system"], "train_format": ""}
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
-        dataset=dataset, judge=run.parameters["judge"], **settings
+        dataset=dataset, variant=variant, judge=run.parameters["judge"], **settings
     )
     columns = [
         *RUN_COLUMNS,

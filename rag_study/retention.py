@@ -12,7 +12,6 @@ A fourth set, general instructions with responses, shares no item with them; `re
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -26,26 +25,12 @@ import pandas as pd
 from rag_study import files, prompts
 from rag_study.errors import StudyError
 from rag_study.generation import left_pad
-from rag_study.metrics import Metric
 from rag_study.models import LanguageModel
 from rag_study.store import RunFolder
 
 _SENTENCE_END = r"[.!?]+[\"'”’)]*"
 DATA = Path(__file__).with_name("data")
-# Not the words of the study's own prompts: being tuned on those must not help or hurt by itself.
-SYSTEM = "You are a helpful assistant."
-REPLY_LEAD = "Answer:"  # a chat model would otherwise begin with half a sentence of its own
 PART = 48  # items between two savings
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("general_text_nll", "General text (nats per token)", 0.0, None, None),
-        Metric("knowledge_margin", "Knowledge margin (nats per token)", -math.inf, None, None),
-        Metric("knowledge_accuracy", "Knowledge accuracy", 0.0, 1.0, 0.05),
-        Metric("instruction_following", "Instructions followed", 0.0, 1.0, 0.05),
-    )
-}
-LOWER_IS_BETTER = frozenset({"general_text_nll"})
 
 
 @dataclass(frozen=True)
@@ -194,7 +179,7 @@ _TASKS = (
 def measure(
     lm: LanguageModel, folder: RunFolder, limit: int | None = None, batch_size: int = 16
 ) -> pd.DataFrame:
-    """All three measures, stacked: columns task, metric (a key of `METRICS`), item_id, value.
+    """All three measures, stacked: columns task, metric (of `metrics.RETENTION`), item_id, value.
 
     `limit` takes the first n items of each set. Every `PART` items are kept in `folder`, with the
     measures' own columns (tokens, answers): a run that was stopped goes on and ends the same.
@@ -320,7 +305,9 @@ def _padded(lm: LanguageModel, sequences: Sequence[list[int]]) -> tuple[Any, Any
 def _chat(lm: LanguageModel, text: str, lead: str = "") -> list[int]:
     """Token ids of the chat that ends where the reply begins, or goes on after `lead`."""
     user = {"role": "user", "content": prompts.clean(text, lm.tokenizer)}
-    rendered = prompts.render(lm.tokenizer, [{"role": "system", "content": SYSTEM}, user])
+    rendered = prompts.render(
+        lm.tokenizer, [{"role": "system", "content": prompts.RETENTION_SYSTEM}, user]
+    )
     return lm.tokenizer.encode(rendered + lead, add_special_tokens=False)
 
 
@@ -330,8 +317,10 @@ def _choice_tokens(lm: LanguageModel, item: Fact) -> list[tuple[list[int], int]]
     Both are tokenised as one text, since a tokenizer may join across the border; what follows the
     prompt that all four share is the choice.
     """
-    prompt = _chat(lm, item.question, REPLY_LEAD)
-    whole = [_chat(lm, item.question, f"{REPLY_LEAD} {choice}") for choice in item.choices]
+    prompt = _chat(lm, item.question, prompts.RETENTION_LEAD)
+    whole = [
+        _chat(lm, item.question, f"{prompts.RETENTION_LEAD} {choice}") for choice in item.choices
+    ]
     shared = [len(set(tokens)) == 1 for tokens in zip(prompt, *whole, strict=False)]
     start = [*shared, False].index(False)
     return [(ids, len(ids) - start) for ids in whole]

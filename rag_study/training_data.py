@@ -18,16 +18,15 @@ from typing import Literal
 
 import pandas as pd
 
-from rag_study import files
+from rag_study import retention, retrieval
 from rag_study.errors import StudyError
 from rag_study.generation import ContextBuilder, Passage
 from rag_study.qa_datasets import near_duplicates, train_subset
-from rag_study.qa_datasets.schema import Question
+from rag_study.qa_datasets.schema import Document, Question
 from rag_study.text import contains
 
 ANSWER_STYLES = ("as_given", "short", "long")
 TRAIN_FORMATS = ("closed_book", "with_context", "raft")
-GENERAL_FILE = Path(__file__).parent / "data" / "general_instructions.jsonl"
 Answered = tuple[Question, str]  # a question and the answer that is learned for it
 
 
@@ -172,6 +171,27 @@ def _exchange(
     return givers, copied
 
 
+def search_passages(
+    index_folder: Path,
+    questions: Sequence[Question],
+    documents: Sequence[Document],
+    *,
+    embedding_model: str,
+    depth: int,
+    top_k: int,
+    own_scope: bool,
+) -> PassageSource:
+    """The passages for training on these questions, by the index of stage 02.
+
+    That stage searches for the questions that are answered; what is trained on is searched here.
+    """
+    embedding = retrieval.load_embedding(embedding_model)
+    index = retrieval.load_index(index_folder / "index", embedding)
+    scopes = {d.doc_id: d.scope for d in documents} if own_scope else None
+    hits = retrieval.retrieve(index, list(questions), depth, embedding, scopes)
+    return PassageSource(pd.read_parquet(index_folder / "chunks.parquet"), hits, top_k)
+
+
 class PassageSource:
     """Gold passages and distractors, from the tables of `retrieval.chunk_table` and
     `retrieval.retrieve` (for the training questions); `top_k` as at answering time."""
@@ -276,19 +296,10 @@ def with_replay(
     }
 
 
-def load_general(path: Path = GENERAL_FILE) -> list[TrainingPair]:
-    """General instructions and their responses. Raises StudyError for a file without them."""
-    try:
-        pairs = [
-            TrainingPair(row["id"], row["instruction"], row["response"], kind="general")
-            for row in files.read_jsonl(path)
-        ]
-        if not pairs:
-            raise ValueError("it is empty")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = f"{path}: no general instructions (id, instruction, response) in it: {error!r}."
-        raise StudyError(why) from None
-    return pairs
+def load_general() -> list[TrainingPair]:
+    """The bundled general instructions and their responses."""
+    pairs = retention.load("general_instructions")
+    return [TrainingPair(p.id, p.instruction, p.response, kind="general") for p in pairs]
 
 
 def _check(what: str, name: str, known: Sequence[str]) -> None:

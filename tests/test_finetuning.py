@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from rag_study.checkpoints import MARKER
 from rag_study.errors import StudyError
 from rag_study.examples import IGNORED, collate, completion_loss, validation_loss
 from rag_study.finetuning import Recipe
+from rag_study.training_data import TrainingPair
 
 # The random model learns only with large steps.
 RATES = {
@@ -31,20 +32,12 @@ RATES = {
 SMALL = Recipe(epochs=4, learning_rate=5e-3, lora_rank=8, lora_alpha=16)
 
 
-@dataclass(frozen=True)
-class Pair:
-    id: str
-    question: str
-    passages: tuple[tuple[str, str], ...]
-    answer: str
-
-
 @pytest.fixture(scope="module")
 def pairs():
     """{pool: closed-book pairs of the fictional data set}"""
     pools = qa_datasets.split(qa_datasets.load("fictional", options={"num_worlds": 40})).pools
     return {
-        name: [Pair(q.id, q.question, (), q.reference) for q in questions]
+        name: [TrainingPair(q.id, q.question, q.reference) for q in questions]
         for name, questions in pools.items()
     }
 
@@ -229,10 +222,10 @@ TRAINING = """
 import sys
 import torch
 torch.set_num_threads(1)
-from test_finetuning import SMALL, Pair, train
+from test_finetuning import SMALL, TrainingPair, train
 from rag_study import finetuning
 finetuning.SAVE_SECONDS = 0.0
-pairs = [Pair(str(i), f"What is {i}?", (), f"It is {i * i}.") for i in range(16)]
+pairs = [TrainingPair(str(i), f"What is {i}?", f"It is {i * i}.") for i in range(16)]
 train({"train": pairs, "validation": pairs}, SMALL.__class__(max_steps=int(sys.argv[1])), size=16)
 """
 
@@ -295,7 +288,7 @@ def test_no_data_is_refused(tiny, pairs, outputs):
 def test_passages_are_cut_to_the_window_and_question_and_answer_never(tiny):
     words = " ".join(f"word{i}" for i in range(300))
     passages = (("First", "It was Ada."), ("Second", words), ("Third", words), ("Fourth", words))
-    pair = Pair("q", "Who was it?", passages, "Ada")
+    pair = TrainingPair("q", "Who was it?", "Ada", passages)
     (example,), counts = finetuning.examples(tiny, [pair])
     assert counts == {"passages cut": 1}
     assert 4096 - 10 < len(example["input_ids"]) <= 4096
@@ -310,6 +303,6 @@ def test_passages_are_cut_to_the_window_and_question_and_answer_never(tiny):
 
 
 def test_a_pair_longer_than_the_window_is_named(tiny):
-    pair = Pair("long", "Who?", (("Title", "text"),), "word " * 2000)
+    pair = TrainingPair("long", "Who?", "word " * 2000, (("Title", "text"),))
     with pytest.raises(StudyError, match=r"'long': question and answer have \d+ tokens"):
         finetuning.examples(tiny, [pair])

@@ -307,16 +307,8 @@ def test_general_instructions_repeat_when_they_are_too_few():
     assert counts == {"general instructions": 40, "of these repeated": 20}
 
 
-def test_general_instructions_are_read_or_it_is_said_why_not(tmp_path):
-    file = tmp_path / "general.jsonl"
-    with pytest.raises(StudyError, match=r"general\.jsonl: no general instructions"):
-        training_data.load_general(file)
-    file.write_text("")
-    with pytest.raises(StudyError, match="it is empty"):
-        training_data.load_general(file)
-    file.write_text('{"id": "a", "instruction": "Name a fish."}\n')
-    with pytest.raises(StudyError, match="'response'"):
-        training_data.load_general(file)
-    file.write_text('{"id": "a", "instruction": "Name a fish.", "response": "Cod."}\n')
-    expected = TrainingPair("a", "Name a fish.", "Cod.", kind="general")
-    assert training_data.load_general(file) == [expected]
+def test_the_bundled_general_instructions_are_pairs_of_another_kind():
+    general = training_data.load_general()
+    assert len(general) >= 300
+    assert {pair.kind for pair in general} == {"general"}
+    assert all(pair.answer and not pair.passages for pair in general)
