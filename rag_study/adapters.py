@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_study import files, models, prompts
+from rag_study import files, memory, models, prompts
 from rag_study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rag_study.models import LanguageModel
 
 NOTE_FILE = "rag_study.json"
-GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,10 @@ def virtual_tokens(recipe: Recipe) -> int:
 def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     """The model to train: the base with a fresh adapter in float32, or for `full` all of it.
 
-    `start` is the folder of an earlier training by the same method, which is gone on with.
-
-    For `full` the weights are brought to float32, whatever the base's precision: steps of 2e-5
-    are lost in the rounding of bfloat16. Raises StudyError when the method does not fit the
-    model, when target modules match nothing, or when memory cannot hold it.
+    `start` is the folder of an earlier training by the same method, which is gone on with. For
+    `full` the weights are brought to float32, whatever the base's precision: steps of 2e-5 are
+    lost in the rounding of bfloat16. Raises StudyError when the method does not fit the model or
+    the start, when target modules match nothing, or when memory cannot hold it.
     """
     import torch
     from peft import get_peft_model
@@ -89,8 +87,17 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
         raise StudyError(f"method {recipe.method} needs {lm.name} loaded {needed}.")
     if recipe.target_modules is not None and method.family not in ("lora", "scaling"):
         raise StudyError(f"target_modules have no meaning for method {recipe.method}.")
+    if start is not None:
+        note = read_note(start)
+        check_base(note, lm.name, start)
+        if note is None or note.method != recipe.method:
+            made = note.method if note else "unknown"
+            raise StudyError(
+                f"training by {recipe.method} cannot go on from the adapter in {start}, "
+                f"whose method is {made}."
+            )
     if method.family == "full":
-        check_memory(lm)
+        memory.check_full(lm)
         if start is not None:
             lm.model = models.load_generator(lm.name, lm.dtype, start).model
         return models.cast_weights(lm.model, torch.float32).requires_grad_(True)
@@ -204,39 +211,6 @@ def _keep_positions(model: Any) -> None:
         return None
 
     model._adjust_prompt_learning_kwargs = adjust
-
-
-def check_memory(lm: LanguageModel) -> None:
-    """Raise StudyError when full fine-tuning cannot fit: weights, gradients and AdamW's two
-    moments, 4 bytes each. Activations come on top and are not counted.
-    """
-    numbers = sum(p.numel() for p in lm.model.parameters())
-    needed = 16 * numbers
-    available = free_memory() + lm.model.get_memory_footprint()
-    if needed > available:
-        raise StudyError(
-            f"full fine-tuning of {lm.name} ({numbers / 1e9:.2f} billion parameters) needs at "
-            f"least {needed / GB:.1f} GB for weights, gradients and optimizer; "
-            f"{available / GB:.1f} GB are available. Use method lora or qlora instead."
-        )
-
-
-def free_memory() -> int:
-    """Bytes that can still be had: on the GPUs where there are any, else in main memory (also
-    within the limit of a container, where Linux tells it).
-    """
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        return sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = int((group / "memory.max").read_text())
-        return min(free, limit - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return free
 
 
 @dataclass(frozen=True)

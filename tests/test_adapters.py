@@ -6,7 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import MixtralConfig, MixtralForCausalLM
 
-from rag_study import adapters, finetuning, models
+from rag_study import adapters, finetuning, memory, models
 from rag_study.errors import StudyError
 from rag_study.finetuning import Recipe
 from rag_study.generation import left_pad
@@ -171,6 +171,16 @@ def test_a_model_with_an_adapter_is_not_given_a_second_one():
         adapters.wrap(lm, Recipe())
 
 
+def test_a_training_goes_on_only_from_one_of_its_own_method(tmp_path):
+    folder, earlier = saved("lora", tmp_path / "adapter")
+    lm = load("lora")
+    model = adapters.wrap(lm, Recipe(lora_rank=4), folder)
+    assert torch.equal(logits(model.eval()), logits(earlier))
+    assert all("lora_" in n for n, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises(StudyError, match=r"training by dora cannot go on .* method is lora"):
+        adapters.wrap(load("dora"), Recipe(method="dora"), folder)
+
+
 def test_method_and_precision_of_the_base_belong_together():
     with pytest.raises(StudyError, match=r"qlora needs random-llama loaded in 4-bit"):
         adapters.wrap(load("lora"), Recipe(method="qlora"))
@@ -181,13 +191,13 @@ def test_method_and_precision_of_the_base_belong_together():
 def test_full_fine_tuning_is_refused_where_memory_is_too_small(monkeypatch):
     lm = load("full")
     size = lm.model.get_memory_footprint()
-    monkeypatch.setattr(adapters, "free_memory", lambda: 3 * size + 100)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 3 * size + 100)
     adapters.wrap(lm, Recipe(method="full"))
-    monkeypatch.setattr(adapters, "free_memory", lambda: 2 * size)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2 * size)
     with pytest.raises(StudyError, match=r"needs at least 0\.0 GB .*0\.0 GB are available"):
         adapters.wrap(lm, Recipe(method="full"))
     monkeypatch.undo()
-    assert 1e8 < adapters.free_memory() < 1e14
+    assert 1e8 < memory.free_bytes() < 1e14
 
 
 @pytest.mark.parametrize("method", ["lora", "prompt_tuning", "prefix_tuning"])
