@@ -192,10 +192,12 @@ def _seen_by(stage: Stage, point: dict[str, Any]) -> dict[str, Any]:
     Training takes place on its own data sets (`trained_on`, in this order), which need not be the
     one whose questions are asked.
     """
-    if stage.name == "fine_tune" and point["trained_on"]:
-        *before, last = point["trained_on"]
-        point = point | last | {"after": before, "trained_on": []}
-    if stage.name == "measure_retention" and point["trained_on"]:
+    if stage.name == "fine_tune":
+        point = {"after": [], "trained_on": [], **point}
+        if point["trained_on"]:
+            *before, last = point["trained_on"]
+            point = point | last | {"after": before, "trained_on": []}
+    if stage.name == "measure_retention" and point.get("trained_on"):
         point = point | point["trained_on"][-1]
     if stage.name == "measure_retention" and point["method"] == "none":
         point = point | BASE | NO_DATA

@@ -101,21 +101,17 @@ def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def prompt_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """Trained minus the best of the prompts that need no training, per state, context and metric.
+    """Trained minus the best of the prompts that need no training, for each primary comparison.
 
     Best is the prompt with the highest mean on these very questions, which favours the prompt.
     """
     comparisons = results.comparisons
     if comparisons.empty or (comparisons["baseline"] == DEFAULT).all():
         return []
-    with_margin = [name for name, metric in METRICS.items() if metric.margin is not None]
-    rows = comparisons[
-        (comparisons["method"] != "none")
-        & comparisons["metric"].isin(with_margin)
-        & (comparisons["context"] != "retention")
-    ]
     keys = [*RUN_COLUMNS, "context", "metric", "judge"]
-    best = rows.sort_values(["mean_base", "baseline"], ascending=[False, True], kind="stable")
+    rows = comparisons.merge(comparisons.loc[comparisons["primary"], keys], on=keys)
+    rows = rows.assign(other=rows["baseline"] != DEFAULT)
+    best = rows.sort_values(["mean_base", "other"], ascending=[False, True], kind="stable")
     return _difference_rows(results, best.drop_duplicates(keys).sort_index())
 
 
