@@ -15,7 +15,8 @@ import pandas as pd
 
 GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = [
-    *("train_size", "context", "metric", "judge", "mean_base", "mean_tuned", "difference"),
+    *("method", "train_size", "context", "metric", "judge"),
+    *("mean_base", "mean_tuned", "difference"),
     *("ci_low", "ci_high", "p_value", "verdict"),
 ]
 

@@ -27,9 +27,10 @@ _MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
 _LONGEST_ROW = 1_000_000
 
 ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
+# RuntimeError: zipfile says so of members with a password or an unknown compression.
 _DAMAGED = (
     *(EOFError, zlib.error, gzip.BadGzipFile),
-    *(tarfile.TarError, zipfile.BadZipFile, NotImplementedError),
+    *(tarfile.TarError, zipfile.BadZipFile, RuntimeError),
 )
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet", *ARCHIVES)
 
