@@ -26,6 +26,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from rag_study import adapters, provenance
 from rag_study.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
+from rag_study.contexts import Passage
 from rag_study.errors import StudyError
 from rag_study.examples import (
     Example,
@@ -35,7 +36,7 @@ from rag_study.examples import (
     examples,
     validation_loss,
 )
-from rag_study.generation import Passage, answer_batch
+from rag_study.generation import answer_batch
 from rag_study.models import LanguageModel, cast_weights
 from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder

@@ -1,65 +1,17 @@
-"""Answers in batches, one context condition at a time.
-
-Context conditions: `none` (closed book), `retrieved` (the best passages of the search), `oracle`
-(passages of the gold documents, at most as many as are retrieved), `training` (closed book, but
-the questions are those that the model was trained on).
-"""
+"""Answers in batches, one context condition (contexts.py) at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-import pandas as pd
-
 from rag_study import prompts
+from rag_study.contexts import ContextBuilder, Passage
 from rag_study.errors import StudyError
 from rag_study.models import LanguageModel
 from rag_study.prompts import AS_USUAL, Prompting
 from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
-from rag_study.text import contains
-
-
-@dataclass(frozen=True)
-class Passage:
-    chunk_id: str
-    doc_id: str
-    title: str
-    text: str
-
-
-class ContextBuilder:
-    """Chooses the passages of each question for each context condition."""
-
-    def __init__(self, chunks: pd.DataFrame, hits: pd.DataFrame, top_k: int):
-        self._passages = {
-            row.chunk_id: Passage(row.chunk_id, row.doc_id, row.title, row.text)
-            for row in chunks.itertuples()
-        }
-        best = hits[hits["rank"] <= top_k].sort_values(["question_id", "rank"])
-        self._hits = best.groupby("question_id")["chunk_id"].agg(list).to_dict()
-        self._by_document: dict[str, list[Passage]] = {}
-        for passage in self._passages.values():
-            self._by_document.setdefault(passage.doc_id, []).append(passage)
-        self._top_k = top_k
-
-    def passages(self, question: Question, context: str) -> list[Passage]:
-        """Passages in the order of the prompt; empty for `none`."""
-        match context:
-            case "none" | "training":
-                return []
-            case "retrieved":
-                return [self._passages[chunk_id] for chunk_id in self._hits.get(question.id, [])]
-            case "oracle":
-                return self._oracle(question)
-        raise StudyError(f"unknown context '{context}'; known: none, retrieved, oracle, training")
-
-    def _oracle(self, question: Question) -> list[Passage]:
-        """Gold passages, those with an answer first, cut to the number that is retrieved."""
-        gold = [p for doc_id in question.gold_doc_ids for p in self._by_document[doc_id]]
-        return sorted(gold, key=lambda p: not contains_answer(p.text, question))[: self._top_k]
 
 
 def generate_answers(
@@ -185,10 +137,3 @@ def _fit(
         f"question '{question.id}' has {len(ids)} tokens, which with {max_new_tokens} new ones "
         f"is above the window of {lm.name} ({lm.max_length}). Shorten it or take it out."
     )
-
-
-def contains_answer(text: str, question: Question) -> bool:
-    """Whether a right answer stands in the text as whole words; for a question without short
-    answers, whether any of its key points does."""
-    wordings = question.answers or [w for point in question.key_points for w in point]
-    return any(contains(text, wording) for wording in wordings)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from rag_study.contexts import contains_answer
 from rag_study.errors import StudyError
-from rag_study.generation import contains_answer
 from rag_study.provenance import located
 from rag_study.qa_datasets import fields
 from rag_study.qa_datasets.near_duplicates import wording

@@ -19,8 +19,8 @@ from typing import Literal
 import pandas as pd
 
 from rag_study import retention, retrieval
+from rag_study.contexts import ContextBuilder, Passage
 from rag_study.errors import StudyError
-from rag_study.generation import ContextBuilder, Passage
 from rag_study.qa_datasets import near_duplicates, train_subset
 from rag_study.qa_datasets.schema import Document, Question
 from rag_study.text import contains

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from rag_study import generation, store
+from rag_study.contexts import ContextBuilder, Passage
 from rag_study.errors import StudyError
-from rag_study.generation import ContextBuilder, Passage
 from rag_study.qa_datasets.schema import Question
 
 QUESTIONS = [
@@ -28,11 +28,6 @@ HITS = pd.DataFrame(
 )
 
 
-@pytest.fixture
-def builder():
-    return ContextBuilder(CHUNKS, HITS, top_k=2)
-
-
 def run(lm, outputs, test_size, contexts=("none", "retrieved"), name="stage/x-1", batch_size=4):
     folder = store.RunFolder(name)
     builder = ContextBuilder(CHUNKS, HITS, top_k=2)
@@ -40,19 +35,6 @@ def run(lm, outputs, test_size, contexts=("none", "retrieved"), name="stage/x-1"
         lm, QUESTIONS, contexts, builder, 6, batch_size, test_size, folder
     )
     return [row for batch in batches for row in batch]
-
-
-def test_contexts(builder):
-    ids = [p.chunk_id for p in builder.passages(QUESTIONS[1], "retrieved")]
-    assert ids == ["d1#0", "d2#0"]
-    assert builder.passages(QUESTIONS[1], "none") == []
-    with pytest.raises(StudyError, match="unknown context"):
-        builder.passages(QUESTIONS[1], "other")
-
-
-def test_oracle_keeps_to_the_retrieved_number_and_to_passages_with_the_answer(builder):
-    ids = [p.chunk_id for p in builder.passages(QUESTIONS[2], "oracle")]
-    assert ids == ["d2#2", "d2#0"]
 
 
 def test_left_padding_by_position():
@@ -113,11 +95,3 @@ def test_gold_in_context_is_about_what_was_kept(tiny):
     assert row["gold_in_context"] == 1
     unknown = Question("q", "Why?", ("x",))
     assert generation.answer_batch(tiny, [unknown], [[]], 2)[0]["gold_in_context"] is None
-
-
-def test_a_passage_with_a_key_point_counts_where_there_is_no_short_answer():
-    summary = Question(
-        "q", "Why?", (), reference="Ice melts.", key_points=(("ice", "frost"), ("x",))
-    )
-    assert generation.contains_answer("The frost went.", summary)
-    assert not generation.contains_answer("The office.", summary)

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from rag_study import prompts, qa_datasets, training_data
+from rag_study.contexts import ContextBuilder
 from rag_study.errors import StudyError
-from rag_study.generation import ContextBuilder
 from rag_study.qa_datasets.schema import NO_ANSWER, Question
 from rag_study.text import contains
 from rag_study.training_data import PassageSource, TrainingPair
