@@ -1,19 +1,35 @@
 """The passages that each context condition gives to a question.
 
-Context conditions: `none` (closed book), `retrieved` (the best passages of the search), `oracle`
-(passages of the gold documents, at most as many as are retrieved), `training` (closed book, but
-the questions are those that the model was trained on).
+| condition | passages |
+|---|---|
+| `none`, `training` | none at all (`training`: the questions are those the model was trained on) |
+| `retrieved` | the `top_k` best of the search |
+| `oracle` | those of the gold documents, at most as many and as long as the retrieved ones |
+| `distractor` | the best of the search that are not gold and hold no wording of the answer |
+| `counterfactual` | those of `oracle` with the answer replaced by another of its kind |
+
+All come best first: where a model's window is too short, the last ones are dropped, in whatever
+order the prompt shows them (`in_prompt_order`). A condition that a question cannot have is said
+with its reason, never filled with something else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import pandas as pd
 
+from rag_study import counterfactual
 from rag_study.errors import StudyError
 from rag_study.qa_datasets.schema import Question
 from rag_study.text import contains
+
+CONDITIONS = ("none", "training", "retrieved", "oracle", "distractor", "counterfactual")
+ORDERS = ("best_first", "best_last")
+NO_GOLD = "no gold passage is known"
 
 
 @dataclass(frozen=True)
@@ -24,36 +40,197 @@ class Passage:
     text: str
 
 
-class ContextBuilder:
-    """Chooses the passages of each question for each context condition."""
+@dataclass(frozen=True)
+class Context:
+    """What a question is given in one condition.
 
-    def __init__(self, chunks: pd.DataFrame, hits: pd.DataFrame, top_k: int):
+    `passages`, best first, is None where the question cannot have the condition, and
+    `missing_reason` then says why. `gold_in_context` and `answer_in_context` are as in
+    `gold_among` and `answer_among`; a counterfactual passage still counts as gold. `other_answer`
+    is what a counterfactual context says in place of the right answer.
+    """
+
+    passages: tuple[Passage, ...] | None
+    gold_in_context: bool | None = None
+    answer_in_context: bool | None = None
+    other_answer: str | None = None
+    missing_reason: str | None = None
+
+
+class ContextBuilder:
+    """Chooses the passages of each question for each context condition.
+
+    `chunks` and `hits` are the tables of `retrieval.chunk_table` and `retrieval.retrieve`. The
+    hits of every question reach deeper than `top_k` where distractors are asked for. `pool` holds
+    the questions whose answers counterfactual contexts may borrow: give all pools of the data
+    set, always the same, since the choice depends on them.
+    """
+
+    def __init__(
+        self,
+        chunks: pd.DataFrame,
+        hits: pd.DataFrame,
+        top_k: int,
+        pool: Sequence[Question] = (),
+    ):
         self._passages = {
             row.chunk_id: Passage(row.chunk_id, row.doc_id, row.title, row.text)
             for row in chunks.itertuples()
         }
-        best = hits[hits["rank"] <= top_k].sort_values(["question_id", "rank"])
-        self._hits = best.groupby("question_id")["chunk_id"].agg(list).to_dict()
+        self._tokens = dict(zip(chunks["chunk_id"], chunks["tokens"], strict=True))
+        ordered = hits.sort_values(["question_id", "rank"])
+        self._found = ordered.groupby("question_id")["chunk_id"].agg(list).to_dict()
         self._by_document: dict[str, list[Passage]] = {}
         for passage in self._passages.values():
             self._by_document.setdefault(passage.doc_id, []).append(passage)
         self._top_k = top_k
+        self._others = counterfactual.OtherAnswers(pool)
 
-    def passages(self, question: Question, context: str) -> list[Passage]:
-        """Passages in the order of the prompt; empty for `none`."""
-        match context:
+    def context(self, question: Question, condition: str) -> Context:
+        """The context of a question in a condition. Raises StudyError for an unknown condition."""
+        match condition:
             case "none" | "training":
-                return []
+                return _context(question, [])
             case "retrieved":
-                return [self._passages[chunk_id] for chunk_id in self._hits.get(question.id, [])]
+                return _context(question, self.found(question)[: self._top_k])
             case "oracle":
                 return self._oracle(question)
-        raise StudyError(f"unknown context '{context}'; known: none, retrieved, oracle, training")
+            case "distractor":
+                return self._distractor(question)
+            case "counterfactual":
+                return self._counterfactual(question)
+        raise StudyError(f"unknown context '{condition}'; known: {', '.join(CONDITIONS)}")
 
-    def _oracle(self, question: Question) -> list[Passage]:
-        """Gold passages, those with an answer first, cut to the number that is retrieved."""
-        gold = [p for doc_id in question.gold_doc_ids for p in self._by_document[doc_id]]
-        return sorted(gold, key=lambda p: not contains_answer(p.text, question))[: self._top_k]
+    def found(self, question: Question) -> list[Passage]:
+        """All that the search found for the question, best first, also below `top_k`."""
+        return [self._passages[chunk_id] for chunk_id in self._found.get(question.id, [])]
+
+    def distractors(self, question: Question) -> list[Passage]:
+        """Those of `found` that are of no gold document and help with no answer: no right answer
+        stands in title or text, and no wording of a key point."""
+        wordings = answer_wordings(question)
+        return [
+            passage
+            for passage in self.found(question)
+            if passage.doc_id not in question.gold_doc_ids
+            and not any(contains(_shown(passage), wording) for wording in wordings)
+        ]
+
+    def _oracle(self, question: Question) -> Context:
+        """Passages with an answer first, then those that name the most key points.
+
+        As many as are retrieved at most, and of those behind the first only what fits into the
+        tokens that the question's retrieved passages have together.
+        """
+        gold = [p for doc_id in question.gold_doc_ids for p in self._by_document.get(doc_id, [])]
+        if not gold:
+            return Context(None, missing_reason=NO_GOLD)
+
+        def rank(passage: Passage) -> tuple[bool, int]:
+            points = (
+                any(contains(passage.text, w) for w in point) for point in question.key_points
+            )
+            return not contains_answer(passage.text, question), -sum(points)
+
+        budget = sum(self._tokens[p.chunk_id] for p in self.found(question)[: self._top_k])
+        chosen: list[Passage] = []
+        for passage in sorted(gold, key=rank):
+            used = sum(self._tokens[p.chunk_id] for p in (*chosen, passage))
+            if not chosen or (used <= budget and len(chosen) < self._top_k):
+                chosen.append(passage)
+        return _context(question, chosen)
+
+    def _distractor(self, question: Question) -> Context:
+        """As many distractors as passages are retrieved, from deeper ranks where it takes that."""
+        chosen = self.distractors(question)[: self._top_k]
+        if not chosen:
+            return Context(None, missing_reason="the search found no passage without the answer")
+        return _context(question, chosen)
+
+    def _counterfactual(self, question: Question) -> Context:
+        """The oracle's passages with another answer, in title and text."""
+        oracle = self._oracle(question).passages
+        reason = counterfactual.impossible(question)
+        if reason or oracle is None:
+            return Context(None, missing_reason=reason or NO_GOLD)
+        shown = [_shown(passage) for passage in oracle]
+        if not any(map(counterfactual.answer_pattern(question).search, shown)):
+            return Context(None, missing_reason="the answer does not stand in the gold passages")
+        other = self._others.find(question, shown)
+        if other is None:
+            return Context(None, missing_reason="there is no other answer of its kind")
+
+        def changed(text: str) -> str:
+            return counterfactual.replace_answer(text, question, other)
+
+        passages = [replace(p, title=changed(p.title), text=changed(p.text)) for p in oracle]
+        if any(counterfactual.still_right(_shown(passage), question) for passage in passages):
+            return Context(None, missing_reason="the answer stands there in another form too")
+        return replace(_context(question, passages), other_answer=other)
+
+
+def _context(question: Question, passages: Sequence[Passage]) -> Context:
+    return Context(
+        tuple(passages), gold_among(question, passages), answer_among(question, passages)
+    )
+
+
+def in_prompt_order(passages: Sequence[Passage], order: str) -> list[Passage]:
+    """Passages that come best first, in the order in which the prompt shows them.
+
+    To be applied to what is left after the window has cut the worst ones off.
+    """
+    if order not in ORDERS:
+        raise StudyError(f"unknown order of passages '{order}'; known: {', '.join(ORDERS)}")
+    return list(passages) if order == "best_first" else list(reversed(passages))
+
+
+def tally(contexts: Iterable[Context], top_k: int) -> dict[str, int]:
+    """What became of the questions of one condition: all, those with fewer passages than `top_k`,
+    and those that cannot have it by reason."""
+    contexts = list(contexts)
+    reasons = Counter(c.missing_reason for c in contexts if c.missing_reason)
+    short = sum(c.passages is not None and len(c.passages) < top_k for c in contexts)
+    return {
+        "questions": len(contexts),
+        f"with fewer than {top_k} passages": short,
+        **{f"left out: {reason}": number for reason, number in sorted(reasons.items())},
+    }
+
+
+# --- What passages say -----------------------------------------------------------------------
+
+
+def gold_among(question: Question, passages: Iterable[Passage]) -> bool | None:
+    """Whether a passage of a gold document is among them; None where no gold document is known."""
+    if not question.gold_doc_ids:
+        return None
+    return any(passage.doc_id in question.gold_doc_ids for passage in passages)
+
+
+def answer_among(question: Question, passages: Sequence[Passage]) -> bool | None:
+    """Whether one passage says a right answer, or they say all key points between them; None
+    where no wording of the answer is to be looked for (see `answer_wordings`)."""
+    if not answer_wordings(question):
+        return None
+    shown = [_shown(passage) for passage in passages]
+    return any(contains(text, answer) for text in shown for answer in question.answers) or (
+        bool(question.key_points)
+        and all(
+            any(contains(text, wording) for text in shown for wording in point)
+            for point in question.key_points
+        )
+    )
+
+
+def answer_wordings(question: Question) -> list[str]:
+    """Everything that gives the answer away: answers, reference, wordings of key points.
+
+    Empty for yes/no questions and those without an answer: "no" and "unknown" stand anywhere.
+    """
+    if question.answer_type in ("yesno", "unanswerable"):
+        return []
+    return [*question.answers, question.reference, *chain(*question.key_points)]
 
 
 def contains_answer(text: str, question: Question) -> bool:
@@ -61,3 +238,7 @@ def contains_answer(text: str, question: Question) -> bool:
     answers, whether any of its key points does."""
     wordings = question.answers or [w for point in question.key_points for w in point]
     return any(contains(text, wording) for wording in wordings)
+
+
+def _shown(passage: Passage) -> str:
+    return f"{passage.title}\n{passage.text}"

@@ -197,23 +197,16 @@ class PassageSource:
     `retrieval.retrieve` (for the training questions); `top_k` as at answering time."""
 
     def __init__(self, chunks: pd.DataFrame, hits: pd.DataFrame, top_k: int):
-        self._answering = ContextBuilder(chunks, hits, top_k)
-        self._search = ContextBuilder(chunks, hits, top_k=len(hits))
+        self._builder = ContextBuilder(chunks, hits, top_k)
 
     def gold(self, question: Question) -> list[Passage]:
         """What the model is shown in the context `oracle`; empty without gold documents."""
-        return self._answering.passages(question, "oracle")
+        return list(self._builder.context(question, "oracle").passages or ())
 
     def distractors(self, question: Question) -> list[Passage]:
         """The best passages of the search that are of no gold document and help with no answer:
         no right answer stands in them, and no wording of a key point. Best first."""
-        telling = [*question.answers, question.reference, *itertools.chain(*question.key_points)]
-        return [
-            passage
-            for passage in self._search.passages(question, "retrieved")
-            if passage.doc_id not in question.gold_doc_ids
-            and not any(contains(f"{passage.title}\n{passage.text}", text) for text in telling)
-        ]
+        return self._builder.distractors(question)
 
 
 def make_pairs(

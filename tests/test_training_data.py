@@ -22,7 +22,7 @@ CHUNKS = pd.DataFrame(
         for j in range(2)
     ],
     columns=["chunk_id", "doc_id", "title", "text"],
-)
+).assign(tokens=10)
 # The search finds the gold passage first, then other towers.
 HITS = pd.DataFrame(
     [
@@ -191,7 +191,7 @@ def test_prompts_with_context_are_those_of_the_oracle_condition(tiny, source):
     pairs, counts = training_data.make_pairs(answered(), "with_context", source)
     builder = ContextBuilder(CHUNKS, HITS, top_k=3)
     for question, pair in zip(QUESTIONS, pairs, strict=True):
-        shown = [(p.title, p.text) for p in builder.passages(question, "oracle")]
+        shown = [(p.title, p.text) for p in builder.context(question, "oracle").passages]
         assert prompts.answer_prompt(
             tiny.tokenizer, pair.question, pair.passages
         ) == prompts.answer_prompt(tiny.tokenizer, question.question, shown)
@@ -235,7 +235,7 @@ def test_distractors_are_the_best_that_give_nothing_away(source):
 def test_no_distractor_of_fictional_questions_is_gold_or_holds_an_answer(pool):
     dataset = qa_datasets.load("fictional", options={"num_worlds": 84})
     texts = [(f"{d.doc_id}#0", d.doc_id, d.title, d.text) for d in dataset.documents]
-    chunks = pd.DataFrame(texts, columns=["chunk_id", "doc_id", "title", "text"])
+    chunks = pd.DataFrame(texts, columns=["chunk_id", "doc_id", "title", "text"]).assign(tokens=10)
     documents = [d.doc_id for d in dataset.documents][:60]
     hits = pd.DataFrame(
         [
