@@ -24,7 +24,7 @@ import pandas as pd
 
 from rag_study import files, prompts
 from rag_study.errors import StudyError
-from rag_study.generation import left_pad
+from rag_study.likelihood import log_likelihoods, padded
 from rag_study.models import LanguageModel
 from rag_study.store import RunFolder
 
@@ -105,7 +105,7 @@ def text_likelihood(lm: LanguageModel, texts: Sequence[Text], batch_size: int = 
     def score(batch: Sequence[Text]) -> Iterator[dict[str, Any]]:
         cleaned = [prompts.clean(item.text, lm.tokenizer) for item in batch]
         ids = [lm.tokenizer.encode(text) for text in cleaned]
-        totals = _log_likelihoods(lm, [(sequence, len(sequence) - 1) for sequence in ids])
+        totals = log_likelihoods(lm, [(sequence, len(sequence) - 1) for sequence in ids])
         for item, text, sequence, total in zip(batch, cleaned, ids, totals, strict=True):
             tokens, scored = len(sequence) - 1, text.removeprefix(lm.tokenizer.decode(sequence[:1]))
             nll = {"nll_per_token": -total / tokens, "nll_per_byte": -total / len(scored.encode())}
@@ -128,7 +128,7 @@ def knowledge_margins(lm: LanguageModel, items: Sequence[Fact], batch_size: int 
 
     def score(batch: Sequence[Fact]) -> Iterator[dict[str, Any]]:
         choices = [choice for item in batch for choice in _choice_tokens(lm, item)]
-        totals = _log_likelihoods(lm, choices)
+        totals = log_likelihoods(lm, choices)
         means = [total / scored for total, (_, scored) in zip(totals, choices, strict=True)]
         for number, item in enumerate(batch):
             wrong = means[4 * number : 4 * number + 4]
@@ -154,7 +154,7 @@ def instruction_following(
     options = {"max_new_tokens": max_new_tokens, "eos_token_id": end, "pad_token_id": pad}
 
     def score(batch: Sequence[Instruction]) -> Iterator[dict[str, Any]]:
-        ids, mask = _padded(lm, [_chat(lm, item.instruction) for item in batch])
+        ids, mask = padded(lm, [_chat(lm, item.instruction) for item in batch])
         with torch.inference_mode():
             output = lm.model.generate(ids, attention_mask=mask, do_sample=False, **options)
         for item, new in zip(batch, output[:, ids.shape[1] :].tolist(), strict=True):
@@ -268,38 +268,6 @@ def _problem(kind: type, row: dict[str, Any]) -> str:
         except (KeyError, TypeError) as error:
             return f"its check cannot be used: {error!r}"
     return ""
-
-
-def _log_likelihoods(lm: LanguageModel, sequences: Sequence[tuple[list[int], int]]) -> list[float]:
-    """Log-probability (nats) of the last n tokens of each (token ids, n), given those before.
-
-    All are padded on the left: they end together, and the head is applied to the last columns
-    alone. No cache: adapters with virtual tokens (prompt and prefix tuning) go the same way.
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    ids, mask = _padded(lm, [sequence for sequence, _ in sequences])
-    with torch.inference_mode():
-        logits = lm.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
-            logits_to_keep=max(scored for _, scored in sequences) + 1,
-            use_cache=False,
-        ).logits[:, :-1]
-    # Row by row: the float32 copy of a whole batch would be large.
-    return [
-        -cross_entropy(logits[row, -n:].float(), ids[row, -n:], reduction="sum").item()
-        for row, (_, n) in enumerate(sequences)
-    ]
-
-
-def _padded(lm: LanguageModel, sequences: Sequence[list[int]]) -> tuple[Any, Any]:
-    ids, mask = left_pad(sequences, lm.tokenizer.pad_token_id)
-    if ids.shape[1] > lm.max_length:
-        raise StudyError(f"{ids.shape[1]} tokens are above {lm.name}'s window of {lm.max_length}.")
-    return ids.to(lm.device), mask.to(lm.device)
 
 
 def _chat(lm: LanguageModel, text: str, lead: str = "") -> list[int]:

@@ -330,7 +330,7 @@ def test_measure_stacks_all_metrics_and_resumes(tiny, outputs, monkeypatch):
     assert store.RunFolder("stage/a-1").progress() == (9, 9)
     fresh = retention.measure(tiny, store.RunFolder("stage/b-2"), limit=3, batch_size=2)
     assert fresh.equals(table)
-    monkeypatch.setattr(retention, "_log_likelihoods", None)  # not a single one is computed again
+    monkeypatch.setattr(retention, "log_likelihoods", None)  # not a single one is computed again
     resumed = retention.measure(tiny, store.RunFolder("stage/a-1"), limit=3, batch_size=2)
     assert resumed.equals(table)
 

@@ -1,0 +1,95 @@
+"""How likely a model finds a text: log-probabilities of the last tokens of sequences.
+
+The likelihood of the reference answer shows what passages are worth to a model without generating
+and without a right or wrong: the *context gain* of a question is its log-likelihood with passages
+less that without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rag_study import generation, prompts
+from rag_study.contexts import Context, Passage
+from rag_study.errors import StudyError
+from rag_study.generation import Settings, left_pad
+from rag_study.models import LanguageModel
+from rag_study.prompts import AS_USUAL, Prompting
+from rag_study.qa_datasets.schema import Question
+
+if TYPE_CHECKING:
+    import torch
+
+
+def reference_log_likelihood(
+    lm: LanguageModel,
+    questions: Sequence[Question],
+    passages: Sequence[Sequence[Passage]],
+    settings: Settings,
+    prompting: Prompting = AS_USUAL,
+) -> list[float]:
+    """Mean log-likelihood per token (nats) of each question's reference answer.
+
+    The prompt is the one that is answered with these `settings`: the same passages (best first) in
+    the same order, and as many fewer where the window is too short. Only a reference longer than
+    `max_new_tokens` can cost a further one. The reference follows as it does in training, but its
+    end token is not scored: when to stop is style. Tokens are the model's own, so compare states
+    of one model. Results do not depend on the batch size beyond rounding.
+
+    Raises StudyError for a question that does not fit into the window with its reference.
+    """
+    sequences = []
+    for question, given in zip(questions, passages, strict=True):
+        reference = prompts.completion(lm.tokenizer, question.reference)[:-1]
+        if not reference:
+            raise StudyError(f"question '{question.id}': no text is left of its reference answer.")
+        room = replace(settings, max_new_tokens=max(settings.max_new_tokens, len(reference)))
+        prompt = generation._item(lm, question, Context(tuple(given)), room, prompting, {}).ids
+        sequences.append((prompt + reference, len(reference)))
+    means = [0.0] * len(sequences)
+    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))  # little padding
+    for start in range(0, len(by_length), settings.batch_size):
+        batch = by_length[start : start + settings.batch_size]
+        totals = log_likelihoods(lm, [sequences[i] for i in batch])
+        for i, total in zip(batch, totals, strict=True):
+            means[i] = total / sequences[i][1]
+    return means
+
+
+def log_likelihoods(lm: LanguageModel, sequences: Sequence[tuple[list[int], int]]) -> list[float]:
+    """Log-probability (nats) of the last n tokens of each (token ids, n), given those before.
+
+    All are one batch, padded on the left: they end together, and the head is applied to the last
+    columns alone. No cache: adapters with virtual tokens (prompt and prefix tuning) go the same
+    way. Raises StudyError for a sequence longer than the model's window.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    ids, mask = padded(lm, [sequence for sequence, _ in sequences])
+    with torch.inference_mode():
+        logits = lm.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            logits_to_keep=max(scored for _, scored in sequences) + 1,
+            use_cache=False,
+        ).logits[:, :-1]
+    # Row by row: the float32 copy of a whole batch would be large.
+    return [
+        -cross_entropy(logits[row, -n:].float(), ids[row, -n:], reduction="sum").item()
+        for row, (_, n) in enumerate(sequences)
+    ]
+
+
+def padded(lm: LanguageModel, sequences: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(input ids, attention mask) of a batch on the model's device, padded on the left.
+
+    Raises StudyError for a sequence longer than the model's window.
+    """
+    ids, mask = left_pad(sequences, lm.tokenizer.pad_token_id)
+    if ids.shape[1] > lm.max_length:
+        raise StudyError(f"{ids.shape[1]} tokens are above {lm.name}'s window of {lm.max_length}.")
+    return ids.to(lm.device), mask.to(lm.device)
