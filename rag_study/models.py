@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -105,8 +106,15 @@ class LanguageModel:
         return self.model.device
 
 
+def is_endpoint(name: str) -> bool:
+    """Whether `name` is that of a model on a server: `http://host:port/v1#model-name`."""
+    return re.fullmatch(r"https?://[^\s#/]+(/[^\s#]*)?#\S+", name) is not None
+
+
 def revision_of(name: str) -> str:
     """The revision that goes into run ids. Raises StudyError for an unknown model name."""
+    if is_endpoint(name):
+        return "endpoint"  # what a server serves under a name cannot be pinned from here
     preset = GENERATORS.get(name) or EMBEDDINGS.get(name)
     if preset:
         return preset.revision
@@ -122,8 +130,9 @@ def revision_of(name: str) -> str:
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` is a preset, an existing folder, or looks like a hub id (owner/name)."""
-    if name in GENERATORS or Path(name).expanduser().is_dir():
+    """Whether `name` is a preset, a model on a server, an existing folder, or looks like a hub id
+    (owner/name)."""
+    if name in GENERATORS or is_endpoint(name) or Path(name).expanduser().is_dir():
         return True
     owner, _, rest = name.partition("/")
     return bool(owner and rest and "/" not in rest and owner not in (".", "..", "~"))
@@ -170,6 +179,11 @@ def load_generator(
 
     from rag_study import adapters
 
+    if is_endpoint(name):
+        raise StudyError(
+            f"the model '{name}' is on a server and cannot be loaded here; endpoints.connect asks "
+            "it for answers. It cannot be trained here either."
+        )
     if adapter_dir is None and strength != 1:
         raise StudyError(f"strength {strength} needs an adapter to be applied to.")
     note = None
