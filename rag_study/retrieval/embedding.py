@@ -1,0 +1,155 @@
+"""Texts to vectors, with LlamaIndex's Hugging Face embeddings."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rag_study import files, models, provenance
+from rag_study.errors import StudyError
+from rag_study.retrieval.embedding_cache import EmbeddingCache, key_of
+
+if TYPE_CHECKING:
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+EMBED_BATCH = 32
+# Texts whose vectors are kept together: what a killed run loses at most.
+KEPT_TOGETHER = 1024
+_TOKENISED_TOGETHER = 4096
+# Longer words are one "unknown" token to BERT's tokenizer, however long they are.
+_LONGEST_WORD = 100
+_ENDLESS_WORD = re.compile(rf"\w{{{_LONGEST_WORD + 1},}}")
+_REMEMBERED = 24  # characters: words come again and again where long sentences are cut
+
+
+class Embedder:
+    """An embedding model and its cache. `llama` is the model as LlamaIndex wants it.
+
+    Batches hold texts of equal length in tokens, so there is no padding to compute, and a vector
+    does not depend on the texts beside it, nor on what was in the cache (bit for bit on a CPU, in
+    both precisions; in mixed batches bfloat16 differs by up to 0.002).
+    """
+
+    def __init__(self, llama: HuggingFaceEmbedding, cache: EmbeddingCache | None = None):
+        self.llama = llama
+        self._cache = cache
+        self._counts: dict[str, int] = {}
+
+    @property
+    def window(self) -> int:
+        """Tokens that the model reads of a text, its special ones included."""
+        return int(self.llama.max_length)
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.llama._model.get_embedding_dimension())
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return self.llama._model.tokenizer
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each whole text, special ones included; above `window` the rest is not read."""
+        found: list[int] = []
+        for start in range(0, len(texts), _TOKENISED_TOGETHER):
+            part = list(texts[start : start + _TOKENISED_TOGETHER])
+            found += map(len, self._tokenizer(part, truncation=False, verbose=False)["input_ids"])
+        return found
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text without the special ones, as chunk sizes are meant.
+
+        A word of more than 100 letters counts as its parts of 100 do. The model's tokenizer makes
+        it a single unknown token, and a text without spaces would never be cut.
+        """
+        if text in self._counts:
+            return self._counts[text]
+        count = self._plain_count(text)
+        for word in _ENDLESS_WORD.findall(text):
+            if self._plain_count(word) == 1:
+                parts = (word[i : i + _LONGEST_WORD] for i in range(0, len(word), _LONGEST_WORD))
+                count += sum(map(self._plain_count, parts)) - 1
+        if len(text) <= _REMEMBERED:
+            self._counts[text] = count
+        return count
+
+    def _plain_count(self, text: str) -> int:
+        options = {"add_special_tokens": False, "truncation": False, "verbose": False}
+        return len(self._tokenizer(text, **options)["input_ids"])
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of length 1 in float32, (number of texts, dimensions).
+
+        Each distinct text is computed once, shortest first, and only where the cache lacks it.
+        What is beyond the model's window is not read: see `lengths`.
+        """
+        keys = [key_of(text) for text in texts]
+        known = self._cache.read(keys) if self._cache else {}
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
+        fresh: dict[str, np.ndarray] = {}
+        for some_keys, vectors in self._computed(missing):
+            fresh |= zip(some_keys, vectors, strict=True)
+            if len(fresh) >= KEPT_TOGETHER:
+                known |= self._keep(fresh)
+                fresh = {}
+        known |= self._keep(fresh)
+        if not texts:
+            return np.zeros((0, self.dimensions), dtype=np.float32)
+        return np.stack([known[key] for key in keys])
+
+    def _computed(self, texts: dict[str, str]) -> Iterator[tuple[list[str], np.ndarray]]:
+        lengths = (min(n, self.window) for n in self.lengths(list(texts.values())))
+        ordered = sorted(zip(lengths, texts, strict=True), key=lambda pair: pair[0])
+        for _, same in itertools.groupby(ordered, key=lambda pair: pair[0]):
+            keys = [key for _, key in same]
+            for start in range(0, len(keys), EMBED_BATCH):
+                batch = keys[start : start + EMBED_BATCH]
+                vectors = self.llama.get_text_embedding_batch([texts[key] for key in batch])
+                # Computed in bfloat16, lengths are 1 only to two or three digits.
+                exact = np.asarray(vectors, dtype=np.float64)
+                exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+                yield batch, exact.astype(np.float32)
+
+    def _keep(self, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._cache and vectors:
+            self._cache.write(vectors)
+        return vectors
+
+
+def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) -> Embedder:
+    """The embedding model of a preset; `dtype` is float32, bfloat16, or auto (as the hardware is).
+
+    Vectors are kept in the user's cache folder, apart for each revision, precision and kind of
+    device, unless `cached` is false. Raises StudyError for an unknown name, or weights that are
+    not installed or not the ones on record.
+    """
+    import torch
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+    from transformers.utils import logging
+
+    if name not in models.EMBEDDINGS:
+        known = ", ".join(models.EMBEDDINGS)
+        raise StudyError(f"unknown embedding model '{name}'; known: {known}")
+    logging.disable_progress_bar()
+    preset = models.EMBEDDINGS[name]
+    folder = models.package_file(name, preset)
+    models.verify_checksum(folder / "model.safetensors", preset.revision)
+    dtype = provenance.resolve_dtype(dtype)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    llama = HuggingFaceEmbedding(
+        model_name=str(folder),
+        embed_batch_size=EMBED_BATCH,
+        device=device,
+        normalize=True,
+        model_kwargs={"dtype": getattr(torch, dtype)},
+    )
+    embedder = Embedder(llama)
+    if not cached:
+        return embedder
+    place = files.cache_dir() / "embeddings" / f"{preset.revision[:16]}-{dtype}-{device}"
+    return Embedder(llama, EmbeddingCache(place, embedder.dimensions))

@@ -1,0 +1,207 @@
+"""The index of the passages: vectors (FAISS), word statistics (BM25), or both, in one folder.
+
+What LlamaIndex needs lies there in LlamaIndex's own form; beside it lies a table of the passages in
+the order of the index, so that a search need not read the document store.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rag_study import files
+from rag_study.errors import StudyError
+from rag_study.retrieval.embedding import Embedder
+from rag_study.retrieval.settings import check_retriever
+
+if TYPE_CHECKING:
+    from llama_index.core import VectorStoreIndex
+    from llama_index.core.schema import TextNode
+    from llama_index.retrievers.bm25 import BM25Retriever
+
+PASSAGES_FILE = "passages.parquet"
+VECTORS_FILE = "default__vector_store.json"  # LlamaIndex's name; FAISS writes its own format
+BM25_FOLDER = "bm25"
+
+
+@dataclass
+class PassageIndex:
+    """Passages in the order of the index, and what they can be searched with.
+
+    `texts` are with their titles, as they were embedded. `vector_store` is a LlamaIndex vector
+    store that knows passage i as `store_ids[i]`. What an index was built without is None.
+    """
+
+    chunk_ids: list[str]
+    doc_ids: list[str]
+    texts: list[str]
+    vector_store: Any | None = None
+    store_ids: list[str] | None = None
+    bm25: BM25Retriever | None = None
+
+    def needs(self, part: str) -> Any:
+        """The vector store ("vector_store") or the word statistics ("bm25").
+
+        Raises StudyError where the index was built without them.
+        """
+        found = getattr(self, part)
+        if found is None:
+            retriever = "dense" if part == "vector_store" else "bm25"
+            raise StudyError(
+                f"the index was built without what a {retriever} search needs. Build it with "
+                f'build_index(..., retriever="{retriever}"), or "hybrid" for both.'
+            )
+        return found
+
+
+def build_index(
+    nodes: Sequence[TextNode], embedding: Embedder, folder: Path, retriever: str = "dense"
+) -> PassageIndex:
+    """Index passages and keep in `folder` what the retriever needs.
+
+    dense: vectors in FAISS (exact inner product); bm25: word statistics, and nothing is embedded;
+    hybrid: both. Raises StudyError for no passages at all, for one that the embedding model could
+    not read whole, and for bm25 where no passage has a word.
+    """
+    from llama_index.core import StorageContext
+    from llama_index.core.schema import MetadataMode
+
+    check_retriever(retriever)
+    if not nodes:
+        raise StudyError(
+            "the corpus has no passage to index: it has no document, or none with text."
+        )
+    texts = [node.get_content(MetadataMode.EMBED) for node in nodes]
+    index = PassageIndex([n.node_id for n in nodes], [n.ref_doc_id for n in nodes], texts)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Of an earlier index nothing may be taken for a part of this one, also after a kill.
+    (folder / PASSAGES_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / BM25_FOLDER, ignore_errors=True)
+    storage = StorageContext.from_defaults()
+    storage.docstore.add_documents(nodes)
+    if retriever != "bm25":
+        _check_lengths(index, embedding)
+        index.vector_store = _faiss_store(embedding.embed(texts))
+        index.store_ids = [str(position) for position in range(len(nodes))]
+        storage = StorageContext.from_defaults(storage.docstore, vector_store=index.vector_store)
+        storage.index_store.add_index_struct(_structure(index))
+    storage.persist(str(folder))
+    if retriever != "dense":
+        index.bm25 = _bm25(list(nodes))
+        index.bm25.bm25.save(folder / BM25_FOLDER, show_progress=False)
+    files.write_parquet(folder / PASSAGES_FILE, _table(index))
+    return index
+
+
+def open_index(folder: Path) -> PassageIndex:
+    """Open what `build_index` wrote, without reading LlamaIndex's document store.
+
+    Raises StudyError where there is no index.
+    """
+    import pandas as pd
+
+    if not (folder / PASSAGES_FILE).exists():
+        raise StudyError(f"{folder}: there is no index here. Run stage 02 (index_corpus) first.")
+    table = pd.read_parquet(folder / PASSAGES_FILE)
+    index = PassageIndex(*(table[c].tolist() for c in ("chunk_id", "doc_id", "text")))
+    if _has_vectors(folder):
+        from llama_index.vector_stores.faiss import FaissVectorStore
+
+        index.vector_store = FaissVectorStore.from_persist_dir(str(folder))
+        index.store_ids = [str(position) for position in range(len(table))]
+    if (folder / BM25_FOLDER).is_dir():
+        import bm25s
+        from llama_index.retrievers.bm25 import BM25Retriever
+
+        stored = bm25s.BM25.load(folder / BM25_FOLDER, show_progress=False)
+        index.bm25 = BM25Retriever(existing_bm25=stored, similarity_top_k=1)
+    return index
+
+
+def load_index(folder: Path, embedding: Embedder) -> VectorStoreIndex:
+    """The index of `folder` as LlamaIndex's own, for its query engines and chat engines."""
+    from llama_index.core import StorageContext, load_index_from_storage
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    open_index(folder).needs("vector_store")
+    store = FaissVectorStore.from_persist_dir(str(folder))
+    storage = StorageContext.from_defaults(vector_store=store, persist_dir=str(folder))
+    return load_index_from_storage(storage, embed_model=embedding.llama)
+
+
+def of_llama_index(index: VectorStoreIndex, *, with_bm25: bool = False) -> PassageIndex:
+    """Any LlamaIndex vector index, whatever its vector store, as an index to search here.
+
+    The document store must hold the texts. Word statistics are made on the spot where asked for.
+    """
+    from llama_index.core.schema import MetadataMode
+
+    store_ids = list(index.index_struct.nodes_dict)
+    nodes = index.docstore.get_nodes(list(index.index_struct.nodes_dict.values()))
+    return PassageIndex(
+        chunk_ids=[node.node_id for node in nodes],
+        doc_ids=[node.ref_doc_id for node in nodes],
+        texts=[node.get_content(MetadataMode.EMBED) for node in nodes],
+        vector_store=index.vector_store,
+        store_ids=store_ids,
+        bm25=_bm25(nodes) if with_bm25 else None,
+    )
+
+
+def _check_lengths(index: PassageIndex, embedding: Embedder) -> None:
+    for chunk_id, length in zip(index.chunk_ids, embedding.lengths(index.texts), strict=True):
+        if length > embedding.window:
+            raise StudyError(
+                f"passage '{chunk_id}' has {length} tokens with its title; the embedding model "
+                f"reads {embedding.window} and would ignore the rest. Lower retrieval.chunk_size."
+            )
+
+
+def _faiss_store(vectors: Any) -> Any:
+    import faiss
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    # All at once: LlamaIndex itself would copy every vector to a list and add it alone.
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    return FaissVectorStore(faiss_index=flat)
+
+
+def _structure(index: PassageIndex) -> Any:
+    from llama_index.core.data_structs import IndexDict
+
+    return IndexDict(
+        index_id="passages",
+        nodes_dict=dict(zip(index.store_ids or (), index.chunk_ids, strict=True)),
+    )
+
+
+def _has_vectors(folder: Path) -> bool:
+    # Without a FAISS index LlamaIndex keeps an empty store of its own, in JSON, by the same name.
+    with (folder / VECTORS_FILE).open("rb") as file:
+        return file.read(1) != b"{"
+
+
+def _bm25(nodes: list[TextNode]) -> BM25Retriever:
+    from llama_index.retrievers.bm25 import BM25Retriever
+
+    try:
+        with np.errstate(invalid="ignore"):  # no word at all: 0 / 0, and then the error
+            return BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=1)
+    except ValueError as error:
+        raise StudyError(
+            "bm25 finds no word in any passage: it counts words of two or more letters that are "
+            "not among the commonest of English. Use the dense retriever for such texts."
+        ) from error
+
+
+def _table(index: PassageIndex) -> Any:
+    import pandas as pd
+
+    columns = {"chunk_id": index.chunk_ids, "doc_id": index.doc_ids, "text": index.texts}
+    return pd.DataFrame(columns)

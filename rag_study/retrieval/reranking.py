@@ -1,0 +1,140 @@
+"""Rerankers: a second look at the passages that a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rag_study import prompts
+from rag_study.errors import StudyError
+from rag_study.models import LanguageModel
+
+# The instruction of UPR (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
+# Generation").
+QUESTION_PROMPT = "Passage: {passage}\n\nPlease write a question based on this passage."
+# Of a longer question only the beginning is scored.
+QUESTION_TOKENS = 128
+
+
+class Reranker(Protocol):
+    """Whatever can say how well passages answer questions."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Scores of (question, passage with its title) pairs, shape (pairs,); more is better."""
+
+
+class CrossEncoderReranker:
+    """A cross-encoder: reads question and passage together, one number comes out."""
+
+    def __init__(self, model: Any, batch_size: int = 32):
+        self._model = model
+        self._batch_size = batch_size
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """The model's logits, as they are: a sigmoid would make equal what is very sure."""
+        import torch
+
+        if not pairs:
+            return np.zeros(0, dtype=np.float32)
+        return self._model.predict(
+            list(pairs),
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+            activation_fn=torch.nn.Identity(),
+        )
+
+
+class QueryLikelihoodReranker:
+    """The generator itself: mean log-probability of the question's tokens after the passage.
+
+    Query likelihood (Ponte and Croft 1998) with a language model's prompt as in UPR (Sachan et al.
+    2022). No text is generated and nothing needs training; small models that cannot answer "is
+    this passage relevant?" can still do this.
+    """
+
+    def __init__(self, lm: LanguageModel, batch_size: int = 8):
+        self._lm = lm
+        self._batch_size = batch_size
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Nats per token, (pairs,). Raises StudyError for pairs longer than the model's window."""
+        encoded = [self._encode(question, passage) for question, passage in pairs]
+        # Sorted by length, a batch holds little padding.
+        order = sorted(range(len(pairs)), key=lambda i: len(encoded[i][0]) + len(encoded[i][1]))
+        scores = np.zeros(len(pairs))
+        for start in range(0, len(order), self._batch_size):
+            chosen = order[start : start + self._batch_size]
+            scores[chosen] = self._batch([encoded[i] for i in chosen])
+        return scores
+
+    def _encode(self, question: str, passage: str) -> tuple[list[int], list[int]]:
+        tokenizer = self._lm.tokenizer
+        prompt = prompts.instruction_prompt(tokenizer, QUESTION_PROMPT.format(passage=passage))
+        asked = tokenizer.encode(prompts.clean(question, tokenizer), add_special_tokens=False)
+        asked = asked[:QUESTION_TOKENS]
+        if len(prompt) + len(asked) > self._lm.max_length:
+            raise StudyError(
+                f"reranking with {self._lm.name}: a passage and its question have "
+                f"{len(prompt) + len(asked)} tokens, more than the model's window "
+                f"({self._lm.max_length}). Lower retrieval.chunk_size."
+            )
+        return prompt, asked
+
+    def _batch(self, encoded: Sequence[tuple[list[int], list[int]]]) -> list[float]:
+        import torch
+
+        from rag_study.generation import left_pad
+
+        lm = self._lm
+        ids, mask = left_pad(
+            [prompt + asked for prompt, asked in encoded], lm.tokenizer.pad_token_id
+        )
+        ids, mask = ids.to(lm.device), mask.to(lm.device)
+        width = max(len(asked) for _, asked in encoded)
+        with torch.inference_mode():
+            logits = lm.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+                logits_to_keep=width + 1,
+                use_cache=False,
+            ).logits[:, :-1]
+            logs = logits.float().log_softmax(dim=-1)
+            logs = logs.gather(2, ids[:, ids.shape[1] - width :, None])[..., 0].double()
+        return [
+            float(row[width - len(asked) :].mean()) if asked else 0.0
+            for row, (_, asked) in zip(logs, encoded, strict=True)
+        ]
+
+
+def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranker:
+    """A cross-encoder from a folder or a hub id, by sentence-transformers; safetensors only.
+
+    `dtype` is float32 or bfloat16. Raises StudyError when it cannot be had, or when it gives more
+    than one number for a pair (a classifier).
+    """
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model = CrossEncoder(
+            name,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            trust_remote_code=False,
+            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"the reranker '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
+            "Give the folder of a cross-encoder, or the id of one on a hub that can be reached."
+        ) from error
+    if model.num_labels != 1:
+        raise StudyError(
+            f"the reranker '{name}' gives {model.num_labels} numbers for a pair; a cross-encoder "
+            "that ranks gives one."
+        )
+    return CrossEncoderReranker(model)
