@@ -36,9 +36,9 @@ def builder():
 def run(lm, outputs, test_size, contexts=("none", "retrieved"), name="stage/x-1", batch_size=4):
     folder = store.RunFolder(name)
     builder = ContextBuilder(CHUNKS, HITS, top_k=2)
-    batches = generation.generate_answers(
-        lm, QUESTIONS, contexts, builder, 6, batch_size, test_size, folder
-    )
+    questions = dict.fromkeys(contexts, QUESTIONS)
+    extent = dict.fromkeys(contexts, test_size)
+    batches = generation.generate_answers(lm, questions, builder, 6, batch_size, extent, folder)
     return [row for batch in batches for row in batch]
 
 
