@@ -23,7 +23,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ MODEL, EMBEDDING = "smollm2-135m-instruct", "all-minilm-l6-v2"
 CHUNK_SIZE, CHUNK_OVERLAP, TOP_K = 128, 16, 2  # as in params/demo.yaml
 BATCH, RANK, ALPHA, LEARNING_RATE = 8, 16, 32, 5e-4
 HELD_OUT = 40
+LINEAR_WEIGHTS = 106_168_320  # in the layers of the model, which every token passes
 DEFAULTS = {"closed_book": (64, 3), "with_context": (32, 2)}  # kind -> examples, alternations
 
 
@@ -72,6 +73,10 @@ class Measured:
     tokens_per_second: float
     validation_loss: float
     memory_mb: float
+
+    def __str__(self) -> str:
+        speed, loss = f"{self.tokens_per_second:.1f} tokens/s", f"loss {self.validation_loss:.4f}"
+        return f"{speed}, {loss}, {self.memory_mb:.0f} MB"
 
 
 # (model, material, folder, seed) -> tokens per second; the model is then the tuned one.
@@ -145,11 +150,7 @@ def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -
         for name in [*names[turn:], *names[:turn]]:
             one = measure(CONTENDERS[name], material, seed=repeat)
             found[name].append(one)
-            print(
-                f"  {repeat + 1}. {name}: {one.tokens_per_second:.1f} tokens/s, "
-                f"loss {one.validation_loss:.4f}, {one.memory_mb:.0f} MB",
-                flush=True,
-            )
+            print(f"  {repeat + 1}. {name}: {one}", flush=True)
     print(f"\n{table(found, peak)}", flush=True)
 
 
@@ -162,11 +163,10 @@ def table(found: dict[str, list[Measured]], peak: float) -> str:
         "| contender | tokens/s (range) | of the peak | held-out loss (range) | memory |",
         "|---|---|---|---|---|",
     ]
-    weights = linear_weights()
     for name, measured in found.items():
         speeds = sorted(one.tokens_per_second for one in measured)
         losses = sorted(one.validation_loss for one in measured)
-        share = median(speeds) * 4 * weights / 1e9 / peak
+        share = median(speeds) * 4 * LINEAR_WEIGHTS / 1e9 / peak
         lines.append(
             f"| {name} | {median(speeds):.0f} ({speeds[0]:.0f} to {speeds[-1]:.0f}) | {share:.0%} "
             f"| {median(losses):.3f} ({losses[0]:.3f} to {losses[-1]:.3f}) "
@@ -191,25 +191,17 @@ def measure(contender: Contender, material: Material, seed: int) -> Measured:
 
 
 def memory_mb(field: str) -> float:
-    """A line of /proc/self/status: VmRSS is memory in use, VmHWM its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+    """From /proc/self/status: VmRSS is memory in use, VmHWM its peak."""
+    return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0]) / 1024
 
 
 def this_project(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:
     os.environ["RAG_STUDY_OUTPUTS"] = str(folder)
     run = store.RunFolder("fine_tune/benchmark")
     run.path.mkdir(parents=True)
-    recipe = Recipe(
-        epochs=material.epochs,
-        learning_rate=LEARNING_RATE,
-        lora_rank=RANK,
-        lora_alpha=ALPHA,
-        batch_size=BATCH,
-        seed=seed,
-    )
-    result = finetuning.train(lm, material.train, material.held_out, recipe, run)
-    return result.tokens_per_second
+    options = {"learning_rate": LEARNING_RATE, "lora_rank": RANK, "lora_alpha": ALPHA}
+    recipe = Recipe(epochs=material.epochs, batch_size=BATCH, seed=seed, **options)
+    return finetuning.train(lm, material.train, material.held_out, recipe, run).tokens_per_second
 
 
 def trainer_peft(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:
@@ -259,8 +251,8 @@ CONTENDERS: dict[str, Contender] = {
 def lora() -> Any:
     from peft import LoraConfig
 
-    targets = "all-linear"
-    return LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=targets, task_type="CAUSAL_LM")
+    where = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"}
+    return LoraConfig(r=RANK, lora_alpha=ALPHA, **where)
 
 
 def common(material: Material, folder: Path, seed: int) -> dict[str, Any]:
@@ -321,14 +313,6 @@ def matmul_peak(rows: int, seconds: float = 2.0) -> float:
         torch.nn.functional.linear(tokens, weight)
         best = min(best, time.perf_counter() - began)
     return 2 * rows * 576 * 1536 / best / 1e9
-
-
-def linear_weights() -> int:
-    """Weights that every token passes: those of the linear layers without the output layer."""
-    model = models.load_generator(MODEL, "bfloat16").model
-    outer = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not outer]
-    return sum(layer.weight.numel() for layer in linear)
 
 
 if __name__ == "__main__":
