@@ -226,9 +226,9 @@ def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def publish(folder: Path, results: pd.DataFrame, comparisons: pd.DataFrame) -> None:
-    """Write the study's two tables, each as Parquet and CSV."""
-    for name, table in (("results", results), ("comparisons", comparisons)):
+def publish(folder: Path, **tables: pd.DataFrame) -> None:
+    """Write tables of the study by name, each as Parquet and CSV."""
+    for name, table in tables.items():
         files.write_parquet(folder / f"{name}.parquet", table)
         files.write_csv(folder / f"{name}.csv", table)
 
