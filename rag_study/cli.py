@@ -1,4 +1,4 @@
-"""`rag-study plan | run | status | report PARAMS.yaml`.
+"""`rag-study plan | run | status | report PARAMS.yaml`, and `export-adapter RUN DIR`.
 
 Exit status: 0 when everything asked for is done, 1 when a run failed or is missing, 2 for input
 that cannot be used (one message, nothing written).
@@ -123,6 +123,26 @@ def report(study_file: StudyFile, debug: Debug = False) -> None:
     _show_result(comparison, progress, load_study(study_file).notes)
     if progress.count("done") == 0:
         raise typer.Exit(1)
+
+
+@app.command("export-adapter")
+def export_adapter(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="a fine_tune run's id")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+    merge: Annotated[bool, typer.Option("--merge", help="the whole model, merged")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a trained adapter (or merged model) with a model card, for PEFT, transformers, vLLM."""
+    from rag_study import export
+
+    run_id = run_id.removeprefix(f"{store.outputs_dir() / 'runs'}/").strip("/")
+    folder = RunFolder(run_id).path
+    if not folder.exists():
+        trained = sorted((store.outputs_dir() / "runs" / "fine_tune").glob("*"))
+        names = "\n".join(f"  fine_tune/{path.name}" for path in trained) or "  (none)"
+        raise StudyError(f"there is no run '{run_id}'. Trained so far:\n{names}")
+    written = export.export_adapter(folder, target, merge, export.findings_of(run_id))
+    console.print(f"{written}: {'model' if merge else 'adapter'} and README.md", soft_wrap=True)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from rag_study import adapters, models, qa_datasets
 from rag_study.errors import StudyError
+from rag_study.explain import explain, nearest
 from rag_study.provenance import located, portable
 from rag_study.qa_datasets import registry
 
@@ -73,7 +74,7 @@ class DatasetConfig(_Part):
             known = registry.find(self.name).options.model_fields
             for key in self.model_extra:
                 if key not in known:
-                    near = _nearest(key, [*DatasetConfig.model_fields, *known])
+                    near = nearest(key, [*DatasetConfig.model_fields, *known])
                     raise ValueError(f"unknown key '{key}'{near}")
             self._source()
         except StudyError as error:
@@ -279,7 +280,7 @@ def load_study(path: Path | str) -> StudyConfig:
     try:
         config = StudyConfig.model_validate(_read_yaml(path))
     except ValidationError as error:
-        raise StudyError(_explain(path, error)) from error
+        raise StudyError(explain(path, error, _keys_at)) from error
 
     def placed(value: str | None) -> str | None:
         return portable(path.parent / Path(value).expanduser()) if value else None
@@ -346,50 +347,6 @@ def _refuse_repeats(key: str, values: list[Any]) -> None:
     repeated = sorted({str(v) for v in values if values.count(v) > 1})
     if repeated:
         raise ValueError(f"{key}: {', '.join(repeated)} is given more than once")
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        location = [part for part in problem["loc"] if part != "[key]"]
-        key = _dotted(location)
-        given = problem.get("input")
-        match problem["type"]:
-            case "extra_forbidden":
-                text = f"unknown key '{location[-1]}'{_nearest(location[-1], _keys_at(location))}"
-            case "missing":
-                text = f"the key '{location[-1]}' is required"
-            case "literal_error":
-                expected = problem["ctx"]["expected"]
-                allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
-                near = difflib.get_close_matches(str(given), allowed, n=1)
-                hint = f"; did you mean '{near[0]}'?" if near else ""
-                text = f"{given!r} is not allowed; allowed: {expected}{hint}"
-            case "value_error":
-                text = str(problem["ctx"]["error"])
-            case "string_pattern_mismatch":
-                text = f"{given!r}: use lower-case letters, digits and hyphens only"
-            case _:
-                text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
-        lines.append(f"  {key}: {text}" if key else f"  {text}")
-    return f"{path}: the study file has {_count(len(lines))}.\n" + "\n".join(lines)
-
-
-def _count(number: int) -> str:
-    return "one problem" if number == 1 else f"{number} problems"
-
-
-def _dotted(location: list[Any]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _nearest(key: Any, known: list[str]) -> str:
-    """Name the key that was probably meant, else all that there are."""
-    near = difflib.get_close_matches(str(key), known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
 
 
 def _keys_at(location: list[Any]) -> list[str]:

@@ -108,6 +108,8 @@ def completion_loss(
     tokens stand on the left and change nothing in that. `items`, if given, is the number of labels
     to divide by (for accumulated gradients).
     """
+    # The columns are picked by index, which copies them. A slice of the hidden states is a view,
+    # for which PyTorch multiplies row by row with as many copies of the whole head.
     labels = inputs["labels"]
     first = int((labels != IGNORED).any(dim=0).nonzero()[0])
     width = labels.shape[1] - first
@@ -116,9 +118,9 @@ def completion_loss(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
         position_ids=position_ids,
-        logits_to_keep=width + 1,
+        logits_to_keep=torch.arange(-width - 1, -1),
         use_cache=False,
-    ).logits[:, :-1]
+    ).logits
     total = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1).float(),
         labels[:, first:].flatten(),

@@ -15,8 +15,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from rag_study import files, labels, models, prompts
+from rag_study import files, grid, labels, models, prompts, results, store
+from rag_study.config import load_study
 from rag_study.errors import StudyError
+from rag_study.pairing import DEFAULT
 
 # What `vllm serve --max-lora-rank` takes (vllm/config/lora.py); an adapter's own may be lower.
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -30,90 +32,31 @@ _IDENTIFYING = ("model", "method", "train_format", "train_size", "seed")
 _NOT_LISTED = {"dataset", "dataset_path", "corpus_path", "test_share", "threads", *_IDENTIFYING}
 _WEIGHTS = "adapter_model.safetensors"
 
-_CARD = """\
----
-base_model: {{ base.name | tojson }}
-base_model_relation: {{ "finetune" if merged else "adapter" }}
-library_name: {{ "transformers" if merged else "peft" }}
-pipeline_tag: text-generation
-tags: [question-answering, rag, {{ params.method }}, rag-study]
----
 
-# {{ base.name }}, {{ trained }} on {{ data }} ({{ method }})
+def findings_of(run_id: str) -> list[dict[str, Any]]:
+    """What the studies in the outputs folder found about a training run at full strength.
 
-{{ method }} on {{ params.train_size }} question-answer pairs of {{ data }}, seed {{ params.seed }}.
-The base model, {{ base.name }}, is {{ base.origin }}.
-
-## Training
-
-{% for name, value in settings.items() %}
-- {{ name }}: {{ value }}
-{% endfor %}
-- loss on held-out questions, in nats per answer token: {{ before }} before, {{ after }} after. \
-Lower means answers more like the training answers, in style as well as in content.
-- made with {{ versions }}
-
-## Effects
-
-{% for finding in verdicts %}
-- {{ finding }}
-{% else %}
-There is no verdict: whether it answers better or worse than the base model is not known.
-{% endfor %}
-{% if others %}
-
-Other measures, which carry no verdict:
-
-{% for finding in others %}
-- {{ finding }}
-{% endfor %}
-{% endif %}
-{% for reason in excluded %}
-
-Scores are left out where the {{ reason }}.
-{% endfor %}
-
-## Limits
-
-- One training with one seed: another seed gives another result, and a verdict concerns this \
-one, not {{ method }} in general.
-- One data set: effects were measured on held-out questions of {{ data }}. Other questions, or \
-other ways of asking, can turn out differently.
-{% for limit in limits %}
-- {{ limit }}
-{% endfor %}
-- The licences of the base model and of the data apply.
-
-## Use
-
-Its training prompts were chats of this form:
-
-```
-{% for message in chat %}
-{{ message.role }}: {{ message.content }}
-{% endfor %}
-```
-
-```python
-{% if merged %}
-from transformers import AutoModelForCausalLM
-
-model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
-{% elif base.on_hub %}
-from peft import AutoPeftModelForCausalLM
-
-model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
-{% else %}
-from peft import PeftModel
-from rag_study import models
-
-base = models.load_generator("{{ base.name }}").model
-model = PeftModel.from_pretrained(base, "path/to/this/folder")
-{% endif %}
-```
-
-vLLM: {{ vllm }}
-"""
+    Where several have it, the one that was compared last speaks.
+    """
+    made = sorted(store.outputs_dir().glob("*/made_by.txt"), key=lambda f: f.stat().st_mtime)
+    for file in reversed(made):
+        compared = store.RunFolder(file.read_text().strip()).path / "params.yaml"
+        try:
+            study = load_study(files.read_yaml(compared)["study_file"])
+            runs = grid.expand(files.read_yaml(compared)["study_file"])
+        except (StudyError, OSError):
+            continue  # its study file has changed or is gone
+        variants = results.variants_of(runs, study)
+        for run in runs:
+            answered = run.needs("generate_answers")
+            trained = answered.needs("fine_tune") if answered else None
+            if trained is not None and trained.run_id == run_id and run.parameters["strength"] == 1:
+                comparisons = pd.read_parquet(file.parent / "comparisons.parquet")
+                label = results.label_of(run, study)
+                return collect_findings(
+                    comparisons, trained.parameters, label, variants[run.run_id]
+                )
+    return []
 
 
 def collect_findings(
@@ -152,6 +95,19 @@ def sentence(row: Mapping[str, Any]) -> str:
         f"difference of {labels.signed(row['difference'], metric)} ({interval}, "
         f"{labels.counted(int(row['n_questions']), 'question')}).{verdict}"
     )
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """A comparison with the base model as cells of the card's table."""
+    ends = [labels.signed(row[end], row["metric"]) for end in ("ci_low", "ci_high")]
+    return {
+        "where": labels.context_label(row["context"]),
+        "measure": labels.in_text(row["metric"]) + (f" ({row['judge']})" if row["judge"] else ""),
+        "base": labels.number(row["mean_base"]),
+        "tuned": labels.number(row["mean_tuned"]),
+        "difference": f"{labels.signed(row['difference'], row['metric'])} ({ends[0]}, {ends[1]})",
+        "n": str(row["n_questions"]),
+    }
 
 
 def export_adapter(
@@ -288,13 +244,22 @@ def _card(
         ),
     }
     untrusted = [row for row in findings if row["reason"].startswith(f"judge {row['judge']} ")]
-    others = [row for row in findings if not row["primary"] and row not in untrusted]
+    others = [
+        row
+        for row in findings
+        if not row["primary"] and row not in untrusted and row.get("baseline", DEFAULT) == DEFAULT
+    ]
     own_data = params["dataset"] == "jsonl"
     versions = [f"{name} {provenance['versions'][name]}" for name in ("transformers", "peft")]
     served = base["name"] if base["on_hub"] else "path/to/the/base"
-    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(
-        _CARD, globals={}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(
+        "model_card.md.j2"
     ).render(
         base=base,
         params=params,
@@ -313,7 +278,7 @@ def _card(
             [*versions, f"rag-study ({(provenance['git_commit'] or 'no commit')[:12]})"]
         ),
         verdicts=[sentence(row) for row in findings if row["primary"]],
-        others=[sentence(row) for row in others],
+        others=[_cells(row) for row in others],
         excluded=sorted({row["reason"] for row in untrusted}),
         limits=[limit for limit, applies in limits.items() if applies],
         chat=prompts.answer_messages("{question}", [] if closed_book else [("{title}", "{text}")]),

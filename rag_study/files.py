@@ -62,6 +62,13 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
     write_text(path, text.getvalue())
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read what `write_yaml` wrote."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, whole or not there."""
     _write(path, lambda file: table.to_parquet(file, index=False))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import logging
 import os
 import re
 import shutil
 import tempfile
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,12 +20,6 @@ from filelock import FileLock
 
 from rag_study import files
 from rag_study.errors import StudyError
-
-# PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
-warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-# On some processors bitsandbytes asks for `kernels`, a package that fetches binaries from a hub.
-# It is left out on purpose, and that is no news.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
     import torch

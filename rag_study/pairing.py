@@ -102,11 +102,11 @@ class Pair:
 
 
 def _describe(run: pd.Series) -> str:
+    training = [run["method"], run["train_format"], str(run["train_size"]), run["variant"]]
     return (
-        f"{run['method']} {run['train_format']} {run['train_size']} {run['variant']} "
-        f"(seed {run['seed']}) of {run['model']} on {run['dataset']}, prompting "
-        f"{run['prompting']}, {run['retriever']} retrieval with chunks of "
-        f"{run['chunk_size']} and top {run['top_k']}"
+        f"{' '.join(filter(None, training))} (seed {run['seed']}) of {run['model']} on "
+        f"{run['dataset']}, prompting {run['prompting']}, {run['retriever']} retrieval with "
+        f"chunks of {run['chunk_size']} and top {run['top_k']}"
     )
 
 
@@ -126,13 +126,13 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
     for run in runs.index[is_base]:
         row = runs.loc[run]
         by_seed = base_of[settings[run], row["prompting"]]
-        if row["seed"] in by_seed:
+        if row["seed"] in by_seed or (row["prompting"] == DEFAULT and by_seed):
             raise ValueError(f"two base runs share the same settings: {_describe(row)}")
         by_seed[row["seed"]] = run
     keys_of = defaultdict(set)
     for run, context, judge in scores.blocks:
         keys_of[run].add((context, judge))
-    promptings = sorted(set(runs["prompting"][is_base]), key=lambda p: (p != DEFAULT, p))
+    promptings = sorted({DEFAULT, *runs["prompting"][is_base]}, key=lambda p: (p != DEFAULT, p))
     for run in runs.index[~(is_base & (runs["prompting"] == DEFAULT))]:
         row = runs.loc[run]
         for baseline in promptings if not is_base[run] else [DEFAULT]:

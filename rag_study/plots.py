@@ -140,6 +140,7 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
         "none": "none: the question alone",
         "retrieved": "retrieved: with passages from the retriever",
         "oracle": "oracle: with the passages that hold the answer",
+        "training": "training: questions that were trained on, without passages",
     }
     caption = " ".join(
         [

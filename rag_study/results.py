@@ -34,14 +34,6 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
     """
 
-    def label(run: StageRun) -> str:
-        given = run.needs("prepare_data").parameters
-        return next(
-            d.display_name
-            for d in config.datasets
-            if all(d.parameters[key] == value for key, value in given.items())
-        )
-
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
     retention: dict[tuple, Path] = {}
@@ -58,18 +50,20 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         finished.append(run.run_id)
         if run.stage.name == "validate_judge":
             judge = run.parameters["judge"]
-            own = {"judge": judge, "dataset": label(run)}
+            own = {"judge": judge, "dataset": label_of(run, config)}
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
-            aucs.append(pd.read_parquet(folder.path / "auc.parquet").assign(dataset=label(run)))
+            aucs.append(
+                pd.read_parquet(folder.path / "auc.parquet").assign(dataset=label_of(run, config))
+            )
             checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
         elif run.parameters["system"]:
-            systems.append(_answers(run, label(run), ""))
+            systems.append(_answers(run, label_of(run, config), ""))
         else:
-            answered.append(_answers(run, label(run), variants[run.run_id]))
+            answered.append(_answers(run, label_of(run, config), variants[run.run_id]))
             index = run.needs("generate_answers").needs("index_corpus")
-            searches[index.run_id] = (index, label(run))
+            searches[index.run_id] = (index, label_of(run, config))
     for table, run in zip(answered, _judged(comparison), strict=True):
         file = retention.get(_state(run, run.needs("generate_answers")))
         if file is not None and run.parameters["prompting"] == DEFAULT:
@@ -92,6 +86,16 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         provenance=_provenance(comparison),
         finished=finished,
         notes=_notes(config),
+    )
+
+
+def label_of(run: StageRun, config: StudyConfig) -> str:
+    """The name in tables of the data set whose questions a run is about."""
+    given = run.needs("prepare_data").parameters
+    return next(
+        d.display_name
+        for d in config.datasets
+        if all(d.parameters[key] == value for key, value in given.items())
     )
 
 
@@ -222,9 +226,9 @@ def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def publish(folder: Path, results: pd.DataFrame, comparisons: pd.DataFrame) -> None:
-    """Write the study's two tables, each as Parquet and CSV."""
-    for name, table in (("results", results), ("comparisons", comparisons)):
+def publish(folder: Path, **tables: pd.DataFrame) -> None:
+    """Write tables of the study by name, each as Parquet and CSV."""
+    for name, table in tables.items():
         files.write_parquet(folder / f"{name}.parquet", table)
         files.write_csv(folder / f"{name}.csv", table)
 

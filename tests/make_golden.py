@@ -15,7 +15,7 @@ import pandas as pd
 
 GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = [
-    *("method", "train_size", "context", "metric", "judge"),
+    *("method", "train_size", "prompting", "baseline", "context", "metric", "judge"),
     *("mean_base", "mean_tuned", "difference"),
     *("ci_low", "ci_high", "p_value", "verdict"),
 ]

@@ -11,7 +11,7 @@ from rag_study.effects import COMPARISON_COLUMNS
 from rag_study.headline import StudyResults
 
 RUN = {
-    **{"dataset": "fictional", "model": "tiny", "prompting": "default"},
+    **{"dataset": "fictional", "model": "tiny", "prompting": "default", "variant": ""},
     **{"retriever": "dense", "chunk_size": 192, "top_k": 3},
 }
 WEAK = {"judge": "weak", "valid": False, "auc": 0.51, "auc_low": 0.40, "auc_high": 0.62, "n": 60}
@@ -20,7 +20,7 @@ STRONG = {"judge": "strong", "valid": True, "auc": 0.97, "auc_low": 0.93, "auc_h
 
 def comparison(verdict, difference=-0.05, size=200, **changes):
     row = {**RUN, "method": "lora", "train_format": "closed_book", "train_size": size, "seed": 0}
-    row |= {"context": "retrieved", "metric": "answer_recall", "judge": ""}
+    row |= {"context": "retrieved", "metric": "answer_recall", "judge": "", "baseline": "default"}
     row |= {"n_questions": 40, "n_clusters": 25, "mean_base": 0.40, "mean_tuned": 0.40 + difference}
     row |= {"difference": difference, "ci_low": difference - 0.1, "ci_high": difference + 0.1}
     row |= {"ci90_low": difference - 0.08, "ci90_high": difference + 0.08, "p_value": 0.3}

@@ -13,7 +13,9 @@ def message_of(path):
 
 @pytest.mark.parametrize("name", [p.name for p in (PROJECT_ROOT / "params").glob("*.yaml")])
 def test_study_files_of_the_project_are_valid_and_named_like_their_file(name):
-    assert load_study(PROJECT_ROOT / "params" / name).name == name.removesuffix(".yaml")
+    assert load_study(PROJECT_ROOT / "params" / name).name == name.removesuffix(".yaml").replace(
+        "_", "-"
+    )
 
 
 def test_a_misspelt_key_names_the_nearest(write_study):
@@ -121,7 +123,7 @@ def test_the_guide_shows_every_key_with_its_default():
     assert shown["fine_tuning"] == [tuning.model_dump()]
     assert set(shown["datasets"][0]) == set(DatasetConfig.model_fields)
     assert set(shown["judges"][0]) == set(JudgeConfig.model_fields)
-    for name in ("seeds", "prompting", "contexts", "margins", "notes", "systems"):
+    for name in ("seeds", "prompting", "contexts", "margins", "notes", "systems", "retention"):
         default = StudyConfig.model_fields[name].get_default()
         assert shown[name] == default
 

@@ -16,13 +16,13 @@ from rag_study.effects import (
     interactions,
     summarise,
 )
-from rag_study.metrics import METRICS
+from rag_study.metrics import METRICS, REFERENCE, RETENTION
 from rag_study.resampling import bca_intervals, standard_errors
 from rag_study.verdicts import add_verdicts, questions_needed
 
 RUN = {
     **{"dataset": "fictional", "model": "small", "method": "none", "train_format": "none"},
-    **{"train_size": 0, "seed": 0, "prompting": "default", "retriever": "dense"},
+    **{"train_size": 0, "seed": 0, "variant": "", "prompting": "default", "retriever": "dense"},
     **{"chunk_size": 192, "top_k": 3},
 }
 TUNED = {"method": "lora", "train_format": "closed_book", "train_size": 50}
@@ -180,7 +180,7 @@ def full_study(n=60, seed=11):
         groups[:3] = [None] * 3
         for run in ({}, {**TUNED, "train_size": 200}, TUNED):
             for context in ("retrieved", "none"):
-                names = [m.name for m in METRICS.values() if not m.judged]
+                names = list(REFERENCE)
                 reference = {name: rng.integers(0, 11, size=n) / 10 for name in names}
                 reference["key_point_recall"][4:9] = np.nan
                 for judge in ("strong", "weak"):
@@ -472,8 +472,11 @@ def test_the_metrics_table_is_complete():
     assert list(METRICS) == [
         *("judge_accuracy", "judge_completeness", "answer_recall", "key_point_recall"),
         *("exact_match", "token_f1", "rouge_l", "answer_length"),
+        *RETENTION,
     ]
     for metric in METRICS.values():
+        if metric.retention:
+            continue
         assert metric.judged == metric.name.startswith("judge_")
         expected = 0.25 if metric.judged else None if metric.name == "answer_length" else 0.03
         assert metric.margin == expected

@@ -189,7 +189,7 @@ def test_what_carries_no_verdict_is_told_apart(make_run, tmp_path):
         make_run(), tmp_path / "a", findings=[ROW, ROW | plain, ROW | unfit]
     )
     verdicts, rest = ModelCard.load(folder / "README.md").text.split("Other measures")
-    assert verdicts.count("answer recall is") == rest.count("answer recall is") == 1
+    assert verdicts.count("answer recall is") == rest.count("| answer recall |") == 1
     assert "**Cannot tell**" not in rest
     assert "accuracy" not in rest
     assert "left out where the judge x was not checked." in rest

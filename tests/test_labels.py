@@ -11,7 +11,14 @@ from rag_study import labels
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-BASE = {"method": "none", "train_format": "none", "train_size": 0, "seed": 0, "top_k": 3}
+BASE = {
+    "prompting": "default",
+    "method": "none",
+    "train_format": "none",
+    "train_size": 0,
+    "seed": 0,
+    "top_k": 3,
+}
 LORA = BASE | {"method": "lora", "train_format": "closed_book", "train_size": 200}
 
 

@@ -20,7 +20,7 @@ from rag_study.metrics import METRICS
 pytestmark = pytest.mark.filterwarnings("error")
 
 RUN = {
-    **{"dataset": "fictional", "model": "tiny", "prompting": "default"},
+    **{"dataset": "fictional", "model": "tiny", "prompting": "default", "variant": ""},
     **{"retriever": "dense", "chunk_size": 192, "top_k": 3},
 }
 BASE = {"method": "none", "train_format": "none", "train_size": 0, "seed": 0}
@@ -44,6 +44,7 @@ def comparison(state, difference, **changes):
     row = {**RUN, **state, "context": "retrieved", "metric": "answer_recall", "judge": ""}
     row |= {"difference": difference, "ci_low": difference - 0.1, "ci_high": difference + 0.1}
     row |= {"n_questions": 40, "n_clusters": 20, "margin": 0.03, "primary": True}
+    row |= {"baseline": "default"}
     return row | {"verdict": "cannot tell", "reason": "too few"} | changes
 
 

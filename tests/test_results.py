@@ -39,6 +39,12 @@ def study(write_study, outputs):
                     for position, question in enumerate(split.pools["test"][: ASKED + extra])
                 ]
                 files.write_parquet(folder.path / "scores.parquet", pd.DataFrame(rows))
+            case "measure_retention":
+                rows = [
+                    {"task": "text", "metric": "general_text_nll", "item_id": f"t{i}", "value": 2.0}
+                    for i in range(5)
+                ]
+                files.write_parquet(folder.path / "retention.parquet", pd.DataFrame(rows))
             case "validate_judge":
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
                 files.write_parquet(folder.path / "auc.parquet", pd.DataFrame({"auc": [0.5]}))

@@ -30,7 +30,7 @@ def first():
 
 def test_everything_is_done_and_the_report_is_named(first):
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "14 run, 0 reused, 0 failed, 0 blocked" in first.stdout
+    assert "19 run, 0 reused, 0 failed, 0 blocked" in first.stdout
     report = store.study_dir("smoke") / "report.html"
     assert str(report) in first.stdout
     assert "random-llama" in report.read_text()
@@ -38,7 +38,7 @@ def test_everything_is_done_and_the_report_is_named(first):
 
 
 def test_numbers_are_the_recorded_ones(first):
-    key = ["method", "train_size", "context", "metric"]
+    key = ["method", "train_size", "prompting", "baseline", "context", "metric"]
     # The context is called "none", which pandas must not take for a missing value.
     made, expected = (
         pd.read_csv(file, keep_default_na=False, na_values=[""]).sort_values(key, ignore_index=True)
@@ -52,10 +52,14 @@ def test_numbers_are_the_recorded_ones(first):
 
 def test_results_have_every_answer_once(first):
     table = pd.read_parquet(store.study_dir("smoke") / "results.parquet")
-    assert len(table) == 3 * 3 * 24 + 24  # three states in three contexts, and the other system
-    states = ["method", "train_size"]
+    # Four states in three contexts and on training questions, and the other system.
+    assert len(table) == 4 * 3 * 24 + (24 + 24 + 8 + 16) + 24
+    states = ["method", "train_size", "prompting"]
     assert not table.duplicated([*states, "context", "question_id"]).any()
-    assert (table.groupby(states)["question_id"].agg(frozenset)).nunique() == 1
+    test = table[table["context"] != "training"]
+    assert (test.groupby(states)["question_id"].agg(frozenset)).nunique() == 1
+    training = set(table.loc[table["context"] == "training", "question_id"])
+    assert not training & set(test["question_id"])
     assert set(table.loc[table["method"] == "production", "context"]) == {"retrieved"}
     # The reference metrics, recomputed from the answer's text.
     from rag_study import metrics
@@ -86,7 +90,7 @@ def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first):
     (folder / "made_by.txt").unlink()
     again = rag_study("run", SMOKE)
     assert again.returncode == 0, again.stdout
-    assert "2 run, 12 reused" in again.stdout
+    assert "2 run, 17 reused" in again.stdout
     assert {n: (folder / n).read_bytes() for n in before} == before
 
 

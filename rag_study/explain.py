@@ -1,0 +1,55 @@
+"""What is wrong with a study file, for the person who wrote it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def explain(path: Path, error: ValidationError, keys_at: Callable[[list[Any]], list[str]]) -> str:
+    """One message for all problems of a study file; `keys_at` names the keys known at a place."""
+    lines = []
+    for problem in error.errors():
+        location = [part for part in problem["loc"] if part != "[key]"]
+        key = _dotted(location)
+        given = problem.get("input")
+        match problem["type"]:
+            case "extra_forbidden":
+                text = f"unknown key '{location[-1]}'{nearest(location[-1], keys_at(location))}"
+            case "missing":
+                text = f"the key '{location[-1]}' is required"
+            case "literal_error":
+                expected = problem["ctx"]["expected"]
+                allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
+                near = difflib.get_close_matches(str(given), allowed, n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                text = f"{given!r} is not allowed; allowed: {expected}{hint}"
+            case "value_error":
+                text = str(problem["ctx"]["error"])
+            case "string_pattern_mismatch":
+                text = f"{given!r}: use lower-case letters, digits and hyphens only"
+            case _:
+                text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
+        lines.append(f"  {key}: {text}" if key else f"  {text}")
+    return f"{path}: the study file has {_count(len(lines))}.\n" + "\n".join(lines)
+
+
+def _count(number: int) -> str:
+    return "one problem" if number == 1 else f"{number} problems"
+
+
+def _dotted(location: list[Any]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def nearest(key: Any, known: list[str]) -> str:
+    """Name the key that was probably meant, else all that there are."""
+    near = difflib.get_close_matches(str(key), known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
