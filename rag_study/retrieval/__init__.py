@@ -19,6 +19,7 @@ from rag_study.retrieval.reranking import (
     QueryLikelihoodReranker,
     Reranker,
     load_cross_encoder,
+    load_reranker,
 )
 from rag_study.retrieval.retrieval_metrics import question_metrics, summarise_by_k
 from rag_study.retrieval.search import count_cut_questions, retrieve
@@ -39,6 +40,7 @@ __all__ = [
     "load_cross_encoder",
     "load_embedding",
     "load_index",
+    "load_reranker",
     "open_index",
     "question_metrics",
     "retrieve",

@@ -21,6 +21,9 @@ EMBED_BATCH = 32
 # Texts whose vectors are kept together: what a killed run loses at most.
 KEPT_TOGETHER = 1024
 _TOKENISED_TOGETHER = 4096
+# With several threads, matrices of up to 11 rows were multiplied in another way and rounded
+# differently. Batches with fewer tokens are filled with copies of themselves.
+_LEAST_TOKENS = 64
 # Longer words are one "unknown" token to BERT's tokenizer, however long they are.
 _LONGEST_WORD = 100
 _ENDLESS_WORD = re.compile(rf"\w{{{_LONGEST_WORD + 1},}}")
@@ -105,11 +108,12 @@ class Embedder:
     def _computed(self, texts: dict[str, str]) -> Iterator[tuple[list[str], np.ndarray]]:
         lengths = (min(n, self.window) for n in self.lengths(list(texts.values())))
         ordered = sorted(zip(lengths, texts, strict=True), key=lambda pair: pair[0])
-        for _, same in itertools.groupby(ordered, key=lambda pair: pair[0]):
+        for length, same in itertools.groupby(ordered, key=lambda pair: pair[0]):
             keys = [key for _, key in same]
             for start in range(0, len(keys), EMBED_BATCH):
                 batch = keys[start : start + EMBED_BATCH]
-                vectors = self.llama.get_text_embedding_batch([texts[key] for key in batch])
+                filled = [texts[key] for key in batch] * -(-_LEAST_TOKENS // (length * len(batch)))
+                vectors = self.llama.get_text_embedding_batch(filled)[: len(batch)]
                 # Computed in bfloat16, lengths are 1 only to two or three digits.
                 exact = np.asarray(vectors, dtype=np.float64)
                 exact /= np.linalg.norm(exact, axis=1, keepdims=True)

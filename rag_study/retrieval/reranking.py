@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rag_study import prompts
+from rag_study import models, prompts, provenance
 from rag_study.errors import StudyError
 from rag_study.models import LanguageModel
 
@@ -107,6 +107,17 @@ class QueryLikelihoodReranker:
             float(row[width - len(asked) :].mean()) if asked else 0.0
             for row, (_, asked) in zip(logs, encoded, strict=True)
         ]
+
+
+def load_reranker(name: str, dtype: str = "float32") -> Reranker | None:
+    """The reranker of a study file: none for "", a language model by its preset's name, else a
+    cross-encoder. Raises StudyError when it cannot be had."""
+    dtype = provenance.resolve_dtype(dtype)
+    if not name:
+        return None
+    if name in models.GENERATORS:
+        return QueryLikelihoodReranker(models.load_generator(name, dtype))
+    return load_cross_encoder(name, dtype)
 
 
 def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranker:
