@@ -110,25 +110,25 @@ def test_all_that_is_asked_for_is_answered_once_and_little_more(tiny, outputs):
         positions = [row["position"] for row in by_position(rows)]
         assert len(set(positions)) == len(positions)
         assert set(range(generation.in_whole_batches(asked, 4))) <= set(positions)
-        assert max(positions) < -(-asked // 16) * 16
+        assert max(positions) < -(-asked // 8) * 8
         assert all(row["question_id"] == f"m{row['position']}" for row in rows)
     with pytest.raises(StudyError, match="41 questions are asked for"):
         run(tiny, {"none": 41}, questions=MANY)
 
 
 def test_batches_hold_prompts_of_about_one_length_within_the_token_budget(tiny, outputs):
-    rows, files = run(tiny, {"none": 40}, questions=MANY, max_batch_tokens=400)
+    rows, files = run(tiny, {"none": 40}, questions=MANY, max_batch_tokens=440)
     batches = [[json.loads(line) for line in files[name].splitlines()] for name in sorted(files)]
     lengths = [[row["prompt_tokens"] for row in batch] for batch in batches]
-    assert {len(batch) for batch in lengths} > {2, 3}
+    assert {len(batch) for batch in lengths} >= {3, 4}
     for batch in lengths:
         assert len(batch) <= 4
-        assert len(batch) * (max(batch) + 6) <= 400
+        assert len(batch) * (max(batch) + 6) <= 440
         assert batch == sorted(batch, reverse=True)
     padded = sum(len(batch) * max(batch) for batch in lengths)
     by_file = [row["prompt_tokens"] for row in by_position(rows)]
     in_file_order = sum(4 * max(by_file[i : i + 4]) for i in range(0, 40, 4))
-    assert padded - sum(by_file) < (in_file_order - sum(by_file)) / 2
+    assert padded - sum(by_file) < 0.6 * (in_file_order - sum(by_file))
     alone, _ = run(tiny, {"none": 4}, "stage/y-1", MANY, max_batch_tokens=1)
     assert len(alone) == 4  # a budget below one prompt: one at a time
 
