@@ -25,10 +25,11 @@ from rag_study.errors import StudyError
 from rag_study.explain import explain, nearest
 from rag_study.provenance import located, portable
 from rag_study.qa_datasets import registry
+from rag_study.retrieval.settings import RETRIEVERS, check_chunking
 
 # `training` asks questions that the model was trained on, without passages: does it know them by
 # heart? Questions disjoint from training cannot show that.
-Context = Literal["none", "retrieved", "oracle", "training"]
+Context = Literal["none", "retrieved", "oracle", "distractor", "counterfactual", "training"]
 Method = Literal[tuple(adapters.METHODS)]
 TrainFormat = Literal["closed_book", "with_context", "raft"]
 AnswerStyle = Literal["as_given", "short", "long"]
@@ -156,27 +157,41 @@ class FineTuningConfig(_Part):
 
 
 class RetrievalConfig(_Part):
-    """How the corpus is cut and searched. Lengths are in tokens of the embedding model."""
+    """How the corpus is cut and searched, and what of it is shown: every list is a factor.
 
-    retriever: Literal["dense"] = "dense"
+    Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
+    model (0: only its window limits the passages).
+    """
+
+    retriever: OneOrMore[Literal[RETRIEVERS]] = ["dense"]
+    reranker: OneOrMore[str] = [""]
     embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
-    chunk_size: int = Field(192, ge=32, le=models.EMBEDDING_WINDOW - 2)
-    chunk_overlap: int = Field(32, ge=0)
-    top_k: int = Field(3, ge=1, le=50)
+    chunk_size: OneOrMore[Annotated[int, Field(ge=32)]] = [192]
+    chunk_overlap: OneOrMore[Annotated[int, Field(ge=0)]] = [32]
+    top_k: OneOrMore[Annotated[int, Field(ge=1, le=50)]] = [3]
+    max_context_tokens: OneOrMore[Annotated[int, Field(ge=0)]] = [0]
+    passage_order: OneOrMore[Literal["best_first", "best_last"]] = ["best_first"]
 
     @model_validator(mode="after")
-    def _overlap_fits(self) -> RetrievalConfig:
-        if self.chunk_overlap * 2 > self.chunk_size:
-            raise ValueError(
-                f"chunk_overlap {self.chunk_overlap} must be at most half of "
-                f"chunk_size {self.chunk_size}"
-            )
+    def _chunks_are_possible(self) -> RetrievalConfig:
+        for key, value in self:
+            if isinstance(value, list):
+                _refuse_repeats(key, value)
+        try:
+            for size in self.chunk_size:
+                for overlap in self.chunk_overlap:
+                    check_chunking(size, overlap)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
 class GenerationConfig(_Part):
     max_new_tokens: int = Field(48, ge=1, le=2048)
     num_examples: int = Field(4, ge=1, le=32, description="examples in a few_shot prompt")
+    temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1)
+    context_gain: bool = Field(False, description="also the likelihood of the reference answer")
     batch_size: int = Field(8, ge=1, description="questions answered together")
 
 
@@ -213,7 +228,7 @@ class StudyConfig(_Part):
     fine_tuning: list[FineTuningConfig] = []
     prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
-    retrieval: RetrievalConfig = RetrievalConfig()
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
     generation: GenerationConfig = GenerationConfig()
     retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
     judges: list[JudgeConfig] = Field(min_length=1)
@@ -227,7 +242,8 @@ class StudyConfig(_Part):
     @classmethod
     def _known_models(cls, names: list[str]) -> list[str]:
         for name in names:
-            _check_model(name)
+            if not models.is_endpoint(name):
+                _check_model(name)
         return names
 
     @field_validator("judges")
@@ -260,6 +276,8 @@ class StudyConfig(_Part):
         for tuning in self.fine_tuning:
             if unknown := [name for name in tuning.sequence if name not in labels]:
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
+        if self.generation.context_gain and any(map(models.is_endpoint, self.models)):
+            raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
         missing = [c for c in self.primary.contexts if c not in self.contexts]

@@ -51,12 +51,12 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("prepare_data", "01_prepare_data", 2),
-        Stage("index_corpus", "02_index_corpus", 1, ("prepare_data",)),
-        Stage("fine_tune", "03_fine_tune", 2, ("prepare_data", "index_corpus")),
+        Stage("index_corpus", "02_index_corpus", 2, ("prepare_data",)),
+        Stage("fine_tune", "03_fine_tune", 3, ("prepare_data", "index_corpus")),
         Stage(
             "generate_answers",
             "04_generate_answers",
-            2,
+            3,
             ("prepare_data", "index_corpus", "fine_tune"),
             ("contexts", "test_size"),
         ),
@@ -304,7 +304,7 @@ def _identity(
         own["threads"] = resolve_threads(own["threads"])
     revisions = {
         key: models.revision_of(own[key])
-        for key in ("model", "judge", "embedding_model")
+        for key in ("model", "judge", "embedding_model", "reranker")
         if own.get(key)
     }
     if stage.name == "prepare_data":

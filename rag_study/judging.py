@@ -130,14 +130,14 @@ def judge_answers(
     was answered; yields rows of context, question_id, reference metrics and the judge's scores."""
     by_id = {question.id: question for question in questions}
     for context, part in answers.groupby("context", sort=False):
-        rows = part.sort_values("position").to_dict("records")
-        for start in range(0, len(rows), batch_size):
+        # By position, not by count: a question without an answer must not shift the batches.
+        for number, rows in part.groupby(part["position"] // batch_size, sort=True):
             batch = [
-                ({"context": context, "question_id": row["question_id"]}, row["answer"])
-                for row in rows[start : start + batch_size]
+                ({"context": context, "question_id": row.question_id}, row.answer)
+                for row in rows.sort_values("position").itertuples()
             ]
             score = partial(_score_batch, judge, batch, by_id)
-            yield folder.part(f"{context}-{start:05d}", score)
+            yield folder.part(f"{context}-{number * batch_size:05d}", score)
 
 
 def judge_ladder(

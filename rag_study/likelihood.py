@@ -7,12 +7,14 @@ less that without.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from rag_study import generation, prompts
-from rag_study.contexts import Context, Passage
+from rag_study.contexts import ContextBuilder, Passage
 from rag_study.errors import StudyError
 from rag_study.generation import Settings, left_pad
 from rag_study.models import LanguageModel
@@ -46,7 +48,7 @@ def reference_log_likelihood(
         if not reference:
             raise StudyError(f"question '{question.id}': no text is left of its reference answer.")
         room = replace(settings, max_new_tokens=max(settings.max_new_tokens, len(reference)))
-        prompt = generation._item(lm, question, Context(tuple(given)), room, prompting, {}).ids
+        prompt = generation.fit_prompt(lm, question, given, room, prompting)
         sequences.append((prompt + reference, len(reference)))
     means = [0.0] * len(sequences)
     by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))  # little padding
@@ -56,6 +58,26 @@ def reference_log_likelihood(
         for i, total in zip(batch, totals, strict=True):
             means[i] = total / sequences[i][1]
     return means
+
+
+def with_reference(
+    lm: LanguageModel,
+    answers: pd.DataFrame,
+    questions: Mapping[str, Sequence[Question]],
+    builder: ContextBuilder,
+    settings: Settings,
+    prompting: Prompting = AS_USUAL,
+) -> pd.DataFrame:
+    """The answers with a column `reference_log_likelihood` for the contexts in `questions`;
+    missing where a question was left out. See `reference_log_likelihood`."""
+    found = {}
+    for context, asked in questions.items():
+        rows = answers[(answers["context"] == context) & answers["missing_reason"].isna()]
+        chosen = [asked[position] for position in rows["position"]]
+        passages = [builder.context(question, context).passages for question in chosen]
+        values = reference_log_likelihood(lm, chosen, passages, settings, prompting)
+        found |= dict(zip(rows.index, values, strict=True))
+    return answers.assign(reference_log_likelihood=pd.Series(found, dtype=float))
 
 
 def log_likelihoods(lm: LanguageModel, sequences: Sequence[tuple[list[int], int]]) -> list[float]:

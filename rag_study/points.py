@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from rag_study import adapters
+from rag_study import adapters, models
 from rag_study.config import DatasetConfig, FineTuningConfig, StudyConfig
 
 # A point has a value for everything that any notebook declares. These stand for "not used here":
@@ -25,7 +25,8 @@ BASE = {
 }
 NO_RETRIEVAL = {
     **{"embedding_model": "", "chunk_size": 0, "chunk_overlap": 0},
-    **{"retriever": "", "retrieval_scope": "", "retrieval_depth": 0, "top_k": 0},
+    **{"retriever": "", "reranker": "", "retrieval_scope": "", "retrieval_depth": 0},
+    **{"top_k": 0, "max_context_tokens": 0, "passage_order": ""},
 }
 NO_DATA = {
     **{"dataset": "", "dataset_path": "", "corpus_path": "", "dataset_options": {}},
@@ -42,6 +43,7 @@ _FACTORS = {
 _SETTING_OF = {"lora_rank": "lora", "lora_alpha": "lora", "num_virtual_tokens": "virtual"}
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search.
 MIN_RETRIEVAL_DEPTH = 10
+DISTRACTOR_DEPTH = 30
 
 
 def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
@@ -50,8 +52,6 @@ def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
         shared = {
             **dataset.parameters,
             "test_size": dataset.test_size,
-            **config.retrieval.model_dump(),
-            "retrieval_depth": max(MIN_RETRIEVAL_DEPTH, config.retrieval.top_k),
             "contexts": list(config.contexts),
             **config.generation.model_dump(exclude={"num_examples"}),
             "num_examples": 0,
@@ -60,10 +60,15 @@ def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
             **BASE,
             **NO_SYSTEM,
         }
-        for model in config.models:
+        for model, search in itertools.product(config.models, _searches(config)):
             for state in _states(config, dataset):
+                if models.is_endpoint(model) and state.get("method"):
+                    continue  # nothing is trained behind an endpoint
                 for judge in judges:
-                    yield shared | {"model": model, "prompting": "default"} | state | judge
+                    usual = {"model": model, "prompting": "default"}
+                    if models.is_endpoint(model):
+                        usual["retention"] = 0
+                    yield shared | search | usual | state | judge
         for system in config.systems:
             if system.dataset in (None, dataset.display_name):
                 own = {
@@ -74,6 +79,17 @@ def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
                 }
                 for judge in judges:
                     yield shared | own | judge
+
+
+def _searches(config: StudyConfig) -> Iterator[dict[str, Any]]:
+    """Every combination of the retrieval's factors."""
+    settings = config.retrieval.model_dump()
+    factors = [key for key, value in settings.items() if isinstance(value, list)]
+    # Passages without the gold ones are looked for further down.
+    least = DISTRACTOR_DEPTH if "distractor" in config.contexts else MIN_RETRIEVAL_DEPTH
+    for values in itertools.product(*(settings[key] for key in factors)):
+        search = settings | dict(zip(factors, values, strict=True))
+        yield search | {"retrieval_depth": max(least, search["top_k"])}
 
 
 def _states(config: StudyConfig, dataset: DatasetConfig) -> Iterator[dict[str, Any]]:

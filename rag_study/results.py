@@ -17,7 +17,12 @@ from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, REFERENCE
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
+_EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_log_likelihood")
 _SCALARS = (str, int, float)
+_SEARCHES = {
+    **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
+    **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
+}
 _VARIANTS = {
     **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
     **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
@@ -61,7 +66,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         elif run.parameters["system"]:
             systems.append(_answers(run, label_of(run, config), ""))
         else:
-            answered.append(_answers(run, label_of(run, config), variants[run.run_id]))
+            search = searches_of(run, config)
+            answered.append(_answers(run, label_of(run, config), variants[run.run_id], search))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label_of(run, config))
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -129,6 +135,15 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
     return found
 
 
+def searches_of(run: StageRun, config: StudyConfig) -> str:
+    """The retriever's name with what else of the search differs within the study, in words."""
+    given, said = run.parameters, [run.parameters["retriever"]]
+    for key, words in _SEARCHES.items():
+        if len(getattr(config.retrieval, key)) > 1:
+            said.append(words.format(given[key] or "none"))
+    return ", ".join(said)
+
+
 def _state(run: StageRun, answering: StageRun) -> tuple:
     """What a model state is: the model, its training, and how much of it is applied."""
     trained = answering.needs("fine_tune")
@@ -152,7 +167,7 @@ def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(**own, group=wide["question_id"], context="retention", judge="")
 
 
-def _answers(run: StageRun, dataset: str, variant: str) -> pd.DataFrame:
+def _answers(run: StageRun, dataset: str, variant: str, search: str = "") -> pd.DataFrame:
     """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
     folder = store.RunFolder(run.run_id).path
     pools = qa_datasets.load_pools(store.RunFolder(run.needs("prepare_data").run_id).path)
@@ -175,6 +190,8 @@ def _answers(run: StageRun, dataset: str, variant: str) -> pd.DataFrame:
     settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
     if run.parameters["system"]:
         settings |= {"method": run.parameters["system"], "train_format": ""}
+    if not run.parameters["system"]:
+        settings["retriever"] = search
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
         dataset=dataset, variant=variant, judge=run.parameters["judge"], **settings
     )
@@ -185,13 +202,13 @@ def _answers(run: StageRun, dataset: str, variant: str) -> pd.DataFrame:
         *questions.columns[1:],
         "answer",
         "truncated",
-        "gold_in_context",
+        *_EVIDENCE,
         *REFERENCE,
         "judge",
         *JUDGED,
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.
-    return table.sort_values(["context", "position"])[columns]
+    return table.sort_values(["context", "position"]).reindex(columns=columns)
 
 
 def _beside_each_base(systems: list[pd.DataFrame], answered: pd.DataFrame) -> list[pd.DataFrame]:

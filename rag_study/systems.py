@@ -28,7 +28,7 @@ def read_answers(
     """The answers to `questions` in the form of stage 04, and what the file held.
 
     Rows are as those of `generation.generate_answers`; what only a generator knows (tokens,
-    passages) is missing. `gold_in_context` says whether a right answer stands in `contexts`. The
+    passages) is missing. `answer_in_context` says whether a right answer stands in `contexts`. The
     counts add up: answers in the file = to test questions + to other questions. Raises StudyError
     for a file that answers none of the questions, or one of them twice.
     """
@@ -62,9 +62,12 @@ def read_answers(
             "prompt_tokens": None,
             "passages": [],
             "dropped_passages": 0,
-            "gold_in_context": int(any(contains_answer(t, question) for t in given))
+            "gold_in_context": None,
+            "answer_in_context": int(any(contains_answer(t, question) for t in given))
             if given
             else None,
+            "other_answer": None,
+            "missing_reason": None,
         }
     counts["to test questions"] = len(rows)
     if not rows:

@@ -51,7 +51,10 @@ def test_every_problem_is_in_one_message(write_study):
         ({"contexts": ["none"]}, "primary.contexts names ['retrieved']"),
         ({"seeds": [1, 1]}, "seeds: 1 is given more than once"),
         ({"retrieval": {"chunk_size": 300}}, "retrieval.chunk_size"),
-        ({"retrieval": {"chunk_size": 64, "chunk_overlap": 60}}, "at most half of chunk_size"),
+        (
+            {"retrieval": {"chunk_size": 64, "chunk_overlap": 64}},
+            "smaller than retrieval.chunk_size",
+        ),
         ({"margins": {"token_f2": 0.1}}, "margins.token_f2"),
         ({"judges": None}, "the key 'judges' is required"),
     ],

@@ -26,7 +26,7 @@ def test_answers_are_found_by_id_or_by_wording_and_all_are_counted(tmp_path):
     assert table["question_id"].tolist() == ["q0", "q2"]
     assert table["position"].tolist() == [0, 2]
     assert table["answer"].tolist() == ["", "Person 2"]
-    assert table["gold_in_context"].tolist() == [0, 1]
+    assert table["answer_in_context"].tolist() == [0, 1]
     assert counts == {"answers in the file": 3, "to test questions": 2, "to other questions": 1}
 
 
