@@ -32,7 +32,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from transformers import TrainerCallback
+from peft import LoraConfig, get_peft_model
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
+from transformers import set_seed as seed_everything
 
 from rag_study import finetuning, models, prompts, qa_datasets, retrieval, store
 from rag_study.examples import IGNORED, Example, collate, validation_loss
@@ -74,10 +76,6 @@ class Measured:
     validation_loss: float
     memory_mb: float
 
-    def __str__(self) -> str:
-        speed, loss = f"{self.tokens_per_second:.1f} tokens/s", f"loss {self.validation_loss:.4f}"
-        return f"{speed}, {loss}, {self.memory_mb:.0f} MB"
-
 
 # (model, material, folder, seed) -> tokens per second; the model is then the tuned one.
 Contender = Callable[[LanguageModel, Material, Path, int], float]
@@ -94,9 +92,8 @@ def main() -> None:
     given = parser.parse_args()
     if any("trl" in name for name in given.contenders) and not importlib.util.find_spec("trl"):
         raise SystemExit(
-            "TRL is not installed; of the whole project only this script needs it. Either\n"
-            "    pip install --no-deps trl==1.16.0\n"
-            "or go without:  --contenders this_project trainer_peft"
+            "TRL, which this script alone needs, is missing:  pip install --no-deps trl==1.16.0\n"
+            "To go without it:  --contenders this_project trainer_peft"
         )
     torch.set_num_threads(given.threads)
     for kind in given.kinds:
@@ -137,13 +134,14 @@ def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -
     """Train with every contender in turn, `repeats` times, and print a table of medians."""
     print(
         f"\n{kind}: {len(material.train)} examples, {material.tokens} tokens, {material.steps} "
-        f"steps in {material.epochs} epoch(s); {len(material.held_out)} examples held out"
+        f"steps in {material.epochs} epoch(s); {len(material.held_out)} examples held out; "
+        f"load of the machine {os.getloadavg()[0]:.1f}"
     )
     rows = material.tokens // material.steps
     peak = matmul_peak(rows)
     print(f"matmul in bfloat16, {rows} x 576 x 1536: {peak:.0f} GFLOP/s")
-    first = replace(material, train=material.train[:BATCH], texts=material.texts[:BATCH], epochs=1)
-    measure(this_project, first, seed=0)  # warms up, not counted
+    few = {"train": material.train[:BATCH], "held_out": material.held_out[:BATCH], "epochs": 1}
+    measure(this_project, replace(material, **few), seed=0)  # warms up, not counted
     found: dict[str, list[Measured]] = {name: [] for name in names}
     for repeat in range(repeats):
         turn = repeat % len(names)
@@ -159,10 +157,8 @@ def table(found: dict[str, list[Measured]], peak: float) -> str:
 
     LoRA takes 4 operations per weight and token: forward, and backward to the inputs alone.
     """
-    lines = [
-        "| contender | tokens/s (range) | of the peak | held-out loss (range) | memory |",
-        "|---|---|---|---|---|",
-    ]
+    head = "| contender | tokens/s (range) | of the peak | held-out loss (range) | memory |"
+    lines = [head, "|---|---|---|---|---|"]
     for name, measured in found.items():
         speeds = sorted(one.tokens_per_second for one in measured)
         losses = sorted(one.validation_loss for one in measured)
@@ -206,22 +202,16 @@ def this_project(lm: LanguageModel, material: Material, folder: Path, seed: int)
 
 def trainer_peft(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:
     """What tutorials show: labels of -100 on the prompt, padded on the right, the model's loss."""
-    from peft import get_peft_model
-    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
-
-    set_seed(seed)
+    seed_everything(seed)
     lm.tokenizer.padding_side = "right"
     rows = []
     for one in material.train:
         ids, completion = one["input_ids"], one["completion"]
         labels = [IGNORED] * (len(ids) - len(completion)) + completion
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
-    trainer = Trainer(
-        model=get_peft_model(lm.model, lora()),
-        args=TrainingArguments(**common(material, folder, seed)),
-        train_dataset=rows,
-        data_collator=DataCollatorForSeq2Seq(lm.tokenizer),
-    )
+    model, collator = get_peft_model(lm.model, lora()), DataCollatorForSeq2Seq(lm.tokenizer)
+    arguments = TrainingArguments(**common(material, folder, seed))
+    trainer = Trainer(model, arguments, data_collator=collator, train_dataset=rows)
     return timed(lm, trainer, material)
 
 
@@ -230,13 +220,10 @@ def trl_sft(lm: LanguageModel, material: Material, folder: Path, seed: int, **ow
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    trainer = SFTTrainer(
-        model=lm.model,
-        args=SFTConfig(**common(material, folder, seed), completion_only_loss=True, **own),
-        train_dataset=Dataset.from_list(material.texts),
-        processing_class=lm.tokenizer,
-        peft_config=lora(),
-    )
+    config = SFTConfig(**common(material, folder, seed), completion_only_loss=True, **own)
+    data = Dataset.from_list(material.texts)
+    options = {"processing_class": lm.tokenizer, "peft_config": lora()}
+    trainer = SFTTrainer(lm.model, config, train_dataset=data, **options)
     return timed(lm, trainer, material)
 
 
@@ -248,9 +235,7 @@ CONTENDERS: dict[str, Contender] = {
 }
 
 
-def lora() -> Any:
-    from peft import LoraConfig
-
+def lora() -> LoraConfig:
     where = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"}
     return LoraConfig(r=RANK, lora_alpha=ALPHA, **where)
 
@@ -258,18 +243,13 @@ def lora() -> Any:
 def common(material: Material, folder: Path, seed: int) -> dict[str, Any]:
     """The settings of transformers' Trainer that this project uses, too."""
     return {
-        "output_dir": str(folder),
+        **{"output_dir": str(folder), "report_to": [], "save_strategy": "no", "disable_tqdm": True},
         "num_train_epochs": material.epochs,
         "learning_rate": LEARNING_RATE,
-        "lr_scheduler_type": "linear",
         "warmup_steps": material.steps // 10,
         "per_device_train_batch_size": BATCH,
         "seed": seed,
         "use_cpu": True,
-        "dataloader_pin_memory": False,
-        "save_strategy": "no",
-        "report_to": [],
-        "disable_tqdm": True,
     }
 
 

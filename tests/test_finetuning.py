@@ -91,6 +91,21 @@ def test_loss_is_that_of_the_answer_tokens_alone(tiny, pairs):
     assert held_out == pytest.approx(total / count, rel=1e-5)
 
 
+def test_the_head_is_applied_to_the_completions_columns_as_one_matrix(tiny, pairs):
+    """A view of them would be multiplied with a copy of the head for each row of the batch."""
+    data = finetuning.examples(tiny, pairs["train"][:5])[0]
+    shapes = []
+
+    def look(_module, inputs):
+        assert inputs[0].is_contiguous()
+        shapes.append(inputs[0].shape[:2])
+
+    hook = tiny.model.get_output_embeddings().register_forward_pre_hook(look)
+    completion_loss(tiny.model, collate(data, tiny.tokenizer.pad_token_id))
+    hook.remove()
+    assert shapes == [(5, max(len(one["completion"]) for one in data))]
+
+
 def test_labels_hold_the_end_token_and_no_padding(tiny, pairs):
     data = finetuning.examples(tiny, pairs["train"][:4])[0]
     batch = collate(data, pad_id=tiny.tokenizer.eos_token_id)  # pad token = end token
@@ -131,6 +146,31 @@ def test_a_bfloat16_base_is_trained_in_float32(pairs, outputs, method):
     tuned = {p.dtype for n, p in weights.items() if "lora_" in n or "prompt_encoder" in n}
     assert tuned == (set() if method == "full" else {torch.float32})
     assert {p.dtype for n, p in weights.items() if "lm_head" in n} == {torch.bfloat16}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a choice made on processors alone")
+@pytest.mark.parametrize("method", ["lora", "prefix_tuning", "full"])
+def test_short_batches_in_bfloat16_are_trained_with_plain_attention(
+    pairs, outputs, monkeypatch, method
+):
+    used = []
+
+    def watched(model, *arguments):
+        used.append(model.config._attn_implementation)
+        return completion_loss(model, *arguments)
+
+    monkeypatch.setattr(finetuning, "completion_loss", watched)
+    recipe = replace(SMALL, method=method, learning_rate=RATES[method])
+    if method != "prefix_tuning":  # activations computed again: with the same attention
+        recipe = replace(recipe, gradient_checkpointing=True)
+    plain_lm, plain = train(pairs, recipe, dtype="bfloat16")
+    assert set(used) == {"eager"}
+    assert plain_lm.model.config._attn_implementation == "sdpa"
+    used.clear()
+    monkeypatch.setattr(finetuning, "PLAIN_ATTENTION", 0)
+    fused = train(pairs, recipe, dtype="bfloat16")[1]
+    assert set(used) == {"sdpa"}
+    assert plain.validation_loss == pytest.approx(fused.validation_loss, rel=0.02)
 
 
 def test_same_seed_same_adapter_other_seed_another(pairs, outputs):
