@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from llama_index.core import Settings, StorageContext, VectorStoreIndex
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.schema import NodeRelationship, QueryBundle, RelatedNodeInfo, TextNode
@@ -34,7 +35,9 @@ from rag_study import qa_datasets, retrieval
 from rag_study.qa_datasets.schema import Question
 
 TOP_K = 10
+TIED = 1e-5  # scores that differ by less differ by rounding
 DIMENSIONS = 384
+Hits = list[tuple[str, float]]  # (chunk id, score), best first
 
 
 class Given:
@@ -101,14 +104,14 @@ def corpus(data: str | None, worlds: int, builds: int, repeats: int) -> None:
         }
         _report("build, embedding included", _alternating(tasks, builds))
         retriever = built["theirs"].as_retriever(similarity_top_k=TOP_K)
-        found: dict[str, list[list[str]]] = {}
+        found: dict[str, list[Hits]] = {}
 
         def ask_theirs() -> None:
-            found["theirs"] = [_ids(retriever.retrieve(q.question)) for q in questions]
+            found["theirs"] = [_theirs(retriever.retrieve(q.question)) for q in questions]
 
         def ask_ours() -> None:
             hits = retrieval.retrieve(folders["float32"], questions, TOP_K, exact)
-            found["ours"] = hits.groupby("question_id", sort=False)["chunk_id"].agg(list).tolist()
+            found["ours"] = _ours(hits)
 
         searches = {"LlamaIndex": ask_theirs, "float32": ask_ours}
         times = _alternating(searches, repeats)
@@ -151,18 +154,17 @@ def vectors(passages: int, asked: int, one_by_one: int, builds: int, repeats: in
         opened = retrieval.open_index(ours)
         print(f"open: rag-study {time.perf_counter() - start:.4g} s", flush=True)
         retriever = built["theirs"].as_retriever(similarity_top_k=TOP_K)
-        found: dict[str, list[list[str]]] = {}
+        found: dict[str, list[Hits]] = {}
 
         def ask_theirs() -> None:
             found["theirs"] = [
-                _ids(retriever.retrieve(QueryBundle("question", embedding=query.tolist())))
+                _theirs(retriever.retrieve(QueryBundle("question", embedding=query.tolist())))
                 for query in queries[:one_by_one]
             ]
 
         def ask_ours() -> None:
             hits = retrieval.retrieve(opened, questions, TOP_K, Given(queries))
-            lists = hits.groupby("question_id", sort=False)["chunk_id"].agg(list).tolist()
-            found["ours"] = lists[:one_by_one]
+            found["ours"] = _ours(hits)[:one_by_one]
 
         times = _alternating({"LlamaIndex": ask_theirs, "rag-study": ask_ours}, repeats)
         each = {
@@ -191,8 +193,13 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _ids(found: list[Any]) -> list[str]:
-    return [hit.node.node_id for hit in found]
+def _theirs(found: list[Any]) -> Hits:
+    return [(hit.node.node_id, hit.score) for hit in found]
+
+
+def _ours(table: pd.DataFrame) -> list[Hits]:
+    groups = table.groupby("question_id", sort=False)
+    return [list(zip(part["chunk_id"], part["score"], strict=True)) for _, part in groups]
 
 
 def _alternating(tasks: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
@@ -212,9 +219,18 @@ def _report(what: str, seconds: dict[str, float]) -> None:
         print(f"{what}: {name} {value:.4g} s ({base / value:.3g} times as fast)", flush=True)
 
 
-def _compare(found: dict[str, list[list[str]]]) -> None:
-    equal = sum(a == b for a, b in zip(found["theirs"], found["ours"], strict=True))
-    print(f"equal results in equal order: {equal} of {len(found['theirs'])} questions")
+def _compare(found: dict[str, list[Hits]]) -> None:
+    """Equal means: the same scores, and the same passages wherever scores are not tied."""
+    identical = equal = 0
+    for theirs, ours in zip(found["theirs"], found["ours"], strict=True):
+        scores = np.array([[score for _, score in hits] for hits in (theirs, ours)])
+        same_scores = np.abs(scores[0] - scores[1]).max() < TIED
+        last = scores[1][-1]  # of passages tied with the last, some are cut off
+        untied = [{i for i, score in hits if score > last + TIED} for hits in (theirs, ours)]
+        identical += [i for i, _ in theirs] == [i for i, _ in ours]
+        equal += bool(same_scores and untied[0] == untied[1])
+    print(f"equal results: {equal} of {len(found['theirs'])} questions, {identical} in")
+    print(f"identical order (scores within {TIED} count as tied)")
 
 
 if __name__ == "__main__":

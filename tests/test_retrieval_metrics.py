@@ -98,6 +98,15 @@ def test_means_and_counts_against_pandas(drawn):
     assert (by_k["n"] == len(questions)).all()
 
 
+def test_questions_without_a_group_are_clusters_of_their_own(drawn):
+    questions, order = drawn
+    table = retrieval.question_metrics(hits_of(order), questions, 2)
+    alone = retrieval.summarise_by_k(table.assign(group=None))
+    pd.testing.assert_frame_equal(
+        alone, retrieval.summarise_by_k(table.assign(group=table["question_id"]))
+    )
+
+
 def test_nothing_to_measure_gives_empty_tables():
     table = retrieval.question_metrics(hits_of({"a": ["d1"]}), [Question("a", "?", ("x",))], 3)
     assert table.empty

@@ -75,6 +75,8 @@ def question_metrics(
 def summarise_by_k(per_question: pd.DataFrame) -> pd.DataFrame:
     """Means over questions with 95 % cluster-bootstrap intervals, one row per k.
 
+    A question without a group is a cluster of its own.
+
     Columns: k, then <metric>, <metric>_low, <metric>_high for recall, mrr, precision, ndcg and,
     where it was measured, answer_in_context (over the questions that have it; missing where none
     has); n (questions).
@@ -136,7 +138,8 @@ def _means_by_k(per_question: pd.DataFrame, column: str) -> pd.DataFrame:
     names = ["mean", "mean_low", "mean_high"]
     if present.empty:
         return pd.DataFrame(columns=names, index=pd.Index([], name="k"), dtype=float)
-    present = present.astype({column: float})
+    clusters = present["group"].fillna(present["question_id"])
+    present = present.astype({column: float}).assign(group=clusters)
     # Every question has a row for each k, so that one set of clusters serves all of them.
     by_cluster = present.pivot_table(index="k", columns="group", values=column, aggfunc="sum")
     sums = by_cluster.to_numpy()
