@@ -27,6 +27,10 @@ PASSAGE = "[{number}] {title}\n{text}"
 BRIEF = "Answer in as few words as possible, without explanation."
 PROMPTINGS = ("default", "brief", "few_shot")
 
+# Query likelihood (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
+# Generation"): a passage is as good as it makes the question likely.
+RERANK = "Passage: {passage}\n\nPlease write a question based on this passage."
+
 # Outside the task. Not the words of the study's own prompts: being tuned on those must not help or
 # hurt by itself. A chat model would otherwise begin its reply with half a sentence of its own.
 RETENTION_SYSTEM = "You are a helpful assistant."
@@ -227,6 +231,8 @@ def hash_for(stage_name: str) -> str:
                 inspect.getsource(answer_messages),
                 inspect.getsource(instruction_prompt),
             )
+        case "index_corpus":
+            parts = (RERANK,)
         case "measure_retention":
             parts = (RETENTION_SYSTEM, RETENTION_LEAD)
         case "judge_answers" | "validate_judge":

@@ -177,18 +177,26 @@ def search_passages(
     documents: Sequence[Document],
     *,
     embedding_model: str,
+    retriever: str,
+    reranker: str,
+    dtype: str,
     depth: int,
     top_k: int,
     own_scope: bool,
 ) -> PassageSource:
-    """The passages for training on these questions, by the index of stage 02.
+    """The passages for training on these questions, searched for as stage 02 does it.
 
     That stage searches for the questions that are answered; what is trained on is searched here.
     """
-    embedding = retrieval.load_embedding(embedding_model)
-    index = retrieval.load_index(index_folder / "index", embedding)
-    scopes = {d.doc_id: d.scope for d in documents} if own_scope else None
-    hits = retrieval.retrieve(index, list(questions), depth, embedding, scopes)
+    hits = retrieval.retrieve(
+        index_folder / "index",
+        list(questions),
+        depth,
+        retrieval.load_embedding(embedding_model, dtype),
+        {d.doc_id: d.scope for d in documents} if own_scope else None,
+        retriever,
+        retrieval.load_reranker(reranker, dtype),
+    )
     return PassageSource(pd.read_parquet(index_folder / "chunks.parquet"), hits, top_k)
 
 

@@ -6,7 +6,6 @@ import pytest
 from rag_study import prompts, retrieval
 from rag_study.errors import StudyError
 from rag_study.qa_datasets.schema import Document, Question
-from rag_study.retrieval.reranking import QUESTION_PROMPT
 
 WORDS = ["mill", "river", "burned", "when", "did", "who", "built", "bridge", "tower", "town"]
 
@@ -138,7 +137,7 @@ def test_question_likelihood_against_one_pair_at_a_time(tiny, likelihood):
     ]
     scores = likelihood.score(pairs)
     for (question, passage), score in zip(pairs[:2], scores[:2], strict=True):
-        prompt = prompts.instruction_prompt(tiny.tokenizer, QUESTION_PROMPT.format(passage=passage))
+        prompt = prompts.instruction_prompt(tiny.tokenizer, prompts.RERANK.format(passage=passage))
         asked = tiny.tokenizer.encode(question, add_special_tokens=False)
         with torch.inference_mode():
             logits = tiny.model(input_ids=torch.tensor([prompt + asked])).logits[0]

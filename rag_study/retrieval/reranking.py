@@ -13,7 +13,6 @@ from rag_study.models import LanguageModel
 
 # The instruction of UPR (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
 # Generation").
-QUESTION_PROMPT = "Passage: {passage}\n\nPlease write a question based on this passage."
 # Of a longer question only the beginning is scored.
 QUESTION_TOKENS = 128
 
@@ -71,7 +70,7 @@ class QueryLikelihoodReranker:
 
     def _encode(self, question: str, passage: str) -> tuple[list[int], list[int]]:
         tokenizer = self._lm.tokenizer
-        prompt = prompts.instruction_prompt(tokenizer, QUESTION_PROMPT.format(passage=passage))
+        prompt = prompts.instruction_prompt(tokenizer, prompts.RERANK.format(passage=passage))
         asked = tokenizer.encode(prompts.clean(question, tokenizer), add_special_tokens=False)
         asked = asked[:QUESTION_TOKENS]
         if len(prompt) + len(asked) > self._lm.max_length:
