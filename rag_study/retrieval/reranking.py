@@ -11,8 +11,6 @@ from rag_study import models, prompts, provenance
 from rag_study.errors import StudyError
 from rag_study.models import LanguageModel
 
-# The instruction of UPR (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
-# Generation").
 # Of a longer question only the beginning is scored.
 QUESTION_TOKENS = 128
 
