@@ -16,7 +16,7 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## the whole study on the bundled model, about twelve minutes
+demo: setup  ## the whole study on the bundled model, about thirteen minutes
 	$(BIN)/rag-study run params/demo.yaml
 
 test: setup  ## style, unit tests, notebooks, golden notebooks, the smoke study
