@@ -8,7 +8,7 @@ the loss's implementation, the precision of LoRA's products (TRL: bfloat16 by au
 activations are computed again (TRL's default; it is measured without as well). On Linux, by hand:
 
     pip install --no-deps trl==1.16.0    # only this script needs it; its dependencies are there
-    python benchmarks/finetuning.py      # roughly 8 minutes on two slow cores
+    python benchmarks/finetuning.py      # about 8 minutes on two slow cores
     python benchmarks/finetuning.py --examples 200 --repeats 3    # more than an hour
 """
 
