@@ -38,10 +38,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
 
     What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
     """
-
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
     retention: dict[tuple, Path] = {}
+    questions: dict[str, pd.DataFrame] = {}
     finished, missing = [], []
     for run in comparison.upstream:
         folder = store.RunFolder(run.run_id)
@@ -63,13 +63,17 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
-        elif run.parameters["system"]:
-            systems.append(_answers(run, label_of(run, config), ""))
         else:
-            search = searches_of(run, config)
-            answered.append(_answers(run, label_of(run, config), variants[run.run_id], search))
+            prepared, label = run.needs("prepare_data"), label_of(run, config)
+            if prepared.run_id not in questions:
+                questions[prepared.run_id] = _questions(prepared)
+            own = (run, questions[prepared.run_id], label)
+            if run.parameters["system"]:
+                systems.append(_answers(*own, "", ""))
+                continue
+            answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
             index = run.needs("generate_answers").needs("index_corpus")
-            searches[index.run_id] = (index, label_of(run, config))
+            searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
         file = retention.get(_state(run, run.needs("generate_answers")))
         if file is not None and run.parameters["prompting"] == DEFAULT:
@@ -167,11 +171,10 @@ def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(**own, group=wide["question_id"], context="retention", judge="")
 
 
-def _answers(run: StageRun, dataset: str, variant: str, search: str = "") -> pd.DataFrame:
-    """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
-    folder = store.RunFolder(run.run_id).path
-    pools = qa_datasets.load_pools(store.RunFolder(run.needs("prepare_data").run_id).path)
-    questions = pd.DataFrame(
+def _questions(prepared: StageRun) -> pd.DataFrame:
+    """What is known of every question that can have been asked: those of test and training."""
+    pools = qa_datasets.load_pools(store.RunFolder(prepared.run_id).path)
+    return pd.DataFrame(
         [
             {
                 "question_id": q.id,
@@ -184,16 +187,22 @@ def _answers(run: StageRun, dataset: str, variant: str, search: str = "") -> pd.
             for q in [*pools["test"], *pools["train"]]
         ]
     )
+
+
+def _answers(
+    run: StageRun, questions: pd.DataFrame, dataset: str, variant: str, search: str
+) -> pd.DataFrame:
+    """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
+    folder = store.RunFolder(run.run_id).path
     scores = pd.read_parquet(folder / "scores.parquet")
     scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
     given = run.parameters
     settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
-    if run.parameters["system"]:
-        settings |= {"method": run.parameters["system"], "train_format": ""}
-    if not run.parameters["system"]:
-        settings["retriever"] = search
+    settings["retriever"] = search
+    if given["system"]:
+        settings |= {"method": given["system"], "train_format": ""}
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
-        dataset=dataset, variant=variant, judge=run.parameters["judge"], **settings
+        dataset=dataset, variant=variant, judge=given["judge"], **settings
     )
     columns = [
         *RUN_COLUMNS,
