@@ -8,7 +8,6 @@ answer's shape in place of their entity types.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from rag_study.qa_datasets.schema import Question
+from rag_study.qa_datasets.splits import hash_order
 from rag_study.text import contains
 
 _MONTHS = frozenset(
@@ -144,9 +144,8 @@ class OtherAnswers:
         own = _candidate(question)
 
         def rank(other: _Candidate) -> tuple[bool, bool, str]:
-            key = f"counterfactual:{own.question_id}:{other.question_id}"
-            digest = hashlib.sha256(key.encode()).hexdigest()
-            return other.asking != own.asking, other.unit != own.unit, digest
+            key = hash_order(f"counterfactual:{own.question_id}:{other.question_id}")
+            return other.asking != own.asking, other.unit != own.unit, key
 
         similar = [
             other

@@ -42,8 +42,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
     for file in reversed(made):
         compared = store.RunFolder(file.read_text().strip()).path / "params.yaml"
         try:
-            study = load_study(files.read_yaml(compared)["study_file"])
-            runs = grid.expand(files.read_yaml(compared)["study_file"])
+            study_file = files.read_yaml(compared)["study_file"]
+            study, runs = load_study(study_file), grid.expand(study_file)
         except (StudyError, OSError):
             continue  # its study file has changed or is gone
         variants = results.variants_of(runs, study)
@@ -164,8 +164,6 @@ def vllm_words(config: Mapping[str, Any], base: str) -> str:
 
 def _read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Parameters, metrics and provenance of a finished fine-tuning run."""
-    from ruamel.yaml import YAML
-
     try:
         state = json.loads((run_dir / "status.json").read_text())["state"]
     except (OSError, ValueError, KeyError):
@@ -175,7 +173,7 @@ def _read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     provenance = json.loads((run_dir / "provenance.json").read_text())
     if (stage := provenance["stage"]) != "fine_tune":
         raise StudyError(f"{run_dir}: is a run of {stage}; only those of fine_tune have adapters.")
-    params = YAML(typ="safe").load((run_dir / "params.yaml").read_text())
+    params = files.read_yaml(run_dir / "params.yaml")
     return params, json.loads((run_dir / "metrics.json").read_text()), provenance
 
 

@@ -8,7 +8,6 @@ larger training set contains the smaller one. What each step did is counted.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from rag_study.contexts import ContextBuilder, Passage
 from rag_study.errors import StudyError
 from rag_study.qa_datasets import near_duplicates, train_subset
 from rag_study.qa_datasets.schema import Document, Question
+from rag_study.qa_datasets.splits import hash_order
 from rag_study.text import contains
 
 ANSWER_STYLES = ("as_given", "short", "long")
@@ -133,7 +133,9 @@ def _exchange(
 ) -> tuple[dict[int, int], int]:
     """(position of a question -> position whose answer it gets, number of copied answers)."""
     number = round(share * len(questions))
-    order = sorted(range(len(questions)), key=lambda i: _order(f"noise:{seed}:{questions[i].id}"))
+    order = sorted(
+        range(len(questions)), key=lambda i: hash_order(f"noise:{seed}:{questions[i].id}")
+    )
     same_type: dict[str, list[int]] = defaultdict(list)
     for i in order:
         same_type[questions[i].answer_type].append(i)
@@ -260,7 +262,7 @@ def make_pairs(
             passages = source.distractors(question)[:asked]
             short_of += len(passages) < asked
             passages += best.values() if has_gold else []
-            passages.sort(key=lambda p: _order(f"place:{seed}:{question.id}:{p.chunk_id}"))
+            passages.sort(key=lambda p: hash_order(f"place:{seed}:{question.id}:{p.chunk_id}"))
         texts = tuple((passage.title, passage.text) for passage in passages)
         pairs.append(TrainingPair(question.id, question.question, answer, texts, has_gold))
     return pairs, {
@@ -289,7 +291,7 @@ def with_replay(
     mixed = []
     if number:
         general = load_general() if general is None else general
-        ordered = sorted(general, key=lambda pair: _order(f"replay:{seed}:{pair.id}"))
+        ordered = sorted(general, key=lambda pair: hash_order(f"replay:{seed}:{pair.id}"))
         mixed = list(itertools.islice(itertools.cycle(ordered), number))
     return [*pairs, *mixed], {
         "general instructions": number,
@@ -306,7 +308,3 @@ def load_general() -> list[TrainingPair]:
 def _check(what: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise StudyError(f"unknown {what} '{name}'; known: {', '.join(known)}")
-
-
-def _order(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()

@@ -3,10 +3,10 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import scipy.stats
 import torch
+from towers import CHUNKS, HITS, QUESTIONS
 
 from rag_study import generation, prompts, store
 from rag_study.contexts import ContextBuilder, Passage
@@ -14,27 +14,6 @@ from rag_study.errors import StudyError
 from rag_study.generation import Settings
 from rag_study.qa_datasets.schema import Question
 from rag_study.sampling import SeededSampling
-
-QUESTIONS = [
-    Question(
-        f"q{i}", f"Who built tower number {i * 37}?", (f"Person {i}",), gold_doc_ids=(f"d{i}",)
-    )
-    for i in range(7)
-]
-CHUNKS = pd.DataFrame(
-    [(f"d{i}#{j}", f"d{i}", f"Tower {i}", f"Text {j} of {i}.") for i in range(7) for j in range(3)],
-    columns=["chunk_id", "doc_id", "title", "text"],
-).assign(tokens=10)
-CHUNKS.loc[CHUNKS["chunk_id"] == "d2#2", "text"] = "It was built by Person 2."
-HITS = pd.DataFrame(
-    [
-        (q.id, rank, f"d{(i + rank - 1) % 7}#0", f"d{(i + rank - 1) % 7}")
-        for i, q in enumerate(QUESTIONS)
-        for rank in (3, 1, 2)
-    ],
-    columns=["question_id", "rank", "chunk_id", "doc_id"],
-)
-
 
 MANY = [
     Question(f"m{i}", f"Who built {'the ' * (i * 7 % 11)}tower {i}?", (f"Person {i}",))

@@ -14,6 +14,7 @@ from rag_study.qa_datasets.reading import (
     holds_rows,
     read_json,
     records,
+    records_under,
     source_files,
     wrong_format,
 )
@@ -27,7 +28,6 @@ ABSTRACTS = (
     "abstracts as JSON lines, a JSON array, Parquet or PubMed's JSON (`articles`), each with an id "
     "(`doc_id`, `pmid` or `id`) and a text (`text`, `abstract`, `abstractText` or `passage`)"
 )
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def question_records(path: Path, corpus: Path | None) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -63,24 +63,12 @@ def _questions_of(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _articles(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    import ijson
-
-    number = 0
-    try:
-        with file.open() as stream:
-            if stream.read(len(_BYTE_ORDER_MARK)) != _BYTE_ORDER_MARK:
-                stream.seek(0)
-            rows = ijson.items(stream, "articles.item", use_float=True)
-            for number, row in enumerate(rows, start=1):
-                where = f"{file.label}, article {number}"
-                yield where, fields.mapping(row, where)
-    except ijson.JSONError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(
-            f"{file.label}: is not valid JSON in UTF-8 after article {number} ({reason})."
-        ) from None
-    if not number:
+    articles = records_under(file, "articles", "article")
+    first = next(articles, None)
+    if first is None:
         raise StudyError(f"{file.label}: has no list `articles`. Expected: {ABSTRACTS}.")
+    yield first
+    yield from articles
 
 
 def _numbered(label: str) -> list[tuple[int, str]]:

@@ -84,12 +84,7 @@ def source_files(path: Path, dataset: str, expected: str) -> list[SourceFile]:
     """
     if not path.exists():
         raise StudyError(f"{path}: there is no such file or folder (data set `{dataset}`).")
-    paths = (
-        sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p.relative_to(path)))
-        if path.is_dir()
-        else [path]
-    )
-    found = [file for p in paths for file in _expand(p)]
+    found = [file for p in (_data_files(path) if path.is_dir() else [path]) for file in _expand(p)]
     if not found:
         raise StudyError(
             f"{path}: there is no data file for `{dataset}` here ({', '.join(SUFFIXES)}); "
@@ -108,8 +103,7 @@ def fingerprint(path: Path) -> str:
         raise StudyError(f"{path}: there is no such file or folder.")
     if not path.is_dir():
         return _digest(path)[:16]
-    listed = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p.relative_to(path)))
-    content = [(str(p.relative_to(path)), _digest(p)) for p in listed]
+    content = [(str(p.relative_to(path)), _digest(p)) for p in _data_files(path)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -133,6 +127,13 @@ def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _array(stream, file.label) if is_array else _lines(stream, file.label)
 
 
+def records_under(file: SourceFile, key: str, unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As `records`, from the list at `key` of a file that is one JSON object; `unit` names a record
+    in messages. Yields nothing where there is no such list."""
+    with file.open() as stream:
+        yield from _array(stream, file.label, f"{key}.item", unit)
+
+
 def holds_rows(file: SourceFile, key: str) -> bool:
     """Whether the file is a table, a JSON array or JSON lines, not one object with `key`."""
     if file.name.lower().endswith((".jsonl", ".parquet")):
@@ -146,6 +147,10 @@ def holds_rows(file: SourceFile, key: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and key not in row
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p.relative_to(folder)))
 
 
 def _is_data(path: Path) -> bool:
@@ -241,18 +246,21 @@ def _decode_line(raw: bytes, where: str) -> str:
         raise StudyError(f"{where}: is not UTF-8 text. Save the file as UTF-8.") from None
 
 
-def _array(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _array(
+    stream: IO[bytes], label: str, prefix: str = "item", unit: str = "record"
+) -> Iterator[tuple[str, dict[str, Any]]]:
     import ijson
 
     number = 0
     try:
-        for number, row in enumerate(ijson.items(_WithoutMark(stream), "item", use_float=True), 1):
-            where = f"{label}, record {number}"
+        for number, row in enumerate(ijson.items(_WithoutMark(stream), prefix, use_float=True), 1):
+            where = f"{label}, {unit} {number}"
             yield where, mapping(row, where)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise StudyError(
-            f"{label}: is not valid JSON after record {number} ({reason}). It may be cut off."
+            f"{label}: is not valid JSON in UTF-8 after {unit} {number} ({reason}). "
+            "It may be cut off."
         ) from None
 
 

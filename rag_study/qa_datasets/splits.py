@@ -58,12 +58,12 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
     }
     members: dict[str, list[list[Question]]] = {pool: [] for pool in POOLS}
     seen = 0
-    for name in sorted(groups, key=_order):
+    for name in sorted(groups, key=hash_order):
         # The middle of a group decides, so that one large group does not swell a small pool.
         middle = seen + len(groups[name]) / 2
         seen += len(groups[name])
         pool = next((p for p in ("test", "validation") if middle <= targets[p]), "train")
-        members[pool].append(sorted(groups[name], key=lambda q: _order(q.id)))
+        members[pool].append(sorted(groups[name], key=lambda q: hash_order(q.id)))
     pools = {pool: _round_robin(lists) for pool, lists in members.items()}
     dropped = _drop_near_duplicates(pools, pairs)
     empty = [pool for pool, content in pools.items() if not content]
@@ -167,7 +167,7 @@ def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:
     """The first `size` questions of the pool in the seed's order: subsets of a seed are nested."""
     if size > len(pool):
         raise StudyError(f"train size {size} is above the {len(pool)} questions of the train pool.")
-    return sorted(pool, key=lambda q: _order(f"{seed}:{q.id}"))[:size]
+    return sorted(pool, key=lambda q: hash_order(f"{seed}:{q.id}"))[:size]
 
 
 def _round_robin(lists: list[list[Question]]) -> list[Question]:
@@ -175,5 +175,6 @@ def _round_robin(lists: list[list[Question]]) -> list[Question]:
     return [question for one in rounds for question in one if question is not None]
 
 
-def _order(key: str) -> str:
+def hash_order(key: str) -> str:
+    """A sort key that shuffles the same way on every machine: the hash of a text."""
     return hashlib.sha256(key.encode()).hexdigest()

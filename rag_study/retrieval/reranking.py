@@ -57,16 +57,21 @@ class QueryLikelihoodReranker:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Nats per token, (pairs,). Raises StudyError for pairs longer than the model's window."""
+        from rag_study.likelihood import log_likelihoods
+
         encoded = [self._encode(question, passage) for question, passage in pairs]
         # Sorted by length, a batch holds little padding.
-        order = sorted(range(len(pairs)), key=lambda i: len(encoded[i][0]) + len(encoded[i][1]))
+        order = sorted(range(len(pairs)), key=lambda i: len(encoded[i][0]))
         scores = np.zeros(len(pairs))
+        order = [i for i in order if encoded[i][1]]  # a question without a token scores 0
         for start in range(0, len(order), self._batch_size):
             chosen = order[start : start + self._batch_size]
-            scores[chosen] = self._batch([encoded[i] for i in chosen])
+            batch = [encoded[i] for i in chosen]
+            scores[chosen] = log_likelihoods(self._lm, batch) / np.array([n for _, n in batch])
         return scores
 
-    def _encode(self, question: str, passage: str) -> tuple[list[int], list[int]]:
+    def _encode(self, question: str, passage: str) -> tuple[list[int], int]:
+        """(token ids of the prompt and the question, how many of them are the question's)."""
         tokenizer = self._lm.tokenizer
         prompt = prompts.instruction_prompt(tokenizer, prompts.RERANK.format(passage=passage))
         asked = tokenizer.encode(prompts.clean(question, tokenizer), add_special_tokens=False)
@@ -77,33 +82,7 @@ class QueryLikelihoodReranker:
                 f"{len(prompt) + len(asked)} tokens, more than the model's window "
                 f"({self._lm.max_length}). Lower retrieval.chunk_size."
             )
-        return prompt, asked
-
-    def _batch(self, encoded: Sequence[tuple[list[int], list[int]]]) -> list[float]:
-        import torch
-
-        from rag_study.generation import left_pad
-
-        lm = self._lm
-        ids, mask = left_pad(
-            [prompt + asked for prompt, asked in encoded], lm.tokenizer.pad_token_id
-        )
-        ids, mask = ids.to(lm.device), mask.to(lm.device)
-        width = max(len(asked) for _, asked in encoded)
-        with torch.inference_mode():
-            logits = lm.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
-                logits_to_keep=width + 1,
-                use_cache=False,
-            ).logits[:, :-1]
-            logs = logits.float().log_softmax(dim=-1)
-            logs = logs.gather(2, ids[:, ids.shape[1] - width :, None])[..., 0].double()
-        return [
-            float(row[width - len(asked) :].mean()) if asked else 0.0
-            for row, (_, asked) in zip(logs, encoded, strict=True)
-        ]
+        return prompt + asked, len(asked)
 
 
 def load_reranker(name: str, dtype: str = "float32") -> Reranker | None:
