@@ -311,9 +311,13 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
     """
     import torch
 
-    input_ids, attention_mask = left_pad([item.ids for item in items], lm.tokenizer.pad_token_id)
+    from rag_study import prefill
+
+    asked = [item.ids for item in items]
+    input_ids, attention_mask = left_pad(asked, lm.tokenizer.pad_token_id)
     longest = input_ids.shape[1]
-    options = _cache_of_fixed_size(lm, longest + settings.max_new_tokens)
+    options: dict[str, Any] = {}
+    cache = prefill.fixed_cache(lm, longest + settings.max_new_tokens)
     if settings.temperature:
         from rag_study.sampling import SeededSampling
 
@@ -322,6 +326,9 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
         sampling = SeededSampling(settings.temperature, settings.top_p, seeds)
         options["logits_processor"] = [sampling]
     with torch.inference_mode():
+        if cache is not None:
+            prefill.read(lm, asked, cache)
+            options["past_key_values"] = cache
         output = lm.model.generate(
             input_ids=input_ids.to(lm.device),
             attention_mask=attention_mask.to(lm.device),
@@ -336,23 +343,6 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
             **options,
         )
     return output[:, longest:].tolist()
-
-
-def _cache_of_fixed_size(lm: LanguageModel, length: int) -> dict[str, Any]:
-    """Keys and values in tensors that are filled in place, where model and processor allow it.
-
-    transformers' usual cache is copied for every token, which takes a quarter of the time of a
-    step on a CPU. Not left to `cache_implementation`: that one's size depends on earlier calls,
-    and the same batch must always be computed in the same way. On a GPU it would start a compiler.
-    """
-    from transformers import StaticCache
-
-    adapters = getattr(lm.model, "peft_config", {}).values()
-    virtual = any(config.is_prompt_learning for config in adapters)
-    known = getattr(lm.model, "_can_compile_fullgraph", False)
-    if virtual or not known or lm.device.type != "cpu":
-        return {}
-    return {"past_key_values": StaticCache(config=lm.model.config, max_cache_len=length)}
 
 
 def _end_tokens(lm: LanguageModel) -> set[int]:
