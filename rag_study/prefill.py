@@ -2,12 +2,15 @@
 
 On a processor the time to read a prompt is that of its arithmetic, and a batch is read no faster
 than its prompts are one by one. Alone, a prompt has no padding and needs no mask: no token is
-computed that is not there, and attention computes only the half that is looked at.
+computed that is not there, and attention computes only the half that is looked at. What all
+prompts of the batch begin with (instructions, examples) is read once.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,18 +47,25 @@ def read(lm: LanguageModel, prompts: Sequence[list[int]], cache: StaticCache) ->
     if not all(type(layer) is StaticLayer for layer in cache.layers):
         return
     end = max(map(len, prompts)) - 1
-    for row, prompt in enumerate(prompts):
-        if len(prompt) == 1:
-            continue  # nothing before its last token
-        own = DynamicCache(config=lm.model.config)
-        ids = torch.tensor([prompt[:-1]])
-        lm.model(input_ids=ids, past_key_values=own, use_cache=True, logits_to_keep=1)
+    before = [prompt[:-1] for prompt in prompts]
+    same = takewhile(lambda column: len(set(column)) == 1, zip(*before, strict=False))
+    shared_ids = [column[0] for column in same]
+    shared = _continued(lm, DynamicCache(config=lm.model.config), shared_ids)
+    for row, ids in enumerate(before):
+        own = _continued(lm, copy.deepcopy(shared), ids[len(shared_ids) :])
         for place, layer in zip(cache.layers, own.layers, strict=True):
+            if not layer.is_initialized:
+                continue  # a prompt of one token: there is nothing before it
             if not place.is_initialized:
-                every_row = (len(prompts), -1, -1, -1)
-                place.lazy_initialization(
-                    layer.keys.expand(every_row), layer.values.expand(every_row)
-                )
+                rows = (len(prompts), -1, -1, -1)
+                place.lazy_initialization(layer.keys.expand(rows), layer.values.expand(rows))
                 place.cumulative_length.fill_(end)
-            place.keys[row, :, end + 1 - len(prompt) : end] = layer.keys[0]
-            place.values[row, :, end + 1 - len(prompt) : end] = layer.values[0]
+            place.keys[row, :, end - len(ids) : end] = layer.keys[0]
+            place.values[row, :, end - len(ids) : end] = layer.values[0]
+
+
+def _continued(lm: LanguageModel, cache: DynamicCache, ids: list[int]) -> DynamicCache:
+    if ids:
+        tokens = torch.tensor([ids])
+        lm.model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return cache
