@@ -16,9 +16,10 @@ with its reason, never filled with something else.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 
 import pandas as pd
 
@@ -85,6 +86,18 @@ class ContextBuilder:
             self._by_document.setdefault(passage.doc_id, []).append(passage)
         self._top_k = top_k
         self._others = counterfactual.OtherAnswers(pool)
+
+    @classmethod
+    def of_run(
+        cls, folder: Path, top_k: int, pools: Mapping[str, Sequence[Question]]
+    ) -> ContextBuilder:
+        """From the tables that stage 02 wrote into the folder of its run, and all pools."""
+        return cls(
+            pd.read_parquet(folder / "chunks.parquet"),
+            pd.read_parquet(folder / "retrieved.parquet"),
+            top_k,
+            pool=list(chain(*pools.values())),
+        )
 
     def context(self, question: Question, condition: str) -> Context:
         """The context of a question in a condition. Raises StudyError for an unknown condition."""

@@ -32,6 +32,7 @@ from rag_study.qa_datasets.schema import Question
 from rag_study.store import RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 # Batches per window. Larger windows leave less padding, but more is answered beyond what a study
@@ -196,6 +197,32 @@ def left_out_row(question: Question, context: Context) -> dict:
         "question_id": question.id,
         "passages": [],
         "missing_reason": context.missing_reason,
+    }
+
+
+def at_a_glance(answers: pd.DataFrame) -> pd.DataFrame:
+    """One row per context: `left_out`, questions that cannot have it, and means over the others."""
+    columns = ["answer_tokens", "truncated", "prompt_tokens", "dropped_passages"]
+    columns += ["gold_in_context", "answer_in_context"]
+    by_context = answers.astype(dict.fromkeys(columns, float)).groupby("context", sort=False)
+    left_out = by_context["missing_reason"].count().rename("left_out")
+    return by_context[columns].mean().join(left_out)
+
+
+def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
+    """What a run's `metrics.json` tells. A server may keep to itself how many answers were cut and
+    what the tokens were: None."""
+    import pandas as pd
+
+    kinds = dict.fromkeys(["truncated", "prompt_tokens", "answer_tokens"], "Float64")
+    given = answers[answers["missing_reason"].isna()].astype(kinds)
+    sums = given[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
+    cut = given["truncated"].mean()
+    return {
+        "answers": len(given),
+        "left_out": len(answers) - len(given),
+        "truncated": None if cut is pd.NA else float(cut),
+        **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }
 
 

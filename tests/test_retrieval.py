@@ -184,7 +184,7 @@ def test_llama_indexs_own_query_engine_part_finds_the_same(data, embedding, fold
 
 def test_any_vector_store_serves(data, nodes, embedding, folder):
     questions = list(data.questions[:6])
-    scopes = {d.doc_id: d.scope for d in data.documents}
+    scopes = retrieval.scopes_of(data.documents, "own")
     copies = [node.model_copy() for node in nodes]
     for node, vector in zip(copies, embedding.embed(embedded(nodes)), strict=True):
         node.embedding = vector.tolist()
@@ -251,7 +251,8 @@ def test_a_search_can_keep_to_the_questions_own_documents(
     data, nodes, embedding, folder, retriever
 ):
     questions = [*data.questions[:8], Question("free", "Who runs the mill?", ("x",))]
-    scopes = {d.doc_id: d.scope for d in data.documents}
+    scopes = retrieval.scopes_of(data.documents, "own")
+    assert retrieval.scopes_of(data.documents, "corpus") is None
     hits = retrieval.retrieve(folder, questions, 4, embedding, scopes, retriever)
     for question in questions[:8]:
         own = hits[hits["question_id"] == question.id]

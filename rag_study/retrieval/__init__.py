@@ -22,7 +22,7 @@ from rag_study.retrieval.reranking import (
     load_reranker,
 )
 from rag_study.retrieval.retrieval_metrics import question_metrics, summarise_by_k
-from rag_study.retrieval.search import count_cut_questions, retrieve
+from rag_study.retrieval.search import count_cut_questions, retrieve, scopes_of
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking, check_retriever
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "open_index",
     "question_metrics",
     "retrieve",
+    "scopes_of",
     "split_documents",
     "summarise_by_k",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag_study.errors import StudyError
-from rag_study.qa_datasets.schema import Question
+from rag_study.qa_datasets.schema import Document, Question
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.index import PassageIndex, of_llama_index, open_index
 from rag_study.retrieval.passages import readable
@@ -83,6 +83,14 @@ def retrieve(
     if reranker:
         found = _reranked(reranker, opened, texts, [ranking[:first] for ranking in found])
     return _table(opened, questions, [ranking[:depth] for ranking in found])
+
+
+def scopes_of(documents: Iterable[Document], retrieval_scope: str) -> dict[str, str | None] | None:
+    """The `scopes` of `retrieve`: those of the documents where each question searches its "own",
+    none where all search the whole "corpus"."""
+    if retrieval_scope != "own":
+        return None
+    return {document.doc_id: document.scope for document in documents}
 
 
 def count_cut_questions(questions: Sequence[Question], embedding: Embedder) -> int:
