@@ -231,14 +231,14 @@ def check_pools(runs: Iterable[StageRun]) -> None:
 
 
 def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
+    if store.is_done(prepared):  # reading and dividing thousands of questions takes a second
+        metrics = store.RunFolder(prepared.run_id).path / "metrics.json"
+        return json.loads(metrics.read_text())["pools"]
     given = prepared.parameters
     if qa_datasets.registry.find(given["dataset"]).instant:
         keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
         dataset = qa_datasets.load(*(given[key] for key in keys))
         return qa_datasets.split(dataset, given["test_share"]).sizes()
-    if store.is_done(prepared):
-        metrics = store.RunFolder(prepared.run_id).path / "metrics.json"
-        return json.loads(metrics.read_text())["pools"]
     return None
 
 

@@ -60,7 +60,7 @@ def completion(body, **changes):
 class Server:
     """A small server. `script` maps the number of a request (from 0) to what happens to it."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.script, self.requests, self.headers, self.times = {}, [], [], []
         self.busy = self.most_busy = 0
         lock = threading.Lock()
@@ -85,7 +85,7 @@ class Server:
             def log_message(self, *arguments):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
