@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import files, qa_datasets, store
+from rag_study import files, models, qa_datasets, store
 from rag_study.config import StudyConfig
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
@@ -269,4 +269,9 @@ def _notes(config: StudyConfig) -> list[str]:
         )
     if "random-llama" in config.models:
         said.append("The model “random-llama” has random weights: its answers are noise.")
+    for served in filter(models.is_endpoint, config.models):
+        said.append(
+            f"The model “{served.rpartition('#')[2]}” is behind a server, which gives neither "
+            "weights nor likelihoods: it is not trained, and has no context gain and no retention."
+        )
     return said

@@ -65,6 +65,8 @@ def test_a_study_goes_on_where_its_server_died(outputs, write_study, monkeypatch
     results = pd.read_parquet(store.study_dir("small") / "results.parquet")
     assert len(results) == ASKED
     assert results["judge_accuracy"].notna().all()
+    report = (store.study_dir("small") / "report.html").read_text()
+    assert "The model “tower-model” is behind a server" in report
     everything = [p.read_bytes() for p in outputs.rglob("*") if p.is_file()]
     assert len(everything) > 50
     leaks = [text for text in everything if KEY.encode() in text]
