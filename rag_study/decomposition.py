@@ -14,16 +14,18 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rag_study.errors import StudyError
 from rag_study.labels import in_text
-from rag_study.metrics import METRICS
+from rag_study.metrics import METRICS, REFERENCE, score
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.qa_datasets.schema import Question
 from rag_study.resampling import bca_intervals
 from rag_study.text import contains
 
@@ -102,6 +104,22 @@ class Right:
                 )
             results = results[results["judge"] == (self.judge or judges[0])]
         return results.drop_duplicates([*RUN_COLUMNS, "context", "question_id"])
+
+
+def unjudged(
+    answers: pd.DataFrame, questions: Mapping[str, Question], parameters: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The answers of one model state (none of them left out) in the form of the results, before
+    any judge has seen them. `questions` are by id, `parameters` those of the run."""
+    asked = [questions[question_id] for question_id in answers["question_id"]]
+    scored = [score(answer, q) for answer, q in zip(answers["answer"], asked, strict=True)]
+    return answers.assign(
+        **{name: [row[name] for row in scored] for name in REFERENCE},
+        **{name: parameters.get(name, "") for name in RUN_COLUMNS},
+        group=[question.group for question in asked],
+        answer_type=[question.answer_type for question in asked],
+        judge="",
+    )
 
 
 def decompose(

@@ -7,6 +7,7 @@ import string
 from functools import lru_cache
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_POSSESSIVE = re.compile(r"['\u2019]s\b", re.IGNORECASE)
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -18,6 +19,10 @@ def normalise(text: str) -> str:
 
 
 def contains(answer: str, gold: str) -> float:
-    """1 when the gold answer stands in the answer as whole words, in sequence."""
+    """1 when the gold answer stands in the answer as whole words, in sequence.
+
+    "Orwell's" says "Orwell": without its punctuation alone it would be another word.
+    """
     gold = normalise(gold)
-    return float(bool(gold) and f" {gold} " in f" {normalise(answer)} ")
+    forms = (answer, _POSSESSIVE.sub("", answer))
+    return float(bool(gold) and any(f" {gold} " in f" {normalise(form)} " for form in forms))

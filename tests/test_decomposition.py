@@ -17,9 +17,11 @@ from rag_study.decomposition import (
     decompose,
     follow,
     shares,
+    unjudged,
 )
 from rag_study.errors import StudyError
 from rag_study.pairing import RUN_COLUMNS
+from rag_study.qa_datasets.schema import Question
 
 BASE = {
     **{"dataset": "nq", "model": "tiny", "method": "none", "train_format": "none"},
@@ -301,3 +303,20 @@ def test_without_likelihoods_there_is_no_context_gain():
     nothing = context_gain(frame(row("q", "retrieved", 1.0, reference_log_likelihood=-1.0)))
     assert nothing.empty
     assert list(nothing.columns) == list(context_gain(frame(row("q", "none", 1.0))).columns)
+
+
+def test_answers_are_decomposed_before_they_are_judged():
+    asked = {f"q{i}": Question(f"q{i}", "Who?", ("Ada",), group="g") for i in range(3)}
+    said = {"q0": ("Ada", "Ada did."), "q1": ("Bo", "Ada"), "q2": ("Bo", "Bo")}
+    rows = [
+        {"context": context, "question_id": key, "answer": answer, "gold_in_context": gold}
+        for key, answers in said.items()
+        for context, answer, gold in zip(("none", "retrieved"), answers, (0, 1), strict=True)
+    ]
+    table = unjudged(pd.DataFrame(rows), asked, {"model": "tiny", "method": "none"})
+    assert decompose(table)["category"].tolist() == [
+        "right, also without passages",
+        "right, only with passages",
+        "generation failure",
+    ]
+    assert shares(decompose(table))["share"].tolist() == pytest.approx([1 / 3] * 3)

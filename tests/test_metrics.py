@@ -51,6 +51,10 @@ def test_contains_wants_whole_words_in_sequence():
     assert metrics.contains("a tinker", "tin") == 0.0
     assert metrics.contains("New York is old", "York New") == 0.0
     assert metrics.contains("anything", "the") == 0.0
+    assert metrics.contains("It is Orwell's novel", "Orwell") == 1.0
+    assert metrics.contains("It is Orwell\u2019s novel", "Orwell") == 1.0
+    assert metrics.contains("at Wendy's", "Wendy's") == 1.0
+    assert metrics.contains("the Orwellian novel", "Orwell") == 0.0
 
 
 def test_key_points_found():
