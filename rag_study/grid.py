@@ -51,31 +51,31 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("prepare_data", "01_prepare_data", 2),
-        Stage("index_corpus", "02_index_corpus", 2, ("prepare_data",)),
+        Stage("index_corpus", "02_index_corpus", 3, ("prepare_data",)),
         Stage("fine_tune", "03_fine_tune", 3, ("prepare_data", "index_corpus")),
         Stage(
             "generate_answers",
             "04_generate_answers",
-            3,
+            4,
             ("prepare_data", "index_corpus", "fine_tune"),
             ("contexts", "test_size"),
         ),
         Stage(
             "import_answers",
             "04_import_answers",
-            1,
+            2,
             ("prepare_data",),
             ("contexts", "test_size"),
         ),
         Stage(
             "judge_answers",
             "05_judge_answers",
-            1,
+            2,
             ("prepare_data", "generate_answers", "import_answers"),
             ("contexts", "test_size"),
         ),
         Stage("measure_retention", "measure_retention", 1, ("fine_tune",), ("retention",)),
-        Stage("validate_judge", "validate_judge", 1, ("prepare_data",)),
+        Stage("validate_judge", "validate_judge", 2, ("prepare_data",)),
         Stage("compare", "06_compare", 1),
     )
 }
