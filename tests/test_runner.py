@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from rag_study import grid, runner, store
-from rag_study.runner import Progress
+from rag_study.runner import Options
 
 POINT = {
     "dataset": "fictional",
@@ -89,35 +89,3 @@ def test_a_notebook_that_never_finishes_its_run_is_not_done(notebook):
 def test_done_before_the_kernel_dies_is_done(notebook):
     run = notebook(FINISH, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert runner.execute(run).state == "done"
-
-
-def test_run_all_reuses_blocks_and_stops_or_goes_on(notebook, monkeypatch):
-    bad = notebook("raise ValueError('no')")
-    after = grid.StageRun(grid.STAGES["index_corpus"], {}, (bad,), "x", {"x": 1})
-    events = []
-
-    def tell(event, run, status):
-        events.append((event, run.stage.name))
-
-    for keep_going in (False, True):
-        events.clear()
-        progress = Progress(2, time.monotonic())
-        runner.run_all([bad, after], progress, keep_going=keep_going, on_event=tell)
-        assert events == [
-            ("started", "prepare_data"),
-            ("ended", "prepare_data"),
-            ("blocked", "index_corpus"),
-        ]
-        assert list(progress.outcomes.values()) == ["failed", "blocked"]
-        assert progress.left == 0
-
-    good = notebook(FINISH)
-    runner.run_all([good], Progress(1, time.monotonic()))
-    events.clear()
-    progress = Progress(1, time.monotonic())
-    runner.run_all([good], progress, on_event=tell)
-    assert events == [("reused", "prepare_data")]
-    assert progress.count("reused") == 1
-    written = (store.RunFolder(good.run_id).path / "metrics.json").stat().st_mtime_ns
-    runner.run_all([good], Progress(1, time.monotonic()), force=True)
-    assert (store.RunFolder(good.run_id).path / "metrics.json").stat().st_mtime_ns > written
