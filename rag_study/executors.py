@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 RETRIES = 2
 # How long a worker that is told to stop may take to shut its notebook's kernel down.
 STOP_S = 15
+# How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
+CONNECT_S, FIRST_WORKER_S = 30, 3600
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
 Work = Callable[[StageRun, Options, Callable[[], None]], Ended]
@@ -290,8 +292,8 @@ class DaskExecutor(Executor):
             self._place["address"] = self._cluster.scheduler_address
         place = {key: value for key, value in self._place.items() if value}
         try:
-            self._client = Client(**place, timeout="30s", set_as_default=False)
-            self._client.wait_for_workers(1, timeout=600)
+            self._client = Client(**place, timeout=CONNECT_S, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=FIRST_WORKER_S)
         except (OSError, TimeoutError, ValueError) as error:
             self.__exit__()
             where = ", ".join(str(value) for value in place.values())

@@ -38,6 +38,7 @@ class Options:
 
 
 USUAL = Options()
+Attempt = Callable[[StageRun, RunFolder, int | None], Status]
 
 
 class Ended(NamedTuple):
@@ -47,42 +48,11 @@ class Ended(NamedTuple):
     status: Status
 
 
-def execute(
-    run: StageRun,
-    options: Options = USUAL,
-    started: Callable[[], None] = lambda: None,
-) -> Ended:
-    """Have one stage run done, unless it is done already or something that it needs is not.
+def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None) -> Status:
+    """Execute the notebook, again where only its kernel did not start; the status it ended with.
 
-    The notebook runs in a kernel of its own. Nothing is raised for one that fails: the outcome
-    says how it ended, and the executed notebook and `log.txt` stay in the run's folder. `started`
-    is called when the work begins. While another process works on this very run it is waited for.
+    Nothing is raised for a notebook that fails, only KeyboardInterrupt when it is stopped.
     """
-    waiting = [needed for needed in run.upstream if not store.is_done(needed)]
-    partial = options.keep_going and run.is_comparison and len(waiting) < len(run.upstream)
-    if waiting and not partial:
-        return Ended("blocked", Status(message=_why_blocked(waiting)))
-    folder = RunFolder(run.run_id)
-    try:
-        claim = folder.claim()
-    except OSError as error:
-        return Ended("failed", Status("failed", message=_in_words(error)))
-    try:
-        if not (options.force or partial) and store.is_done(run):
-            return Ended("reused", folder.status())
-        started()
-        if options.force:
-            folder.clear()
-        status = _attempt(run, folder, options.cell_timeout)
-        return Ended(status.state, status)
-    except OSError as error:
-        return Ended("failed", replace(folder.status(), state="failed", message=_in_words(error)))
-    finally:
-        claim.release(force=True)
-
-
-def _attempt(run: StageRun, folder: RunFolder, cell_timeout: int | None) -> Status:
-    """Execute the notebook, again where only its kernel did not start; the status it ended with."""
     attempt, clock = uuid.uuid4().hex, time.monotonic()
     message = ""
     try:
@@ -119,6 +89,42 @@ def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: fl
         except OSError as error:
             return replace(ended, message=f"{message} (not recorded: {_in_words(error)})")
     return ended
+
+
+def execute(
+    run: StageRun,
+    options: Options = USUAL,
+    started: Callable[[], None] = lambda: None,
+    attempt: Attempt = attempt_notebook,
+) -> Ended:
+    """Have one stage run done, unless it is done already or something that it needs is not.
+
+    The notebook runs in a kernel of its own. Nothing is raised for one that fails: the outcome
+    says how it ended, and the executed notebook and `log.txt` stay in the run's folder. `started`
+    is called when the work begins. While another process works on this very run it is waited for.
+    `attempt` does the work itself: it writes the status it ended with, and returns it.
+    """
+    waiting = [needed for needed in run.upstream if not store.is_done(needed)]
+    partial = options.keep_going and run.is_comparison and len(waiting) < len(run.upstream)
+    if waiting and not partial:
+        return Ended("blocked", Status(message=_why_blocked(waiting)))
+    folder = RunFolder(run.run_id)
+    try:
+        claim = folder.claim()
+    except OSError as error:
+        return Ended("failed", Status("failed", message=_in_words(error)))
+    try:
+        if not (options.force or partial) and store.is_done(run):
+            return Ended("reused", folder.status())
+        started()
+        if options.force:
+            folder.clear()
+        status = attempt(run, folder, options.cell_timeout)
+        return Ended(status.state, status)
+    except OSError as error:
+        return Ended("failed", replace(folder.status(), state="failed", message=_in_words(error)))
+    finally:
+        claim.release(force=True)
 
 
 def _run_notebook(

@@ -1,13 +1,11 @@
 """Real kernels running small notebooks that end in every way a notebook can end."""
 
 import json
-import time
 
 import nbformat
 import pytest
 
 from rag_study import grid, runner, store
-from rag_study.runner import Options
 
 POINT = {
     "dataset": "fictional",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -208,6 +209,8 @@ def _executor(
 
 
 def _execute(runs: list[StageRun], options: Options, executor: Executor) -> Progress:
+    # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = Progress(runs)
     with live.shown(progress) as tell:
         try:
