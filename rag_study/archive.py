@@ -5,6 +5,7 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -37,7 +38,12 @@ def pack(runs: Sequence[StageRun], target: Path) -> tuple[int, int]:
     folders += [store.study_dir(run.slug) for run in runs if run.is_comparison]
 
     def write(name: str) -> None:
-        with tarfile.open(name, "w:gz", compresslevel=6) as archive:
+        # Not tarfile's own "w:gz": it writes name and time of day into the file.
+        with (
+            open(name, "wb") as raw,
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as archive,
+        ):
             for file in sorted(file for folder in folders for file in _kept(folder)):
                 member = archive.gettarinfo(file, str(file.relative_to(store.outputs_dir())))
                 member.mtime = member.uid = member.gid = 0

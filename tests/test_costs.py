@@ -75,7 +75,7 @@ def test_the_papers_grid_on_gpus(outputs):
     fast, slow = (costs.estimate(runs, MACHINES[n]).rows[-1] for n in ("h100-80gb", "a100-80gb"))
     assert 0 < fast["hours"] < slow["hours"]
     assert fast["gpu_hours"] > fast["hours"]  # Mixtral takes two of them
-    with pytest.raises(StudyError, match="Did you mean 'h100-80gb'|did you mean 'h100-80gb'"):
+    with pytest.raises(StudyError, match="id you mean 'h100-80gb'"):
         costs.find_machine("h100-80g")
 
 
