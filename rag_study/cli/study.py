@@ -52,7 +52,7 @@ def plan(
             live.cost_table(estimate)
         )
         return
-    rows = _planned(runs)
+    rows = planned(runs)
     if as_json:
         print(json.dumps(rows, indent=1))
         return
@@ -149,7 +149,7 @@ def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
     return [one for one in runs if one.stage is stage]
 
 
-def _planned(runs: list[StageRun]) -> list[dict[str, Any]]:
+def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
     """What `run` would do with each run, in order."""
     there: dict[str, bool] = {}  # run id -> whether it is done, or will be when it is needed
 
