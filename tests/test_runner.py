@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import subprocess
 
 import nbformat
@@ -9,6 +10,7 @@ import pytest
 
 from rag_study import grid, runner, store
 from rag_study.errors import StudyError
+from rag_study.provenance import PROJECT_ROOT
 from rag_study.runner import Options
 
 POINT = {
@@ -46,7 +48,7 @@ def notebook(tmp_path, monkeypatch, outputs):
         "import rag_study.grid, pathlib\n"
         f"rag_study.grid.NOTEBOOKS = pathlib.Path({str(tmp_path)!r})\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make
     grid.notebook_parameters.cache_clear()
     grid.notebook_code_hash.cache_clear()
