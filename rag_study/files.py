@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+_STAGING = ".new-"
+
 
 def cache_dir() -> Path:
     """Folder for what can be made again: $RAG_STUDY_CACHE, else in the user's cache folder."""
@@ -29,7 +31,7 @@ def cache_dir() -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file that is whole or not there."""
-    _write(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
+    write_with(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -44,7 +46,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         with open(name, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
-    _write(path, write)
+    write_with(path, write)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -71,17 +73,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, whole or not there."""
-    _write(path, lambda file: table.to_parquet(file, index=False))
+    write_with(path, lambda file: table.to_parquet(file, index=False))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not there."""
-    _write(path, lambda file: table.to_csv(file, index=False))
+    write_with(path, lambda file: table.to_csv(file, index=False))
 
 
-def _write(path: Path, writer: Callable[[str], Any]) -> None:
+def sweep(folder: Path) -> None:
+    """Delete what writers left behind that were killed. For who alone writes to the folder."""
+    for path in folder.rglob(f"{_STAGING}*"):
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a writer that was killed has left this file behind."""
+    return path.name.startswith(_STAGING)
+
+
+def settle(folder: Path) -> None:
+    """Have everything in a folder on the disk itself, whoever wrote it: after a power cut, what a
+    later file says of these must be true."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_file() or path.is_dir():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def write_with(path: Path, writer: Callable[[str], Any]) -> None:
+    """Have `writer` write the file under another name, then give it its own: whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=".new-", suffix=path.suffix)
+    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=_STAGING, suffix=path.suffix)
     os.close(handle)
     try:
         writer(staging)

@@ -99,7 +99,7 @@ class StageRun:
     @property
     def extent(self) -> dict[str, int]:
         """How much is asked for: questions by context; of a comparison, all of the study's runs."""
-        if self.stage.name == "compare":
+        if self.is_comparison:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
             return {"items": self.parameters["retention"]}
@@ -109,6 +109,11 @@ class StageRun:
         if "training" in asked and self.parameters["train_size"]:
             asked["training"] = min(asked["training"], self.parameters["train_size"])
         return asked
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it is the run that all others of its study lead to; its slug is the study."""
+        return self.stage.name == "compare"
 
     def needs(self, stage_name: str) -> StageRun | None:
         """The upstream run of a stage, or None (a base model has no fine-tuning run)."""
@@ -311,7 +316,7 @@ def _identity(
         keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
         revisions["data"] = qa_datasets.revision_of(*(parameters[key] for key in keys))
     if stage.name == "measure_retention" or own.get("replay"):
-        revisions["bundled"] = reading.fingerprint(Path(__file__).with_name("data"))
+        revisions["bundled"] = _bundled_revision()
     if stage.name == "import_answers":
         revisions["answers"] = reading.fingerprint(located(parameters["answers_path"]))
     return {
@@ -320,9 +325,19 @@ def _identity(
         "code": notebook_code_hash(stage.path),
         "parameters": own,
         "revisions": revisions,
-        "prompts": prompts.hash_for(stage.name),
+        "prompts": _prompts_hash(stage.name),
         "upstream": [run.run_id for run in upstream],
     }
+
+
+@lru_cache(maxsize=1)
+def _bundled_revision() -> str:
+    return reading.fingerprint(Path(__file__).with_name("data"))
+
+
+@lru_cache(maxsize=32)
+def _prompts_hash(stage_name: str) -> str:
+    return prompts.hash_for(stage_name)
 
 
 def _slug(stage: Stage, point: dict[str, Any]) -> str:

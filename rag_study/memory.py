@@ -46,3 +46,23 @@ def free_bytes() -> int:
     except (OSError, ValueError):  # no such file, or "max": no limit
         return free
     return min(free, limit - used + int(facts["inactive_file"]))  # files read are given back
+
+
+def total_bytes() -> float:
+    """Bytes of main memory of this machine, or what the limit of a container leaves of it."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return total
+
+
+def oom_kills() -> int:
+    """How many processes of this control group the system has killed for memory so far."""
+    try:
+        lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
+        return int(dict(line.split() for line in lines)["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return 0  # not a Linux with control groups: it does not tell

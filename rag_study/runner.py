@@ -1,105 +1,143 @@
 """Runs stage runs: one papermill execution each, and the difference between its ways to end.
 
 Success is read from the status that the notebook's last cell writes, never from the notebook
-file: a killed kernel leaves a notebook that looks complete.
+file: a killed kernel or a cell over its time limit leaves a notebook that looks complete.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TextIO
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, TextIO
 
-from rag_study import grid, store
+from rag_study import memory, store
 from rag_study.grid import StageRun
 from rag_study.store import RunFolder, Status
 
 START_TIMEOUT_S = 120
+# Kernels fail to start now and then when a machine is busy, for no fault of the notebook.
+KERNEL_STARTS = 3
 
 
-@dataclass
-class Progress:
-    """How far a run of a study is, kept up to date for whoever displays it.
+@dataclass(frozen=True)
+class Options:
+    """How stage runs are executed; nothing of it changes a result.
 
-    `outcomes` maps the id of each stage run that has ended to done, reused, failed (which here
-    includes killed) or blocked.
+    `cell_timeout` is the most seconds that one cell may take, None for no limit.
     """
 
-    total: int
-    started: float
-    outcomes: dict[str, str] = field(default_factory=dict)
-    current: StageRun | None = None
-
-    def count(self, *outcomes: str) -> int:
-        return sum(outcome in outcomes for outcome in self.outcomes.values())
-
-    @property
-    def left(self) -> int:
-        return self.total - len(self.outcomes) - int(self.current is not None)
+    force: bool = False
+    keep_going: bool = False
+    cell_timeout: int | None = None
 
 
-def run_all(
-    runs: list[StageRun],
-    progress: Progress,
-    *,
-    force: bool = False,
-    keep_going: bool = False,
-    on_event: Callable[[str, StageRun, Status], None] = lambda *_: None,
-) -> None:
-    """Run what is not done yet, one after the other, in the order given.
+USUAL = Options()
+Attempt = Callable[[StageRun, RunFolder, int | None], Status]
 
-    A run whose upstream is not done is blocked; with `keep_going` the others still run, and the
-    comparison shows what is there. `on_event` is told "reused", "started", "ended" or "blocked".
-    Raises StudyError when prepared data turns out to have too few questions for the study.
+
+class Ended(NamedTuple):
+    """How a stage run ended: done, reused, blocked, failed, timeout or killed, and its status."""
+
+    outcome: str
+    status: Status
+
+
+def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None) -> Status:
+    """Execute the notebook, again where only its kernel did not start; the status it ended with.
+
+    Nothing is raised for a notebook that fails, only KeyboardInterrupt when it is stopped.
     """
-    stopped = False
-    for run in runs:
-        waiting = [needed for needed in run.upstream if not store.is_done(needed)]
-        partial = keep_going and run.stage.name == "compare" and len(waiting) < len(run.upstream)
-        if stopped or (waiting and not partial):
-            progress.outcomes[run.run_id] = "blocked"
-            on_event("blocked", run, Status(message=_why_blocked(waiting)))
-            continue
-        if not (force or partial):
-            _wait_until_free(run)
-            if store.is_done(run):
-                progress.outcomes[run.run_id] = "reused"
-                on_event("reused", run, RunFolder(run.run_id).status())
-                continue
-        progress.current = run
-        on_event("started", run, Status())
-        status = execute(run, force=force)
-        progress.current = None
-        succeeded = status.state == "done"
-        progress.outcomes[run.run_id] = "done" if succeeded else "failed"
-        stopped = not (succeeded or keep_going)
-        on_event("ended", run, status)
-        if succeeded and run.stage.name == "prepare_data":
-            grid.check_pools(runs)  # before anything is trained on data that is not enough
+    attempt, clock = uuid.uuid4().hex, time.monotonic()
+    message = ""
+    try:
+        for start in range(KERNEL_STARTS):
+            with (folder.path / "log.txt").open("a" if start else "w", buffering=1) as log:
+                state, message, may_start = _run_notebook(run, folder, log, attempt, cell_timeout)
+            status = folder.status()
+            if status.attempt == attempt or not may_start:
+                break
+    except KeyboardInterrupt:
+        _record(folder, attempt, "killed", "stopped", clock)
+        raise
+    if status.state == "done" and status.attempt == attempt:
+        return status
+    return _record(folder, attempt, state, message, clock)
 
 
-def execute(run: StageRun, *, force: bool = False) -> Status:
-    """Execute one stage run's notebook in a kernel of its own and return how it ended.
+def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
+    """Write how an attempt ended. A full disk may refuse it; then `running` without a process
+    stays on record, which everybody reads as killed."""
+    before = folder.status()
+    ended = replace(
+        before,
+        state=state,
+        message=message,
+        attempt=attempt,
+        started=before.started if before.attempt == attempt else time.time(),
+        finished=time.time(),
+        seconds=round(time.monotonic() - clock, 2),
+    )
+    if not folder.is_locked():  # else a notebook that someone has opened works on it
+        try:
+            folder.set_status(**ended.__dict__)
+        except OSError as error:
+            return replace(ended, message=f"{message} (not recorded: {_in_words(error)})")
+    return ended
 
-    Nothing is raised for a failing notebook: the status says failed or killed, and the
-    executed notebook and `log.txt` stay in the run's folder.
+
+def execute(
+    run: StageRun,
+    options: Options = USUAL,
+    started: Callable[[], None] = lambda: None,
+    attempt: Attempt = attempt_notebook,
+) -> Ended:
+    """Have one stage run done, unless it is done already or something that it needs is not.
+
+    The notebook runs in a kernel of its own. Nothing is raised for one that fails: the outcome
+    says how it ended, and the executed notebook and `log.txt` stay in the run's folder. `started`
+    is called when the work begins. While another process works on this very run it is waited for.
+    `attempt` does the work itself: it writes the status it ended with, and returns it.
     """
-    from nbclient.exceptions import DeadKernelError
+    waiting = [needed for needed in run.upstream if not store.is_done(needed)]
+    partial = options.keep_going and run.is_comparison and len(waiting) < len(run.upstream)
+    if waiting and not partial:
+        return Ended("blocked", Status(message=_why_blocked(waiting)))
+    folder = RunFolder(run.run_id)
+    try:
+        claim = folder.claim()
+    except OSError as error:
+        return Ended("failed", Status("failed", message=_in_words(error)))
+    try:
+        if not (options.force or partial) and store.is_done(run):
+            return Ended("reused", folder.status())
+        started()
+        if options.force:
+            folder.clear()
+        status = attempt(run, folder, options.cell_timeout)
+        return Ended(status.state, status)
+    except OSError as error:
+        return Ended("failed", replace(folder.status(), state="failed", message=_in_words(error)))
+    finally:
+        claim.release(force=True)
+
+
+def _run_notebook(
+    run: StageRun, folder: RunFolder, log: TextIO, attempt: str, cell_timeout: int | None
+) -> tuple[str, str, bool]:
+    """(state, message, whether another start may help) of one papermill execution."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
-    folder = RunFolder(run.run_id)
-    if force:
-        folder.clear()
-    folder.path.mkdir(parents=True, exist_ok=True)
-    began = time.time()
-    state, message = "killed", "the kernel ended before the notebook did"
+    killed_before, kernels = memory.oom_kills(), []
     # Socket paths are limited to 107 bytes, so their folder lies in the system's temporary one.
-    sockets = tempfile.TemporaryDirectory(prefix="rag-", ignore_cleanup_errors=True)
-    with (folder.path / "log.txt").open("w", buffering=1) as log, sockets:
+    with tempfile.TemporaryDirectory(prefix="rag-", ignore_cleanup_errors=True) as sockets:
         try:
             execute_notebook(
                 str(run.stage.path),
@@ -108,29 +146,35 @@ def execute(run: StageRun, *, force: bool = False) -> Status:
                 kernel_name="python3",
                 progress_bar=False,
                 start_timeout=START_TIMEOUT_S,
+                execution_timeout=cell_timeout,
                 stdout_file=log,
                 stderr_file=log,
-                kernel_manager_class=_kernel_manager(log, sockets.name),
+                kernel_manager_class=_kernel_manager(log, sockets, attempt, kernels),
             )
         except PapermillExecutionError as error:
-            state, message = "failed", f"{error.ename}: {error.evalue}"
             log.write("\n".join(error.traceback) + "\n")
+            return "failed", f"{error.ename}: {error.evalue}", False
+        except CellTimeoutError:
+            message = f"a cell took more than {cell_timeout} seconds (--cell-timeout)"
+            log.write(f"{message}\n")
+            return "timeout", message, False
         except DeadKernelError:
-            pass
+            return "killed", _why_dead(kernels, memory.oom_kills() > killed_before), True
+        except OSError as error:
+            return "failed", _in_words(error), False
         except Exception as error:
             # Kernels fail to start in many ways; the study goes on and the log has the reason.
-            state, message = "failed", f"{type(error).__name__}: {error}"
+            message = f"{type(error).__name__}: {error}"
             log.write(f"{message}\n")
-    status = folder.status()
-    if status.state == "done" and status.finished >= began:
-        return status
-    ended = {"finished": time.time(), "extent": status.extent}
-    folder.set_status(state, message=message, **store.started_now(), **ended)
-    return folder.status()
+            return "failed", message, True
+    return "killed", "the notebook ended without finishing its run", False
 
 
-def _kernel_manager(log: TextIO, sockets: str) -> type:
-    """A kernel manager whose sockets are files of its own, not ports that others may take."""
+def _kernel_manager(log: TextIO, sockets: str, attempt: str, kernels: list) -> type:
+    """A kernel manager whose sockets are files of its own, not ports that others may take.
+
+    The kernels' processes are appended to `kernels`.
+    """
     from jupyter_client.manager import AsyncKernelManager
 
     class PrivateKernelManager(AsyncKernelManager):
@@ -138,26 +182,34 @@ def _kernel_manager(log: TextIO, sockets: str) -> type:
             super().__init__(transport="ipc", connection_file=f"{sockets}/k.json", **options)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-            environment = {**os.environ, **options.pop("env", {}), "RAG_STUDY_BATCH": "1"}
+            own = {"RAG_STUDY_BATCH": "1", "RAG_STUDY_ATTEMPT": attempt}
+            environment = {**os.environ, **options.pop("env", {}), **own}
             await super()._async_launch_kernel(
                 kernel_cmd, env=environment, stdout=log, stderr=log, **options
             )
+            kernels.append(self.provisioner.process)
 
     # A kernel of the same name in the user's home must not replace this environment's own.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     return PrivateKernelManager
 
 
-def _wait_until_free(run: StageRun) -> None:
-    """Wait while another process (a second runner, a surviving kernel) works on the run."""
-    folder = RunFolder(run.run_id)
-    while folder.is_locked():
-        time.sleep(0.5)
+def _why_dead(kernels: list, memory_ran_out: bool) -> str:
+    if memory_ran_out:
+        return "memory ran out: the system killed the kernel"
+    code = kernels[-1].poll() if kernels else None
+    if code == -signal.SIGKILL:
+        return "the kernel was killed (signal 9), as systems do when memory runs out"
+    ended = f"by signal {-code}" if code and code < 0 else f"with status {code}"
+    return f"the kernel ended before the notebook did, {ended}"
+
+
+def _in_words(error: OSError) -> str:
+    where = f"{Path(error.filename)}: " if isinstance(error.filename, str) else ""
+    return f"{where}{error.strerror or error}"
 
 
 def _why_blocked(waiting: list[StageRun]) -> str:
-    if not waiting:
-        return "an earlier run failed; --keep-going runs the others all the same"
     names = ", ".join(run.run_id for run in waiting[:3])
     more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
     return f"needs {names}{more}"

@@ -24,12 +24,15 @@ class ActiveRun:
         self.store = store.RunFolder(run.run_id)
         self.folder = self.store.path
         self._lock = self.store.acquire()
-        self._started = time.time()
-        self._clock = time.monotonic()
+        self._meter = provenance.Meter()
+        before = self.store.status()
+        self._about = {**store.started_now(), "tries": before.tries + 1}
+        self._done_before = before.extent
+        for written in [self.folder, *([store.study_dir(run.slug)] if run.is_comparison else [])]:
+            files.sweep(written)
         files.write_yaml(self.folder / "params.yaml", run.parameters)
-        self._done_before = self.store.status().extent
-        if not store.is_done(run):
-            self.store.set_status("running", extent=self._done_before, **store.started_now())
+        if not store.is_done(run, before):
+            self.store.set_status("running", extent=self._done_before, **self._about)
 
     @property
     def run_id(self) -> str:
@@ -67,7 +70,7 @@ class ActiveRun:
             extent = dict(self._done_before)
             for item, amount in self.run.extent.items():
                 extent[item] = max(amount, extent.get(item, 0))
-        finished = time.time()
+        measured, finished = self._meter.read(), time.time()
         files.write_json(self.folder / "metrics.json", metrics)
         files.write_json(
             self.folder / "provenance.json",
@@ -75,19 +78,21 @@ class ActiveRun:
                 "run_id": self.run_id,
                 "stage": self.run.stage.name,
                 "identity": self.run.identity,
-                "started": self._started,
+                "started": self._about["started"],
                 "finished": finished,
-                "wall_seconds": round(time.monotonic() - self._clock, 2),
-                "peak_memory_mb": provenance.peak_memory_mb(),
+                "tries": self._about["tries"],
+                **measured,
                 **provenance.collect(),
             },
         )
+        files.settle(self.folder)
         self.store.set_status(
             "done",
             extent=extent,
             package_hash=provenance.package_hash(),
-            started=self._started,
             finished=finished,
+            seconds=measured["wall_seconds"],
+            **self._about,
         )
         self._lock.release(force=True)
 
@@ -117,6 +122,6 @@ def _run_missing(run: grid.StageRun) -> None:
             continue
         _run_missing(needed)
         print(f"{needed.run_id} is not there yet; running it now ...")
-        outcome = runner.execute(needed)
-        if outcome.state != "done":
-            raise StudyError(f"{needed.run_id}: {outcome.state}. {outcome.message}")
+        ended = runner.execute(needed)
+        if ended.outcome not in ("done", "reused"):
+            raise StudyError(f"{needed.run_id}: {ended.outcome}. {ended.status.message}")

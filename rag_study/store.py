@@ -5,13 +5,15 @@ The status `done` is written last, when everything else of a run is in its place
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,10 @@ from rag_study.provenance import PROJECT_ROOT
 if TYPE_CHECKING:
     from rag_study.grid import StageRun
 
+# The lock of whoever works on a run (the notebook's process), and that of whoever has it worked on
+# (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
 LOCK_FILE = ".lock"
+CLAIM_FILE = ".claim"
 
 
 def outputs_dir() -> Path:
@@ -39,10 +44,13 @@ def study_dir(study_name: str) -> Path:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a stage run: pending, running, done, failed or killed.
+    """What is known of a stage run: pending, running, done, failed, timeout or killed.
 
     `extent` says how much of a stage is done, item -> amount: questions by context for answers and
     scores, the runs that went into a comparison; empty for stages that are done or not.
+    `started` and `finished` are times of day, for people; `seconds` is measured with a clock that
+    nobody sets. `attempt` names the execution that wrote the status, and `tries` counts how often
+    the notebook has begun since the folder was empty.
     """
 
     state: str = "pending"
@@ -53,6 +61,9 @@ class Status:
     host: str = ""
     started: float = 0.0
     finished: float = 0.0
+    seconds: float = 0.0
+    attempt: str = ""
+    tries: int = 0
 
 
 class RunFolder:
@@ -64,9 +75,17 @@ class RunFolder:
 
     def status(self) -> Status:
         """The status now. `running` without a process that holds the lock is `killed`."""
+        status = self._read_status()
+        if status.state == "running" and not self.is_locked():
+            status = self._read_status()  # it may have ended between the two looks
+            if status.state == "running":
+                return replace(status, state="killed", message="its process ended before it did")
+        return status
+
+    def _read_status(self) -> Status:
         file = self.path / "status.json"
         try:
-            status = Status(**json.loads(file.read_text()))
+            return Status(**json.loads(file.read_text()))
         except FileNotFoundError:
             return Status()
         except (ValueError, TypeError):
@@ -74,22 +93,36 @@ class RunFolder:
                 f"{file}: cannot be read; the file was damaged from outside.\n"
                 f"Delete the folder {self.path} to have this run done again."
             ) from None
-        if status.state == "running" and not self.is_locked():
-            return Status(**{**asdict(status), "state": "killed"})
-        return status
 
     def set_status(self, state: str, **fields: Any) -> None:
         files.write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
 
     def is_locked(self) -> bool:
-        """Whether a living process works on this run (on this machine)."""
-        if not (self.path / LOCK_FILE).exists():
+        """Whether a living process works on this run. Looking never keeps anybody from working,
+        and is possible where nothing can be written.
+        """
+        try:
+            handle = os.open(self.path / LOCK_FILE, os.O_RDONLY)
+        except FileNotFoundError:
             return False
         try:
-            with FileLock(self.path / LOCK_FILE, timeout=0):
-                return False
-        except Timeout:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        finally:
+            os.close(handle)
+        return False
+
+    def claim(self) -> FileLock:
+        """Wait until no other runner has this run and no notebook works on it; then it is ours,
+        until the lock is released or this process ends.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / CLAIM_FILE)
+        lock.acquire(poll_interval=0.5)
+        while self.is_locked():
+            time.sleep(0.2)
+        return lock
 
     def acquire(self, timeout: float = 10.0) -> FileLock:
         """Take the run's lock; it is freed when the process ends, however it ends.
@@ -138,7 +171,7 @@ class RunFolder:
         lock = self.acquire()
         try:
             for item in self.path.iterdir():
-                if item.name != LOCK_FILE:
+                if item.name not in (LOCK_FILE, CLAIM_FILE):
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
         finally:
             lock.release(force=True)
@@ -151,10 +184,29 @@ class RunFolder:
         return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
-def is_done(run: StageRun) -> bool:
-    """Whether a run has done all that is asked of it (an extensible stage may have done less)."""
-    folder = RunFolder(run.run_id)
-    status = folder.status()
+def check_writable() -> None:
+    """Raise StudyError when nothing can be written to the outputs folder."""
+    folder = outputs_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StudyError(
+            f"{folder}: nothing can be written or locked there ({error.strerror}). Results need a "
+            "folder that can be written, with free space, on a file system with locks; the "
+            "variable RAG_STUDY_OUTPUTS names another."
+        ) from None
+
+
+def is_done(run: StageRun, status: Status | None = None) -> bool:
+    """Whether a run has done all that is asked of it (an extensible stage may have done less).
+
+    `status` is the run's, where it has been read already.
+    """
+    status = status or RunFolder(run.run_id).status()
     return status.state == "done" and covers(status.extent, run.extent) and _published(run)
 
 
@@ -165,7 +217,7 @@ def covers(done: dict[str, int], asked: dict[str, int]) -> bool:
 
 def _published(run: StageRun) -> bool:
     """A comparison also needs its tables in the study's folder, and by this very run."""
-    if run.stage.name != "compare":
+    if not run.is_comparison:
         return True
     try:
         return (study_dir(run.slug) / "made_by.txt").read_text().strip() == run.run_id
@@ -174,5 +226,10 @@ def _published(run: StageRun) -> bool:
 
 
 def started_now() -> dict[str, Any]:
-    """Status fields that say who works on a run since when."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+    """Status fields that say who works on a run since when, and for which execution."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": time.time(),
+        "attempt": os.environ.get("RAG_STUDY_ATTEMPT", ""),
+    }

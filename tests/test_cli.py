@@ -1,10 +1,13 @@
+import io
 import json
 import sys
 
 import pytest
 
-from rag_study import cli
+from rag_study import cli, grid, store
+from rag_study.cli import live
 from rag_study.provenance import PROJECT_ROOT
+from rag_study.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 
@@ -102,6 +105,87 @@ def test_unknown_stage(command, verb):
     code, _, err = command(verb, SMOKE, "--only", "finetune")
     assert code == 2
     assert "Did you mean 'fine_tune'?" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "2"], "--workers needs --executor local"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "need --executor dask"),
+        (["--executor", "local", "--scheduler-file", "x"], "need --executor dask"),
+    ],
+)
+def test_options_that_do_not_go_together(command, outputs, options, said):
+    code, _, err = command("run", SMOKE, *options)
+    assert code == 2
+    assert said in err
+    assert not outputs.exists()
+
+
+def test_the_cost_of_a_study_on_a_named_machine(command, outputs):
+    code, out, _ = command("plan", SMOKE, "--cost", "--machine", "h100-80gb")
+    assert code == 0
+    assert "GPU hours" in out
+    assert "not measured" in out
+    code, _, err = command("plan", SMOKE, "--cost")
+    assert code == 2
+    assert "Run a small study first" in err
+    assert not outputs.exists()
+
+
+def test_clean_shows_first_and_deletes_when_told(command, outputs):
+    folder = store.RunFolder("fine_tune/old-12345678")
+    folder.set_status("done")
+    code, out, _ = command("clean", SMOKE)
+    assert code == 0
+    assert "runs/fine_tune/old-12345678" in out
+    assert "--delete deletes them" in out
+    assert folder.status().state == "done"
+    command("clean", SMOKE, "--delete")
+    assert not folder.path.exists()
+    assert "Nothing to clean" in command("clean", SMOKE)[1]
+
+
+def test_results_move_from_one_outputs_folder_to_another(command, outputs, tmp_path, monkeypatch):
+    run = grid.expand(SMOKE)[0]
+    store.RunFolder(run.run_id).set_status("done")
+    file = tmp_path / "smoke.tar.gz"
+    code, out, _ = command("export", SMOKE, file)
+    assert code == 0
+    assert "1 runs" in out
+    assert "18 are not done" in out
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    code, out, _ = command("import", file)
+    assert code == 0
+    assert "1 runs imported, 0 were there already" in out
+    assert store.is_done(run)
+
+
+def test_status_shows_who_works_on_what(command, outputs):
+    folder = store.RunFolder(grid.expand(SMOKE)[0].run_id)
+    lock = folder.acquire()
+    folder.set_status("running", **store.started_now())
+    folder.set_progress(3, 40)
+    _, out, _ = command("status", SMOKE)
+    lock.release(force=True)
+    assert f"3 of 40, process {folder.status().pid} on" in out
+    assert "killed" in command("status", SMOKE)[1]
+
+
+def test_the_live_view_counts_by_stage():
+    from rich.console import Console
+
+    runs = grid.expand(SMOKE)
+    progress = Progress(runs, workers=2)
+    progress.end(runs[0], "done", store.Status("done", seconds=60.0))
+    progress.begin(runs[1])
+    screen = Console(width=100, record=True, file=io.StringIO())
+    screen.print(live.view(progress))
+    shown = screen.export_text()
+    assert "generate_answers" in shown
+    assert f"▸ {runs[1].run_id}" in shown
+    assert "1 of 19 done" in shown
+    assert "no estimate yet" in shown
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

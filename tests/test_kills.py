@@ -1,14 +1,17 @@
-"""Runner and kernels killed at many moments: the tables come out the same, nothing done twice."""
+"""Runners, workers and kernels killed at many moments: the tables come out the same, and nothing is
+executed more often than the kills explain."""
 
+import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
+from naps import begun, in_the_background
 
 from rag_study import grid, store
 from rag_study.provenance import PROJECT_ROOT
@@ -16,47 +19,102 @@ from rag_study.provenance import PROJECT_ROOT
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 COMMAND = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
 TABLES = ("results.csv", "comparisons.csv")
+KILLS = 100
+NAPS = """
+import naps
+from rag_study.executors import LocalExecutor
+from rag_study.study_run import Progress, run_all
+first = naps.nap("first", seconds=0.3)
+runs = [first, *(naps.nap(f"n{i}", first, seconds=0.3) for i in range(10))]
+progress = Progress(runs)
+run_all(progress, LocalExecutor(2, work=naps.work))
+raise SystemExit(set(progress.outcomes.values()) - {"done", "reused"} != set())
+"""
 
 
-def tables():
-    return {name: (store.study_dir("smoke") / name).read_bytes() for name in TABLES}
+def processes_of(runner):
+    """Process ids by kind of a runner that may end at any moment: itself, workers, kernels."""
+    found = {"runner": [runner.pid], "worker": [], "kernel": []}
+    try:
+        for child in psutil.Process(runner.pid).children(recursive=True):
+            line = " ".join(child.cmdline())
+            kind = "kernel" if "ipykernel" in line else "worker" if "spawn_main" in line else None
+            if kind:
+                found[kind].append(child.pid)
+    except psutil.Error:
+        pass
+    return found
 
 
-def running_kernel():
-    """Process id of the notebook that is running now, if one is."""
-    for run in grid.expand(SMOKE):
-        status = store.RunFolder(run.run_id).status()
-        if status.state == "running":
-            return status.pid
-    return None
+def storm(command, environment, kills, rng, longest):
+    """Run a command again and again, each time killing one of its processes at a random moment,
+    until so many are killed; then leave it in peace. Returns kills by kind.
+    """
+    counts = dict.fromkeys(("runner", "worker", "kernel"), 0)
+    while sum(counts.values()) < kills:
+        runner = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + rng.uniform(0, longest)
+        while time.monotonic() < end and runner.poll() is None:
+            time.sleep(0.02)
+        there = processes_of(runner)
+        kind = rng.choice([kind for kind, members in there.items() if members])
+        if runner.poll() is not None:
+            # It ended before its time: with all done there is nothing left to disturb.
+            if runner.returncode == 0:
+                break
+            continue
+        try:
+            os.kill(rng.choice(there[kind]), signal.SIGKILL)
+            counts[kind] += 1
+        except ProcessLookupError:
+            pass
+        runner.wait(600)
+    return counts
+
+
+def test_killed_runners_and_workers_lose_nothing(outputs):
+    outputs.mkdir()
+    command, environment = [sys.executable, "-c", NAPS], in_the_background(outputs)
+    counts = storm(command, environment, 6, random.Random(1), longest=2.0)
+    assert subprocess.run(command, env=environment).returncode == 0
+    names = ["first", *(f"n{i}" for i in range(10))]
+    states = [json.loads(f.read_text())["state"] for f in outputs.rglob("status.json")]
+    assert states == ["done"] * len(names)
+    # A runner's death ends what its two workers were at, a worker's death what it was at.
+    assert set(begun()) == set(names)
+    assert len(begun()) <= len(names) + 2 * counts["runner"] + counts["worker"]
+    assert sum(counts.values()) >= 1
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_study_ends_with_the_same_tables(tmp_path, monkeypatch):
+@pytest.mark.parametrize("executor", ["serial", "local"])
+def test_killed_at_any_moment_the_study_ends_with_the_same_tables(executor, tmp_path, monkeypatch):
+    def tables():
+        return {name: (store.study_dir("smoke") / name).read_bytes() for name in TABLES}
+
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "calm"))
     calm = subprocess.run(COMMAND, capture_output=True, text=True)
     assert calm.returncode == 0, calm.stdout
     expected = tables()
 
-    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "stormy"))
-    rng, output, kills = random.Random(0), "", 0
-    for attempt in range(40):
-        process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + rng.uniform(3, 22)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.05)
-        if process.poll() is None:
-            victim = process.pid if attempt % 2 else running_kernel()
-            if victim:
-                os.kill(victim, signal.SIGKILL)
-                kills += 1
-        out, _ = process.communicate(timeout=300)
-        output += out
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0, output
-    assert kills >= 4
-    assert tables() == expected
-    ended = re.findall(r"done +(\S+) \(", output)
-    assert len(ended) == len(set(ended))  # no stage run was done a second time
-    assert not list((tmp_path / "stormy").rglob(".new-*"))
+    rng, counts = random.Random(0), dict.fromkeys(("runner", "worker", "kernel"), 0)
+    executions = lost = storms = 0
+    command = [*COMMAND, "--executor", executor]
+    workers = ["--workers", "2"] if executor == "local" else []
+    while sum(counts.values()) < KILLS:
+        storms += 1
+        monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / f"stormy-{storms}"))
+        left = KILLS - sum(counts.values())
+        new = storm([*command, *workers], dict(os.environ), left, rng, longest=25)
+        last = subprocess.run([*command, *workers], capture_output=True, text=True)
+        assert last.returncode == 0, last.stdout
+        assert tables() == expected
+        runs = grid.expand(SMOKE)
+        tries = [store.RunFolder(run.run_id).status().tries for run in runs]
+        executions += sum(tries) - len(runs)
+        lost += 2 * new["runner"] + new["worker"] + new["kernel"]
+        for kind, number in new.items():
+            counts[kind] += number
+        assert not list((tmp_path / f"stormy-{storms}").rglob(".new-*"))
+    print(json.dumps({"kills": counts, "studies": storms, "executions again": executions}))
+    assert executions <= lost

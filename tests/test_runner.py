@@ -1,13 +1,17 @@
 """Real kernels running small notebooks that end in every way a notebook can end."""
 
 import json
-import time
+import multiprocessing
+import os
+import subprocess
 
 import nbformat
 import pytest
 
 from rag_study import grid, runner, store
-from rag_study.runner import Progress
+from rag_study.errors import StudyError
+from rag_study.provenance import PROJECT_ROOT
+from rag_study.runner import Options
 
 POINT = {
     "dataset": "fictional",
@@ -44,7 +48,7 @@ def notebook(tmp_path, monkeypatch, outputs):
         "import rag_study.grid, pathlib\n"
         f"rag_study.grid.NOTEBOOKS = pathlib.Path({str(tmp_path)!r})\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make
     grid.notebook_parameters.cache_clear()
     grid.notebook_code_hash.cache_clear()
@@ -52,13 +56,15 @@ def notebook(tmp_path, monkeypatch, outputs):
 
 def test_a_notebook_that_finishes_is_done(notebook):
     run = notebook(FINISH)
-    status = runner.execute(run)
+    status = runner.execute(run).status
     folder = store.RunFolder(run.run_id)
     assert status.state == "done"
     assert store.is_done(run)
     assert json.loads((folder.path / "metrics.json").read_text()) == {"answer": 42}
     provenance = json.loads((folder.path / "provenance.json").read_text())
     assert provenance["peak_memory_mb"] > 0
+    assert provenance["core_seconds"] > 0
+    assert provenance["tries"] == status.tries == 1
     assert provenance["versions"]["papermill"]
     assert "begun" in (folder.path / "log.txt").read_text()
     executed = nbformat.read(folder.path / "notebook.ipynb", as_version=4)
@@ -67,7 +73,7 @@ def test_a_notebook_that_finishes_is_done(notebook):
 
 def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
     run = notebook("print('so far')\nraise ValueError('the bridge is out')", FINISH)
-    status = runner.execute(run)
+    status = runner.execute(run).status
     assert status.state == "failed"
     assert status.message == "ValueError: the bridge is out"
     assert "so far" in store.RunFolder(run.run_id).log_tail(50)
@@ -77,47 +83,107 @@ def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
 
 def test_a_killed_kernel_is_killed_though_the_notebook_looks_complete(notebook):
     run = notebook("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", FINISH)
-    assert runner.execute(run).state == "killed"
+    assert runner.execute(run).outcome == "killed"
     assert not store.is_done(run)
     assert not store.RunFolder(run.run_id).is_locked()
 
 
 def test_a_notebook_that_never_finishes_its_run_is_not_done(notebook):
-    assert runner.execute(notebook("print('no finish')")).state != "done"
+    assert runner.execute(notebook("print('no finish')")).outcome == "killed"
 
 
 def test_done_before_the_kernel_dies_is_done(notebook):
     run = notebook(FINISH, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    assert runner.execute(run).state == "done"
+    assert runner.execute(run).outcome == "done"
 
 
-def test_run_all_reuses_blocks_and_stops_or_goes_on(notebook, monkeypatch):
-    bad = notebook("raise ValueError('no')")
-    after = grid.StageRun(grid.STAGES["index_corpus"], {}, (bad,), "x", {"x": 1})
-    events = []
+def test_a_cell_over_its_time_limit_is_a_timeout_and_its_kernel_is_gone(notebook):
+    run = notebook("import time\nprint('waiting')\ntime.sleep(600)", FINISH)
+    ended = runner.execute(run, Options(cell_timeout=3))
+    folder = store.RunFolder(run.run_id)
+    assert ended.outcome == ended.status.state == folder.status().state == "timeout"
+    assert "more than 3 seconds" in ended.status.message
+    assert "waiting" in folder.log_tail()
+    assert (folder.path / "notebook.ipynb").exists()
+    assert not folder.is_locked()
+    assert not store.is_done(run)
 
-    def tell(event, run, status):
-        events.append((event, run.stage.name))
 
-    for keep_going in (False, True):
-        events.clear()
-        progress = Progress(2, time.monotonic())
-        runner.run_all([bad, after], progress, keep_going=keep_going, on_event=tell)
-        assert events == [
-            ("started", "prepare_data"),
-            ("ended", "prepare_data"),
-            ("blocked", "index_corpus"),
-        ]
-        assert list(progress.outcomes.values()) == ["failed", "blocked"]
-        assert progress.left == 0
+def test_a_clock_that_is_moved_back_meanwhile_does_no_harm(notebook):
+    past = "import time\nyesterday = time.time() - 86400\ntime.time = lambda: yesterday"
+    run = notebook(past, FINISH)
+    status = runner.execute(run).status
+    assert status.state == "done"
+    assert status.finished < status.started
+    assert 0 <= status.seconds < 600
+    assert store.is_done(run)
 
-    good = notebook(FINISH)
-    runner.run_all([good], Progress(1, time.monotonic()))
-    events.clear()
-    progress = Progress(1, time.monotonic())
-    runner.run_all([good], progress, on_event=tell)
-    assert events == [("reused", "prepare_data")]
-    assert progress.count("reused") == 1
-    written = (store.RunFolder(good.run_id).path / "metrics.json").stat().st_mtime_ns
-    runner.run_all([good], Progress(1, time.monotonic()), force=True)
-    assert (store.RunFolder(good.run_id).path / "metrics.json").stat().st_mtime_ns > written
+
+def execute_elsewhere(run, connection):
+    connection.send(runner.execute(run).outcome)
+
+
+def test_two_runners_at_once_execute_a_run_once(notebook):
+    run = notebook("import time\ntime.sleep(2)", FINISH)
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    other = context.Process(target=execute_elsewhere, args=(run, theirs))
+    other.start()
+    outcomes = {runner.execute(run).outcome, ours.recv()}
+    other.join()
+    assert outcomes == {"done", "reused"}
+    assert store.RunFolder(run.run_id).status().tries == 1
+
+
+def test_memory_that_runs_out_is_a_failure_that_says_so(notebook):
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))"
+    run = notebook(f"{limit}\nmuch = bytearray(2**32)", FINISH)
+    ended = runner.execute(run)
+    assert ended.outcome == "failed"
+    assert ended.status.message.startswith("MemoryError")
+    assert "bytearray" in store.RunFolder(run.run_id).log_tail(30)
+
+
+@pytest.fixture
+def small_disk(tmp_path, monkeypatch):
+    """An outputs folder on a disk of its own; returns what mounts it again with other options."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(disk / "outputs"))
+    yield lambda options: subprocess.run(
+        ["mount", "-o", f"remount,{options}", str(disk)], check=True
+    )
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_fails_the_run_and_with_space_it_is_done(notebook, small_disk):
+    write = (
+        "from rag_study import files\n"
+        "if run.store.status().tries == 1:\n"
+        "    files.write_text(run.folder / 'result.txt', 'x' * 2_000_000)"
+    )
+    run = notebook(write, FINISH)
+    ended = runner.execute(run)
+    folder = store.RunFolder(run.run_id)
+    assert ended.outcome == "failed"
+    assert "No space left on device" in ended.status.message
+    assert not (folder.path / "result.txt").exists()
+    assert not list(folder.path.rglob(".new-*"))
+    assert not store.is_done(run)
+    small_disk("size=64m")
+    assert runner.execute(run).outcome == "done"
+
+
+def test_a_disk_that_cannot_be_written_is_a_failure_and_can_be_looked_at(small_disk):
+    run = grid.stage_run("prepare_data", POINT)
+    store.RunFolder(run.run_id).acquire().release()
+    small_disk("ro")
+    ended = runner.execute(run)
+    assert ended.outcome == "failed"
+    assert "Read-only file system" in ended.status.message
+    assert store.RunFolder(run.run_id).status().state == "pending"
+    with pytest.raises(StudyError, match="nothing can be written or locked there"):
+        store.check_writable()

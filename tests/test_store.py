@@ -1,11 +1,13 @@
+import fcntl
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pytest
 
-from rag_study import store
+from rag_study import files, store
 from rag_study.errors import StudyError
 
 
@@ -101,3 +103,32 @@ def test_the_same_process_may_take_its_lock_again(folder):
     again.release(force=True)
     assert not folder.is_locked()
     assert not lock.is_locked
+
+
+def test_looking_at_a_lock_does_not_keep_anybody_from_it(folder):
+    lock = folder.acquire(timeout=0.1)
+    lock.release()
+    looking = os.open(folder.path / store.LOCK_FILE, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert not folder.is_locked()
+    os.close(looking)
+
+
+def test_a_claim_waits_for_the_other_runner(folder):
+    first, order = folder.claim(), []
+    waiting = threading.Thread(target=lambda: order.append(folder.claim()))
+    waiting.start()
+    time.sleep(0.3)
+    assert order == []
+    first.release(force=True)
+    waiting.join(30)
+    assert len(order) == 1
+
+
+def test_what_killed_writers_left_is_swept_away(folder):
+    folder.part("p", lambda: [{"a": 1}])
+    left = folder.path / "parts" / ".new-abc.jsonl"
+    left.write_text("{half")
+    assert files.is_leftover(left)
+    files.sweep(folder.path)
+    assert [p.name for p in (folder.path / "parts").iterdir()] == ["p.jsonl"]

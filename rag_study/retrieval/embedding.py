@@ -152,6 +152,7 @@ def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) ->
         normalize=True,
         model_kwargs={"dtype": getattr(torch, dtype)},
     )
+    provenance.count_tokens(llama._model[0].auto_model)
     embedder = Embedder(llama)
     if not cached:
         return embedder

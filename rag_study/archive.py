@@ -1,0 +1,140 @@
+"""Results on their way between machines: one compressed archive with the runs of a study.
+
+Run ids say what a result depends on, so a run is the same run wherever it was made.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from rag_study import files, store
+from rag_study.errors import StudyError
+from rag_study.grid import StageRun
+from rag_study.store import CLAIM_FILE, LOCK_FILE, RunFolder
+
+_RUN = re.compile(r"runs/[a-z_]+/[a-z0-9-]+-[0-9a-f]{8}")
+_STUDY = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def pack(runs: Sequence[StageRun], target: Path) -> tuple[int, int]:
+    """Write the finished ones of a study's runs, and the study's own folder, to a .tar.gz.
+
+    Returns (runs written, runs left out because they are not done). The same results give the
+    same bytes. Raises StudyError when nothing is done or the file exists already.
+    """
+    if target.exists():
+        raise StudyError(f"{target}: exists already; name another file or delete it.")
+    done = [run for run in runs if store.is_done(run)]
+    if not done:
+        raise StudyError("no run of this study is done, so there is nothing to export.")
+    folders = [RunFolder(run.run_id).path for run in done]
+    folders += [store.study_dir(run.slug) for run in runs if run.is_comparison]
+
+    def write(name: str) -> None:
+        # Not tarfile's own "w:gz": it writes name and time of day into the file.
+        with (
+            open(name, "wb") as raw,
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as archive,
+        ):
+            for file in sorted(file for folder in folders for file in _kept(folder)):
+                member = archive.gettarinfo(file, str(file.relative_to(store.outputs_dir())))
+                member.mtime = member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                with file.open("rb") as content:
+                    archive.addfile(member, content)
+
+    files.write_with(target, write)
+    return len(done), len(runs) - len(done)
+
+
+def unpack(source: Path) -> tuple[list[str], list[str]]:
+    """Put the runs of an archive into the outputs folder; (ids brought, ids there already).
+
+    A run that is done here already stays as it is, and one that is being worked on too. Nothing
+    is written before every member of the archive is found to be harmless: an ordinary file or
+    folder, inside a run's or a study's folder. Raises StudyError otherwise.
+    """
+    outputs = store.outputs_dir()
+    try:
+        with tarfile.open(source) as archive:
+            members = archive.getmembers()
+            tops = {_place(source, member) for member in members}
+            needed = sum(member.size for member in members)
+            outputs.mkdir(parents=True, exist_ok=True)
+            if needed > shutil.disk_usage(outputs).free:
+                raise StudyError(f"{source}: holds {needed:,} bytes, more than is free.")
+            with tempfile.TemporaryDirectory(dir=outputs, prefix=".import-") as staging:
+                archive.extractall(staging, filter="data")
+                return _move_in(source, Path(staging), sorted(tops))
+    except FileNotFoundError:
+        raise StudyError(f"{source}: there is no such file.") from None
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.filename != str(source) and error.errno:
+            raise
+        raise StudyError(f"{source}: is no whole archive of results ({error}).") from None
+
+
+def _place(source: Path, member: tarfile.TarInfo) -> str:
+    """The run's or study's folder that a member lies in. Raises StudyError for anything else."""
+    path = PurePosixPath(member.name)
+    problem = None
+    if not (member.isreg() or member.isdir()):
+        problem = "is neither a file nor a folder"
+    elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
+        problem = "leads out of the outputs folder"
+    top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
+    if problem is None and not (_RUN if top.startswith("runs/") else _STUDY).fullmatch(top):
+        problem = "is not part of a run or a study"
+    if problem:
+        raise StudyError(f"{source}: '{member.name}' {problem}; nothing was imported.")
+    return top
+
+
+def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], list[str]]:
+    brought, there = [], []
+    runs = [top.removeprefix("runs/") for top in tops if top.startswith("runs/")]
+    for run_id in runs:
+        if not (staging / "runs" / run_id / "status.json").exists():
+            raise StudyError(f"{source}: the run {run_id} has no status; nothing was imported.")
+    for run_id in runs:
+        folder = RunFolder(run_id)
+        if folder.status().state in ("done", "running"):
+            there.append(run_id)
+            continue
+        claim = folder.claim()
+        try:
+            folder.clear()
+            # The status last: whoever looks meanwhile does not see a run that is done.
+            moved = sorted((staging / "runs" / run_id).iterdir(), key=_is_status)
+            for item in moved:
+                os.replace(item, folder.path / item.name)
+        finally:
+            claim.release(force=True)
+        brought.append(run_id)
+    for top in tops:
+        if not top.startswith("runs/"):
+            for item in sorted((staging / top).rglob("*")):
+                if item.is_file():
+                    target = store.outputs_dir() / item.relative_to(staging)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(item, target)
+    return brought, there
+
+
+def _is_status(path: Path) -> bool:
+    return path.name == "status.json"
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        private = path.name in (LOCK_FILE, CLAIM_FILE) or files.is_leftover(path)
+        if path.is_file() and not path.is_symlink() and not private:
+            yield path

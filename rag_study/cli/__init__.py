@@ -1,0 +1,55 @@
+"""The command line. `rag-study --help` names the commands; each is a function in this folder.
+
+Exit status: 0 when everything asked for is done, 1 when a run failed or is missing, 2 for input
+that cannot be used (one message, nothing written), 130 after Ctrl-C.
+
+A new command is a function like its neighbours, and a line below.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from rag_study.cli import results, study
+from rag_study.errors import StudyError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Should the model in a RAG system be fine-tuned? One YAML file is one study.",
+)
+app.command()(study.plan)
+app.command()(study.run)
+app.command()(study.status)
+app.command()(study.report)
+app.command()(results.clean)
+app.command("export")(results.export_results)
+app.command("import")(results.import_results)
+app.command("export-adapter")(results.export_adapter)
+
+
+def main() -> None:
+    """Entry point: errors meant for people become one message and exit status 2."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except StudyError as error:
+        if debug:
+            raise
+        _tell(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _tell(f"{where}{error.strerror or error}")
+        sys.exit(1)
+
+
+def _tell(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(message)}")

@@ -1,0 +1,61 @@
+"""What all commands share: the console, the options, and how a line about a run looks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+# Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
+console = Console(width=None if sys.stdout.isatty() else 110)
+COLOURS = {
+    "done": "green",
+    "reuse": "green",
+    "reused": "green",
+    "running": "cyan",
+    "failed": "red",
+    "timeout": "red",
+    "killed": "red",
+    "blocked": "yellow",
+}
+
+StudyFile = Annotated[Path, typer.Argument(metavar="PARAMS.yaml", help="the study file")]
+Only = Annotated[
+    str | None, typer.Option("--only", metavar="STAGE", help="this stage alone, e.g. fine_tune")
+]
+# Read in `main`, where errors are shown; the commands only make it known.
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+
+
+def print_line(state: str, run_id: str, note: str) -> None:
+    """One line per run, never folded: ids are there to be copied."""
+    tail = f"  [dim]{escape(note)}[/]" if note else ""
+    console.print(f"{coloured(state)} {run_id}{tail}", soft_wrap=True)
+
+
+def coloured(state: str) -> str:
+    return f"[{COLOURS.get(state, 'white')}]{state:10}[/]"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, from an hour on hours, minutes and seconds."""
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(number: float) -> str:
+    """Bytes in words."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""

@@ -1,0 +1,157 @@
+"""What is shown while a study runs: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rag_study.cli.console import clock, coloured, console
+from rag_study.costs import KINDS, Estimate
+from rag_study.grid import StageRun
+from rag_study.store import RunFolder, Status
+from rag_study.study_run import FAILURES, Progress
+
+# More running ones than this are counted, not listed.
+LISTED = 12
+
+
+class Teller:
+    """Prints what happens to the runs of a study, as lines that stay."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._reused = 0
+
+    def __call__(self, event: str, run: StageRun, status: Status) -> None:
+        if event == "reused":
+            return
+        if event == "started" and console.is_terminal:
+            return  # the live view has it
+        line = f"{self._elapsed()} {'started   ' if event == 'started' else ''}"
+        if event == "started":
+            line += run.run_id
+        elif event == "blocked":
+            line += f"{coloured('blocked')} {run.run_id}: {status.message}"
+        else:
+            line += f"{coloured(status.state)} {run.run_id} ({clock(status.seconds)})"
+            if not console.is_terminal and self._progress.left:
+                line += f"  {_left(self._progress)}"
+        console.print(line, soft_wrap=True)
+        if event == "ended" and status.state != "done":
+            _explain(run, status)
+
+    def stopped(self) -> None:
+        console.print(f"{self._elapsed()} stopped; the same command goes on from here")
+
+    def _elapsed(self) -> str:
+        return clock(self._progress.elapsed)
+
+
+@contextmanager
+def shown(progress: Progress) -> Iterator[Teller]:
+    """Show the progress until the context is left."""
+    teller = Teller(progress)
+    if not console.is_terminal:
+        yield teller
+        return
+    with Live(
+        get_renderable=lambda: view(progress),
+        console=console,
+        refresh_per_second=1,
+        transient=True,
+    ):
+        yield teller
+
+
+def view(progress: Progress) -> Group:
+    """The live view: runs by stage and state, those running now, time spent and left."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("stage")
+    for name in ("done", "running", "left", "failed", "blocked"):
+        table.add_column(name, justify="right")
+    for stage, counts in progress.by_stage().items():
+        failed = sum(counts[outcome] for outcome in FAILURES)
+        numbers = {
+            "done": counts["done"] + counts["reused"],
+            "running": counts["running"],
+            "left": counts["left"],
+            "failed": failed,
+            "blocked": counts["blocked"],
+        }
+        style = "red" if failed else "green" if numbers["done"] == counts.total() else ""
+        table.add_row(stage, *(str(n) if n else "·" for n in numbers.values()), style=style)
+    lines = []
+    for run, began in list(progress.running.values())[:LISTED]:
+        told = RunFolder(run.run_id).progress()
+        counted = f"  {told[0]}/{told[1]}" if told else ""
+        lines.append(f"▸ {run.run_id}  {clock(time.monotonic() - began)}{counted}")
+    if len(progress.running) > LISTED:
+        lines.append(f"  and {len(progress.running) - LISTED} more")
+    done = progress.count("done", "reused")
+    lines.append(
+        f"{clock(progress.elapsed)}  {done} of {len(progress.runs)} done, {_left(progress)}"
+    )
+    texts = [Text(line, style="cyan", overflow="ellipsis", no_wrap=True) for line in lines]
+    return Group(table, *texts)
+
+
+def summary(progress: Progress) -> str:
+    """One line about a run of a study that has ended."""
+    failed = progress.count(*FAILURES)
+    return (
+        f"{len(progress.runs)} stage runs: {progress.count('done')} run, "
+        f"{progress.count('reused')} reused, {failed} failed, "
+        f"{progress.count('blocked')} blocked; {clock(progress.elapsed)}"
+    )
+
+
+def _left(progress: Progress) -> str:
+    """How long the rest will take, from finished runs of the same stages."""
+    seconds, unknown = progress.seconds_left()
+    known = progress.left + len(progress.running) - unknown
+    if not known:
+        return f"{progress.left + len(progress.running)} left, no estimate yet"
+    more = f" and {unknown} runs of stages not finished yet" if unknown else ""
+    return f"about {clock(seconds)} left{more}"
+
+
+def _explain(run: StageRun, status: Status) -> None:
+    folder = RunFolder(run.run_id)
+    console.print(f"  {status.message}", markup=False, soft_wrap=True)
+    if tail := folder.log_tail():
+        console.print(Text("\n".join(f"  | {line}" for line in tail.splitlines()), style="dim"))
+    console.print(f"  The notebook and the log: {folder.path}", markup=False, soft_wrap=True)
+
+
+def cost_table(estimate: Estimate) -> Group:
+    """What is left to do by stage, and how well the model does where that is known."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("stage")
+    on_gpus = not math.isinf(estimate.machine.gpu_bytes)
+    titles = ["runs", "read", "written", "trained", "hours", *(["GPU hours"] if on_gpus else [])]
+    done = any(row["done"] for row in estimate.rows)
+    titles += ["done", "took", "predicted", "by its tokens"] if done else []
+    for title in titles:
+        table.add_column(title, justify="right")
+    for row in estimate.rows:
+        cells = [str(row["runs"])]
+        cells += [_millions(row[f"tokens_{kind}"]) for kind in KINDS]
+        cells += [f"{row['hours']:.2f}", *([f"{row['gpu_hours']:.1f}"] if on_gpus else [])]
+        if done:
+            keys = ("hours_taken", "hours_predicted", "hours_by_tokens")
+            cells += [str(row["done"]), *(clock(3600 * row[key]) for key in keys)]
+        table.add_row(row["stage"], *cells, style="bold" if row["stage"] == "all" else "")
+    machine = estimate.machine
+    lines = [f"Machine: {machine.name} ({machine.about}).", "Tokens in millions."]
+    return Group(table, *(Text(line) for line in [*lines, *estimate.notes]))
+
+
+def _millions(tokens: float) -> str:
+    return f"{tokens / 1e6:,.2f}" if tokens else "·"

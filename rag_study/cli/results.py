@@ -1,0 +1,85 @@
+"""The commands about what runs have written: clean, export, import, export-adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_study import archive, grid, leftovers, store
+from rag_study.cli.console import Debug, StudyFile, console, size
+from rag_study.errors import StudyError
+from rag_study.store import RunFolder
+
+
+def clean(
+    study_files: Annotated[
+        list[Path], typer.Argument(metavar="PARAMS.yaml...", help="studies whose runs are kept")
+    ],
+    delete: Annotated[
+        bool, typer.Option("--delete", help="really delete; without it they are only shown")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Show, or delete, the runs that no study needs any more.
+
+    Kept is what the studies named here need, those in the same folders, and every study that was
+    compared in this outputs folder and whose file is still where it was.
+    """
+    found = leftovers.find(study_files)
+    for leftover in found:
+        shown = leftover.path.relative_to(store.outputs_dir())
+        console.print(
+            f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
+        )
+    total = size(sum(leftover.size for leftover in found))
+    if not found:
+        console.print("Nothing to clean: some study needs everything that is there.")
+    elif delete:
+        leftovers.remove(found)
+        console.print(f"{len(found)} deleted, {total}.")
+    else:
+        console.print(f"{len(found)} are not needed, {total}. --delete deletes them.")
+
+
+def export_results(
+    study_file: StudyFile,
+    target: Annotated[Path, typer.Argument(metavar="FILE.tar.gz", help="a new file")],
+    debug: Debug = False,
+) -> None:
+    """Write the finished runs of a study and its tables to one file, for another machine."""
+    written, left_out = archive.pack(grid.expand(study_file), target)
+    missing = f"; {left_out} are not done and left out" if left_out else ""
+    console.print(
+        f"{target}: {written} runs, {size(target.stat().st_size)}{missing}", soft_wrap=True
+    )
+
+
+def import_results(
+    source: Annotated[Path, typer.Argument(metavar="FILE.tar.gz", help="written by export")],
+    debug: Debug = False,
+) -> None:
+    """Take over the runs of an exported study; what is done here already stays as it is."""
+    store.check_writable()
+    brought, there = archive.unpack(source)
+    console.print(f"{len(brought)} runs imported, {len(there)} were there already.")
+
+
+def export_adapter(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="a fine_tune run's id")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+    merge: Annotated[bool, typer.Option("--merge", help="the whole model, merged")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a trained adapter (or merged model) with a model card, for PEFT, transformers, vLLM."""
+    from rag_study import export
+
+    run_id = run_id.removeprefix(f"{store.outputs_dir() / 'runs'}/").strip("/")
+    folder = RunFolder(run_id).path
+    if not folder.exists():
+        trained = sorted((store.outputs_dir() / "runs" / "fine_tune").glob("*"))
+        names = "\n".join(f"  fine_tune/{path.name}" for path in trained) or "  (none)"
+        raise StudyError(f"there is no run '{run_id}'. Trained so far:\n{names}")
+    written = export.export_adapter(folder, target, merge, export.findings_of(run_id))
+    console.print(f"{written}: {'model' if merge else 'adapter'} and README.md", soft_wrap=True)

@@ -1,0 +1,243 @@
+"""The commands about a study: plan, run, status, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rag_study import costs, grid, resources, store, study_run
+from rag_study.cli import live
+from rag_study.cli.console import (
+    Debug,
+    Only,
+    StudyFile,
+    clock,
+    console,
+    first_line,
+    print_line,
+)
+from rag_study.config import load_study
+from rag_study.errors import StudyError
+from rag_study.executors import DaskExecutor, Executor, LocalExecutor
+from rag_study.grid import StageRun
+from rag_study.provenance import package_hash
+from rag_study.runner import Options
+from rag_study.store import RunFolder
+from rag_study.study_run import Progress
+
+
+def plan(
+    study_file: StudyFile,
+    only: Only = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="also tokens, hours and memory that it will take")
+    ] = False,
+    machine: Annotated[
+        str | None,
+        typer.Option(help="with --cost: a machine of docs/cluster.md; left out: this one"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show every stage run: its id, and whether it would be reused, run, or is blocked."""
+    runs = _chosen(grid.expand(study_file), only)
+    if cost:
+        estimate = costs.estimate(runs, costs.find_machine(machine))
+        print(json.dumps(estimate.rows, indent=1)) if as_json else console.print(
+            live.cost_table(estimate)
+        )
+        return
+    rows = planned(runs)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print_line(row["action"], row["run_id"], row["note"])
+    counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
+    console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
+
+
+def run(
+    study_file: StudyFile,
+    only: Only = None,
+    force: Annotated[bool, typer.Option("--force", help="do again what is done")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="go on after a failure; compare what there is")
+    ] = False,
+    executor: Annotated[
+        Literal["serial", "local", "dask"],
+        typer.Option(help="one run after the other, worker processes here, or a Dask cluster"),
+    ] = "serial",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="runs side by side; left out: cores / threads, or one per GPU"),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="with dask: the address of a cluster, tcp://host:port")
+    ] = None,
+    scheduler_file: Annotated[
+        Path | None, typer.Option(help="with dask: the file that its scheduler wrote")
+    ] = None,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, help="most seconds for one cell of a notebook")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run what is not done yet, then print the effects and where the report is."""
+    runs = grid.expand(study_file)
+    chosen = _chosen(runs, only)
+    if executor != "dask" and (scheduler or scheduler_file):
+        raise StudyError("--scheduler and --scheduler-file need --executor dask.")
+    if executor == "serial" and workers not in (None, 1):
+        raise StudyError("--workers needs --executor local or --executor dask.")
+    store.check_writable()
+    place = _executor(executor, chosen, workers, scheduler, scheduler_file)
+    progress = _execute(chosen, Options(force, keep_going, cell_timeout), place)
+    _show_result(runs[-1], progress, load_study(study_file).notes)
+    if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
+        raise typer.Exit(1)
+
+
+def status(study_file: StudyFile, debug: Debug = False) -> None:
+    """Show what is done, running, failed and missing; also while another terminal runs it."""
+    runs = grid.expand(study_file)
+    done = 0
+    for one in runs:
+        folder = RunFolder(one.run_id)
+        current = folder.status()
+        finished = store.is_done(one, current)
+        done += finished
+        state = "incomplete" if current.state == "done" and not finished else current.state
+        note = first_line(current.message)
+        if current.state == "done":
+            note = clock(current.seconds)
+        elif state == "running":
+            told = folder.progress()
+            counted = f"{told[0]} of {told[1]}, " if told else ""
+            note = f"{counted}process {current.pid} on {current.host}"
+        print_line(state, one.run_id, note)
+    console.print(f"{done} of {len(runs)} stage runs are done.")
+    if done < len(runs):
+        raise typer.Exit(1)
+
+
+def report(study_file: StudyFile, debug: Debug = False) -> None:
+    """Build tables, figures and report again from the runs that are done."""
+    runs = grid.expand(study_file)
+    comparison = runs[-1]
+    if not any(store.is_done(needed) for needed in comparison.upstream):
+        raise StudyError(
+            f"{study_file}: no run of this study is done, so there is nothing to report.\n"
+            f"Run it first:  rag-study run {study_file}"
+        )
+    store.check_writable()
+    progress = _execute([comparison], Options(force=True, keep_going=True), Executor())
+    _show_result(comparison, progress, load_study(study_file).notes)
+    if progress.count("done") == 0:
+        raise typer.Exit(1)
+
+
+def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
+    if only is None:
+        return runs
+    stage = grid.find_stage(only)
+    return [one for one in runs if one.stage is stage]
+
+
+def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
+    """What `run` would do with each run, in order."""
+    there: dict[str, bool] = {}  # run id -> whether it is done, or will be when it is needed
+
+    def is_there(needed: StageRun) -> bool:
+        if needed.run_id not in there:
+            there[needed.run_id] = store.is_done(needed)
+        return there[needed.run_id]
+
+    rows = []
+    for one in runs:
+        current = RunFolder(one.run_id).status()
+        waiting = [needed.run_id for needed in one.upstream if not is_there(needed)]
+        action, note = "run", ""
+        if store.is_done(one, current):
+            action = "reuse"
+            if current.package_hash != package_hash():
+                note = "made by another version of the package; --force makes it again"
+        elif waiting:
+            action, note = "blocked", f"needs {', '.join(waiting)}"
+        elif current.state == "done":
+            note = "adds to what is done"
+        elif current.state == "running":
+            note = f"process {current.pid} on {current.host} works on it"
+        elif current.state != "pending":
+            note = f"{current.state} before"
+        there[one.run_id] = action != "blocked"
+        rows.append(
+            {
+                "run_id": one.run_id,
+                "stage": one.stage.name,
+                "action": action,
+                "state": current.state,
+                "note": note,
+                "parameters": one.parameters,
+            }
+        )
+    return rows
+
+
+def _executor(
+    name: str,
+    runs: list[StageRun],
+    workers: int | None,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+) -> Executor:
+    if name == "serial":
+        return Executor()
+    size = {
+        "workers": workers or resources.default_workers(runs),
+        "gpus": resources.gpus()[:workers],
+        "say": console.print,
+    }
+    if name == "local":
+        return LocalExecutor(**size)
+    return DaskExecutor(scheduler, scheduler_file, **size)
+
+
+def _execute(runs: list[StageRun], options: Options, executor: Executor) -> Progress:
+    # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    progress = Progress(runs)
+    with live.shown(progress) as tell:
+        try:
+            study_run.run_all(progress, executor, options, tell)
+        except KeyboardInterrupt:
+            tell.stopped()
+            raise typer.Exit(130) from None
+    console.print(live.summary(progress))
+    if progress.count("reused") == len(runs):
+        console.print("Nothing to do: everything asked for is done.")
+    return progress
+
+
+def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> None:
+    """Print the effects, the verdict, the study's own notes and where the report is, if the
+    comparison was made or is still good."""
+    if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
+        return
+    import pandas as pd
+
+    from rag_study.tables import effects_table
+
+    folder = store.study_dir(comparison.slug)
+    console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
+    console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+    report_file = folder / "report.html"
+    shown = Path(os.path.relpath(report_file))
+    console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

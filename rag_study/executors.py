@@ -1,0 +1,394 @@
+"""Where stage runs execute: in this process, in worker processes, on a Dask cluster.
+
+An executor is given runs in an order that respects dependencies and tells when each has begun and
+how it ended. What is done is known from the store alone, so any of them can go on where another
+was stopped, and results do not depend on which it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import graphlib
+import heapq
+import logging
+import math
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag_study import provenance, resources, store
+from rag_study.errors import StudyError
+from rag_study.grid import StageRun
+from rag_study.runner import Ended, Options, execute
+from rag_study.store import RunFolder, Status
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# How often a run is given to another worker when its worker dies under it.
+RETRIES = 2
+# How long a worker that is told to stop may take to shut its notebook's kernel down.
+STOP_S = 15
+# How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
+CONNECT_S, FIRST_WORKER_S = 30, 3600
+# Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
+LOOPBACK = "127.0.0.1"
+Work = Callable[[StageRun, Options, Callable[[], None]], Ended]
+Tell = Callable[[StageRun, Ended | None], None]
+
+
+class Executor:
+    """Runs stage runs one after the other in this process; the others build on it.
+
+    `work` does one stage run; `say` is told, for people, where it is done. Used as a context: when
+    it is left, whatever still runs is stopped.
+    """
+
+    workers = 1
+
+    def __init__(self, work: Work = execute, say: Callable[[str], None] = lambda _: None):
+        self.work = work
+        self.say = say
+        self.draining = False
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop what still runs."""
+
+    def drain(self) -> None:
+        """Start nothing more; what runs already is finished."""
+        self.draining = True
+
+    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        """Have the runs done, each after what it needs.
+
+        `tell` is called in this thread: with None when a run begins, and with how it ended. What
+        it raises ends the call. A run that was never begun because of `drain` is not told of.
+        """
+        for run in runs:
+            if self.draining:
+                return
+            tell(run, self.work(run, options, lambda run=run: tell(run, None)))
+
+
+class LocalExecutor(Executor):
+    """Worker processes on this machine, one stage run at a time in each.
+
+    With `gpus` (device ids) there is one worker for each, which sees that one only. A worker that
+    dies is replaced, and its run tried again up to `RETRIES` times.
+    """
+
+    def __init__(self, workers: int, gpus: Sequence[str] = (), **options: Any):
+        super().__init__(**options)
+        self.workers = len(gpus) or workers
+        devices = list(gpus) or [None] * workers
+        self._memory = math.inf if gpus else resources.total_memory()
+        self._workers = [_Worker(self.work, device) for device in devices]
+
+    def __enter__(self) -> LocalExecutor:
+        device = "one GPU each" if self._workers[0].gpu else "on this machine"
+        self.say(f"{self.workers} worker{'s' if self.workers > 1 else ''}, {device}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.interrupt()
+        for worker in self._workers:
+            worker.close()
+
+    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        order = {run.run_id: number for number, run in enumerate(runs)}
+        by_id = {run.run_id: run for run in runs}
+        graph = graphlib.TopologicalSorter(
+            {run.run_id: [u.run_id for u in run.upstream if u.run_id in by_id] for run in runs}
+        )
+        graph.prepare()
+        ready: list[tuple[int, str]] = []
+        deaths: Counter[str] = Counter()
+        while True:
+            for run_id in graph.get_ready():
+                heapq.heappush(ready, (order[run_id], run_id))
+            if not self.draining:
+                self._assign(ready, by_id, options)
+            busy = {worker.connection: worker for worker in self._workers if worker.run}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]
+                run = worker.run
+                said = worker.hear()
+                if said is None:
+                    tell(run, None)
+                    continue
+                if said.outcome == "killed" and not worker.alive:
+                    deaths[run.run_id] += 1
+                    if deaths[run.run_id] <= RETRIES and not self.draining:
+                        heapq.heappush(ready, (order[run.run_id], run.run_id))
+                        continue
+                tell(run, said)
+                graph.done(run.run_id)
+
+    def _assign(
+        self, ready: list[tuple[int, str]], by_id: dict[str, StageRun], options: Options
+    ) -> None:
+        """Give idle workers the first of the ready runs, as long as memory suffices for all."""
+        idle = [worker for worker in self._workers if worker.run is None]
+        used = sum(resources.memory_of(worker.run) for worker in self._workers if worker.run)
+        while ready and idle:
+            run = by_id[ready[0][1]]
+            needed = resources.memory_of(run)
+            if used and used + needed > self._memory:
+                return
+            heapq.heappop(ready)
+            used += needed
+            idle.pop().begin(run, options)
+
+
+class _Worker:
+    """One worker process, started when it is first needed and again after it has died."""
+
+    def __init__(self, work: Work, gpu: str | None):
+        self.run: StageRun | None = None
+        self.connection: Connection | None = None
+        self.gpu = gpu
+        self._work = work
+        self._process: Any = None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None
+
+    def begin(self, run: StageRun, options: Options) -> None:
+        if self._process is None:
+            # Not forked: a fork would take along locks and threads that belong to this process.
+            context = multiprocessing.get_context("spawn")
+            self.connection, theirs = context.Pipe()
+            arguments = (theirs, self._work, self.gpu, provenance.as_planned_here())
+            self._process = context.Process(target=_work_until_told, args=arguments)
+            self._process.start()
+            theirs.close()
+        self.run = run
+        with contextlib.suppress(OSError):  # it died while idle; `hear` finds out
+            self.connection.send((run, options))
+
+    def hear(self) -> Ended | None:
+        """What the worker says next: None, its run has begun, or how it ended."""
+        try:
+            said = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join(STOP_S)
+            message = f"its worker process died (exit status {self._process.exitcode})"
+            self.close()
+            status = RunFolder(self.run.run_id).status()
+            said = Ended("killed", Status("killed", message=message, tries=status.tries))
+        if said is not None:
+            self.run = None
+        return said
+
+    def interrupt(self) -> None:
+        if self._process is not None and self.run is not None:
+            self._process.terminate()
+
+    def close(self) -> None:
+        if self._process is None:
+            return
+        self.connection.close()
+        self._process.join(STOP_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process = None
+
+
+def _work_until_told(
+    connection: Connection, work: Work, gpu: str | None, environment: dict[str, str]
+) -> None:
+    """What a worker process does: one run after the other, until the connection is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner decides
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # KeyboardInterrupt: cleans up
+    threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    os.environ.update(environment)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
+        while True:
+            run, options = connection.recv()
+            connection.send(_in_any_case(work, run, options, lambda: connection.send(None)))
+
+
+def _in_any_case(work: Work, run: StageRun, options: Options, started: Callable[[], None]) -> Ended:
+    """The work, or how it failed: an error must not end the worker or look like its death."""
+    try:
+        return work(run, options, started)
+    except Exception as error:
+        return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+
+
+def _end_with_the_runner() -> None:
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class DaskExecutor(Executor):
+    """A Dask cluster: dependencies, placement and retries are Dask's.
+
+    Without `address` or `scheduler_file` a cluster is started on this machine, as `LocalExecutor`
+    does it. Stage runs carry the resource labels that the workers of the cluster declare
+    (`GPU`, `MEMORY` in bytes).
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        scheduler_file: Path | None = None,
+        workers: int = 1,
+        gpus: Sequence[str] = (),
+        **options: Any,
+    ):
+        super().__init__(**options)
+        self._devices = list(gpus) or [None] * workers
+        self._place = {"address": address, "scheduler_file": scheduler_file}
+        self._cluster: Any = None
+        self._client: Client | None = None
+        self._futures: dict[str, Future] = {}
+        self._begun: set[str] = set()
+
+    @property
+    def workers(self) -> int:
+        return len(self._client.scheduler_info(-1)["workers"]) or 1 if self._client else 1
+
+    @property
+    def dashboard(self) -> str:
+        return self._client.dashboard_link
+
+    def __enter__(self) -> DaskExecutor:
+        import dask
+        from distributed import Client, Nanny, Scheduler, SpecCluster
+
+        if not any(self._place.values()):
+            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
+            specification = {}
+            for number, gpu in enumerate(self._devices):
+                # Notebooks are processes of their own: a limit of the worker would not hold them.
+                options = {"nthreads": 1, "memory_limit": 0, "env": provenance.as_planned_here()}
+                options |= {"host": LOOPBACK, "silence_logs": logging.ERROR}
+                if gpu is not None:
+                    options["env"] = options["env"] | {"CUDA_VISIBLE_DEVICES": gpu}
+                    options["resources"] = {"GPU": 1}
+                specification[number] = {"cls": Nanny, "options": options}
+            place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
+            scheduler = {"cls": Scheduler, "options": place}
+            self._cluster = SpecCluster(specification, scheduler, silence_logs=logging.ERROR)
+            self._place["address"] = self._cluster.scheduler_address
+        place = {key: value for key, value in self._place.items() if value}
+        try:
+            self._client = Client(**place, timeout=CONNECT_S, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=FIRST_WORKER_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            self.__exit__()
+            where = ", ".join(str(value) for value in place.values())
+            raise StudyError(
+                f"no Dask cluster with a worker can be reached at {where}: {error}\n"
+                "docs/cluster.md says how to start one."
+            ) from error
+        address = self._client.scheduler.address
+        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {self.dashboard}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.cancel([f for f in self._futures.values() if not f.done()])
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def drain(self) -> None:
+        super().drain()
+        waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
+        self._client.cancel([future for future in waiting if not future.done()])
+
+    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        events: queue.SimpleQueue[tuple[str, Future | None]] = queue.SimpleQueue()
+        session = uuid.uuid4().hex[:8]
+        topic = f"rag-study-{session}"
+        self._client.subscribe_topic(topic, lambda event: events.put((event[1], None)))
+        environment = provenance.as_planned_here()
+        environment["RAG_STUDY_OUTPUTS"] = str(store.outputs_dir().resolve())
+        declared = {
+            name
+            for worker in self._client.scheduler_info(-1)["workers"].values()
+            for name in worker["resources"]
+        }
+        futures = self._futures = {}
+        for number, run in enumerate(runs):
+            labels = {k: v for k, v in resources.labels(run).items() if k in declared}
+            future = self._client.submit(
+                _on_dask_worker,
+                self.work,
+                run,
+                options,
+                environment,
+                topic,
+                [futures[u.run_id] for u in run.upstream if u.run_id in futures],
+                key=f"{run.run_id}-{session}",
+                resources=labels or None,
+                priority=-number,
+                pure=False,
+            )
+            futures[run.run_id] = future
+        for run_id, future in futures.items():
+            future.add_done_callback(lambda future, run_id=run_id: events.put((run_id, future)))
+        by_id = {run.run_id: run for run in runs}
+        left = set(by_id)
+        while left:
+            run_id, future = events.get()
+            if future is None:
+                self._begun.add(run_id)
+                tell(by_id[run_id], None)
+                continue
+            left.discard(run_id)
+            if future.status != "cancelled":
+                tell(by_id[run_id], _how_ended(future))
+        self._client.unsubscribe_topic(topic)
+
+
+def _how_ended(future: Future) -> Ended:
+    """How a run ended on the cluster: what its worker said, else what became of its workers."""
+    from distributed.scheduler import KilledWorker
+
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return future.result()
+    if isinstance(error, KilledWorker) and error.task == future.key:
+        message = f"its workers died, {RETRIES + 1} one after the other"
+        return Ended("killed", Status("killed", message=message))
+    if isinstance(error, KilledWorker):
+        return Ended("blocked", Status(message="the workers of a run that it needs died"))
+    message = f"{type(error).__name__}: {error}"
+    return Ended("failed", Status("failed", message=message))
+
+
+def _on_dask_worker(
+    work: Work,
+    run: StageRun,
+    options: Options,
+    environment: dict[str, str],
+    topic: str,
+    needed: list[Ended],
+) -> Ended:
+    """The work on a worker of the cluster. `needed` only makes Dask wait."""
+    from distributed import get_worker
+
+    os.environ.update(environment)
+    worker = get_worker()
+    return _in_any_case(work, run, options, lambda: worker.log_event(topic, run.run_id))

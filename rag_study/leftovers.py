@@ -1,0 +1,88 @@
+"""What is in the outputs folder that no study needs any more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_study import files, grid, store
+from rag_study.errors import StudyError
+from rag_study.provenance import located
+from rag_study.store import RunFolder
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A folder or file that may go: its path, its size in bytes, and why."""
+
+    path: Path
+    size: int
+    reason: str
+
+
+def find(study_files: Iterable[Path]) -> list[Leftover]:
+    """Runs that none of these studies needs, nor any other that was compared here and whose study
+    file is still there; and what killed processes left behind in the others.
+
+    A run that is being worked on is never among them. Raises StudyError when a study file cannot
+    be used: what it needs would be taken for left over.
+    """
+    needed = {run.run_id for file in known_studies(study_files) for run in grid.expand(file)}
+    found = []
+    for path in sorted((store.outputs_dir() / "runs").glob("*/*")):
+        folder = RunFolder(f"{path.parent.name}/{path.name}")
+        if folder.is_locked():
+            continue
+        if folder.run_id not in needed:
+            found.append(Leftover(path, _size(path), "no study needs it"))
+            continue
+        for file in path.rglob("*"):
+            if files.is_leftover(file):
+                found.append(Leftover(file, _size(file), "half-written"))
+    for path in store.outputs_dir().glob(".import-*"):
+        found.append(Leftover(path, _size(path), "an import that was stopped"))
+    return found
+
+
+def remove(leftovers: Iterable[Leftover]) -> None:
+    """Delete them; a run that somebody has begun to work on meanwhile stays."""
+    for leftover in leftovers:
+        if not leftover.path.is_dir():
+            leftover.path.unlink(missing_ok=True)
+        elif leftover.path.parent.parent.name == "runs":
+            folder = RunFolder(f"{leftover.path.parent.name}/{leftover.path.name}")
+            if not folder.is_locked():
+                folder.clear()
+                shutil.rmtree(folder.path)
+        else:
+            shutil.rmtree(leftover.path)
+
+
+def known_studies(study_files: Iterable[Path]) -> list[Path]:
+    """The study files given, those beside them, and those of comparisons in the outputs folder."""
+    given = [Path(file) for file in study_files]
+    known = {located(file).resolve(): file for file in given}
+    for folder in {file.parent for file in known}:
+        known.update((file, file) for file in sorted(folder.glob("*.yaml")) if _is_study(file))
+    for parameters in (store.outputs_dir() / "runs" / "compare").glob("*/params.yaml"):
+        file = located(files.read_yaml(parameters)["study_file"])
+        if file.exists():
+            known.setdefault(file.resolve(), file)
+    return list(known.values())
+
+
+def _is_study(file: Path) -> bool:
+    try:
+        content = files.read_yaml(file)
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"{file}: cannot be read, so what it needs is not known: {error}"
+        ) from None
+    return isinstance(content, dict) and {"name", "models", "datasets"} <= set(content)
+
+
+def _size(path: Path) -> int:
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in inside if file.is_file())

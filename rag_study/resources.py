@@ -1,0 +1,82 @@
+"""What a stage run needs of a machine, and what this machine has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from rag_study import memory, models
+from rag_study.grid import StageRun
+from rag_study.provenance import has_gpu, resolve_dtype, resolve_threads
+
+# Interpreter, torch and data of a notebook, in bytes; measured at 0.6 to 1.0 GB on a CPU.
+_OWN_MEMORY = 1e9
+# Activations, and keys and values, beside the weights.
+_BESIDE_WEIGHTS = 1.25
+_BYTES = {"float32": 4.0, "bfloat16": 2.0}
+# NF4 with its quantisation constants; weights, gradients and two moments of AdamW in float32.
+_QUANTISED_BYTES, _FULL_TRAINING_BYTES = 0.6, 16.0
+
+
+def labels(run: StageRun) -> dict[str, float]:
+    """The resources that a run takes, by the names that workers of a cluster declare: `GPU` (1
+    where a model is run) and `MEMORY` (bytes for models, where their size is known)."""
+    if not models_of(run):
+        return {}
+    return {"GPU": 1, "MEMORY": memory_of(run)}
+
+
+def memory_of(run: StageRun) -> float:
+    """Bytes that a run is expected to take; only its own process's where no size is known."""
+    weights = max((models.parameters_of(name) or 0 for name in models_of(run)), default=0)
+    return _OWN_MEMORY + _BESIDE_WEIGHTS * bytes_per_weight(run) * weights
+
+
+def bytes_per_weight(run: StageRun) -> float:
+    """Bytes that a run keeps for every weight of its model, with what training adds to them."""
+    given = run.parameters
+    if run.stage.name == "fine_tune" and given["method"] == "full":
+        return _FULL_TRAINING_BYTES
+    if given.get("method") == "qlora" and "judge" not in given:
+        return _QUANTISED_BYTES
+    return _BYTES[resolve_dtype(given.get("dtype", "float32"))]
+
+
+def total_memory() -> float:
+    """Bytes of main memory that this machine, or the control group that this is, has."""
+    return memory.total_bytes()
+
+
+def gpus() -> list[str]:
+    """Ids of the NVIDIA devices that this process may use, as in CUDA_VISIBLE_DEVICES."""
+    if not has_gpu():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return visible.split(",")
+    return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def default_workers(runs: Iterable[StageRun]) -> int:
+    """How many runs the cores of this machine carry side by side.
+
+    The threads of a run are part of its id (results depend on them), so they decide how many
+    workers there are, never the other way round.
+    """
+    threads = max(resolve_threads(run.parameters.get("threads", 1)) for run in runs)
+    return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def models_of(run: StageRun) -> list[str]:
+    """Names of the models that a run loads on its own machine."""
+    asked = {
+        "index_corpus": ("embedding_model", "reranker"),
+        "fine_tune": ("model", "reranker"),
+        "generate_answers": ("model",),
+        "judge_answers": ("judge",),
+        "validate_judge": ("judge",),
+        "measure_retention": ("model",),
+    }.get(run.stage.name, ())
+    names = [run.parameters.get(key, "") for key in asked]
+    return [name for name in names if name and not models.is_endpoint(name)]

@@ -1,0 +1,60 @@
+"""Stage runs that only sleep, fail or die, without a kernel: for the tests of executors."""
+
+import os
+import signal
+import time
+
+from rag_study import grid, runner, store
+from rag_study.provenance import PROJECT_ROOT
+
+STAGE = grid.Stage("nap", "nap", 1)
+
+
+def nap(name, *upstream, seconds=0.05, fails=False, deaths=0):
+    """A run that sleeps; one with `deaths` kills its process in that many of its tries."""
+    parameters = {"seconds": seconds, "fails": fails, "deaths": deaths}
+    return grid.StageRun(STAGE, parameters, upstream, name, {"name": name})
+
+
+def work(run, options, started):
+    """What `runner.execute` does, with a nap in place of a notebook."""
+    return runner.execute(run, options, started, attempt)
+
+
+def attempt(run, folder, cell_timeout):
+    given, tries = run.parameters, folder.status().tries + 1
+    lock = folder.acquire()
+    about = {**store.started_now(), "tries": tries}
+    folder.set_status("running", **about)
+    with (store.outputs_dir() / "begun.txt").open("a") as file:
+        file.write(f"{run.slug}\n")
+    try:
+        if tries <= given["deaths"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(given["seconds"])
+        for number in range(3):
+            folder.part(f"part-{number}", lambda: [{"run": run.slug}])
+        device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        state, message = ("failed", "it cannot sleep") if given["fails"] else ("done", device)
+        folder.set_status(state, message=message, seconds=given["seconds"], **about)
+    finally:
+        lock.release(force=True)
+    return folder.status()
+
+
+def begun():
+    """Names of the runs in the order in which they began, one for every try."""
+    return (store.outputs_dir() / "begun.txt").read_text().split()
+
+
+def in_the_background(outputs):
+    """Environment for a process of its own that finds this module, too."""
+    path = os.pathsep.join([str(PROJECT_ROOT), os.path.dirname(__file__)])
+    return {**os.environ, "PYTHONPATH": path, "RAG_STUDY_OUTPUTS": str(outputs)}
+
+
+def diamond():
+    """A study of five runs: one that three need, and one that needs those."""
+    first = nap("first")
+    middle = [nap(f"middle-{i}", first, seconds=0.3) for i in range(3)]
+    return [first, *middle, nap("last", *middle)]

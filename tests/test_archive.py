@@ -1,0 +1,108 @@
+import io
+import tarfile
+
+import pytest
+from naps import nap, work
+
+from rag_study import archive, store
+from rag_study.errors import StudyError
+from rag_study.runner import USUAL
+
+
+@pytest.fixture
+def study(outputs):
+    """Two finished runs and one that is not."""
+    outputs.mkdir()
+    runs = [nap("one"), nap("two"), nap("three")]
+    for run in runs[:2]:
+        work(run, USUAL, lambda: None)
+    return runs
+
+
+def test_results_come_back_as_they_were(study, outputs, tmp_path, monkeypatch):
+    file = tmp_path / "study.tar.gz"
+    assert archive.pack(study, file) == (2, 1)
+    again = tmp_path / "again.tar.gz"
+    archive.pack(study, again)
+    assert file.read_bytes() == again.read_bytes()
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    brought, there = archive.unpack(file)
+    assert (len(brought), there) == (2, [])
+    assert [store.is_done(run) for run in study] == [True, True, False]
+    for run in study[:2]:
+        parts = store.RunFolder(run.run_id).path / "parts"
+        assert parts.is_relative_to(tmp_path / "elsewhere")
+        original = outputs / "runs" / run.run_id / "parts"
+        assert {p.name: p.read_bytes() for p in parts.iterdir()} == {
+            p.name: p.read_bytes() for p in original.iterdir()
+        }
+    assert archive.unpack(file) == ([], sorted(brought))
+    assert not list((tmp_path / "elsewhere").glob(".import-*"))
+
+
+def test_what_is_done_or_being_worked_on_here_stays(study, tmp_path):
+    file = tmp_path / "study.tar.gz"
+    archive.pack(study, file)
+    one, two = (store.RunFolder(run.run_id) for run in study[:2])
+    one.clear()
+    two.set_status("running", **store.started_now())
+    lock = two.acquire()
+    try:
+        assert archive.unpack(file) == ([one.run_id], [two.run_id])
+    finally:
+        lock.release(force=True)
+    assert one.status().state == "done"
+    assert two.status().state == "killed"
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, 4 if kind == tarfile.REGTYPE else 0
+    return info
+
+
+RUN = "runs/nap/one-12345678"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        member("/etc/cron.d/x"),
+        member("../x"),
+        member(f"{RUN}/../../../../x"),
+        member(f"{RUN}/link", tarfile.SYMTYPE, "/etc/passwd"),
+        member(f"{RUN}/link", tarfile.LNKTYPE, "../../../../etc/passwd"),
+        member(f"{RUN}/pipe", tarfile.FIFOTYPE),
+        member(f"{RUN}/device", tarfile.CHRTYPE),
+        member("runs/nap/no-hash/status.json"),
+        member(".ssh/authorized_keys"),
+    ],
+    ids=lambda info: info.name + info.type.decode(),
+)
+def test_archives_that_lead_elsewhere_are_refused_whole(outputs, tmp_path, bad):
+    file = tmp_path / "bad.tar.gz"
+    with tarfile.open(file, "w:gz") as made:
+        made.addfile(member(f"{RUN}/status.json"), io.BytesIO(b"{}  "))
+        made.addfile(bad, io.BytesIO(b"evil"))
+    with pytest.raises(StudyError, match="nothing was imported"):
+        archive.unpack(file)
+    assert not (outputs / "runs").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_files_that_are_no_archive_are_one_message(outputs, tmp_path, study):
+    noise = tmp_path / "noise.tar.gz"
+    noise.write_bytes(b"no archive at all")
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(noise)
+    with pytest.raises(StudyError, match="no such file"):
+        archive.unpack(tmp_path / "nowhere.tar.gz")
+    whole, half = tmp_path / "whole.tar.gz", tmp_path / "half.tar.gz"
+    archive.pack(study, whole)
+    half.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(half)
+    with pytest.raises(StudyError, match="exists already"):
+        archive.pack(study, whole)
+    with pytest.raises(StudyError, match="nothing to export"):
+        archive.pack(study[2:], tmp_path / "none.tar.gz")

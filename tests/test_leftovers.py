@@ -1,0 +1,47 @@
+from naps import nap, work
+
+from rag_study import grid, leftovers, store
+from rag_study.runner import USUAL
+
+
+def test_runs_that_no_study_needs_are_found_and_removed(write_study, outputs):
+    outputs.mkdir()
+    study = write_study()
+    needed = [store.RunFolder(run.run_id) for run in grid.expand(study)]
+    for folder in needed:
+        folder.set_status("done")
+    half = needed[0].path / ".new-abc.json"
+    half.write_text("{")
+    old, busy = nap("old"), nap("busy")
+    work(old, USUAL, lambda: None)
+    lock = store.RunFolder(busy.run_id).acquire()
+    try:
+        found = leftovers.find([study])
+        assert {leftover.path for leftover in found} == {store.RunFolder(old.run_id).path, half}
+        assert all(leftover.size > 0 for leftover in found)
+        assert half.exists()
+        leftovers.remove(found)
+    finally:
+        lock.release(force=True)
+    assert not store.RunFolder(old.run_id).path.exists()
+    assert not half.exists()
+    assert store.RunFolder(busy.run_id).path.exists()
+    assert all(folder.status().state == "done" for folder in needed)
+
+
+def test_other_studies_keep_what_they_need(write_study, outputs, tmp_path):
+    first = write_study()
+    beside = tmp_path / "beside.yaml"
+    beside.write_text(first.read_text().replace("name: small", "name: beside"))
+    far = tmp_path / "far" / "away.yaml"
+    far.parent.mkdir()
+    far.write_text(first.read_text().replace("name: small", "name: away"))
+    compared = grid.expand(far)[-1]
+    folder = store.RunFolder(compared.run_id)
+    folder.set_status("done")
+    (folder.path / "params.yaml").write_text(f"study_file: {far}\n")
+    known = {path.resolve() for path in leftovers.known_studies([first])}
+    assert known == {first.resolve(), beside.resolve(), far.resolve()}
+    assert leftovers.find([first]) == []
+    far.unlink()
+    assert [leftover.path for leftover in leftovers.find([first])] == [folder.path]
