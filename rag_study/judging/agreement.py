@@ -86,7 +86,7 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
     drawn = {
         "spearman": np.array(
             [
-                _spearman(a[i], b[i])
+                rank_correlation(a[i], b[i])
                 for i in (np.concatenate([members[c] for c in r]) for r in chosen)
             ]
         ),
@@ -94,7 +94,7 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
         "difference": (times @ sums) / (times @ counts),
     }
     whole = {
-        "spearman": _spearman(a, b),
+        "spearman": rank_correlation(a, b),
         "kappa": float(weighted_kappa(counted.sum(axis=0).reshape(_GRADES, _GRADES))),
         "difference": float((a - b).mean()),
     }
@@ -106,7 +106,8 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
     return numbers
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's; NaN where either side has no spread."""
     ranks = stats.rankdata(a), stats.rankdata(b)
     if np.ptp(ranks[0]) == 0 or np.ptp(ranks[1]) == 0:
         return np.nan

@@ -143,7 +143,7 @@ class LocalJudge(Judge):
     def _read_batch(
         self, items: Sequence[Item], some: Sequence[_Prompt]
     ) -> Iterator[tuple[str, list[Reading]]]:
-        """(criterion, readings) from one cache of the prefixes, to which each criterion is added."""
+        """(criterion, readings), all criteria from one cache of the prefixes."""
         lm, pad = self._lm, self._lm.tokenizer.pad_token_id
         prefix, mask = (t.to(lm.device) for t in left_pad([one.prefix for one in some], pad))
         cache = lm.model(

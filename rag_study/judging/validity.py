@@ -15,6 +15,7 @@ from scipy import stats
 
 from rag_study import metrics
 from rag_study.criteria import Criterion
+from rag_study.judging.agreement import rank_correlation
 from rag_study.judging.auc import LEVEL, clustered_auc
 from rag_study.ladder import RUNGS
 
@@ -247,11 +248,9 @@ def _length(scores: pd.DataFrame, criterion: Criterion) -> tuple[float, float, f
     drawn = []
     for _ in range(_RESAMPLES):
         chosen = np.concatenate([places[i] for i in rng.integers(0, len(places), len(places))])
-        if np.ptp(words[chosen]) and np.ptp(values[chosen]):
-            drawn.append(stats.spearmanr(words[chosen], values[chosen]).statistic)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    whole = stats.spearmanr(words, values).statistic
-    return float(whole), float(low), float(high), len(places)
+        drawn.append(rank_correlation(words[chosen], values[chosen]))
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return rank_correlation(words, values), float(low), float(high), len(places)
 
 
 def _repeatability(scores: pd.DataFrame, criterion: Criterion) -> tuple[float, float, float, int]:
