@@ -68,8 +68,8 @@ def judge_ladder(
             _scores(ax, y, scores, canvas.GREY if invalid else canvas.series_colour(y), jitter)
             text = _auc_text(auc_table, judge or metric, metric, rung)
             if rung not in RIGHT:
-                ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-        ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=8)
+                ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=9)
         ax.set_yticks(range(len(rungs)), [RUNGS[rung] for rung in rungs])
         ax.set_ylim(len(rungs) - 0.5, -0.5)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())

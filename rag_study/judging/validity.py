@@ -143,8 +143,8 @@ def check(
     a tenth of its scores missing. A criterion that requires nothing is not checked: it counts
     neither way, and carries no verdict (the study file is refused when it should).
 
-    Returns judge, valid, auc, auc_low, auc_high, n (of the requirement that is met worst), reason,
-    and `criteria`: name -> {valid, reason}.
+    Returns judge, valid; criterion, rung, auc, auc_low, auc_high, n of the requirement that is met
+    worst; reason; and `criteria`: name -> {valid, reason}.
     """
     found: dict[str, dict[str, Any]] = {}
     measured: list[tuple[float, dict[str, Any]]] = []
@@ -191,7 +191,7 @@ def check(
     return {
         "judge": judge,
         "valid": valid,
-        **{key: worst.get(key) for key in ("auc", "auc_low", "auc_high")},
+        **{key: worst.get(key) for key in ("criterion", "rung", "auc", "auc_low", "auc_high")},
         "n": int(worst.get("n", 0)),
         "reason": "; ".join(reasons) or "none of its criteria can be checked",
         "criteria": found,
