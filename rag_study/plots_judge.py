@@ -38,7 +38,9 @@ def judge_ladder(
     ]
     several = ["dataset"] if "dataset" in ladder else []
     once = ladder.drop_duplicates([*several, "question_id", "rung"])
-    panels += [("", name, once) for name in METRICS if name in ladder and name not in judged]
+    # What counts refusals sorts refusals from the rest by its definition.
+    others = [name for name in METRICS if name not in (*judged, "refusal_rate")]
+    panels += [("", name, once) for name in others if name in ladder]
     panels = [panel for panel in panels if panel[2][panel[1]].notna().any()]
     if not panels:
         return canvas.nothing(title, "No answer of the check was scored.")
