@@ -60,8 +60,11 @@ class Tally:
 
 
 class Wrapped(DeepEvalBaseLLM):
-    """The model as DeepEval wants it. `forced`: the reply is the JSON that is asked for, with the
-    reason as the model's own text and the score as its likeliest digit, and cannot fail to parse."""
+    """The model as DeepEval wants it.
+
+    `forced`: the reply is the JSON that is asked for, with the reason as the model's own text and
+    the score as its likeliest digit, and cannot fail to parse.
+    """
 
     def __init__(self, lm: LanguageModel, tally: Tally, forced: bool):
         self._lm, self._tally, self._forced = lm, tally, forced

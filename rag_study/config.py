@@ -318,6 +318,9 @@ class StudyConfig(_Part):
         for key in ("models", "contexts", "seeds", "prompting"):
             _refuse_repeats(key, getattr(self, key))
         _refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])
+        scoring = [judge.model_dump(exclude={"name", "ladder_size"}) for judge in self.judges]
+        if same := [j for j in self.judges if scoring.count(scoring[self.judges.index(j)]) > 1]:
+            raise ValueError(f"judges: '{same[0].display_name}' stands there twice under two names")
         self._check_metrics()
         labels = [d.display_name for d in self.datasets]
         _refuse_repeats("datasets (by label)", labels)

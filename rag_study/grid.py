@@ -284,6 +284,7 @@ def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ..
     identity = _identity(stage, {}, final) | {
         "extents": [run.extent for run in final],
         "labels": [dataset.display_name for dataset in config.datasets],
+        "judges": [judge.display_name for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     return StageRun(stage, {"study_file": study_file}, final, config.name, identity)

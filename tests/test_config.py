@@ -65,6 +65,7 @@ def test_every_problem_is_in_one_message(write_study):
         ({"judges": None}, "the key 'judges' is required"),
         ({"judges": [{"model": "random-lama"}]}, "did you mean 'random-llama'?"),
         ({"judges": [JUDGE, JUDGE]}, "judges (by name): random-llama is given more than once"),
+        ({"judges": [JUDGE, JUDGE | {"name": "b"}]}, "stands there twice under two names"),
         ({"judges": [JUDGE | {"criteria": ["acuracy"]}]}, "there is no such criterion. Known: acc"),
         ({"judges": [JUDGE | {"criteria": ["own.yaml"]}]}, "there is no such file"),
         ({"judges": [JUDGE | {"samples": 3}]}, "without reasoning_tokens nothing is drawn"),

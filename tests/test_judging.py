@@ -12,7 +12,7 @@ from rag_study import criteria, judging, models, prompts, store
 from rag_study.errors import StudyError
 from rag_study.judging import Item, scoring, showing
 from rag_study.judging.judge import Reading
-from rag_study.judging.local import LocalJudge, averaged
+from rag_study.judging.local import LocalJudge, _batches, _Prompt, averaged
 from rag_study.ladder import REFUSAL, ladder
 from rag_study.qa_datasets.schema import NO_ANSWER, Document, Question
 
@@ -66,7 +66,9 @@ def test_passages_are_part_of_the_prompt_of_a_criterion_that_needs_them(tiny):
         assert row["judge_groundedness_p"] == pytest.approx(by_hand(tiny, item, GROUNDED)[0], 1e-3)
         assert row["judge_accuracy_p"] == pytest.approx(by_hand(tiny, item, USUAL[0])[0], 1e-3)
     assert rows[2]["judge_groundedness"] is None
-    assert "passages" in rows[2]["judge_groundedness_missing"]
+    assert "are not known" in rows[2]["judge_groundedness_missing"]
+    closed_book = judge.score([dataclasses.replace(ITEMS[2], passages=())])[0]
+    assert "was given no passages" in closed_book["judge_groundedness_missing"]
     assert rows[2]["judge_accuracy"] is not None
 
 
@@ -118,6 +120,16 @@ def test_an_adapter_with_virtual_tokens_is_refused(tmp_path):
     get_peft_model(lm.model, config).save_pretrained(tmp_path / "adapter")
     with pytest.raises(StudyError, match="virtual tokens"):
         judging.open_judge("random-llama", adapter=tmp_path / "adapter")
+
+
+def test_prompts_much_shorter_than_the_longest_get_a_batch_of_their_own():
+    def lengths(*given):
+        rendered = [(n, _Prompt([1] * length, {}, False)) for n, length in enumerate(given)]
+        return [[len(prompt.prefix) for _, prompt in batch] for batch in _batches(rendered)]
+
+    assert lengths(40, 100, 95, 90, 41, 85) == [[100, 95, 90, 85], [41, 40]]
+    assert lengths(100, 30, 20) == [[100, 30, 20]]  # too few to be worth two
+    assert lengths() == []
 
 
 # --- Rules --------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from rag_study.refusals import is_empty, is_refusal
 # number of characters is for scripts that have no spaces.
 MAX_CANDIDATE_WORDS = 300
 MAX_CANDIDATE_CHARACTERS = 4000
-NO_PASSAGES = "the passages of this answer are not known"
+NO_PASSAGES = "the candidate was given no passages"
+UNKNOWN_PASSAGES = "the passages of this answer are not known"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Judge(ABC):
             of_item = {
                 one.name: _by_rule(one, rule)
                 if rule
-                else Reading(None, missing=NO_PASSAGES)
+                else Reading(None, missing=_no_passages(item))
                 if one.needs_passages and not item.passages
                 else readings[one.name][place[n]]
                 for one in self.criteria
@@ -117,6 +118,10 @@ def rule_for(item: Item) -> str:
     if is_refusal(item.candidate):
         return "right refusal" if item.unanswerable else "refusal"
     return ""
+
+
+def _no_passages(item: Item) -> str:
+    return UNKNOWN_PASSAGES if item.passages is None else NO_PASSAGES
 
 
 def expectation(probabilities: Sequence[float]) -> float:

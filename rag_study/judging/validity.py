@@ -95,7 +95,8 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
     - `injection`: what an instruction to the grader gains (points) for a wrong answer;
     - `length`: rank correlation of score and number of words among the right answers;
     - `repeatability`: largest difference (points) of a score to that of the same answer alone;
-    - `missing`: share of the answers without a score.
+    - `missing`: share of the answers without a score;
+    - `by_rule`: share of the answers other than refusals and empty ones that a rule scored.
 
     Means have t intervals over questions, the correlation a bootstrap one. Facts that the ladder
     does not tell are left out.
@@ -114,6 +115,9 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
         table = scores[scores["rung"].isin(one.deserves)] if one.deserves else scores
         missing = table[one.metric].isna()
         facts["missing"] = (float(missing.mean()), np.nan, np.nan, len(table))
+        spoken = scores[~scores["rung"].isin(("refusal", "empty"))]
+        ruled = float((spoken["judge_by_rule"] != "").mean())
+        facts["by_rule"] = (ruled, np.nan, np.nan, len(spoken))
         rows += [(judge, one.name, name, *fact) for name, fact in facts.items() if fact[-1] > 0]
     return pd.DataFrame(rows, columns=FACT_COLUMNS)
 
