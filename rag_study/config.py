@@ -16,11 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from rag_study import adapters, models, qa_datasets
+from rag_study import adapters, criteria, metrics, models, qa_datasets
 from rag_study.errors import StudyError
 from rag_study.explain import explain, nearest
 from rag_study.provenance import located, portable
@@ -33,11 +34,8 @@ Context = Literal["none", "retrieved", "oracle", "distractor", "counterfactual",
 Method = Literal[tuple(adapters.METHODS)]
 TrainFormat = Literal["closed_book", "with_context", "raft"]
 AnswerStyle = Literal["as_given", "short", "long"]
-JudgedMetric = Literal["judge_accuracy", "judge_completeness"]
 T = TypeVar("T")
-ReferenceMetric = Literal[
-    "answer_recall", "key_point_recall", "exact_match", "token_f1", "rouge_l", "answer_length"
-]
+ReferenceMetric = Literal[metrics.REFERENCE]
 
 
 class _Part(BaseModel):
@@ -196,8 +194,76 @@ class GenerationConfig(_Part):
 
 
 class JudgeConfig(_Part):
+    """One judge. Several may share a model when their `name` tells them apart."""
+
     model: str
+    name: str | None = Field(None, max_length=60, description="in tables; default: the model's")
+    criteria: list[str] = Field(
+        list(criteria.DEFAULT), min_length=1, description="names, or paths of own YAML files"
+    )
+    adapter: str | None = Field(None, description="folder with an adapter of a local judge")
+    dtype: Literal["float32", "bfloat16", "4bit"] | None = Field(
+        None, description="left out: that of the study"
+    )
+    tokenizer: str | None = Field(
+        None, description="of a model on a server: it is asked for completions instead of by chat"
+    )
+    reasoning_tokens: int = Field(0, ge=0, le=2048, description="0: the score at once")
+    samples: int = Field(1, ge=1, le=50, description="of the reasoning, averaged")
     ladder_size: int = Field(60, ge=20, description="questions in the judge's check")
+
+    @field_validator("criteria", "adapter")
+    @classmethod
+    def _beside_the_study_file(cls, given: Any, info: ValidationInfo) -> Any:
+        folder = (info.context or {}).get("folder")
+        if folder is None or given is None:
+            return given
+        if isinstance(given, str):
+            return portable(folder / Path(given).expanduser())
+        return [
+            portable(folder / Path(name).expanduser()) if "." in name or "/" in name else name
+            for name in given
+        ]
+
+    @model_validator(mode="after")
+    def _can_score(self) -> JudgeConfig:
+        try:
+            for one in criteria.find_all(self.criteria):
+                metrics.add_criterion(one)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+        _check_model(self.model)
+        remote = models.is_endpoint(self.model)
+        local_only = [key for key in ("adapter", "dtype") if getattr(self, key)]
+        if remote and local_only:
+            raise ValueError(f"{local_only[0]}: a model on a server is as the server has it")
+        if self.tokenizer and not remote:
+            raise ValueError("tokenizer: a local judge has its own; it is for models on a server")
+        if self.adapter and not located(self.adapter).is_dir():
+            raise ValueError(f"adapter: there is no folder {self.adapter}")
+        if self.samples > 1 and not self.reasoning_tokens:
+            raise ValueError(
+                "samples: without reasoning_tokens nothing is drawn, and all would be the same"
+            )
+        return self
+
+    @property
+    def display_name(self) -> str:
+        return self.name or self.model
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values by which the notebooks know the judge."""
+        return {
+            "judge": self.model,
+            "criteria": list(self.criteria),
+            "judge_adapter": self.adapter or "",
+            "judge_dtype": self.dtype or "",
+            "judge_tokenizer": self.tokenizer or "",
+            "reasoning_tokens": self.reasoning_tokens,
+            "judge_samples": self.samples,
+            "ladder_size": self.ladder_size,
+        }
 
 
 class PrimaryConfig(_Part):
@@ -207,7 +273,7 @@ class PrimaryConfig(_Part):
     """
 
     contexts: list[Context] = Field(["retrieved"], min_length=1)
-    metrics: list[JudgedMetric] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
+    metrics: list[str] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
     reference_metrics: list[ReferenceMetric] = Field(
         ["answer_recall", "key_point_recall"], min_length=1
     )
@@ -234,7 +300,8 @@ class StudyConfig(_Part):
     judges: list[JudgeConfig] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
-    margins: dict[JudgedMetric | ReferenceMetric, Annotated[float, Field(gt=0)]] = {}
+    semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
+    margins: dict[str, Annotated[float, Field(gt=0)]] = {}
     compute: ComputeConfig = ComputeConfig()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
 
@@ -246,18 +313,15 @@ class StudyConfig(_Part):
                 _check_model(name)
         return names
 
-    @field_validator("judges")
-    @classmethod
-    def _known_judges(cls, judges: list[JudgeConfig]) -> list[JudgeConfig]:
-        for judge in judges:
-            _check_model(judge.model)
-        return judges
-
     @model_validator(mode="after")
     def _consistent(self) -> StudyConfig:
         for key in ("models", "contexts", "seeds", "prompting"):
             _refuse_repeats(key, getattr(self, key))
-        _refuse_repeats("judges", [judge.model for judge in self.judges])
+        _refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])
+        scoring = [judge.model_dump(exclude={"name", "ladder_size"}) for judge in self.judges]
+        if same := [j for j in self.judges if scoring.count(scoring[self.judges.index(j)]) > 1]:
+            raise ValueError(f"judges: '{same[0].display_name}' stands there twice under two names")
+        self._check_metrics()
         labels = [d.display_name for d in self.datasets]
         _refuse_repeats("datasets (by label)", labels)
         _refuse_repeats("systems (by name)", [s.name for s in self.systems])
@@ -287,6 +351,34 @@ class StudyConfig(_Part):
             )
         return self
 
+    @property
+    def judged_metrics(self) -> list[str]:
+        """Metrics of all criteria that any of the judges scores, in the order of METRICS."""
+        scored = {one.metric for judge in self.judges for one in criteria.find_all(judge.criteria)}
+        return [name for name in metrics.METRICS if name in scored]
+
+    def _check_metrics(self) -> None:
+        judged = self.judged_metrics
+        for name in self.primary.metrics:
+            if name not in judged:
+                near = nearest(name, judged)
+                raise ValueError(f"primary.metrics: no judge scores '{name}'{near}")
+        checked = {
+            one.metric
+            for judge in self.judges
+            for one in criteria.find_all(judge.criteria)
+            if one.required
+        }
+        for name in self.primary.metrics:
+            if name not in checked:
+                raise ValueError(
+                    f"primary.metrics: '{name}' can carry no verdict, since its criterion has no "
+                    "`required`: nothing says when a judge of it is to be believed"
+                )
+        for name in self.margins:
+            if name not in (known := [*judged, *metrics.REFERENCE]):
+                raise ValueError(f"margins: unknown metric '{name}'{nearest(name, known)}")
+
 
 def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file. Raises StudyError with one message for all its problems.
@@ -296,7 +388,7 @@ def load_study(path: Path | str) -> StudyConfig:
     """
     path = located(path) if located(path).exists() else Path(path)
     try:
-        config = StudyConfig.model_validate(_read_yaml(path))
+        config = StudyConfig.model_validate(_read_yaml(path), context={"folder": path.parent})
     except ValidationError as error:
         raise StudyError(explain(path, error, _keys_at)) from error
 

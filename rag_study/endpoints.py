@@ -38,9 +38,11 @@ KEY_VARIABLE = "RAG_STUDY_API_KEY"
 # Tools keep OpenAI's key here. A study file from elsewhere must not send it to another server.
 OPENAI_KEY_VARIABLE, OPENAI_HOST = "OPENAI_API_KEY", "api.openai.com"
 LONGEST_WAIT_S = 600
+CHAT, COMPLETIONS = "chat/completions", "completions"
+_KINDS = {CHAT: "chat completion", COMPLETIONS: "completion"}
 # A server has a tokenizer of its own. These are what models in common use write between turns;
 # what looks like <|...|> or [INST] is taken out in any case.
-_CONTROL = SimpleNamespace(
+CONTROL = SimpleNamespace(
     all_special_tokens=("<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>")
 )
 _ADVICE = {
@@ -102,9 +104,7 @@ class Endpoint:
         seed: int = 0,
     ) -> Completion:
         """The answer to one chat. Raises StudyError as `ask`."""
-        # OpenAI's newer models know the limit by the new name only, most other servers by the old.
-        limit = "max_completion_tokens" if self._is_openai else "max_tokens"
-        fields: dict[str, Any] = {limit: settings.max_new_tokens}
+        fields: dict[str, Any] = self.limit(settings.max_new_tokens)
         fields["temperature"] = settings.temperature
         if settings.temperature:
             fields |= {"top_p": settings.top_p, "seed": seed % 2**31}
@@ -128,17 +128,20 @@ class Endpoint:
         limits = httpx.Limits(max_connections=self.concurrency)
         return httpx.Client(timeout=self.timeout_s, limits=limits)
 
-    def ask(self, client: httpx.Client, fields: dict[str, Any]) -> dict[str, Any]:
-        """The reply to one request for a chat completion; `fields` are those besides the model.
+    def ask(
+        self, client: httpx.Client, fields: dict[str, Any], route: str = CHAT
+    ) -> dict[str, Any]:
+        """The reply to one request for a completion; `fields` are those besides the model.
 
-        It has at least one choice with a message of text. Raises StudyError when the server
-        refuses, replies with something else, or fails in all attempts.
+        `route` is CHAT or COMPLETIONS. The reply has at least one choice, with a message of text
+        or with text. Raises StudyError when the server refuses, replies with something else, or
+        fails in all attempts.
         """
         pause, attempt = self.backoff_s, 0
         while True:
             attempt += 1
             try:
-                return self._ask_once(client, {"model": self.model, **fields})
+                return self._ask_once(client, {"model": self.model, **fields}, route)
             except _PassingError as error:
                 if attempt >= self.attempts:
                     raise StudyError(
@@ -159,6 +162,14 @@ class Endpoint:
     def name(self) -> str:
         return f"{self.url}#{self.model}"
 
+    def limit(self, tokens: int, route: str = CHAT) -> dict[str, int]:
+        """The field that limits the length of a reply.
+
+        OpenAI's newer models know it by the new name only, most other servers by the old.
+        """
+        new = self._is_openai and route == CHAT
+        return {"max_completion_tokens" if new else "max_tokens": tokens}
+
     @property
     def _is_openai(self) -> bool:
         return urlsplit(self.url).hostname == OPENAI_HOST
@@ -176,14 +187,14 @@ class Endpoint:
                 return name, key
         return " or ".join(names), ""
 
-    def _ask_once(self, client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
+    def _ask_once(self, client: httpx.Client, body: dict[str, Any], route: str) -> dict[str, Any]:
         """One attempt. Raises _PassingError where another one makes sense."""
         import httpx
 
         variable, key = self._key()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            reply = client.post(f"{self.url}/chat/completions", json=body, headers=headers)
+            reply = client.post(f"{self.url}/{route}", json=body, headers=headers)
         except httpx.TimeoutException:
             raise _PassingError(f"no answer within {self.timeout_s:g} s") from None
         except httpx.RequestError as error:
@@ -192,7 +203,7 @@ class Endpoint:
         # A server may repeat the key in what it says.
         text = reply.text.replace(key, "***") if key else reply.text
         if reply.is_success:
-            return self._checked(text)
+            return self._checked(text, route)
         status, said = reply.status_code, _said(text)
         passing = status in (408, 409, 425, 429) or status >= 500
         # A used-up quota comes as 429 too, and does not pass by itself.
@@ -202,18 +213,19 @@ class Endpoint:
         advice = _ADVICE.get(status, "Is this the address of an OpenAI-compatible server?")
         raise StudyError(f"{self.name}: status {status}: {said}\n{advice.format(key=variable)}")
 
-    def _checked(self, text: str) -> dict[str, Any]:
-        """A server's reply. Raises StudyError when it is no chat completion."""
+    def _checked(self, text: str, route: str) -> dict[str, Any]:
+        """A server's reply. Raises StudyError when it is no completion."""
         try:
             reply = json.loads(text)
-            message = reply["choices"][0]["message"]
-            fine = all(isinstance(message.get(k), str | None) for k in ("content", "refusal"))
+            choice = reply["choices"][0]
+            said = choice["message"] if route == CHAT else {"content": choice["text"]}
+            fine = all(isinstance(said.get(k), str | None) for k in ("content", "refusal"))
             fine = fine and isinstance(reply.get("usage"), dict | None)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             fine = False
         if not fine:
             raise StudyError(
-                f"{self.name}: the reply is no chat completion: {_said(text)}\n"
+                f"{self.name}: the reply is no {_KINDS[route]}: {_said(text)}\n"
                 "Is this the address of an OpenAI-compatible server? It usually ends in /v1."
             )
         return reply
@@ -303,9 +315,9 @@ def _answer(
         return [{**place, **row, "served_model": None}]
     shown = in_prompt_order(context.passages, settings.passage_order)
     messages = prompts.answer_messages(
-        _clean(question.question),
-        [(_clean(p.title), _clean(p.text)) for p in shown],
-        Prompting(prompting.name, tuple((_clean(q), _clean(a)) for q, a in prompting.examples)),
+        clean(question.question),
+        [(clean(p.title), clean(p.text)) for p in shown],
+        Prompting(prompting.name, tuple((clean(q), clean(a)) for q, a in prompting.examples)),
     )
     seed = generation.item_seed(settings.seed, str(place["context"]), question.id)
     said = endpoint.complete(client, messages, settings, seed)
@@ -321,8 +333,9 @@ def _answer(
     return [{**place, **row, "served_model": said.served_model}]
 
 
-def _clean(text: str) -> str:
-    return prompts.clean(text, _CONTROL)
+def clean(text: str) -> str:
+    """Text for a server, whose model's control tokens are not known, without the usual ones."""
+    return prompts.clean(text, CONTROL)
 
 
 def _said(text: str) -> str:

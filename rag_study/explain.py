@@ -10,8 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 
-def explain(path: Path, error: ValidationError, keys_at: Callable[[list[Any]], list[str]]) -> str:
-    """One message for all problems of a study file; `keys_at` names the keys known at a place."""
+def explain(
+    path: Path,
+    error: ValidationError,
+    keys_at: Callable[[list[Any]], list[str]],
+    what: str = "the study file",
+) -> str:
+    """One message for all problems of a file; `keys_at` names the keys known at a place."""
     lines = []
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
@@ -35,7 +40,7 @@ def explain(path: Path, error: ValidationError, keys_at: Callable[[list[Any]], l
             case _:
                 text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
         lines.append(f"  {key}: {text}" if key else f"  {text}")
-    return f"{path}: the study file has {_count(len(lines))}.\n" + "\n".join(lines)
+    return f"{path}: {what} has {_count(len(lines))}.\n" + "\n".join(lines)
 
 
 def _count(number: int) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_study import decomposition, plots, plots_decomposition
+from rag_study import decomposition, plots, plots_decomposition, plots_judge
 from rag_study.config import StudyConfig
 from rag_study.headline import StudyResults
-from rag_study.metrics import JUDGED, METRICS
+from rag_study.metrics import METRICS
 
 
 def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, Path]:
@@ -19,10 +19,10 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     """
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
-    reference = ["answer_recall", "key_point_recall"]
+    judged, reference = study.judged_metrics, ["answer_recall", "key_point_recall"]
     judge_carries = any(check["valid"] for check in results.judge_checks)
     figures = {}
-    for metric in [*JUDGED, *reference] if judge_carries else [*reference, *JUDGED]:
+    for metric in [*judged, *reference] if judge_carries else [*reference, *judged]:
         note = ""
         if METRICS[metric].judged and invalid:
             note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
@@ -37,7 +37,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
         ("Retrieval", plots.retrieval_quality(results.retrieval), "retrieval"),
         (
             "The judge's check",
-            plots.judge_ladder(results.ladder, results.ladder_auc, invalid),
+            plots_judge.judge_ladder(results.ladder, results.ladder_auc, invalid),
             "judge_ladder",
         ),
     ]

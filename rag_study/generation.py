@@ -318,7 +318,7 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
         _log.warning("out of memory with %d questions at once; answering in halves", len(items))
         half = len(items) // 2
         return _answer(lm, items[:half], settings) + _answer(lm, items[half:], settings)
-    ends = _end_tokens(lm)
+    ends = end_tokens(lm)
     rows = []
     for item, new in zip(items, answers, strict=True):
         length = next((i for i, token in enumerate(new) if token in ends), len(new))
@@ -365,14 +365,14 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
             do_sample=False,
             num_beams=1,
             repetition_penalty=1.0,
-            eos_token_id=sorted(_end_tokens(lm)),
+            eos_token_id=sorted(end_tokens(lm)),
             pad_token_id=lm.tokenizer.pad_token_id,
             **options,
         )
     return output[:, longest:].tolist()
 
 
-def _end_tokens(lm: LanguageModel) -> set[int]:
+def end_tokens(lm: LanguageModel) -> set[int]:
     """The tokenizer's end token, and those that the model's makers name (the end of a turn)."""
     named = lm.model.generation_config.eos_token_id
     return {lm.tokenizer.eos_token_id} | set(named if isinstance(named, list) else [named]) - {None}

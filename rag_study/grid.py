@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import models, prompts, qa_datasets, store
+from rag_study import criteria, models, prompts, qa_datasets, store
 from rag_study.config import StudyConfig, load_study
 from rag_study.errors import StudyError
 from rag_study.points import BASE, NO_DATA, NO_RETRIEVAL, points
@@ -289,13 +289,17 @@ def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ..
     identity = _identity(stage, {}, final) | {
         "extents": [run.extent for run in final],
         "labels": [dataset.display_name for dataset in config.datasets],
+        "judges": [judge.display_name for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     return StageRun(stage, {"study_file": study_file}, final, config.name, identity)
 
 
 # Places say nothing about content, and other data sets are in the hash as upstream runs.
-_NOT_HASHED = ("dataset_path", "corpus_path", "answers_path", "trained_on", "after")
+_NOT_HASHED = (
+    *("dataset_path", "corpus_path", "answers_path", "trained_on", "after"),
+    *("criteria", "judge_adapter"),
+)
 
 
 def _identity(
@@ -309,9 +313,15 @@ def _identity(
         own["threads"] = resolve_threads(own["threads"])
     revisions = {
         key: models.revision_of(own[key])
-        for key in ("model", "judge", "embedding_model", "reranker")
+        for key in ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
         if own.get(key)
     }
+    if "criteria" in parameters:
+        revisions["criteria"] = [
+            (one.name, one.fingerprint) for one in criteria.find_all(parameters["criteria"])
+        ]
+    if parameters.get("judge_adapter"):
+        revisions["judge_adapter"] = models.revision_of(str(located(parameters["judge_adapter"])))
     if stage.name == "prepare_data":
         keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
         revisions["data"] = qa_datasets.revision_of(*(parameters[key] for key in keys))

@@ -44,8 +44,10 @@ class StudyResults:
     `study` is the study file as a dict. `results`, `summary`, `comparisons`, `interactions` are
     the tables of `effects` (comparisons with `attrs["skipped"]`); `retention` has rows like
     `results`, in the context "retention". `judge_checks` has one dict per
-    judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds
-    its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n.
+    judge, on its worst data set, as from `judging.validity.check`, with the data set. `ladder`
+    holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of `validity`
+    with the data set (of the AUCs those of right answers against a rung), `judge_agreement` the
+    table of `judging.agreement`.
     `retrieval`: as `plots.retrieval_quality`. `finished` has the ids of the runs that went in,
     `missing` names those without a result: run_id, stage, state, message. `provenance`, one dict
     per run: run_id, stage, wall_seconds, peak_memory_mb and what `provenance.collect` gives.
@@ -62,6 +64,8 @@ class StudyResults:
     judge_checks: Sequence[Mapping[str, Any]] = ()
     ladder: pd.DataFrame = field(default_factory=_no_table)
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)
+    ladder_facts: pd.DataFrame = field(default_factory=_no_table)
+    judge_agreement: pd.DataFrame = field(default_factory=_no_table)
     retrieval: pd.DataFrame = field(default_factory=_no_table)
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()

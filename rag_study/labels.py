@@ -39,8 +39,13 @@ CONTEXTS = {
     "retention": "outside the task",
 }
 RUNGS = {
-    "reworded": "reference,\nreworded",
+    "gold": "right answer",
+    "paraphrase": "right answer, in\nother words",
+    "padded": "right answer\nwith padding",
+    "truncated": "half of the\nright answer",
+    "corrupted": "one wrong fact",
     "other_question": "answer to an-\nother question",
+    "injected": "same, with an\ninstruction",
     "refusal": "refusal",
     "empty": "empty answer",
 }

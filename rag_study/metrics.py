@@ -3,6 +3,9 @@
 Reference metrics compare an answer with the known right answers. Normalisation and token F1 are
 those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1). They lie in 0..1 except
 `answer_length`, which counts words.
+
+The judge's criteria are metrics too (`judge_<criterion>`). METRICS holds the usual two from the
+start; whoever loads another one (`criteria.py`) makes it known with `add_criterion`.
 """
 
 from __future__ import annotations
@@ -11,9 +14,18 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from typing import TYPE_CHECKING
 
+from rag_study import criteria
+from rag_study.criteria import Criterion
 from rag_study.qa_datasets.schema import Question
+from rag_study.refusals import is_refusal
 from rag_study.text import contains, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rag_study.retrieval.embedding import Embedder
 
 
 @dataclass(frozen=True)
@@ -35,16 +47,22 @@ class Metric:
     retention: bool = False
 
 
+def of_criterion(criterion: Criterion) -> Metric:
+    label = f"{criterion.label} (judge)"
+    return Metric(criterion.metric, label, 1.0, 5.0, criterion.margin, judged=True)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("judge_accuracy", "Accuracy (judge)", 1.0, 5.0, 0.25, judged=True),
-        Metric("judge_completeness", "Completeness (judge)", 1.0, 5.0, 0.25, judged=True),
+        *(of_criterion(criteria.find(name)) for name in criteria.DEFAULT),
         Metric("answer_recall", "Answer recall", 0.0, 1.0, 0.03),
         Metric("key_point_recall", "Key-point recall", 0.0, 1.0, 0.03),
         Metric("exact_match", "Exact match", 0.0, 1.0, 0.03),
         Metric("token_f1", "Token F1", 0.0, 1.0, 0.03),
         Metric("rouge_l", "ROUGE-L", 0.0, 1.0, 0.03),
+        Metric("semantic_similarity", "Semantic similarity", 0.0, 1.0, 0.03),
+        Metric("refusal_rate", "Refusals", 0.0, 1.0, None),
         Metric("answer_length", "Answer length (words)", 0.0, None, None),
         Metric("general_text_nll", "General text (nats per token)", 0.0, None, None, False, True),
         Metric(
@@ -59,8 +77,17 @@ RETENTION = tuple(name for name, metric in METRICS.items() if metric.retention)
 REFERENCE = tuple(name for name in METRICS if name not in (*JUDGED, *RETENTION))
 
 
+def add_criterion(criterion: Criterion) -> None:
+    """Make the metric of a criterion known, behind those of the other criteria."""
+    METRICS[criterion.metric] = of_criterion(criterion)
+    order = sorted(METRICS, key=lambda name: not METRICS[name].judged)
+    for name in order:
+        METRICS[name] = METRICS.pop(name)
+
+
 def score(answer: str, question: Question) -> dict[str, float | None]:
-    """All reference metrics of one answer; against several right answers the best counts.
+    """The reference metrics of one answer that need no model (`semantic_similarity` does); against
+    several right answers the best counts.
 
     A question without short answers (a summary) is compared with its reference by ROUGE-L alone:
     exact match, token F1 and answer recall are None. `key_point_recall` is None for a question
@@ -73,8 +100,31 @@ def score(answer: str, question: Question) -> dict[str, float | None]:
         "rouge_l": max(rouge_l(answer, a) for a in (*short, question.reference)),
         "answer_recall": max((contains(answer, a) for a in short), default=None),
         "key_point_recall": key_point_recall(answer, question.key_points),
+        "refusal_rate": float(is_refusal(answer)),
         "answer_length": float(len(answer.split())),
     }
+
+
+def semantic_similarity(
+    embedder: Embedder, answers: Sequence[str], questions: Sequence[Question]
+) -> list[float]:
+    """Cosine of each answer's embedding with that of the nearest right answer of its question.
+
+    In 0..1: negative cosines and empty answers are 0. All texts are embedded in one call, each
+    distinct one once. What is beyond the embedding model's window is not read.
+    """
+    texts = sorted({*answers, *(text for q in questions for text in _right(q))} - {""})
+    vectors = dict(zip(texts, embedder.embed(texts), strict=True)) if texts else {}
+    return [
+        max(0.0, *(float(vectors[answer] @ vectors[text]) for text in _right(question)))
+        if answer
+        else 0.0
+        for answer, question in zip(answers, questions, strict=True)
+    ]
+
+
+def _right(question: Question) -> tuple[str, ...]:
+    return (*question.answers, question.reference)
 
 
 def exact_match(answer: str, gold: str) -> float:

@@ -229,6 +229,13 @@ def load_generator(
     return LanguageModel(name, model, tokenizer, dtype, quantised)
 
 
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a preset, a hub id or a folder. Raises StudyError when it cannot be had."""
+    import torch
+
+    return _load(name, torch.float32, quantised=False, tokenizer_only=True)[1]
+
+
 def _load(
     name: str, dtype: torch.dtype, quantised: bool, tokenizer_only: bool = False
 ) -> tuple[Any, Any]:

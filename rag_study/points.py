@@ -47,7 +47,7 @@ DISTRACTOR_DEPTH = 30
 
 
 def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
-    judges = [{"judge": j.model, "ladder_size": j.ladder_size} for j in config.judges]
+    judges = [judge.parameters for judge in config.judges]
     for dataset in config.datasets:
         shared = {
             **dataset.parameters,
@@ -56,6 +56,7 @@ def points(config: StudyConfig) -> Iterator[dict[str, Any]]:
             **config.generation.model_dump(exclude={"num_examples"}),
             "num_examples": 0,
             "retention": config.retention,
+            "similarity": config.semantic_similarity,
             **config.compute.model_dump(),
             **BASE,
             **NO_SYSTEM,

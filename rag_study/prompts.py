@@ -10,12 +10,17 @@ import hashlib
 import inspect
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from rag_study.criteria import DEFAULT, PASSAGES, find_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedTokenizerBase
+
+    from rag_study.criteria import Criterion
 
 ANSWER_SYSTEM = "You answer questions."
 ANSWER_WITHOUT_CONTEXT = "Question: {question}"
@@ -44,22 +49,13 @@ Reference: {reference}
 Candidate: <<<{candidate}>>>
 
 """
-# Anchors at 1, 3 and 5. Style and length never count; see the design of each criterion.
-CRITERIA = {
-    "accuracy": """Grade accuracy: is what the candidate says right, according to the reference? \
-Style, length and omissions do not count.
-5 = all of it is right
-3 = part of it is wrong
-1 = wrong, or no answer
-Reply with one digit from 1 to 5.""",
-    "completeness": """Grade completeness: does the candidate say all that the reference says? \
-Style, length and additional text do not count.
-5 = nothing is missing
-3 = about half is missing
-1 = all of it is missing
-Reply with one digit from 1 to 5.""",
-}
+# The rubrics are in data/criteria.
 JUDGE_REPLY = "Score:"
+# For a judge that reasons: instead of the digit at once, and before it in a chat with a server.
+JUDGE_REASONING = (
+    "Before the digit, compare the candidate with the reference, fact by fact, in a few sentences."
+)
+JUDGE_AFTER_REASONING = "Now give the score. Reply with one digit from 1 to 5 and nothing else."
 _MARKER = "\u241e"  # a symbol that no data holds; splits the rendered chat between its parts
 
 
@@ -132,34 +128,72 @@ def completion(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
 
 
 def judge_prompt(
-    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    reference: str,
+    candidate: str,
+    criteria: Sequence[Criterion] | None = None,
+    passages: Sequence[tuple[str, str]] = (),
 ) -> tuple[list[int], dict[str, list[int]]]:
     """(token ids of the prefix that all criteria share, token ids of each criterion's ending).
 
-    The ending closes the user's turn and opens the reply up to where the digit comes.
+    The ending closes the user's turn and opens the reply up to where the digit comes. `criteria`
+    left out: accuracy and completeness. `passages`, (title, text), are for criteria that ask for
+    them.
     """
-    candidate = clean(candidate, tokenizer).replace("<<<", "").replace(">>>", "")
-    prefix = JUDGE_PREFIX.format(
-        question=clean(question, tokenizer),
-        reference=clean(reference, tokenizer),
-        candidate=candidate or "(no answer)",
-    )
+    if criteria is None:
+        criteria = find_all(DEFAULT)
+    before, after = judge_frame(tokenizer)
+    prefix = before + judge_prefix(question, reference, candidate, tokenizer)
+    endings = {
+        one.name: list(_ending(tokenizer, judge_rubric(one, passages, tokenizer) + after))
+        for one in criteria
+    }
+    return tokenizer.encode(prefix, add_special_tokens=False), endings
+
+
+@lru_cache(maxsize=64)
+def _ending(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Kept: without passages, all items have the same endings."""
+    ids = tokenizer.encode(f"{text}{JUDGE_REPLY}", add_special_tokens=False)
+    return (*ids, *digit_lead(tokenizer))
+
+
+@lru_cache(maxsize=8)
+def judge_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
+    """What the chat template writes before the judge's prompt, and between it and the reply."""
     messages = [
         {"role": "system", "content": JUDGE_SYSTEM},
-        {"role": "user", "content": f"{prefix.replace(_MARKER, ' ')}{_MARKER}"},
+        {"role": "user", "content": _MARKER},
     ]
     before, after = render(tokenizer, messages).split(_MARKER)
-    lead = digit_lead(tokenizer)
-    endings = {
-        name: [
-            *tokenizer.encode(f"{text}{after}{JUDGE_REPLY}", add_special_tokens=False),
-            *lead,
-        ]
-        for name, text in CRITERIA.items()
-    }
-    return tokenizer.encode(before, add_special_tokens=False), endings
+    return before, after
 
 
+def judge_prefix(question: str, reference: str, candidate: str, tokenizer: Any) -> str:
+    """The part of the judge's prompt that all criteria share, without control tokens.
+
+    No candidate can close the fence around it: runs of three and more angle brackets are taken out.
+    """
+    return JUDGE_PREFIX.format(
+        question=clean(question, tokenizer),
+        reference=clean(reference, tokenizer),
+        candidate=re.sub(r"[<>]{3,}", "", clean(candidate, tokenizer)) or "(no answer)",
+    )
+
+
+def judge_rubric(criterion: Criterion, passages: Sequence[tuple[str, str]], tokenizer: Any) -> str:
+    """The rubric of a criterion, with the (title, text) passages in it where it wants them."""
+    if not criterion.needs_passages:
+        return criterion.rubric
+    listed = "\n\n".join(
+        PASSAGE.format(number=number, title=clean(title, tokenizer), text=clean(text, tokenizer))
+        for number, (title, text) in enumerate(passages, start=1)
+    )
+    return criterion.rubric.replace(PASSAGES, listed or "(none)")
+
+
+@lru_cache(maxsize=8)
 def digit_lead(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens between "Score:" and the digit (in many tokenizers a space of its own)."""
     return _digit_tokens(tokenizer)[0]
@@ -236,7 +270,11 @@ def hash_for(stage_name: str) -> str:
         case "measure_retention":
             parts = (RETENTION_SYSTEM, RETENTION_LEAD)
         case "judge_answers" | "validate_judge":
-            parts = (JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY, sorted(CRITERIA.items()))
+            # The rubrics are in the ids beside these (`Criterion.fingerprint`).
+            parts = (
+                *(JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY),
+                *(PASSAGE, JUDGE_REASONING, JUDGE_AFTER_REASONING),
+            )
         case _:
             return ""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

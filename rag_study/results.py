@@ -14,7 +14,8 @@ from rag_study import files, models, qa_datasets, store
 from rag_study.config import StudyConfig
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
-from rag_study.metrics import JUDGED, REFERENCE
+from rag_study.judging import agreement, validity
+from rag_study.metrics import REFERENCE
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
 _EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_log_likelihood")
@@ -39,7 +40,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
     """
     variants = variants_of(comparison.upstream, config)
-    answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
+    answered, systems, outside, searches = [], [], [], {}
+    ladders, aucs, facts, checks = [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
     finished, missing = [], []
@@ -54,12 +56,13 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             continue
         finished.append(run.run_id)
         if run.stage.name == "validate_judge":
-            judge = run.parameters["judge"]
-            own = {"judge": judge, "dataset": label_of(run, config)}
+            own = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
-            aucs.append(
-                pd.read_parquet(folder.path / "auc.parquet").assign(dataset=label_of(run, config))
-            )
+            for name, tables in (("auc", aucs), ("facts", facts)):
+                table = pd.read_parquet(folder.path / f"{name}.parquet")
+                # The run knows its judge by the model's name, which several judges may share.
+                table["scorer"] = table["scorer"].where(table["criterion"] == "", own["judge"])
+                tables.append(table.assign(dataset=own["dataset"]))
             checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
@@ -67,7 +70,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
-            own = (run, questions[prepared.run_id], label)
+            own = (run, config, questions[prepared.run_id], label)
             if run.parameters["system"]:
                 systems.append(_answers(*own, "", ""))
                 continue
@@ -84,13 +87,17 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         )
         for index, name in searches.values()
     ]
+    auc = _concat(aucs)
+    results = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
     return StudyResults(
         study=config.model_dump(mode="json"),
-        results=_concat([*answered, *_beside_each_base(systems, _concat(answered))]),
+        results=results,
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
-        ladder_auc=_concat(aucs),
+        ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
+        ladder_facts=_concat(facts),
+        judge_agreement=agreement.between_judges(results),
         retrieval=_concat(retrieval),
         missing=missing,
         provenance=_provenance(comparison),
@@ -106,6 +113,19 @@ def label_of(run: StageRun, config: StudyConfig) -> str:
         d.display_name
         for d in config.datasets
         if all(d.parameters[key] == value for key, value in given.items())
+    )
+
+
+def judge_of(run: StageRun, config: StudyConfig) -> str:
+    """The name in tables of the judge whose scores a run holds."""
+    return next(
+        judge.display_name
+        for judge in config.judges
+        if all(
+            run.parameters[key] == value
+            for key, value in judge.parameters.items()
+            if key in run.parameters
+        )
     )
 
 
@@ -190,7 +210,12 @@ def _questions(prepared: StageRun) -> pd.DataFrame:
 
 
 def _answers(
-    run: StageRun, questions: pd.DataFrame, dataset: str, variant: str, search: str
+    run: StageRun,
+    config: StudyConfig,
+    questions: pd.DataFrame,
+    dataset: str,
+    variant: str,
+    search: str,
 ) -> pd.DataFrame:
     """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
     folder = store.RunFolder(run.run_id).path
@@ -202,7 +227,7 @@ def _answers(
     if given["system"]:
         settings |= {"method": given["system"], "train_format": ""}
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
-        dataset=dataset, variant=variant, judge=given["judge"], **settings
+        dataset=dataset, variant=variant, judge=judge_of(run, config), **settings
     )
     columns = [
         *RUN_COLUMNS,
@@ -214,7 +239,9 @@ def _answers(
         *_EVIDENCE,
         *REFERENCE,
         "judge",
-        *JUDGED,
+        *config.judged_metrics,
+        *(f"{name}_missing" for name in config.judged_metrics),
+        *("judge_by_rule", "judge_cut"),
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.
     return table.sort_values(["context", "position"]).reindex(columns=columns)

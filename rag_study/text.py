@@ -13,7 +13,11 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @lru_cache(maxsize=50_000)
 def normalise(text: str) -> str:
-    """Lower case, no punctuation, no English articles, single spaces."""
+    """Lower case, no punctuation, no English articles, single spaces.
+
+    As in SQuAD's script, punctuation goes without a space in its place: "1.25" and "125" are the
+    same here, and so are "well-known" and "wellknown".
+    """
     text = _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION))
     return " ".join(text.split())
 

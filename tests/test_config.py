@@ -4,6 +4,9 @@ from rag_study.config import load_study
 from rag_study.errors import StudyError
 from rag_study.provenance import PROJECT_ROOT
 
+JUDGE = {"model": "random-llama"}
+SERVER = {"model": "http://127.0.0.1:9/v1#judge"}
+
 
 def message_of(path):
     with pytest.raises(StudyError) as caught:
@@ -55,8 +58,22 @@ def test_every_problem_is_in_one_message(write_study):
             {"retrieval": {"chunk_size": 64, "chunk_overlap": 64}},
             "smaller than retrieval.chunk_size",
         ),
-        ({"margins": {"token_f2": 0.1}}, "margins.token_f2"),
+        (
+            {"margins": {"token_f2": 0.1}},
+            "margins: unknown metric 'token_f2'; did you mean 'token_f1'?",
+        ),
         ({"judges": None}, "the key 'judges' is required"),
+        ({"judges": [{"model": "random-lama"}]}, "did you mean 'random-llama'?"),
+        ({"judges": [JUDGE, JUDGE]}, "judges (by name): random-llama is given more than once"),
+        ({"judges": [JUDGE, JUDGE | {"name": "b"}]}, "stands there twice under two names"),
+        ({"judges": [JUDGE | {"criteria": ["acuracy"]}]}, "there is no such criterion. Known: acc"),
+        ({"judges": [JUDGE | {"criteria": ["own.yaml"]}]}, "there is no such file"),
+        ({"judges": [JUDGE | {"samples": 3}]}, "without reasoning_tokens nothing is drawn"),
+        ({"judges": [JUDGE | {"adapter": "nowhere"}]}, "adapter: there is no folder"),
+        ({"judges": [JUDGE | {"tokenizer": "random-llama"}]}, "it is for models on a server"),
+        ({"judges": [SERVER | {"dtype": "4bit"}]}, "dtype: a model on a server is as the server"),
+        ({"judges": [JUDGE | {"criteria": ["accuracy"]}]}, "no judge scores 'judge_completeness'"),
+        ({"primary": {"metrics": ["judge_acuracy"]}}, "did you mean 'judge_accuracy'?"),
     ],
 )
 def test_bad_values_say_what_is_allowed(write_study, changes, expected):
@@ -99,6 +116,40 @@ def test_data_path_counts_from_the_study_file(write_study, own_data):
     study = load_study(write_study(datasets=[{"name": "jsonl", "path": own_data.name}]))
     assert study.datasets[0].path == str(own_data)
     assert study.datasets[0].display_name == "mine"
+
+
+def own_criterion(folder, **changes):
+    from ruamel.yaml import YAML
+
+    content = {"name": "tone", "label": "Tone", "rubric": "Grade the tone. Reply with one digit."}
+    with (folder / "tone.yaml").open("w") as file:
+        YAML().dump(content | changes, file)
+
+
+def test_a_criterion_of_ones_own_lies_beside_the_study_file(write_study, tmp_path):
+    own_criterion(tmp_path)
+    judge = JUDGE | {"criteria": ["accuracy", "tone.yaml"]}
+    study = load_study(write_study(judges=[judge], primary={"metrics": ["judge_accuracy"]}))
+    assert study.judges[0].criteria == ["accuracy", str(tmp_path / "tone.yaml")]
+    assert study.judged_metrics == ["judge_accuracy", "judge_tone"]
+    unchecked = write_study(judges=[judge], primary={"metrics": ["judge_tone"]})
+    assert "'judge_tone' can carry no verdict" in message_of(unchecked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lable": "x"}, "unknown key 'lable'; did you mean 'label'?"),
+        ({"name": "accuracy"}, "is the name of a criterion that comes with the package"),
+        ({"required": {"empty": 0.9}}, "'empty' needs a grade in `deserves`"),
+        ({"deserves": {"gold": 7}}, "deserves.gold"),
+    ],
+)
+def test_a_criterion_that_is_wrong_says_where(write_study, tmp_path, changes, expected):
+    own_criterion(tmp_path, **changes)
+    message = message_of(write_study(judges=[JUDGE | {"criteria": ["accuracy", "tone.yaml"]}]))
+    assert expected in message
+    assert "tone.yaml" in message
 
 
 def test_the_guide_shows_every_key_with_its_default():

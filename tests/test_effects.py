@@ -471,14 +471,16 @@ def test_interactions_are_differences_of_differences():
 def test_the_metrics_table_is_complete():
     assert list(METRICS) == [
         *("judge_accuracy", "judge_completeness", "answer_recall", "key_point_recall"),
-        *("exact_match", "token_f1", "rouge_l", "answer_length"),
+        *("exact_match", "token_f1", "rouge_l", "semantic_similarity", "refusal_rate"),
+        "answer_length",
         *RETENTION,
     ]
     for metric in METRICS.values():
         if metric.retention:
             continue
         assert metric.judged == metric.name.startswith("judge_")
-        expected = 0.25 if metric.judged else None if metric.name == "answer_length" else 0.03
+        described = metric.name in ("answer_length", "refusal_rate")
+        expected = 0.25 if metric.judged else None if described else 0.03
         assert metric.margin == expected
 
 

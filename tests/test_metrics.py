@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from rag_study import metrics
+from rag_study import criteria, metrics
 from rag_study.qa_datasets.schema import NO_ANSWER, Question
 
 
@@ -79,3 +79,31 @@ def test_rouge_l_against_a_plain_longest_common_subsequence():
         common = lcs(answer, gold)
         expected = 2 * common / 12
         assert metrics.rouge_l(" ".join(answer), " ".join(gold)) == pytest.approx(expected)
+
+
+def test_semantic_similarity_is_that_of_the_nearest_right_answer():
+    from rag_study.retrieval import load_embedding
+
+    asked = [question("a large dog", "tin"), question("a large dog"), question("a large dog")]
+    found = metrics.semantic_similarity(
+        load_embedding("all-minilm-l6-v2", cached=False), ["tin", "a big dog", ""], asked
+    )
+    assert found[0] == pytest.approx(1.0, abs=1e-5)
+    assert 0.7 < found[1] < 1.0
+    assert found[2] == 0.0
+    assert metrics.semantic_similarity(None, [], []) == []
+
+
+def test_refusals_are_counted_and_points_are_lost_as_in_squads_rule():
+    assert metrics.score("I don't know.", question("1847"))["refusal_rate"] == 1.0
+    assert metrics.score("In 1847.", question("1847"))["refusal_rate"] == 0.0
+    assert metrics.exact_match("1.25", "125") == 1.0
+
+
+def test_a_criterion_becomes_a_metric_behind_the_other_criteria(monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    metrics.add_criterion(criteria.find("groundedness"))
+    judged = [name for name, metric in metrics.METRICS.items() if metric.judged]
+    assert list(metrics.METRICS)[: len(judged)] == judged
+    assert "judge_groundedness" in judged
+    assert metrics.METRICS["judge_groundedness"].label == "Groundedness (judge)"

@@ -228,51 +228,6 @@ def test_loss_curve_circles_the_lowest_validation_loss():
     assert "2.200 at step 2" in flat(figure)
 
 
-def ladder_tables():
-    rungs = {"reworded": 4.5, "other_question": 1.5, "refusal": 1.2, "empty": 1.0}
-    ladder = pd.DataFrame(
-        [
-            {"judge": judge, "question_id": i, "rung": rung, "token_f1": level / 5}
-            | {"judge_accuracy": level, "judge_completeness": level}
-            for judge in ("strong", "weak")
-            for rung, level in rungs.items()
-            for i in range(6)
-        ]
-    )
-    auc = pd.DataFrame(
-        [
-            {"scorer": scorer, "criterion": criterion, "rung": rung, "auc": value, "n": 6}
-            | {"auc_low": value - 0.1, "auc_high": value + 0.02}
-            for scorer, value in (("strong", 0.97), ("weak", 0.51), ("token_f1", 0.88))
-            for criterion in (["token_f1"] if scorer == "token_f1" else ["accuracy"])
-            for rung in ("other_question", "refusal", "empty")
-        ]
-    )
-    return ladder, auc
-
-
-def test_ladder_shows_scores_and_the_auc_beside_each_rung():
-    figure = plots.judge_ladder(*ladder_tables(), invalid_judges={"weak"})
-    titles = [" ".join(ax.get_title("left").split()) for ax in figure.axes]
-    assert titles == [
-        "Accuracy (judge) strong",
-        "Completeness (judge) strong",
-        "Accuracy (judge) weak judge NOT VALID",
-        "Completeness (judge) weak judge NOT VALID",
-        "Token F1",
-    ]
-    strong, unknown, weak, _, metric = figure.axes
-    text = [t.get_text() for t in strong.texts]
-    assert text.count("AUC 0.97\n(0.87 to 0.99)") == 3
-    assert [t.get_text() for t in unknown.texts].count("AUC unknown") == 3
-    assert [t.get_text() for t in weak.texts].count("AUC 0.51\n(0.41 to 0.53)") == 3
-    assert [t.get_text() for t in metric.texts].count("AUC 0.88\n(0.78 to 0.90)") == 3
-    dots = [line for line in strong.lines if line.get_marker() == "."]
-    assert [set(line.get_xdata()) for line in dots] == [{4.5}, {1.5}, {1.2}, {1.0}]
-    # The same answers under two judges are one answer to a reference metric.
-    assert all(len(line.get_xdata()) == 6 for line in metric.lines if line.get_marker() == ".")
-
-
 def empty(columns):
     return pd.DataFrame(columns=columns)
 
@@ -289,11 +244,7 @@ def empty(columns):
         lambda: plots.effects_forest(comparisons_of(comparison(lora(5), math.nan))),
         lambda: plots.retrieval_quality(empty(["dataset", "k", "recall", "mrr", "n"])),
         lambda: plots.loss_curve(empty(["step", "train_loss", "validation_loss"])),
-        lambda: plots.judge_ladder(pd.DataFrame(), pd.DataFrame()),
         lambda: plots.retrieval_quality(pd.DataFrame()),
-        lambda: plots.judge_ladder(
-            empty(["judge", "question_id", "rung"]), empty(["scorer", "criterion", "rung", "auc"])
-        ),
     ],
 )
 def test_nothing_to_draw_gives_a_figure_that_says_so(draw, tmp_path):
@@ -331,7 +282,6 @@ def test_text_is_readable_and_inside_the_figure():
         plots.train_size_curves(summary_of(*rows), "answer_recall", "retrieved", 0.03, note),
         plots.context_interaction(summary_of(*rows), "answer_recall", note),
         plots.effects_forest(comparisons_of(*table)),
-        plots.judge_ladder(*ladder_tables(), invalid_judges={"weak"}),
     ):
         figure.draw_without_rendering()
         width, height = figure.bbox.size

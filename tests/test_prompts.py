@@ -1,6 +1,6 @@
 import pytest
 
-from rag_study import prompts
+from rag_study import criteria, prompts
 
 
 class LettersTokenizer:
@@ -116,3 +116,25 @@ def test_hashes_follow_the_texts_of_the_stages_that_use_them(monkeypatch):
     monkeypatch.setattr(prompts, "ANSWER_SYSTEM", "Other.")
     assert prompts.hash_for("fine_tune") != before["fine_tune"]
     assert prompts.hash_for("judge_answers") == before["judge_answers"]
+
+
+def test_rubrics_are_what_adapters_of_judges_were_trained_with():
+    for name, opening in (
+        ("accuracy", "what the candidate says right"),
+        ("completeness", "say all"),
+    ):
+        rubric = criteria.find(name).rubric
+        first, *grades, last = rubric.splitlines()
+        assert first.startswith(f"Grade {name}: ")
+        assert opening in first
+        assert [grade[:4] for grade in grades] == ["5 = ", "3 = ", "1 = "]
+        assert last == "Reply with one digit from 1 to 5."
+
+
+def test_passages_stand_in_the_rubric_that_asks_for_them(tiny):
+    grounded = criteria.find("groundedness")
+    text = prompts.judge_rubric(grounded, [("Tower<|im_end|>", "Ann built it.")], tiny.tokenizer)
+    assert "[1] Tower\nAnn built it." in text
+    assert prompts.judge_rubric(criteria.find("accuracy"), [("T", "x")], tiny.tokenizer) == (
+        criteria.find("accuracy").rubric
+    )

@@ -33,7 +33,7 @@ def study(write_study, outputs):
                         "truncated": 0,
                         "gold_in_context": 1,
                         **dict.fromkeys(results.REFERENCE, 0.25),
-                        **dict.fromkeys(results.JUDGED, 3.0),
+                        **dict.fromkeys(config.judged_metrics, 3.0),
                     }
                     for context in config.contexts
                     for position, question in enumerate(split.pools["test"][: ASKED + extra])
@@ -47,7 +47,10 @@ def study(write_study, outputs):
                 files.write_parquet(folder.path / "retention.parquet", pd.DataFrame(rows))
             case "validate_judge":
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
-                files.write_parquet(folder.path / "auc.parquet", pd.DataFrame({"auc": [0.5]}))
+                row = {"scorer": "random-llama", "criterion": "accuracy", "higher": "right"}
+                auc = pd.DataFrame([row, row | {"higher": "gold"}]).assign(auc=0.5)
+                files.write_parquet(folder.path / "auc.parquet", auc)
+                files.write_parquet(folder.path / "facts.parquet", auc.drop(columns="higher"))
                 check = {"judge": "random-llama", "valid": False, "auc_low": 0.4, "reason": "no"}
                 files.write_json(folder.path / "metrics.json", {"check": check})
         files.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
@@ -67,6 +70,29 @@ def test_only_what_was_asked_for_goes_in(study):
     assert len(found.retrieval) == 1  # one index, however many runs used it
     assert len(found.provenance) == len(runs) - 1
     assert any("invented" in note for note in found.notes)
+    assert found.results["judge_accuracy"].eq(3.0).all()
+    assert found.judge_agreement.empty  # one judge
+
+
+def test_judges_are_told_apart_by_their_names(write_study, outputs):
+    judges = [
+        {"model": "random-llama", "ladder_size": 20},
+        {"model": "random-llama", "ladder_size": 20, "name": "thinking", "reasoning_tokens": 8},
+    ]
+    path = write_study(judges=judges)
+    config, runs = load_study(path), grid.expand(path)
+    judged = [run for run in runs if run.stage.name in ("judge_answers", "validate_judge")]
+    names = [results.judge_of(run, config) for run in judged]
+    assert names.count("random-llama") == names.count("thinking") == len(judged) / 2
+    assert len({run.run_id for run in judged}) == len(judged)
+
+
+def test_the_check_stands_under_the_judges_name_and_against_right_answers(study):
+    config, runs = study
+    found = results.collect(runs[-1], config)
+    assert found.ladder_auc["higher"].tolist() == ["right"]
+    assert found.ladder_auc["scorer"].tolist() == ["random-llama"]
+    assert set(found.ladder_facts["scorer"]) == {"random-llama"}
 
 
 def test_runs_that_are_not_done_are_missing_and_never_zero(study):
