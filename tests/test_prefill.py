@@ -39,7 +39,7 @@ def plain(lm, asked, new_tokens):
             attention_mask=mask,
             max_new_tokens=new_tokens,
             do_sample=False,
-            eos_token_id=sorted(generation._end_tokens(lm)),
+            eos_token_id=sorted(generation.end_tokens(lm)),
             pad_token_id=lm.tokenizer.pad_token_id,
         )
     return made[:, ids.shape[1] :].tolist()
