@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -59,6 +59,8 @@ Style, length and additional text do not count.
 1 = all of it is missing
 Reply with one digit from 1 to 5.""",
 }
+# What a judge that was trained to grade is told: it has learned the rubric.
+TRAINED_CRITERIA = {"accuracy": "Grade accuracy.", "completeness": "Grade completeness."}
 JUDGE_REPLY = "Score:"
 _MARKER = "\u241e"  # a symbol that no data holds; splits the rendered chat between its parts
 
@@ -132,7 +134,11 @@ def completion(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
 
 
 def judge_prompt(
-    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    reference: str,
+    candidate: str,
+    criteria: Mapping[str, str] = CRITERIA,
 ) -> tuple[list[int], dict[str, list[int]]]:
     """(token ids of the prefix that all criteria share, token ids of each criterion's ending).
 
@@ -155,7 +161,7 @@ def judge_prompt(
             *tokenizer.encode(f"{text}{after}{JUDGE_REPLY}", add_special_tokens=False),
             *lead,
         ]
-        for name, text in CRITERIA.items()
+        for name, text in criteria.items()
     }
     return tokenizer.encode(before, add_special_tokens=False), endings
 
