@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -54,9 +55,12 @@ class Graded:
     scores: dict[str, int]
 
 
-def graded(seed: int, num_worlds: int = 40) -> list[Graded]:
-    """All material: the written texts, then the ladders over `num_worlds` worlds of each style."""
-    texts = files.read_jsonl(resources.files("rag_study") / "data" / "judge_texts.jsonl")
+def graded(seed: int, num_worlds: int = 25, num_texts: int | None = None) -> list[Graded]:
+    """The material: the written texts (the first `num_texts` of them), then the ladders over
+    `num_worlds` worlds of each style."""
+    texts = files.read_jsonl(resources.files("rag_study") / "data" / "judge_texts.jsonl")[
+        :num_texts
+    ]
     made = list(_written(texts, Random(seed)))
     for style in STYLES:
         # Other worlds than those of a study, whose generator starts from its own seed.
@@ -149,7 +153,8 @@ class Tree:
 
 
 def trees(lm: LanguageModel, material: Sequence[Graded], max_tokens: int = 900) -> list[Tree]:
-    """The material by question and reference, a new tree where one would be too long."""
+    """The material by question and reference, in trees that are not much longer than `max_tokens`
+    (memory and time of attention grow with the square)."""
     digits = prompts.digit_tokens(lm.tokenizer)
     groups: dict[tuple[str, str], list[Graded]] = defaultdict(list)
     for one in material:
@@ -265,3 +270,26 @@ def random_order(number: int, seed: int) -> list[int]:
     order = list(range(number))
     Random(seed).shuffle(order)
     return order
+
+
+def within(forest: Sequence[Tree], max_tokens: int, seed: int) -> list[Tree]:
+    """Trees drawn at random until they have `max_tokens` tokens together."""
+    drawn, used = [], 0
+    for index in random_order(len(forest), seed):
+        used += len(forest[index].ids)
+        if used > max_tokens:
+            break
+        drawn.append(forest[index])
+    return drawn
+
+
+def save(lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
+    """Write the trained adapter in half precision: half the size, and scores that differ by less
+    than 0.01."""
+    from safetensors.torch import load_file, save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    adapters.save(lm.model, lm, recipe, folder)
+    weights = folder / "adapter_model.safetensors"
+    halved = {name: weight.half() for name, weight in load_file(weights).items()}
+    save_file(halved, weights, metadata={"format": "pt"})
