@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag_study import criteria, endpoints, metrics, models, provenance
+from rag_study.judging import trained
 from rag_study.judging.judge import Judge
 from rag_study.judging.local import LocalJudge
 from rag_study.judging.remote import EndpointJudge
@@ -37,6 +38,8 @@ def open_judge(
         known = models.load_tokenizer(tokenizer) if tokenizer else None
         endpoint = endpoints.connect(name)
         return EndpointJudge(endpoint, wanted, known, reasoning_tokens, samples)
+    if adapter:
+        wanted = trained.asked_for(located(adapter), wanted)
     quantised = dtype == FOUR_BIT
     lm = models.load_generator(
         name,
