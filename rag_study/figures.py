@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_study import decomposition, plots, plots_decomposition
+from rag_study import decomposition, plots
 from rag_study.config import StudyConfig
 from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, METRICS
@@ -45,13 +45,13 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     lost = decomposition.decompose(results.results, right) if not results.results.empty else None
     if lost is not None and not lost.empty:
         notes = " ".join(lost.attrs["notes"])
-        figure = plots_decomposition.loss_decomposition(decomposition.shares(lost), right, notes)
+        figure = plots.loss_decomposition(decomposition.shares(lost), right, notes)
         others.insert(1, ("Where answers go wrong", figure, "where_answers_go_wrong"))
         followed = decomposition.follow(results.results, right)
         if not followed.empty:
             notes = " ".join(followed.attrs["notes"])
             table = decomposition.shares(followed)
-            figure = plots_decomposition.context_or_memory(table, right, notes)
+            figure = plots.context_or_memory(table, right, notes)
             others.insert(2, ("Context or memory", figure, "context_or_memory"))
     for caption, figure, name in others:
         figures[caption] = plots.save(figure, folder, name)

@@ -7,10 +7,10 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rag_study.canvas import GREY
 from rag_study.labels import SETTINGS, context_rank, differing, factor_words, state_label
 from rag_study.metrics import METRICS
 from rag_study.pairing import RUN_COLUMNS
+from rag_study.plots.canvas import GREY
 
 VERDICT_COLOURS = {
     "helps": "#00735a",

@@ -1,0 +1,27 @@
+"""The figures of a study, each drawn from one table and returned as a matplotlib Figure.
+
+Means carry 95 % intervals. Series differ in colour (seaborn's colour-blind safe palette), marker
+and line style, so that they can be told apart in a grey print. No function shows a figure: a
+notebook displays the returned object, `save` writes it. A table without usable rows gives a
+figure that says so.
+"""
+
+from rag_study.plots.canvas import save
+from rag_study.plots.decomposition import context_or_memory, loss_decomposition
+from rag_study.plots.effects import effects_forest
+from rag_study.plots.ladder import judge_ladder
+from rag_study.plots.means import context_interaction, train_size_curves
+from rag_study.plots.retrieval import retrieval_quality
+from rag_study.plots.training import loss_curve
+
+__all__ = [
+    "context_interaction",
+    "context_or_memory",
+    "effects_forest",
+    "judge_ladder",
+    "loss_curve",
+    "loss_decomposition",
+    "retrieval_quality",
+    "save",
+    "train_size_curves",
+]
