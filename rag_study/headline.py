@@ -46,9 +46,11 @@ class StudyResults:
     `results`, in the context "retention". `judge_checks` has one dict per
     judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds
     its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n.
-    `retrieval`: as `plots.retrieval_quality`. `finished` has the ids of the runs that went in,
-    `missing` names those without a result: run_id, stage, state, message. `provenance`, one dict
-    per run: run_id, stage, wall_seconds, peak_memory_mb and what `provenance.collect` gives.
+    `evidence` and `passages` are the tables of `evidence`, `costs` has one row per model state
+    with the columns of `costs`. `retrieval`: as `plots.retrieval_quality`. `finished` has the
+    ids of the runs that went in, `missing` names those without a result: run_id, stage, state, message. `provenance`, one dict
+    per run: run_id, stage, wall_seconds, cpu_seconds, peak_memory_mb, tokens and what
+    `provenance.collect` gives.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
@@ -63,6 +65,9 @@ class StudyResults:
     ladder: pd.DataFrame = field(default_factory=_no_table)
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)
     retrieval: pd.DataFrame = field(default_factory=_no_table)
+    evidence: pd.DataFrame = field(default_factory=_no_table)
+    passages: pd.DataFrame = field(default_factory=_no_table)
+    costs: pd.DataFrame = field(default_factory=_no_table)
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()
     provenance: Sequence[Mapping[str, Any]] = ()

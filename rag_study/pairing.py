@@ -21,6 +21,7 @@ RUN_COLUMNS = [
     *("retriever", "chunk_size", "top_k"),
 ]
 DEFAULT = "default"  # the prompting that the others and every training are compared with
+ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
 
 
 @dataclass(frozen=True)

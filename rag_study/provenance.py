@@ -111,6 +111,12 @@ def peak_memory_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
+def cpu_seconds() -> float:
+    """Processor time of this process so far, over all its threads."""
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    return round(spent.ru_utime + spent.ru_stime, 1)
+
+
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(

@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import files, qa_datasets, store
+from rag_study import costs, files, qa_datasets, store
 from rag_study.config import StudyConfig
+from rag_study.evidence import COLUMNS as EVIDENCE_COLUMNS
+from rag_study.evidence import KEY_COLUMNS, Evidence
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
 from rag_study.metrics import JUDGED, REFERENCE
@@ -42,7 +44,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
-    finished, missing = [], []
+    finished, missing, spent, seen = [], [], [], Evidence()
     for run in comparison.upstream:
         folder = store.RunFolder(run.run_id)
         if not store.is_done(run):
@@ -67,11 +69,12 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
-            own = (run, questions[prepared.run_id], label)
+            own = (run, questions[prepared.run_id], seen, label)
             if run.parameters["system"]:
                 systems.append(_answers(*own, "", ""))
                 continue
             answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
+            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**costs.of_run(run)))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -84,9 +87,15 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         )
         for index, name in searches.values()
     ]
+    everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
     return StudyResults(
         study=config.model_dump(mode="json"),
-        results=_concat([*answered, *_beside_each_base(systems, _concat(answered))]),
+        results=everything.drop(columns=EVIDENCE_COLUMNS, errors="ignore"),
+        evidence=everything.reindex(columns=[*KEY_COLUMNS, *EVIDENCE_COLUMNS]),
+        passages=seen.passages(),
+        costs=_concat(spent).drop_duplicates(RUN_COLUMNS, ignore_index=True)
+        if spent
+        else _concat([]),
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
@@ -190,12 +199,18 @@ def _questions(prepared: StageRun) -> pd.DataFrame:
 
 
 def _answers(
-    run: StageRun, questions: pd.DataFrame, dataset: str, variant: str, search: str
+    run: StageRun,
+    questions: pd.DataFrame,
+    seen: Evidence,
+    dataset: str,
+    variant: str,
+    search: str,
 ) -> pd.DataFrame:
     """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
     folder = store.RunFolder(run.run_id).path
     scores = pd.read_parquet(folder / "scores.parquet")
     scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
+    scores = seen.add(run, scores)
     given = run.parameters
     settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
     settings["retriever"] = search
@@ -215,6 +230,7 @@ def _answers(
         *REFERENCE,
         "judge",
         *JUDGED,
+        *EVIDENCE_COLUMNS,
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.
     return table.sort_values(["context", "position"]).reindex(columns=columns)
@@ -244,7 +260,9 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     for run in all_upstream(comparison):
         file = store.RunFolder(run.run_id).path / "provenance.json"
         if file.exists():
-            entries[run.run_id] = json.loads(file.read_text())
+            entry = json.loads(file.read_text())
+            measured = json.loads((file.parent / "metrics.json").read_text())
+            entries[run.run_id] = entry | {"tokens": costs.tokens_of(measured)}
     return list(entries.values())
 
 

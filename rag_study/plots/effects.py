@@ -1,4 +1,4 @@
-"""The forest plot: what training changed, with intervals, margins and verdicts."""
+"""Forest plots: what training changed on the task and outside it, with intervals and margins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from matplotlib.patches import Patch
 
 from rag_study.labels import against_base, recipe_caption, span, untrusted_judges
 from rag_study.metrics import METRICS
+from rag_study.pairing import DEFAULT
 from rag_study.plots import canvas, forest
+
+_MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
 
 
 @canvas.styled
@@ -34,12 +37,6 @@ def effects_forest(
         return canvas.nothing(title, "No trained run could be compared with its base.")
     rows, left_out = forest.most_important(rows)
     invalid = untrusted_judges(comparisons) if invalid_judges is None else set(invalid_judges)
-    order = {name: i for i, name in enumerate(METRICS)}
-    panels = sorted(
-        {(row.metric, row.judge) for row in rows.itertuples()},
-        key=lambda key: (order.get(key[0], len(order)), key[1]),
-    )
-    labels, position = forest.labelled_rows(rows)
     handles = [
         Line2D(
             [],
@@ -53,15 +50,65 @@ def effects_forest(
     ]
     handles += [
         Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="not primary"),
-        Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter"),
+        _MARGIN,
     ]
-    clusters = span(rows["n_clusters"])
     caption = (
-        f"Points right of the zero line: higher after training. Lines: 95 % intervals (bootstrap "
-        f"over {clusters} independent groups of questions), n = {span(rows['n_questions'])} "
-        f"questions. Only primary comparisons have a verdict. The number in a name is that of "
-        f"training examples. {recipe_caption(rows)}{left_out}"
+        f"Points right of the zero line: higher after training. {_intervals(rows)} Only primary "
+        f"comparisons have a verdict. The number in a name is that of training examples. "
+        f"{recipe_caption(rows)}{left_out}"
     )
+    return _drawn(rows, title, caption, handles, invalid)
+
+
+@canvas.styled
+def retention_forest(comparisons: pd.DataFrame) -> Figure:
+    """What training cost outside the task: differences trained minus base with 95 % intervals, one
+    panel per measure. `comparisons` is the table of `effects.compare`."""
+    title = "What training cost outside the task"
+    if comparisons.empty:
+        return canvas.nothing(title, "Retention was not measured.")
+    rows = comparisons[
+        (comparisons["context"] == "retention")
+        & (comparisons["baseline"] == DEFAULT)
+        & (comparisons["method"] != "none")
+        & np.isfinite(comparisons["difference"].astype(float))
+    ]
+    if rows.empty:
+        return canvas.nothing(title, "Retention was not measured.")
+    # Said once in the title, not in every row.
+    rows = rows.assign(context="")
+    caption = (
+        f"Left of the zero line: lower after training, which is a loss, except for general text, "
+        f"where more nats per token mean that ordinary text has become less likely to the model. "
+        f"{_intervals(rows, 'items of small general sets')} Descriptive, without a verdict. "
+        f"{recipe_caption(rows)}"
+    )
+    handles = [
+        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference"),
+    ]
+    return _drawn(rows, title, caption, [*handles, _MARGIN], set())
+
+
+def _intervals(rows: pd.DataFrame, items: str = "questions") -> str:
+    return (
+        f"Lines: 95 % intervals (bootstrap over {span(rows['n_clusters'])} independent groups), "
+        f"n = {span(rows['n_questions'])} {items}."
+    )
+
+
+def _drawn(
+    rows: pd.DataFrame,
+    title: str,
+    caption: str,
+    handles: list[Line2D | Patch],
+    invalid: set[str],
+) -> Figure:
+    order = {name: i for i, name in enumerate(METRICS)}
+    panels = sorted(
+        {(row.metric, row.judge) for row in rows.itertuples()},
+        key=lambda key: (order.get(key[0], len(order)), key[1]),
+    )
+    labels, position = forest.labelled_rows(rows)
     fig, axes = canvas.layout(
         len(panels),
         panel=(2.3, 0.26 * len(labels) + 0.75),

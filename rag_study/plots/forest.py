@@ -54,7 +54,7 @@ def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]
         if heading != (row["dataset"], row["model"]):
             heading = (row["dataset"], row["model"])
             labels[len(labels)] = " · ".join(heading)
-        words = [state_label(row), *factor_words(row, extra), row["context"]]
+        words = filter(None, [state_label(row), *factor_words(row, extra), row["context"]])
         position[tuple(row[key] for key in _STATE)] = len(labels)
         labels[len(labels)] = " · ".join(words)
     return labels, position
