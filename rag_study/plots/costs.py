@@ -48,8 +48,7 @@ def cost_against_effect(
     training costs no training. Where a recipe was trained with several seeds, the mark is for all
     of them, at their mean cost.
     """
-    scorer = f" by {judge}" if judge else ""
-    title = f"What a change of {in_text(metric)}{scorer} cost, {context_label(context)}"
+    title = f"What a change of {in_text(metric)} cost, {context_label(context)}"
     rows = with_costs(comparisons, costs, metric, context, judge)
     known = [name for name in AXES if not rows.empty and rows[name].notna().any()]
     if not known:
@@ -63,9 +62,12 @@ def cost_against_effect(
     unknown = [AXES[name] for name in AXES if name not in known]
     caption = (
         f"Up is better. Vertical lines: 95 % intervals, n = {span(rows['n_questions'])} questions. "
-        f"Shaded: the margin, too small to matter. Time and memory are those of the machines that "
-        f"ran the study, without loading the model; marks at the same place are moved apart a "
-        f"little. {recipe_caption(rows)}" + f" Not recorded: {', '.join(unknown)}." * bool(unknown)
+        + f"Scored by {judge}. " * bool(judge)
+        + f"Shaded: the margin, too small to matter. Time "
+        f"(without loading the model) and memory are those of the machines that ran the study. "
+        f"Marks at the same place are moved apart a little. {recipe_caption(rows)}"
+        + f" Not recorded: {', '.join(unknown)}."
+        * bool(unknown)
     )
     handles = [canvas.legend_handle(label, i) for i, label in enumerate(labels)]
     for handle in handles:
