@@ -86,20 +86,27 @@ class StudyResults:
 def headline(results: StudyResults) -> str:
     """The answer of the study in at most three sentences: verdict, main difference, what the
     verdict rests on."""
+    return " ".join(filter(None, headline_parts(results)))
+
+
+def headline_parts(results: StudyResults) -> tuple[str, str]:
+    """The answer in two sentences (verdict and main difference), and a third on what it rests on
+    ('' where there is no verdict)."""
     comparisons = results.comparisons
     if comparisons.empty:
         missing = len(results.missing)
         why = f"; {counted(missing, 'run')} failed or did not finish" if missing else ""
-        return f"No answer yet. No trained model could be compared with its base model{why}."
+        return f"No answer yet. No trained model could be compared with its base model{why}.", ""
     primary = comparisons[comparisons["primary"]]
     if primary.empty:
-        return (
+        computed = (
             f"No verdict. {counted(len(comparisons), 'difference')} between trained and base "
             f"models {'was' if len(comparisons) == 1 else 'were'} computed, but none is a primary "
-            f"comparison. {_why_none_primary(results)}"
+            f"comparison."
         )
+        return computed, _why_none_primary(results)
     row = headline_row(comparisons)
-    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)} {_carrier(results)}"
+    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)}", _carrier(results)
 
 
 def headline_verdict(comparisons: pd.DataFrame) -> str:
