@@ -41,20 +41,19 @@ margin is that of the study for the metric. In the order of the tests, where sup
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 from statsmodels.stats.multitest import multipletests
 
-from rag_study.effects import difference_samples, interaction_samples
-from rag_study.estimates import Sample, estimate, join
-from rag_study.labels import counted, in_text, listed, signed, state_label
+from rag_study.effects import interaction_samples
+from rag_study.estimates import Sample
+from rag_study.labels import context_label, counted, in_text, listed, signed
+from rag_study.mean_effects import MeanEffect, StudyEffects
 from rag_study.metrics import METRICS
-from rag_study.pairing import DEFAULT, RUN_COLUMNS, Scores, read
+from rag_study.pairing import read
 from rag_study.trends import slopes
 from rag_study.verdicts import ALPHA, MIN_CLUSTERS
 
@@ -73,7 +72,6 @@ CLAIM_COLUMNS = [
     *("claim", "paper", "answer", "judge", "metric", "estimate", "ci_low", "ci_high"),
     *("n_states", "n_questions", "n_clusters", "said"),
 ]
-_REFERENCE = {"accuracy": "answer_recall", "completeness": "key_point_recall"}
 # Losses outside the task that matter, where the metric has no margin: 5 % of perplexity, and as
 # much in the margin between right and wrong statements.
 _RETENTION_MARGINS = {"general_text_nll": 0.05, "knowledge_margin": 0.05}
@@ -81,118 +79,11 @@ _WORSE_WHEN_HIGHER = ("general_text_nll",)
 
 
 @dataclass(frozen=True)
-class _Mean:
-    """A mean effect with what its tests need."""
-
-    value: float
-    low: float
-    high: float
-    se: float
-    df: float
-    n_states: int
-    n_questions: int
-    n_clusters: int
-    name: str = ""
-
-    def below(self, bound: float) -> float:
-        """One-sided p value against the true mean not being below `bound`."""
-        if self.n_clusters < MIN_CLUSTERS or not self.se > 0:
-            return 1.0
-        return float(stdtr(self.df, (self.value - bound) / self.se))
-
-    def above(self, bound: float) -> float:
-        return replace(self, value=-self.value).below(-bound)
-
-    def minus(self, other: _Mean) -> _Mean:
-        """The difference of two independent means, with Welch's degrees of freedom."""
-        parts = np.array([self.se**2, other.se**2])
-        se = float(np.sqrt(parts.sum()))
-        df = parts.sum() ** 2 / (parts**2 / [self.df, other.df]).sum() if se > 0 else self.df
-        value, half = self.value - other.value, -float(_t(df, 0.025)) * se
-        return _Mean(
-            *(value, value - half, value + half, se, df, min(self.n_states, other.n_states)),
-            *(self.n_questions + other.n_questions, min(self.n_clusters, other.n_clusters)),
-        )
-
-
-@dataclass(frozen=True)
 class _Tested:
     answer: str
-    mean: _Mean | None
+    mean: MeanEffect | None
     said: str
     metric: str = ""
-
-
-class _Study:
-    """The samples of a study, for one judge or for the reference metrics."""
-
-    def __init__(self, scores: Scores, context: str, margins: dict, judge: str, n_resamples: int):
-        self.scores, self.context, self.judge = scores, context, judge
-        self.n_resamples = n_resamples
-        names = {"accuracy": "judge_accuracy", "completeness": "judge_completeness"}
-        self.metrics = names if judge else _REFERENCE
-        self.margin = {
-            name: 0.0 if margin is None else margin
-            for name, margin in ({n: m.margin for n, m in METRICS.items()} | margins).items()
-        }
-        trained = scores.runs["train_size"] > 0
-        self.differences = [
-            s
-            for s in difference_samples(scores)[0]
-            if trained[s.run] and s.extra["baseline"] == DEFAULT and s.judge in ("", judge)
-        ]
-
-    @property
-    def main(self) -> str:
-        """The metric of the claims about averages: accuracy, or completeness where it is absent."""
-        found = {s.metric for s in self.differences if s.context == self.context}
-        first, second = self.metrics.values()
-        return second if first not in found and second in found else first
-
-    def of(self, metric: str, samples: Sequence[Sample] | None = None) -> list[Sample]:
-        """The samples of a metric in the claims' context."""
-        found = self.differences if samples is None else samples
-        return [
-            s
-            for s in found
-            if s.metric == metric and s.context == self.context and s.judge in ("", self.judge)
-        ]
-
-    def recipe(self, sample: Sample, without: Sequence[str] = ()) -> tuple:
-        """What distinguishes a state: the settings of the run but its seed."""
-        run = self.scores.runs.loc[sample.run]
-        return tuple(run[name] for name in RUN_COLUMNS if name not in ("seed", *without))
-
-    def grouped(self, samples: Sequence[Sample], key: Callable) -> dict[tuple, list[Sample]]:
-        found = defaultdict(list)
-        for sample in samples:
-            found[key(sample)].append(sample)
-        return dict(found)
-
-    def mean(self, samples: Sequence[Sample], name: str = "") -> _Mean:
-        """The mean over all questions of all samples; the seeds are its parts, if several."""
-        by_seed = self.grouped(samples, lambda s: self.scores.runs.loc[s.run, "seed"])
-        seeds = [join(found) for found in by_seed.values()]
-        whole = replace(join(seeds), parts=tuple(seeds) if len(seeds) > 1 else ())
-        row = estimate([whole], self.n_resamples, n_flips=0).iloc[0]
-        return _Mean(
-            *(float(row[c]) for c in ("mean", "ci_low", "ci_high", "se", "df")),
-            n_states=len({self.recipe(s) for s in samples}),
-            n_questions=len(np.unique(whole.questions)),
-            n_clusters=int(row["n_clusters"]),
-            name=name,
-        )
-
-    def states(self, metric: str) -> list[_Mean]:
-        """The mean of every state."""
-        return [
-            self.mean(found, self.words(found[0]))
-            for found in self.grouped(self.of(metric), self.recipe).values()
-        ]
-
-    def words(self, sample: Sample) -> str:
-        run = self.scores.runs.loc[sample.run]
-        return f"{state_label(run)} of {run['model']} on {run['dataset']}"
 
 
 def claims(
@@ -218,9 +109,10 @@ def claims(
     judges = sorted(judge for judge in found if judge_valid.get(judge, False))
     made = []
     for judge in judges or [""]:
-        study = _Study(scores, contexts[0], margins, judge, n_resamples)
+        study = StudyEffects(scores, contexts[0], margins, judge, n_resamples)
+        scored = bool(study.of(study.main))
         for claim, test in _TESTS.items():
-            tested = test(study)
+            tested = test(study) if scored or claim == "retention" else _nothing(study, study.main)
             row = {"claim": claim, "paper": CLAIMS[claim], "answer": tested.answer, "judge": judge}
             row |= {"metric": tested.metric or study.main, "said": tested.said}
             if tested.mean is not None:
@@ -239,12 +131,6 @@ def claims(
 # --- The tests --------------------------------------------------------------------------------
 
 
-def _t(df: float, tail: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, tail))
-
-
 def _any_shown(p_values: Sequence[float]) -> bool:
     return bool(multipletests(p_values, alpha=ALPHA, method="holm")[0].any())
 
@@ -253,12 +139,12 @@ def _answer(supported: bool, contradicted: bool) -> str:
     return "supported" if supported else "contradicted" if contradicted else "undecided"
 
 
-def _number(mean: _Mean, metric: str) -> str:
+def _number(mean: MeanEffect, metric: str) -> str:
     ends = f"{signed(mean.low, metric)} to {signed(mean.high, metric)}"
     return f"{signed(mean.value, metric)} (95 % interval {ends})"
 
 
-def _why_undecided(mean: _Mean) -> str:
+def _why_undecided(mean: MeanEffect) -> str:
     if mean.n_clusters < MIN_CLUSTERS:
         groups = counted(mean.n_clusters, "independent group")
         return f" {groups} of questions cannot show anything; {MIN_CLUSTERS} can."
@@ -267,13 +153,13 @@ def _why_undecided(mean: _Mean) -> str:
     return ""
 
 
-def _nothing(study: _Study, metric: str) -> _Tested:
-    by = f" by {study.judge}" if study.judge else ""
-    said = f"No trained state has scores of {in_text(metric)}{by} {study.context!r} to compare."
-    return _Tested("not tested", None, said.replace("'", "“", 1).replace("'", "”", 1), metric)
+def _nothing(study: StudyEffects, metric: str) -> _Tested:
+    where, by = context_label(study.context), f" by {study.judge}" if study.judge else ""
+    said = f"No trained state has scores of {in_text(metric)}{by} {where} beside its base."
+    return _Tested("not tested", None, said, metric)
 
 
-def _beats_all(study: _Study, name: str) -> _Tested:
+def _beats_all(study: StudyEffects, name: str) -> _Tested:
     metric = study.metrics[name]
     states, margin = study.states(metric), study.margin[metric]
     if not states:
@@ -284,7 +170,7 @@ def _beats_all(study: _Study, name: str) -> _Tested:
     weakest = min(states, key=lambda s: s.above(-margin) if answer == "contradicted" else -s.value)
     below = sum(state.below(0) < ALPHA for state in states)
     said = (
-        f"{counted(below, 'state')} of {len(states)} {'is' if below == 1 else 'are'} shown to be "
+        f"{below} of {counted(len(states), 'state')} {'is' if below == 1 else 'are'} shown to be "
         f"below the base in {in_text(metric)}; {weakest.name} changed by "
         f"{_number(weakest, metric)}."
     )
@@ -292,7 +178,7 @@ def _beats_all(study: _Study, name: str) -> _Tested:
     return _Tested(answer, mean, said + _why_undecided(weakest), metric)
 
 
-def _largest_on_qasper(study: _Study) -> _Tested:
+def _largest_on_qasper(study: StudyEffects) -> _Tested:
     metric = study.main
     by_set = study.grouped(study.of(metric), lambda s: study.scores.runs.loc[s.run, "dataset"])
     qasper = next((name for name in by_set if name.lower().startswith("qasper")), None)
@@ -318,15 +204,15 @@ def _largest_on_qasper(study: _Study) -> _Tested:
     contradicted |= drop.above(-study.margin[metric]) < ALPHA
     closest, theirs = max(rest, key=lambda pair: pair[0].value)
     said = (
-        f"On Qasper {in_text(metric)} changed by {signed(drop.value, metric)}, on {closest.name} by "
-        f"{signed(theirs.value, metric)}: a difference of {_number(closest, metric)}."
+        f"On Qasper {in_text(metric)} changed by {signed(drop.value, metric)}, on {closest.name} "
+        f"by {signed(theirs.value, metric)}: a difference of {_number(closest, metric)}."
     )
     return _Tested(
         _answer(supported, contradicted), closest, said + _why_undecided(closest), metric
     )
 
 
-def _more_data(study: _Study) -> _Tested:
+def _more_data(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
     found = study.of(metric, slopes(study.scores))
     if not found:
@@ -345,10 +231,8 @@ def _more_data(study: _Study) -> _Tested:
     return _Tested(answer, gain, said + _why_undecided(gain), metric)
 
 
-def _above_one_point(study: _Study) -> _Tested:
+def _above_one_point(study: StudyEffects) -> _Tested:
     states = [(state, m) for m in study.metrics.values() for state in study.states(m)]
-    if not states:
-        return _nothing(study, study.main)
 
     def point(metric: str) -> float:
         return (METRICS[metric].high - METRICS[metric].low) / 4
@@ -365,7 +249,7 @@ def _above_one_point(study: _Study) -> _Tested:
     return _Tested(_answer(supported, contradicted), mean, said + _why_undecided(lowest), metric)
 
 
-def _use_of_context(study: _Study) -> _Tested:
+def _use_of_context(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
     found = study.of(metric, interaction_samples(study.scores))
     trained = study.scores.runs["train_size"] > 0
@@ -388,7 +272,7 @@ def _use_of_context(study: _Study) -> _Tested:
     return _Tested(_answer(supported, contradicted), change, said + _why_undecided(change), metric)
 
 
-def _retention(study: _Study) -> _Tested:
+def _retention(study: StudyEffects) -> _Tested:
     outside = [s for s in study.differences if s.context == "retention"]
     if not outside:
         said = "The study did not measure what the models can do outside the task."
@@ -414,7 +298,7 @@ def _retention(study: _Study) -> _Tested:
     return _Tested(_answer(supported, contradicted), mean, said + _why_undecided(mean), metric)
 
 
-def _smaller_contexts(study: _Study) -> _Tested:
+def _smaller_contexts(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
     runs = study.scores.runs
     tokens = runs["chunk_size"] * runs["top_k"]
@@ -448,7 +332,7 @@ def _smaller_contexts(study: _Study) -> _Tested:
     return _Tested(answer, change, said + _why_undecided(change), metric)
 
 
-_TESTS: dict[str, Callable[[_Study], _Tested]] = {
+_TESTS: dict[str, Callable[[StudyEffects], _Tested]] = {
     "accuracy": lambda study: _beats_all(study, "accuracy"),
     "completeness": lambda study: _beats_all(study, "completeness"),
     "largest_on_qasper": _largest_on_qasper,

@@ -68,6 +68,7 @@ def join(samples: Sequence[Sample]) -> Sample:
         questions=np.concatenate([s.questions for s in samples]),
         values=np.concatenate([s.values for s in samples]),
         clusters=np.concatenate([s.clusters for s in samples]),
+        extra=dict(first.extra),
         beside={name: np.concatenate([s.beside[name] for s in samples]) for name in first.beside},
     )
 

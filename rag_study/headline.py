@@ -41,14 +41,15 @@ def _no_table() -> pd.DataFrame:
 class StudyResults:
     """Everything that a report shows.
 
-    `study` is the study file as a dict. `results`, `summary`, `comparisons`, `interactions` are
-    the tables of `effects` (comparisons with `attrs["skipped"]`); `retention` has rows like
-    `results`, in the context "retention". `judge_checks` has one dict per
-    judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason. `ladder` holds
-    its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high, n.
-    `evidence` and `passages` are the tables of `evidence`, `costs` has one row per model state
-    with the columns of `costs`. `retrieval`: as `plots.retrieval_quality`. `finished` has the
-    ids of the runs that went in, `missing` names those without a result: run_id, stage, state,
+    `study` is the study file as a dict. `results` and `retention` (rows like `results`, in the
+    context "retention") are what was measured; the tables from `summary` to `context_gain` are
+    computed from them by `analysis.analyse` (comparisons with `attrs["skipped"]`, decomposition and
+    follows with `attrs["notes"]`), and `docs/results.md` lists their columns. `judge_checks` has
+    one dict per judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason.
+    `ladder` holds its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high,
+    n. `evidence` and `passages` are the tables of `evidence`, `costs` has one row per model state
+    with the columns of `costs`. `retrieval`: as `plots.retrieval_quality`. `finished` has the ids
+    of the runs that went in, `missing` names those without a result: run_id, stage, state,
     message. `provenance`, one dict per run: run_id, stage, wall_seconds, cpu_seconds,
     peak_memory_mb, tokens and what `provenance.collect` gives.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
@@ -57,10 +58,18 @@ class StudyResults:
 
     study: Mapping[str, Any]
     results: pd.DataFrame = field(default_factory=_no_table)
+    retention: pd.DataFrame = field(default_factory=_no_table)
     summary: pd.DataFrame = field(default_factory=_no_table)
     comparisons: pd.DataFrame = field(default_factory=_no_table)
     interactions: pd.DataFrame = field(default_factory=_no_table)
-    retention: pd.DataFrame = field(default_factory=_no_table)
+    trends: pd.DataFrame = field(default_factory=_no_table)
+    heterogeneity: pd.DataFrame = field(default_factory=_no_table)
+    length_adjusted: pd.DataFrame = field(default_factory=_no_table)
+    claims: pd.DataFrame = field(default_factory=_no_table)
+    decomposition: pd.DataFrame = field(default_factory=_no_table)
+    decomposition_changes: pd.DataFrame = field(default_factory=_no_table)
+    follows: pd.DataFrame = field(default_factory=_no_table)
+    context_gain: pd.DataFrame = field(default_factory=_no_table)
     judge_checks: Sequence[Mapping[str, Any]] = ()
     ladder: pd.DataFrame = field(default_factory=_no_table)
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)

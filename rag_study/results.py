@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import costs, files, qa_datasets, store
+from rag_study import costs, qa_datasets, store
 from rag_study.config import StudyConfig
 from rag_study.evidence import COLUMNS as EVIDENCE_COLUMNS
 from rag_study.evidence import KEY_COLUMNS, Evidence
@@ -38,7 +38,7 @@ _VARIANTS = {
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     """Read every finished run that the comparison needs; the others are listed as missing.
 
-    What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
+    What is computed from it (`analysis.analyse`, `figures.draw`) is empty.
     """
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, ladders, aucs, checks, searches = [], [], [], [], [], [], {}
@@ -268,13 +268,6 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def publish(folder: Path, **tables: pd.DataFrame) -> None:
-    """Write tables of the study by name, each as Parquet and CSV."""
-    for name, table in tables.items():
-        files.write_parquet(folder / f"{name}.parquet", table)
-        files.write_csv(folder / f"{name}.csv", table)
 
 
 def _notes(config: StudyConfig) -> list[str]:

@@ -228,7 +228,7 @@ def common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> 
         "invalid": row["judge"] in invalid,
         "low": signed(row["ci_low"], row["metric"]),
         "high": signed(row["ci_high"], row["metric"]),
-        "n": row["n_questions"],
+        "n": row.get("n_questions", ""),
     }
 
 
