@@ -52,9 +52,7 @@ def seed_shown(rows: pd.DataFrame, row: Mapping[str, Any]) -> int:
     return int(rows["seed"].min()) if row["seed"] == ALL_SEEDS and len(rows) else int(row["seed"])
 
 
-def changes(
-    base: pd.DataFrame, tuned: pd.DataFrame, metric: str, judge: str = ""
-) -> pd.DataFrame:
+def changes(base: pd.DataFrame, tuned: pd.DataFrame, metric: str, judge: str = "") -> pd.DataFrame:
     """CHANGE_COLUMNS, one row per question that both answered: the largest change of a metric (by
     a judge) first, ties by question id; last where the change is not known (NaN)."""
     kept = ["question_id", "question", "reference", "answer_type", "answer", metric]
@@ -94,20 +92,21 @@ def passages_of(
 
     `rows` are those of the evidence that `two_states` gives.
     """
-    own = rows[rows["question_id"] == question_id]
-    if own.empty or passages.empty:
+    if rows.empty or passages.empty:
         return []
-    ids = own.iloc[0]["passages"]
-    return [] if ids is None or isinstance(ids, float) else evidence.texts(
-        passages, own.iloc[0]["search"], list(ids)
-    )
+    own = rows[rows["question_id"] == question_id]
+    ids = None if own.empty else own.iloc[0]["passages"]
+    if ids is None or isinstance(ids, float):  # none: answers from another system
+        return []
+    return evidence.texts(passages, own.iloc[0]["search"], list(ids))
 
 
 def probabilities(rows: pd.DataFrame, question_id: str) -> list[dict[str, Any]]:
     """The judges' probabilities of the scores 1 to 5 for one answer: metric, label, judge, p (five
     numbers) and mass (how much of the whole distribution they have)."""
     found = []
-    for row in rows[rows["question_id"] == question_id].to_dict("records"):
+    own = rows[rows["question_id"] == question_id] if len(rows) else rows
+    for row in own.to_dict("records"):
         for name in JUDGED:
             p = row.get(f"{name}_p")
             if row["judge"] and p is not None and not isinstance(p, float):

@@ -43,7 +43,7 @@ def claim_rows(results: StudyResults) -> list[dict[str, Any]]:
             "metric": metric_label(row["metric"]) if row["metric"] else "",
             "judge": row["judge"],
             "invalid": row["judge"] in invalid,
-            "estimate": signed(row["estimate"], row["metric"]) if is_number(row["estimate"]) else "",
+            "estimate": signed(row["estimate"], row["metric"]) * is_number(row["estimate"]),
             "low": signed(row["ci_low"], row["metric"]),
             "high": signed(row["ci_high"], row["metric"]),
             "n": int(row["n_questions"]) if is_number(row["n_questions"]) else "",
@@ -157,7 +157,7 @@ def _share_cell(share: Any, change: dict[str, Any] | None) -> dict[str, str]:
         return f"{value:.0%}".replace("%", " %")
 
     known = is_number(share["ci_low"]) and is_number(share["ci_high"])
-    low, high = (f"{share[name]:.0%}".rstrip("%") if known else "" for name in ("ci_low", "ci_high"))
+    low, high = (f"{100 * share[name]:.0f}" * known for name in ("ci_low", "ci_high"))
     text = ""
     if change is not None:
         points = [f"{100 * change[n]:+.0f}" for n in ("change", "ci_low", "ci_high")]

@@ -16,6 +16,7 @@ from study_tables import STRONG, WEAK, answers, comparison, full_study, sentence
 
 from rag_study import effects, plots, report
 from rag_study.headline import StudyResults, headline
+from rag_study.limits import limits
 from rag_study.tables import effects_table
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -197,7 +198,7 @@ def test_examples_are_of_one_judge_and_limited_in_number():
 
 
 def test_limits_report_the_share_of_answers_that_were_cut():
-    text = " ".join(report.limits(full_study(answers())))
+    text = " ".join(limits(full_study(answers())))
     assert "1.1 % of all answers were cut at the token limit, at most 3.3 % (LoRA 200" in text
     assert "The judge weak is not valid" in text
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
@@ -209,7 +210,7 @@ def test_what_could_not_be_compared_is_among_the_limits():
     results = full_study(frame)
     skipped = results.comparisons.attrs["skipped"]
     assert skipped
-    assert set(skipped) <= set(report.limits(results))
+    assert set(skipped) <= set(limits(results))
 
 
 def without_scores():

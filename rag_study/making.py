@@ -1,0 +1,89 @@
+"""How a study was made: what each stage took, with which code and machines, and the study file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from rag_study.headline import StudyResults
+from rag_study.labels import NOT_KNOWN, is_number
+
+_SUMMED = {"wall_seconds": "wall", "cpu_seconds": "core", "tokens": "tokens"}
+_MEASURED = (*_SUMMED, "peak_memory_mb")
+
+
+def making(results: StudyResults) -> dict[str, Any]:
+    """What a reader needs to repeat the study: `stages` (totals of each stage, and of all of them
+    last), `facts` (every other recorded fact with its distinct values) and `parameters` (YAML).
+
+    Sums leave out runs that did not record the quantity; nothing recorded is said, not shown as 0.
+    """
+    facts: dict[str, list[str]] = {}
+    for run in results.provenance:
+        for key, value in _flat(run):
+            if key not in ("run_id", "stage", *_MEASURED):
+                facts.setdefault(key, [])
+                if value not in facts[key]:
+                    facts[key].append(value)
+    shown = {
+        key: ", ".join(sorted(values)) if len(values) <= 3 else f"{len(values)} different values"
+        for key, values in facts.items()
+    }
+    return {"stages": _stages(results), "facts": shown, "parameters": _yaml(results.study)}
+
+
+def _stages(results: StudyResults) -> list[dict[str, Any]]:
+    frame = pd.DataFrame([dict(run) for run in results.provenance])
+    if "stage" not in frame:
+        return []
+    for name in _MEASURED:
+        frame[name] = pd.to_numeric(frame.get(name), errors="coerce")
+    parts = [*frame.groupby("stage", sort=False), ("all stages", frame)]
+    return [_totals(stage, part) for stage, part in parts]
+
+
+def _totals(stage: str, part: pd.DataFrame) -> dict[str, Any]:
+    sums = {short: part[name].sum(min_count=1) for name, short in _SUMMED.items()}
+    memory = part["peak_memory_mb"].max()
+    return {
+        "stage": stage,
+        "runs": len(part),
+        "wall": duration(sums["wall"]),
+        "longest": duration(part["wall_seconds"].max()),
+        "core": f"{sums['core']:,.0f} s" if is_number(sums["core"]) else NOT_KNOWN,
+        "memory": f"{memory:,.0f} MB" if is_number(memory) else NOT_KNOWN,
+        "tokens": f"{sums['tokens']:,.0f}" if is_number(sums["tokens"]) else "–",
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    pairs = []
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            pairs += _flat(inner, f"{prefix}{key}: ")
+        elif inner is not None:
+            pairs.append((f"{prefix}{key}", str(inner)))
+    return pairs
+
+
+def duration(seconds: float) -> str:
+    if not is_number(seconds):
+        return NOT_KNOWN
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def _yaml(study: Mapping[str, Any]) -> str:
+    stream = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False
+    writer.dump(json.loads(json.dumps(dict(study), default=str)), stream)
+    return stream.getvalue()
