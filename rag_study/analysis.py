@@ -27,8 +27,10 @@ from rag_study.trends import trends
 TABLES = (
     *("results", "retention", "summary", "comparisons", "interactions", "trends"),
     *("heterogeneity", "length_adjusted", "claims", "decomposition", "decomposition_changes"),
-    *("follows", "context_gain"),
+    *("follows", "context_gain", "costs"),
 )
+# What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
+EVIDENCE = ("evidence", "passages")
 
 
 def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
@@ -60,10 +62,15 @@ def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) 
 
 
 def publish(folder: Path, found: StudyResults) -> None:
-    """Write the TABLES of a study, each as Parquet and CSV."""
-    for name in TABLES:
+    """Write the TABLES of a study and its judges' checks, each as Parquet and CSV, and the EVIDENCE
+    as Parquet."""
+    tables = {name: getattr(found, name) for name in TABLES}
+    tables["judge_checks"] = pd.DataFrame([dict(check) for check in found.judge_checks])
+    for name, table in tables.items():
+        files.write_parquet(folder / f"{name}.parquet", table)
+        files.write_csv(folder / f"{name}.csv", table)
+    for name in EVIDENCE:
         files.write_parquet(folder / f"{name}.parquet", getattr(found, name))
-        files.write_csv(folder / f"{name}.csv", getattr(found, name))
 
 
 def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
