@@ -85,8 +85,7 @@ class TrainingResult:
     Losses are nats per completion token. `best_step` is the step with the lowest held-out loss;
     `validation_loss` is that of the saved weights, which are the best with early stopping and
     else the last. `seconds` is the whole training with its evaluations, over all tries of a run
-    that was resumed; `tokens` counts those of prompts and completions, and `tokens_per_second`
-    is over the steps alone.
+    that was resumed; `tokens_per_second` counts prompts and completions over the steps alone.
     """
 
     history: pd.DataFrame
@@ -95,7 +94,6 @@ class TrainingResult:
     best_step: int
     optimizer_steps: int
     trainable_parameters: int
-    tokens: int
     tokens_per_second: float
     seconds: float
     peak_memory_mb: float
@@ -168,7 +166,6 @@ def train(
         best_step=best_step,
         optimizer_steps=trainer.state.global_step,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        tokens=watch.tokens,
         tokens_per_second=watch.tokens / watch.step_seconds,
         seconds=watch.seconds(),
         peak_memory_mb=_peak_memory_mb(),

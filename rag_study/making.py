@@ -7,14 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 from ruamel.yaml import YAML
 
+from rag_study import provenance
 from rag_study.headline import StudyResults
 from rag_study.labels import NOT_KNOWN, is_number
-
-_SUMMED = {"wall_seconds": "wall", "cpu_seconds": "core", "tokens": "tokens"}
-_MEASURED = (*_SUMMED, "peak_memory_mb")
 
 
 def making(results: StudyResults) -> dict[str, Any]:
@@ -26,7 +23,7 @@ def making(results: StudyResults) -> dict[str, Any]:
     facts: dict[str, list[str]] = {}
     for run in results.provenance:
         for key, value in _flat(run):
-            if key not in ("run_id", "stage", *_MEASURED):
+            if key not in ("run_id", "stage", *provenance.MEASURED):
                 facts.setdefault(key, [])
                 if value not in facts[key]:
                     facts[key].append(value)
@@ -38,27 +35,27 @@ def making(results: StudyResults) -> dict[str, Any]:
 
 
 def _stages(results: StudyResults) -> list[dict[str, Any]]:
-    frame = pd.DataFrame([dict(run) for run in results.provenance])
-    if "stage" not in frame:
-        return []
-    for name in _MEASURED:
-        frame[name] = pd.to_numeric(frame.get(name), errors="coerce")
-    parts = [*frame.groupby("stage", sort=False), ("all stages", frame)]
-    return [_totals(stage, part) for stage, part in parts]
+    """The rows of `provenance.totals` as words; none where no run has told its stage."""
+    told = [run for run in results.provenance if "stage" in run]
+    return [
+        {
+            "stage": "all stages" if row["stage"] == "all" else row["stage"],
+            "runs": row["runs"],
+            "wall": duration(row["wall_seconds"]),
+            "core": duration(row["core_seconds"]),
+            "memory": _amount(row["peak_memory_mb"], " MB"),
+            "gpu_memory": _amount(row["peak_gpu_memory_mb"], " MB", "–"),
+            **{
+                kind: _amount(row[f"tokens_{kind}"], "", "–")
+                for kind in ("read", "written", "trained")
+            },
+        }
+        for row in provenance.totals(told)
+    ]
 
 
-def _totals(stage: str, part: pd.DataFrame) -> dict[str, Any]:
-    sums = {short: part[name].sum(min_count=1) for name, short in _SUMMED.items()}
-    memory = part["peak_memory_mb"].max()
-    return {
-        "stage": stage,
-        "runs": len(part),
-        "wall": duration(sums["wall"]),
-        "longest": duration(part["wall_seconds"].max()),
-        "core": f"{sums['core']:,.0f} s" if is_number(sums["core"]) else NOT_KNOWN,
-        "memory": f"{memory:,.0f} MB" if is_number(memory) else NOT_KNOWN,
-        "tokens": f"{sums['tokens']:,.0f}" if is_number(sums["tokens"]) else "–",
-    }
+def _amount(value: float | None, unit: str, unknown: str = NOT_KNOWN) -> str:
+    return f"{value:,.0f}{unit}" if is_number(value) else unknown
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

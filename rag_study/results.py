@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import costs, qa_datasets, store
+from rag_study import qa_datasets, state_costs, store
 from rag_study.config import StudyConfig
 from rag_study.evidence import COLUMNS as EVIDENCE_COLUMNS
 from rag_study.evidence import KEY_COLUMNS, Evidence
@@ -74,7 +74,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 systems.append(_answers(*own, "", ""))
                 continue
             answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
-            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**costs.of_run(run)))
+            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**state_costs.of_run(run)))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -260,9 +260,7 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     for run in all_upstream(comparison):
         file = store.RunFolder(run.run_id).path / "provenance.json"
         if file.exists():
-            entry = json.loads(file.read_text())
-            measured = json.loads((file.parent / "metrics.json").read_text())
-            entries[run.run_id] = entry | {"tokens": costs.tokens_of(measured)}
+            entries[run.run_id] = json.loads(file.read_text())
     return list(entries.values())
 
 

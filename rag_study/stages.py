@@ -78,7 +78,6 @@ class ActiveRun:
                 "started": self._started,
                 "finished": finished,
                 "wall_seconds": round(time.monotonic() - self._clock, 2),
-                "cpu_seconds": provenance.cpu_seconds(),
                 "peak_memory_mb": provenance.peak_memory_mb(),
                 **provenance.collect(),
             },

@@ -99,7 +99,7 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     assert "https:" not in html
     assert "trained closed-book" in words
     assert "One training seed per model state" in words
-    assert "fine_tune 2 2 min 0 s 1 min 30 s 1,900 MB" in words
+    assert "fine_tune 2 2 min 0 s not computed 1,900 MB" in words
     assert "versions: torch 2.8.0" in words
     assert "models: - tiny" in words
     assert len(html) < 5_000_000

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rag_study.costs import COLUMNS
 from rag_study.labels import (
     SETTINGS,
     against_base,
@@ -23,6 +22,7 @@ from rag_study.labels import (
 )
 from rag_study.pairing import ALL_SEEDS, RUN_COLUMNS
 from rag_study.plots import canvas
+from rag_study.state_costs import COLUMNS
 
 AXES = {
     "training_minutes": "training time (minutes)",
@@ -44,7 +44,7 @@ def cost_against_effect(
     """Difference to the base against what it cost: panels for each data set and model by kind of
     cost (AXES), one mark per model state with its 95 % interval.
 
-    `comparisons` is the table of `effects.compare`, `costs` that of `costs`. A prompt without
+    `comparisons` is the table of `effects.compare`, `costs` that of `state_costs`. A prompt without
     training costs no training. Where a recipe was trained with several seeds, the mark is for all
     of them, at their mean cost.
     """

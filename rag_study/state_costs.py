@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from rag_study import store
@@ -13,8 +12,6 @@ COLUMNS = [
     *("training_minutes", "training_tokens", "training_memory_mb"),
     *("answering_minutes", "tokens_per_answer", "answering_memory_mb"),
 ]
-# What a stage's metrics.json calls the tokens that it has processed.
-_TOKENS = ("training_tokens", "prompt_tokens", "answer_tokens")
 
 
 def of_run(judged: StageRun) -> dict[str, float | None]:
@@ -30,22 +27,20 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
         return found
     trained = [r for r in all_upstream(answering) if r.stage.name == "fine_tune"]
     if trained:
-        metrics = [_read(r, "metrics.json") for r in {r.run_id: r for r in trained}.values()]
-        seconds = _sum(m.get("training_seconds") for m in metrics)
+        runs = {run.run_id: run for run in trained}.values()
+        metrics = [_read(run, "metrics.json") for run in runs]
+        tokens = [_read(run, "provenance.json").get("tokens") or {} for run in runs]
+        seconds = _sum(one.get("training_seconds") for one in metrics)
         found["training_minutes"] = None if seconds is None else seconds / 60
-        found["training_tokens"] = _sum(m.get("training_tokens") for m in metrics)
-        found["training_memory_mb"] = max((m.get("peak_memory_mb", 0) for m in metrics), default=0)
+        found["training_tokens"] = _sum(one.get("trained") for one in tokens)
+        found["training_memory_mb"] = max(one.get("peak_memory_mb", 0) for one in metrics)
     metrics, made = _read(answering, "metrics.json"), _read(answering, "provenance.json")
     found["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
     found["answering_memory_mb"] = made.get("peak_memory_mb")
-    if metrics.get("answers") and (tokens := tokens_of(metrics)) is not None:
-        found["tokens_per_answer"] = tokens / metrics["answers"]
+    processed = _sum(metrics.get(name) for name in ("prompt_tokens", "answer_tokens"))
+    if metrics.get("answers") and processed is not None:
+        found["tokens_per_answer"] = processed / metrics["answers"]
     return found
-
-
-def tokens_of(metrics: Mapping[str, Any]) -> int | None:
-    """Tokens that a stage run has processed, as its metrics tell; None where they do not."""
-    return _sum(metrics.get(name) for name in _TOKENS)
 
 
 def _read(run: StageRun, name: str) -> dict[str, Any]:
