@@ -48,8 +48,8 @@ class StudyResults:
     one dict per judge, on its worst data set: judge, valid, auc, auc_low, auc_high, n, reason.
     `ladder` holds its scored answers, `ladder_auc` scorer, criterion, rung, auc, auc_low, auc_high,
     n. `evidence` and `passages` are the tables of `evidence`, `costs` has one row per model state
-    with the columns of `state_costs`. `retrieval`: as `plots.retrieval_quality`. `finished` has the ids
-    of the runs that went in, `missing` names those without a result: run_id, stage, state,
+    with the columns of `state_costs`. `retrieval`: as `plots.retrieval_quality`. `finished` has
+    the ids of the runs that went in, `missing` names those without a result: run_id, stage, state,
     message. `provenance`, one dict per run: run_id, stage, what `provenance.Meter` measures and
     `provenance.collect` gives.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are

@@ -31,7 +31,11 @@ def making(results: StudyResults) -> dict[str, Any]:
         key: ", ".join(sorted(values)) if len(values) <= 3 else f"{len(values)} different values"
         for key, values in facts.items()
     }
-    return {"stages": _stages(results), "facts": shown, "parameters": _yaml(results.study)}
+    return {
+        "stages": _stages(results),
+        "facts": shown,
+        "parameters": _yaml(_declared(results.study)),
+    }
 
 
 def _stages(results: StudyResults) -> list[dict[str, Any]]:
@@ -75,6 +79,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def _declared(study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A study file's content; of several studies together, that of each."""
+    parts = study.get("parts")
+    return {"name": study["name"], "studies": parts} if parts else study
 
 
 def _yaml(study: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from rag_study.evidence import COLUMNS as EVIDENCE_COLUMNS
 from rag_study.evidence import KEY_COLUMNS, Evidence
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
+from rag_study.merging import MergedStudy, answering_words
 from rag_study.metrics import JUDGED, REFERENCE
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
@@ -88,6 +89,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         for index, name in searches.values()
     ]
     everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
+    if len(everything) and isinstance(config, MergedStudy):
+        everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
     return StudyResults(
         study=config.model_dump(mode="json"),
         results=everything.drop(columns=EVIDENCE_COLUMNS, errors="ignore"),
@@ -150,7 +153,7 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
-    given, said = run.parameters, [run.parameters["retriever"]]
+    given, said = run.parameters, [run.parameters["retriever"], *answering_words(run, config)]
     for key, words in _SEARCHES.items():
         if len(getattr(config.retrieval, key)) > 1:
             said.append(words.format(given[key] or "none"))
