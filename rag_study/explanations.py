@@ -11,6 +11,7 @@ from rag_study.decomposition import CATEGORIES, FOLLOWS
 from rag_study.headline import StudyResults
 from rag_study.labels import (
     factor_words,
+    is_base,
     is_number,
     metric_label,
     number,
@@ -18,7 +19,7 @@ from rag_study.labels import (
     signed,
     state_label,
 )
-from rag_study.pairing import RUN_COLUMNS
+from rag_study.pairing import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.tables import common_cells, run_factors
 
 # The names of a claim's answers in the report's style sheet.
@@ -134,7 +135,10 @@ def _categories(
             for row in changes.to_dict("records")
         }
     rows = []
-    for run, part in shares.groupby(RUN_COLUMNS, sort=False, dropna=False):
+    ordered = shares.assign(other=~is_base(shares)).sort_values(
+        [*BASE_COLUMNS, "other", "train_size"], kind="stable"
+    )
+    for run, part in ordered.groupby(RUN_COLUMNS, sort=False, dropna=False):
         first = part.iloc[0]
         by_category = part.set_index("category")
         cells = []
@@ -160,14 +164,17 @@ def _share_cell(share: Any, change: dict[str, Any] | None) -> dict[str, str]:
     low, high = (f"{100 * share[name]:.0f}" * known for name in ("ci_low", "ci_high"))
     text = ""
     if change is not None:
-        points = [f"{100 * change[n]:+.0f}" for n in ("change", "ci_low", "ci_high")]
-        text = f"{points[0]} points ({points[1]} to {points[2]})".replace("-", "−")
-        text = text.replace("nan", "?")
+        points = [_points(change[name]) for name in ("change", "ci_low", "ci_high")]
+        text = f"{points[0]} points ({points[1]} to {points[2]})"
     return {
         "share": percent(share["share"]),
         "interval": f"{low}–{high} %" if known else "no interval",
         "change": text,
     }
+
+
+def _points(change: float) -> str:
+    return f"{100 * change + 0.0:+.0f}".replace("-", "−") if is_number(change) else "?"
 
 
 def _with_cells(frame: pd.DataFrame, results: StudyResults):

@@ -114,8 +114,8 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)}.", note)
     contexts = sorted(rows["context"].unique(), key=lambda name: (context_rank(name), name))
     extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
-    rows["trained"] = rows["method"] != "none"
-    rows = rows.sort_values(["trained", "method", "train_size"], kind="stable")
+    rows["other"], rows["trained"] = ~is_base(rows), rows["method"] != "none"
+    rows = rows.sort_values(["other", "trained", "method", "train_size"], kind="stable")
     rows["label"] = [
         " · ".join([state_label(row), *factor_words(row, extra)]) for row in rows.to_dict("records")
     ]
