@@ -159,5 +159,5 @@ def test_without_an_effect_claims_of_a_loss_are_seldom_supported():
         states = [({"train_size": n, "context": c}, 0.0) for n in (50, 200) for c in ("none", "r")]
         table = claims(study(states, n=80, seed=seed), ["r"], {}, {"j": True}, n_resamples=200)
         found = table.set_index("claim")["answer"]
-        wrong.append((found[["accuracy", "above_one_point", "use_of_context"]] == "supported"))
+        wrong.append(found[["accuracy", "above_one_point", "use_of_context"]] == "supported")
     assert (np.mean(wrong, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)).all()

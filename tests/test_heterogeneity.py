@@ -35,13 +35,16 @@ def test_cochrans_q_and_the_mean_by_hand():
 
 
 def test_equal_effects_are_seldom_called_different():
+    template = over_sets(dict.fromkeys("abcd", 0.0), n=60).assign(se=0.1)
+    rng = np.random.default_rng(5)
     found = [
-        heterogeneity(over_sets(dict.fromkeys("abcd", -0.4), n=60, seed=seed)).iloc[0]
-        for seed in range(60)
+        heterogeneity(template.assign(difference=rng.normal(-0.4, 0.1, 4))).iloc[0]
+        for _ in range(300)
     ]
-    assert np.mean([row["p_value"] < 0.05 for row in found]) <= 0.15
+    tolerance = 2 * np.sqrt(0.05 * 0.95 / 300)
+    assert np.mean([row["p_value"] < 0.05 for row in found]) == pytest.approx(0.05, abs=tolerance)
     covered = [row["ci_low"] <= -0.4 <= row["ci_high"] for row in found]
-    assert np.mean(covered) >= 0.90
+    assert np.mean(covered) >= 0.95 - tolerance
 
 
 def test_all_seeds_speak_for_a_recipe_and_one_data_set_is_not_compared():
