@@ -73,10 +73,13 @@ def read(results: pd.DataFrame) -> Scores:
         # The prefixes keep a question without a group apart from a group of the same name.
         group=("group " + group).where(group != "", "question " + ids),
     )
-    table = table.assign(run=codes(RUN_COLUMNS), question=codes(["dataset", "question_id"]))
     # What is asked outside the task is the same for the models of every data set.
     table["source"] = table["dataset"].where(table["context"] != "retention", "")
-    table["cluster"] = codes(["source", "group"])
+    for name, columns in (
+        *(("run", RUN_COLUMNS), ("question", ["source", "question_id"])),
+        ("cluster", ["source", "group"]),
+    ):
+        table[name] = codes(columns)
     keys = ["run", "context", "judge", "question"]
     table = table.sort_values(keys, ignore_index=True)
     if table.duplicated(keys).any():

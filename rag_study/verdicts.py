@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 
 from rag_study.metrics import METRICS
@@ -15,6 +15,7 @@ ALPHA = 0.05
 POWER = 0.80
 MIN_CLUSTERS = 20
 MAX_NEEDED = 1_000_000
+MANY = 1e9  # degrees of freedom of a normal distribution
 
 
 def detectable(se: pd.Series, df: pd.Series) -> pd.Series:
@@ -108,9 +109,10 @@ def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {family_size} comparisons"
-    seeds = row["seed_sd"] / math.sqrt(row["n_seeds"]) if row["n_seeds"] > 1 else 0.0
     asked = (row["se"], row["n_questions"], margin, family_size)
-    needed = questions_needed(difference, *asked, se_seeds=seeds)
+    several = row["n_seeds"] > 1
+    seeds = row["seed_sd"] / math.sqrt(row["n_seeds"]) if several else 0.0
+    needed = questions_needed(difference, *asked, seeds, row["df"] if several else MANY)
     if math.isnan(needed):
         settle = f"so close to the margin, even {MAX_NEEDED:,} questions would not settle it"
         if seeds and not math.isnan(questions_needed(difference, *asked)):
@@ -145,15 +147,17 @@ def questions_needed(
     margin: float,
     family_size: int,
     se_seeds: float = 0.0,
+    df: float = MANY,
 ) -> float:
     """Number of questions that settles a comparison with 80 % power, if these figures are true.
 
     `se` is the standard error with `n_questions`, of which `se_seeds` comes from the spread between
-    seeds and stays; more questions are taken to come in clusters of the same kind. Below the
-    margin: the power of the two one-sided tests, normal approximation (Chow, Shao and Wang 2008,
-    3.2). Otherwise: detection at the worst case of Holm, alpha / `family_size`, with the estimate
-    also reaching the margin. At least `n_questions` + 1; NaN above MAX_NEEDED, where the difference
-    is too close to the margin or the seeds differ too much.
+    seeds and stays, as its degrees of freedom `df` do; more questions are taken to come in clusters
+    of the same kind. Below the margin: the power of the two one-sided tests, as if the standard
+    error were known (Chow, Shao and Wang 2008, 3.2), with the quantiles of `df`. Otherwise:
+    detection at the worst case of Holm, alpha / `family_size`, with the estimate also reaching the
+    margin. At least `n_questions` + 1; NaN above MAX_NEEDED, where the difference is too close to
+    the margin or the seeds differ too much.
     """
     size = abs(difference)
     room = margin - size
@@ -163,18 +167,19 @@ def questions_needed(
         return np.nan
     # `precision` is one over the standard error that is small enough.
     if room > 0:
-        one_sided = ndtri(1 - ALPHA)
+        one_sided = stdtrit(df, 1 - ALPHA)
 
         def missing_power(precision: float) -> float:
             near, far = room * precision, (margin + size) * precision
-            return ndtr(near - one_sided) + ndtr(far - one_sided) - 1 - POWER
+            return stdtr(df, near - one_sided) + stdtr(df, far - one_sided) - 1 - POWER
 
-        # With one side certain the power needs z(.80), with both alike z(.90): the root is between.
-        least, most = one_sided + ndtri(POWER), one_sided + ndtri((1 + POWER) / 2)
+        # With one side certain the power needs t(.80), with both alike t(.90): the root is between.
+        least = one_sided + stdtrit(df, POWER)
+        most = one_sided + stdtrit(df, (1 + POWER) / 2)
         precision = brentq(missing_power, 0.99 * least / room, 1.01 * most / room)
     else:
-        detect = (ndtri(1 - ALPHA / family_size / 2) + ndtri(POWER)) / size
-        precision = max(detect, ndtri(POWER) / -room)
+        detect = stdtrit(df, 1 - ALPHA / family_size / 2) + stdtrit(df, POWER)
+        precision = max(detect / size, stdtrit(df, POWER) / -room)
     left = precision**-2 - se_seeds**2
     if left <= 0:
         return np.nan

@@ -26,6 +26,7 @@ def comparison(verdict, difference=-0.05, size=200, **changes):
     row |= {"difference": difference, "ci_low": difference - 0.1, "ci_high": difference + 0.1}
     row |= {"ci90_low": difference - 0.08, "ci90_high": difference + 0.08, "p_value": 0.3}
     row |= {"p_holm": 0.3, "effect_size": 0.1, "mde": 0.15, "primary": True, "margin": 0.03}
+    row |= {"n_seeds": 1, "se": 0.05, "df": 24.0, "seed_sd": math.nan}
     row |= {"n_needed": 587.0 if verdict == "cannot tell" else math.nan}
     return row | {"verdict": verdict, "reason": "the reason"} | changes
 

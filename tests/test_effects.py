@@ -102,7 +102,7 @@ def test_twice_the_margin_is_found(effect, verdict):
 
 def test_number_of_questions_that_settles_it_does_so_in_80_percent():
     rng = np.random.default_rng(9)
-    for truth in (0.0, 0.1, 0.45):
+    for truth in (0.0, 0.1, 0.45, 0.5):
         needed = questions_needed(truth, se=0.25, n_questions=16, margin=0.25, family_size=4)
         n, n_sims = int(needed), 1500
         values = truth + rng.normal(size=(n_sims, n))
