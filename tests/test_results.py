@@ -15,7 +15,7 @@ ASKED = 8
 @pytest.fixture
 def study(write_study, outputs):
     """A study whose runs are written by hand: the base has more answers than are asked for."""
-    path = write_study()
+    path = write_study(contexts=["none", "retrieved", "oracle", "counterfactual"])
     config, runs = load_study(path), grid.expand(path)
     data = qa_datasets.load("fictional", options={"num_worlds": 84})
     split = qa_datasets.split(data)
@@ -27,6 +27,11 @@ def study(write_study, outputs):
             case "index_corpus":
                 table = pd.DataFrame({"k": [1], "recall": [0.5], "mrr": [0.5], "n": [9]})
                 files.write_parquet(folder.path / "retrieval_by_k.parquet", table)
+                chunks = [
+                    {"chunk_id": f"{d.doc_id}#0", "title": d.title, "text": d.text}
+                    for d in data.documents
+                ]
+                files.write_parquet(folder.path / "chunks.parquet", pd.DataFrame(chunks))
             case "judge_answers":
                 extra = 8 if run.parameters["method"] == "none" else 0
                 rows = [
@@ -37,6 +42,10 @@ def study(write_study, outputs):
                         "answer": "x",
                         "truncated": 0,
                         "gold_in_context": 1,
+                        "passages": [
+                            f"{d}#0" for d in question.gold_doc_ids[:1] if context != "none"
+                        ],
+                        "other_answer": "Somebody Else" if context == "counterfactual" else None,
                         **dict.fromkeys(results.REFERENCE, 0.25),
                         **dict.fromkeys(results.JUDGED, 3.0),
                     }
@@ -53,7 +62,8 @@ def study(write_study, outputs):
             case "validate_judge":
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
                 files.write_parquet(folder.path / "auc.parquet", pd.DataFrame({"auc": [0.5]}))
-                check = {"judge": "random-llama", "valid": False, "auc_low": 0.4, "reason": "no"}
+                check = {"judge": "random-llama", "valid": False, "reason": "no", "n": 24}
+                check |= {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}
                 files.write_json(folder.path / "metrics.json", {"check": check})
         files.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
         folder.set_status("done", extent=run.extent)
@@ -65,7 +75,7 @@ def test_only_what_was_asked_for_goes_in(study):
     found = results.collect(runs[-1], config)
     assert found.missing == []
     assert len(found.finished) == len(runs[-1].upstream)
-    assert len(found.results) == 2 * 3 * ASKED
+    assert len(found.results) == 2 * 4 * ASKED
     assert found.results.groupby(["method", "context"]).size().eq(ASKED).all()
     assert set(found.results["dataset"]) == {"fictional"}
     assert found.results["group"].notna().all()
@@ -88,6 +98,24 @@ def test_runs_that_are_not_done_are_missing_and_never_zero(study):
         }
     ]
     assert set(found.results["method"]) == {"none"}
+
+
+def test_every_passage_that_was_shown_is_kept_as_it_was_shown(study):
+    config, runs = study
+    found = results.collect(runs[-1], config)
+    assert len(found.evidence) == len(found.results)
+    assert found.results.columns.intersection(["passages", "search"]).empty
+    passages = found.passages.set_index("passage")["text"]
+    assert passages.index.is_unique
+    by_context = found.evidence.groupby("context")["passages"]
+    shown = {context: set().union(*ids) for context, ids in by_context}
+    assert shown["none"] == set()
+    assert shown["retrieved"] == shown["oracle"]
+    assert shown["retrieved"] | shown["counterfactual"] == set(passages.index)
+    assert not passages[list(shown["retrieved"])].str.contains("Somebody Else").any()
+    changed = passages[list(shown["counterfactual"])]
+    assert changed.str.contains("Somebody Else").any()
+    assert all(" changed for " in passage for passage in changed.index)
 
 
 def test_a_run_of_fewer_questions_is_incomplete(study):
@@ -139,7 +167,7 @@ def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
     found = analysis.analyse(results.collect(runs[-1], config), config, n_resamples=200)
     analysis.publish(tmp_path, found)
     tables = documented()
-    assert set(tables) == set(analysis.TABLES)
+    assert set(tables) == {*analysis.TABLES, "judge_checks", *analysis.EVIDENCE}
     for name, columns in tables.items():
         made = set(pd.read_parquet(tmp_path / f"{name}.parquet").columns)
         open_ended = tuple(c[:-1] for c in columns if c.endswith("*"))
@@ -149,7 +177,7 @@ def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
         # Retention has the columns of what was measured.
         missing = fixed - made - (set(RETENTION) if name == "retention" else set())
         assert missing - {"reference_log_likelihood", "answer_in_context"} == set(), name
-        assert (tmp_path / f"{name}.csv").exists()
+        assert (tmp_path / f"{name}.csv").exists() == (name not in analysis.EVIDENCE)
 
 
 def test_equal_scores_everywhere_settle_nothing(study):
