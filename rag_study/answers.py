@@ -65,9 +65,10 @@ def changes(base: pd.DataFrame, tuned: pd.DataFrame, metric: str, judge: str = "
         on="question_id",
     )
     pairs["change"] = pairs["score_tuned"].astype(float) - pairs["score_base"].astype(float)
-    pairs = pairs.sort_values("question_id")
-    order = (-pairs["change"].abs()).argsort(kind="stable")
-    return pairs.iloc[order][CHANGE_COLUMNS].reset_index(drop=True)
+    pairs = pairs.sort_values("question_id").sort_values(
+        "change", key=lambda change: -change.abs(), kind="stable", na_position="last"
+    )
+    return pairs[CHANGE_COLUMNS].reset_index(drop=True)
 
 
 def scores(base: pd.DataFrame, tuned: pd.DataFrame, question_id: str) -> list[dict[str, Any]]:
