@@ -178,7 +178,7 @@ def summary(study: StudyAnswers, chosen: Selection, score: Score) -> str:
     if is_number(row["ci_low"]):
         ends = [signed(row[name], score.metric) for name in ("ci_low", "ci_high")]
         interval = f" (95 % interval {ends[0]} to {ends[1]})"
-    said = row["verdict"] or row["reason"]
+    said = ": ".join(filter(None, [row["verdict"], row["reason"]]))
     return (
         f"{about}: {metric_label(score.metric)} changed by "
         f"{signed(row['difference'], score.metric)}{interval} over {row['n_questions']} "

@@ -39,8 +39,9 @@ class Explorer:
             pd.DataFrame(),
             select="single",
             column_filters="footer",
-            lengthMenu=[10, 25, 100],
+            lengthMenu=[5, 10, 25, 100],
             classes="display compact",
+            style="width:100%;max-width:100%",
             maxBytes=0,
         )
         self.gain, self.loss, self.before, self.after = (
