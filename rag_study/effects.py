@@ -2,10 +2,11 @@
 
 The unit is the question, paired across runs and clustered by `group` (the paper, the article, the
 world; a question without a group is a cluster of its own). Which runs are paired is in `pairing`,
-the arithmetic in `resampling`.
+how sure a mean is in `estimates`, the arithmetic in `resampling`.
 
-**One seed, one adapter.** A verdict concerns the adapter that was trained with that seed, not the
-recipe: several seeds appear as separate rows.
+**Seeds.** A row of one seed concerns the adapter that was trained with it, not the recipe. Where a
+recipe was trained with several seeds there is one more row, of the seed ALL_SEEDS, about their
+mean: its interval holds the spread between seeds, and it carries the verdict.
 
 Example:
     comparisons = compare(results, ["retrieved"], ["judge_accuracy"], ["answer_recall"],
@@ -15,99 +16,30 @@ Example:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from rag_study.estimates import KEY_COLUMNS, Sample, estimate, pool, tabulate
 from rag_study.metrics import METRICS
-from rag_study.pairing import DEFAULT, RUN_COLUMNS, Scores, metrics_of, pair_runs, read
-from rag_study.resampling import TOLERANCE, bca_intervals, sign_flip_p_values, standard_errors
-from rag_study.verdicts import MDE_FACTOR, add_verdicts
+from rag_study.pairing import DEFAULT, Scores, pair_runs, read
+from rag_study.resampling import TOLERANCE
+from rag_study.verdicts import add_verdicts, detectable
 
-_KEY_COLUMNS = [*RUN_COLUMNS, "context", "metric", "judge"]
-SUMMARY_COLUMNS = [*_KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
+SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
 COMPARISON_COLUMNS = [
-    *_KEY_COLUMNS,
-    *("baseline", "n_questions", "n_clusters", "mean_base", "mean_tuned"),
-    *("difference", "ci_low", "ci_high"),
-    *("ci90_low", "ci90_high", "p_value", "p_holm", "effect_size", "mde", "n_needed"),
+    *KEY_COLUMNS,
+    *("baseline", "n_questions", "n_clusters", "n_seeds", "mean_base", "mean_tuned"),
+    *("difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "df", "seed_sd"),
+    *("p_value", "p_holm", "effect_size", "mde", "n_needed"),
     *("primary", "margin", "verdict", "reason"),
 ]
 INTERACTION_COLUMNS = [
-    *_KEY_COLUMNS,
-    *("n_questions", "n_clusters", "difference_none", "difference_context", "interaction"),
-    *("ci_low", "ci_high", "p_value"),
+    *KEY_COLUMNS,
+    *("n_questions", "n_clusters", "n_seeds", "difference_none", "difference_context"),
+    *("interaction", "ci_low", "ci_high", "se", "df", "seed_sd", "p_value"),
 ]
-_DTYPES = {
-    **dict.fromkeys(("train_size", "seed", "chunk_size", "top_k"), "int64"),
-    **dict.fromkeys(("n_questions", "n_clusters"), "int64"),
-    **dict.fromkeys((*RUN_COLUMNS[:4], "variant", "prompting", "retriever", "context"), "str"),
-    **dict.fromkeys(("baseline", "metric", "judge", "verdict", "reason"), "str"),
-    "primary": "bool",
-}
-
-_BATCH = 256
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Values of one table row, one per question, with the clusters of these questions."""
-
-    run: int
-    context: str
-    metric: str
-    judge: str
-    values: np.ndarray
-    clusters: np.ndarray
-    extra: dict = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[int, str, str, str, str]:
-        return self.run, self.context, self.metric, self.judge, self.extra.get("baseline", "")
-
-
-def _estimate(samples: list[_Sample], n_resamples: int, n_flips: int = 0) -> pd.DataFrame:
-    """Mean, intervals, standard error, standard deviation and (if `n_flips`) p of every sample."""
-    by_size, reduced = defaultdict(list), []
-    for i, sample in enumerate(samples):
-        _, codes = np.unique(sample.clusters, return_inverse=True)
-        reduced.append((np.bincount(codes, weights=sample.values), np.bincount(codes)))
-        by_size[len(reduced[-1][0])].append(i)
-    columns = ["mean", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "p_value"]
-    table = np.full((len(samples), len(columns)), np.nan)
-    for indices in by_size.values():
-        for start in range(0, len(indices), _BATCH):
-            part = indices[start : start + _BATCH]
-            sums = np.stack([reduced[i][0] for i in part])
-            counts = np.stack([reduced[i][1] for i in part]).astype(float)
-            intervals = bca_intervals(sums, counts, (0.95, 0.90), n_resamples)
-            table[part, 0] = sums.sum(axis=1) / counts.sum(axis=1)
-            table[part, 1:5] = intervals.reshape(4, -1).T
-            table[part, 5] = standard_errors(sums, counts)
-            if n_flips:
-                table[part, 6] = sign_flip_p_values(sums, n_flips)
-    frame = pd.DataFrame(table, columns=columns)
-    frame["n_questions"] = [len(sample.values) for sample in samples]
-    frame["n_clusters"] = [len(sums) for sums, _ in reduced]
-    frame["sd"] = [
-        float(np.std(sample.values, ddof=1)) if len(sample.values) > 1 else 0.0
-        for sample in samples
-    ]
-    return frame
-
-
-def _table(
-    scores: Scores, samples: list[_Sample], estimates: pd.DataFrame, columns: list[str]
-) -> pd.DataFrame:
-    if not samples:
-        return pd.DataFrame({name: pd.Series(dtype=_DTYPES.get(name, float)) for name in columns})
-    keys = pd.DataFrame([s.key[1:4] for s in samples], columns=["context", "metric", "judge"])
-    runs = scores.runs.iloc[[s.run for s in samples]].reset_index(drop=True)
-    extra = pd.DataFrame([s.extra for s in samples])
-    return pd.concat([runs, keys, extra, estimates], axis=1).reindex(columns=columns)
 
 
 # --- Tables of the study ----------------------------------------------------------------------
@@ -124,15 +56,15 @@ def summarise(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
     """
     scores, samples = read(results), []
     for (run, context, judge), (questions, values) in scores.blocks.items():
-        for column, metric in enumerate(metrics_of(judge)):
+        for column, metric in enumerate(scores.metrics_of(judge)):
             scored = ~np.isnan(values[:, column])
             if scored.any():
-                clusters = scores.clusters[questions[scored]]
-                samples.append(
-                    _Sample(run, context, metric, judge, values[scored, column], clusters)
-                )
-    samples.sort(key=lambda sample: sample.key)
-    return _table(scores, samples, _estimate(samples, n_resamples), SUMMARY_COLUMNS)
+                asked = questions[scored]
+                own = (asked, values[scored, column], scores.clusters[asked])
+                samples.append(Sample(run, context, metric, judge, *own))
+    samples.sort(key=lambda s: (s.run, s.context, s.metric, s.judge))
+    estimates = estimate(samples, n_resamples, n_flips=0)
+    return tabulate(scores.runs, samples, estimates, SUMMARY_COLUMNS)
 
 
 def compare(
@@ -154,82 +86,125 @@ def compare(
 
     The primary family is every comparison of a trained run with the default base in
     `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
-    judge absent from `judge_valid` is not valid). If no judge is valid, `reference_metrics` take
-    the place of the judged ones. Scores have no say in this. `margins` overrides the defaults of
-    METRICS; None takes a metric's margin away.
+    judge absent from `judge_valid` is not valid). Where a recipe has several seeds, the row of all
+    seeds is in the family and those of single seeds are not. If no judge is valid,
+    `reference_metrics` take the place of the judged ones. Scores have no say in this. `margins`
+    overrides the defaults of METRICS; None takes a metric's margin away.
 
-    `mde` is the difference that 80 % of such studies would detect (two-sided alpha .05, normal
-    approximation); `effect_size` is d_z, the difference in standard deviations of the paired
-    differences. The smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each
-    member, or Holm's correction could find nothing. See `verdicts` for the verdicts.
+    `mde` is the difference that 80 % of such studies would detect (`verdicts.detectable`);
+    `effect_size` is d_z, the difference in standard deviations of the paired differences. The
+    smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each member, or Holm's
+    correction could find nothing. See `verdicts` for the verdicts.
 
     Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
     """
-    if unknown := {*primary_metrics, *reference_metrics, *margins} - set(METRICS):
-        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(METRICS)}")
-    family = {name for name in primary_metrics if not METRICS[name].judged}
-    if any(judge_valid.values()):
-        family = set(primary_metrics)
-    elif len(family) < len(set(primary_metrics)):
-        family |= set(reference_metrics)
-    family = {name for name in family if METRICS[name].margin is not None}
-    margins = {name: metric.margin for name, metric in METRICS.items()} | margins
-
+    family = _family(primary_metrics, reference_metrics, margins, judge_valid)
     scores = read(results)
-    pairs, skipped = pair_runs(scores)
-    samples = []
-    for (run, context, judge, baseline), pair in pairs.items():
-        trained = scores.runs.loc[run, "train_size"] > 0  # not a prompt, not another system
-        for column, metric in enumerate(metrics_of(judge)):
-            base, tuned = pair.base[:, column], pair.tuned[:, column]
-            both = ~np.isnan(base) & ~np.isnan(tuned)
-            if not both.any():
-                continue
-            valid = not judge or judge_valid.get(judge, False)
-            primary = (
-                trained
-                and baseline == DEFAULT
-                and context in primary_contexts
-                and metric in family
-                and valid
-            )
-            untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
-            margin = margins[metric]
-            extra = {
-                "baseline": baseline,
-                "mean_base": base[both].mean(),
-                "mean_tuned": tuned[both].mean(),
-                "primary": primary,
-                "margin": np.nan if margin is None else float(margin),
-                "reason": "not a primary comparison" if valid else f"judge {judge} {untrusted}",
-            }
-            clusters = scores.clusters[pair.questions[both]]
-            values = tuned[both] - base[both]
-            samples.append(_Sample(run, context, metric, judge, values, clusters, extra))
-    samples.sort(key=lambda sample: sample.key)
-    family_size = sum(sample.extra["primary"] for sample in samples)
-    estimates = _estimate(samples, n_resamples, max(10_000, 100 * family_size))
-    estimates = estimates.rename(columns={"mean": "difference"})
-    estimates["mde"] = MDE_FACTOR * estimates["se"]
+    samples, skipped = difference_samples(scores)
+    for sample in samples:
+        trained = scores.runs.loc[sample.run, "train_size"] > 0  # no prompt, no other system
+        judge, margin = sample.judge, margins.get(sample.metric, METRICS[sample.metric].margin)
+        valid = not judge or judge_valid.get(judge, False)
+        usual = trained and valid and sample.extra["baseline"] == DEFAULT
+        untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
+        sample.extra.update(
+            primary=usual and sample.context in primary_contexts and sample.metric in family,
+            margin=np.nan if margin is None else float(margin),
+            reason="not a primary comparison" if valid else f"judge {judge} {untrusted}",
+        )
+    runs, samples = pool(scores.runs, samples)
+    for sample in samples:
+        for part in sample.parts if sample.extra["primary"] else ():
+            reason = f"one of {len(sample.parts)} seeds: the verdict is about all of them"
+            part.extra.update(primary=False, reason=reason)
+    estimates = _estimate_by_family(samples, n_resamples).rename(columns={"mean": "difference"})
+    estimates["mde"] = detectable(estimates["se"], estimates["df"])
     difference, sd = estimates["difference"].to_numpy(), estimates["sd"].to_numpy()
     spread = sd > TOLERANCE
     without_spread = np.where(np.abs(difference) <= TOLERANCE, 0.0, np.nan)
     estimates["effect_size"] = np.where(
         spread, difference / np.where(spread, sd, 1.0), without_spread
     )
-    table = add_verdicts(_table(scores, samples, estimates, COMPARISON_COLUMNS))
+    table = add_verdicts(tabulate(runs, samples, estimates, COMPARISON_COLUMNS))
     table.attrs["skipped"] = skipped
     return table
+
+
+def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
+    """Tuned minus base of single questions, a sample per row of `compare`, and what it skips.
+
+    `extra` names the baseline; the two scores stand beside the differences.
+    """
+    pairs, skipped = pair_runs(scores)
+    samples = []
+    for (run, context, judge, baseline), pair in pairs.items():
+        for column, metric in enumerate(scores.metrics_of(judge)):
+            base, tuned = pair.base[:, column], pair.tuned[:, column]
+            both = ~np.isnan(base) & ~np.isnan(tuned)
+            if both.any():
+                asked, base, tuned = pair.questions[both], base[both], tuned[both]
+                own = (asked, tuned - base, scores.clusters[asked])
+                beside = {"mean_base": base, "mean_tuned": tuned}
+                extra = {"baseline": baseline}
+                samples.append(Sample(run, context, metric, judge, *own, beside, extra))
+    return samples, skipped
+
+
+def of_recipes(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The rows that speak for their recipe: of several seeds only that about all of them."""
+    keys = [name for name in (*KEY_COLUMNS, "baseline") if name != "seed"]
+    groups = comparisons.groupby(keys, dropna=False, observed=True)
+    return comparisons[comparisons["n_seeds"] == groups["n_seeds"].transform("max")]
+
+
+def _family(
+    primary_metrics: Sequence[str],
+    reference_metrics: Sequence[str],
+    margins: dict[str, float | None],
+    judge_valid: dict[str, bool],
+) -> set[str]:
+    """The metrics of the primary comparisons. Raises ValueError for an unknown metric."""
+    named = {*primary_metrics, *reference_metrics, *margins}
+    if unknown := {name for name in named if name not in METRICS}:
+        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(METRICS)}")
+    family = {name for name in primary_metrics if not METRICS[name].judged}
+    if any(judge_valid.values()):
+        family = set(primary_metrics)
+    elif len(family) < len(set(primary_metrics)):
+        family |= set(reference_metrics)
+    return {name for name in family if METRICS[name].margin is not None}
+
+
+def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame:
+    """The estimates, with more sign flips for the primary samples where these are many."""
+    primary = [i for i, sample in enumerate(samples) if sample.extra["primary"]]
+    others = [i for i, sample in enumerate(samples) if not sample.extra["primary"]]
+    flips = max(10_000, 100 * len(primary))
+    if flips == 10_000 or not others:
+        return estimate(samples, n_resamples, flips)
+    parts = [
+        estimate([samples[i] for i in chosen], n_resamples, n_flips).set_axis(chosen)
+        for chosen, n_flips in ((primary, flips), (others, 10_000))
+    ]
+    return pd.concat(parts).sort_index()
 
 
 def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
     """Does fine-tuning change how much a context helps? Differences of differences.
 
     For every tuned run, metric and context c other than 'none': (tuned - base in c) - (tuned -
-    base without context), paired by question over the four answers. Descriptive: no correction and
-    no verdict. Returns INTERACTION_COLUMNS; intervals are at 95 %. Raises as `compare`.
+    base without context), paired by question over the four answers, and once more for all seeds of
+    a recipe. Descriptive: no correction and no verdict. Returns INTERACTION_COLUMNS; intervals are
+    at 95 %. Raises as `compare`.
     """
     scores = read(results)
+    runs, samples = pool(scores.runs, interaction_samples(scores))
+    estimates = estimate(samples, n_resamples).rename(columns={"mean": "interaction"})
+    return tabulate(runs, samples, estimates, INTERACTION_COLUMNS)
+
+
+def interaction_samples(scores: Scores) -> list[Sample]:
+    """The differences of differences of single questions (see `interactions`)."""
     pairs, _ = pair_runs(scores)
     samples = []
     for (run, context, judge, baseline), pair in pairs.items():
@@ -242,18 +217,12 @@ def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFra
         )
         with_context = (pair.tuned - pair.base)[at]
         without = (closed.tuned - closed.base)[at_closed]
-        for column, metric in enumerate(metrics_of(judge)):
+        for column, metric in enumerate(scores.metrics_of(judge)):
             change, change_none = with_context[:, column], without[:, column]
             both = ~np.isnan(change) & ~np.isnan(change_none)
             if both.any():
-                change, change_none = change[both], change_none[both]
-                extra = {
-                    "difference_none": change_none.mean(),
-                    "difference_context": change.mean(),
-                }
-                clusters = scores.clusters[shared[both]]
-                values = change - change_none
-                samples.append(_Sample(run, context, metric, judge, values, clusters, extra))
-    samples.sort(key=lambda sample: sample.key)
-    estimates = _estimate(samples, n_resamples, 10_000).rename(columns={"mean": "interaction"})
-    return _table(scores, samples, estimates, INTERACTION_COLUMNS)
+                change, change_none, asked = change[both], change_none[both], shared[both]
+                beside = {"difference_none": change_none, "difference_context": change}
+                own = (asked, change - change_none, scores.clusters[asked])
+                samples.append(Sample(run, context, metric, judge, *own, beside))
+    return samples

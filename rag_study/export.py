@@ -16,8 +16,8 @@ import jinja2
 import pandas as pd
 
 from rag_study import files, grid, labels, models, prompts, results, store
-from rag_study.config import load_study
 from rag_study.errors import StudyError
+from rag_study.merging import load_studies
 from rag_study.pairing import DEFAULT
 
 # What `vllm serve --max-lora-rank` takes (vllm/config/lora.py); an adapter's own may be lower.
@@ -42,8 +42,9 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
     for file in reversed(made):
         compared = store.RunFolder(file.read_text().strip()).path / "params.yaml"
         try:
-            study_file = files.read_yaml(compared)["study_file"]
-            study, runs = load_study(study_file), grid.expand(study_file)
+            asked = files.read_yaml(compared)
+            study_files = [asked["study_file"], *asked.get("others", [])]
+            study, runs = load_studies(study_files), grid.comparison(study_files).upstream
         except (StudyError, OSError):
             continue  # its study file has changed or is gone
         variants = results.variants_of(runs, study)

@@ -4,55 +4,81 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_study import decomposition, plots, plots_decomposition, plots_judge
+from matplotlib.figure import Figure
+
+from rag_study import plots
 from rag_study.config import StudyConfig
-from rag_study.headline import StudyResults
+from rag_study.decomposition import Right
+from rag_study.headline import StudyResults, headline_row
 from rag_study.metrics import METRICS
+
+# The counterparts of the judge's two criteria that need no judge.
+_REFERENCE = ["answer_recall", "key_point_recall"]
 
 
 def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, Path]:
-    """Draw and save all figures; returns caption -> PNG, the headline figure first.
+    """Draw and save all figures, as PNG and SVG; returns caption -> PNG, the headline figure first.
 
     As in the paper, accuracy and completeness against train size with one panel per model; here
     by the judge and by their counterparts among the reference metrics, answer recall and
-    key-point recall. What carries the verdict comes first.
+    key-point recall. What carries the verdict comes first. Nothing is computed here.
     """
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
-    judged, reference = study.judged_metrics, ["answer_recall", "key_point_recall"]
     judge_carries = any(check["valid"] for check in results.judge_checks)
-    figures = {}
-    for metric in [*judged, *reference] if judge_carries else [*reference, *judged]:
+    judged = study.judged_metrics
+    metrics = [*judged, *_REFERENCE] if judge_carries else [*_REFERENCE, *judged]
+    drawn: list[tuple[str, str, Figure]] = []
+    for metric in metrics:
         note = ""
         if METRICS[metric].judged and invalid:
             note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
         label = METRICS[metric].label
         margin = study.margins.get(metric, METRICS[metric].margin)
         curves = plots.train_size_curves(summary, metric, context, margin, note)
-        figures[f"{label} against train size"] = plots.save(curves, folder, f"train_size_{metric}")
         lines = plots.context_interaction(summary, metric, note)
-        figures[f"{label} by context"] = plots.save(lines, folder, f"context_{metric}")
-    others = [
-        ("Tuned − base", plots.effects_forest(results.comparisons, invalid), "effects"),
-        ("Retrieval", plots.retrieval_quality(results.retrieval), "retrieval"),
+        drawn += [
+            (f"{label} against train size", f"train_size_{metric}", curves),
+            (f"{label} by context", f"context_{metric}", lines),
+        ]
+    right = Right()
+    parts, followed = results.decomposition, results.follows
+    drawn += [
+        ("Tuned − base", "effects", plots.effects_forest(results.comparisons, invalid)),
+        (
+            "Where answers go wrong",
+            "where_answers_go_wrong",
+            plots.loss_decomposition(parts, right, _notes(parts)),
+        ),
+        (
+            "Scores of single answers",
+            "scores",
+            plots.score_distributions(
+                results.results, summary, context, [*metrics, "answer_length"], invalid
+            ),
+        ),
+        ("Outside the task", "retention", plots.retention_forest(results.comparisons)),
+        ("Cost and effect", "cost", _cost(results, context)),
+        ("Retrieval", "retrieval", plots.retrieval_quality(results.retrieval)),
         (
             "The judge's check",
-            plots_judge.judge_ladder(results.ladder, results.ladder_auc, invalid),
             "judge_ladder",
+            plots.judge_ladder(results.ladder, results.ladder_auc, invalid),
         ),
     ]
-    right = decomposition.Right()
-    lost = decomposition.decompose(results.results, right) if not results.results.empty else None
-    if lost is not None and not lost.empty:
-        notes = " ".join(lost.attrs["notes"])
-        figure = plots_decomposition.loss_decomposition(decomposition.shares(lost), right, notes)
-        others.insert(1, ("Where answers go wrong", figure, "where_answers_go_wrong"))
-        followed = decomposition.follow(results.results, right)
-        if not followed.empty:
-            notes = " ".join(followed.attrs["notes"])
-            table = decomposition.shares(followed)
-            figure = plots_decomposition.context_or_memory(table, right, notes)
-            others.insert(2, ("Context or memory", figure, "context_or_memory"))
-    for caption, figure, name in others:
-        figures[caption] = plots.save(figure, folder, name)
-    return figures
+    if not followed.empty:
+        figure = plots.context_or_memory(followed, right, _notes(followed))
+        drawn.append(("Context or memory", "context_or_memory", figure))
+    return {caption: plots.save(figure, folder, name) for caption, name, figure in drawn}
+
+
+def _cost(results: StudyResults, context: str) -> Figure:
+    """Cost against the metric that the headline is about."""
+    row = headline_row(results.comparisons)
+    metric, judge = ("answer_recall", "") if row is None else (row["metric"], row["judge"])
+    where = context if row is None else row["context"]
+    return plots.cost_against_effect(results.comparisons, results.costs, metric, where, judge)
+
+
+def _notes(table) -> str:
+    return " ".join(table.attrs.get("notes", []))

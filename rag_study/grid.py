@@ -12,13 +12,13 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import criteria, models, prompts, qa_datasets, store
+from rag_study import criteria, merging, models, prompts, qa_datasets, store
 from rag_study.config import StudyConfig, load_study
 from rag_study.errors import StudyError
 from rag_study.points import BASE, NO_DATA, NO_RETRIEVAL, points
@@ -141,7 +141,7 @@ def stage_run(
     made = {} if made is None else made
     stage = find_stage(name)
     if stage.name == "compare":
-        return expand(study_file=point["study_file"])[-1]
+        return comparison([point["study_file"], *point["others"]])
     point = _seen_by(stage, point)
     declared = notebook_parameters(stage.path)
     missing = sorted(set(declared) - set(point))
@@ -209,7 +209,22 @@ def expand(study_file: str | Path) -> list[StageRun]:
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
-    return [*runs.values(), _compare_run(config, portable(located(study_file)), tuple(final))]
+    return [*runs.values(), _compare_run(config, [study_file], tuple(final))]
+
+
+def comparison(study_files: Sequence[str | Path]) -> StageRun:
+    """The run that compares what one study has done, or what several have done together.
+
+    Raises StudyError as `expand`, and for studies that cannot be merged.
+    """
+    if len(study_files) == 1:
+        return expand(study_files[0])[-1]
+    config = merging.load_studies(study_files)
+    final: dict[str, StageRun] = {}
+    for study_file in study_files:
+        for run in expand(study_file)[-1].upstream:
+            final.setdefault(json.dumps([run.run_id, run.extent]), run)
+    return _compare_run(config, study_files, tuple(final.values()))
 
 
 def check_pools(runs: Iterable[StageRun]) -> None:
@@ -284,15 +299,19 @@ def all_upstream(run: StageRun) -> Iterator[StageRun]:
         yield needed
 
 
-def _compare_run(config: StudyConfig, study_file: str, final: tuple[StageRun, ...]) -> StageRun:
+def _compare_run(
+    config: StudyConfig, study_files: Sequence[str | Path], final: tuple[StageRun, ...]
+) -> StageRun:
     stage = STAGES["compare"]
+    first, *others = (portable(located(study_file)) for study_file in study_files)
     identity = _identity(stage, {}, final) | {
         "extents": [run.extent for run in final],
         "labels": [dataset.display_name for dataset in config.datasets],
         "judges": [judge.display_name for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
-    return StageRun(stage, {"study_file": study_file}, final, config.name, identity)
+    parameters = {"study_file": first, "others": others}
+    return StageRun(stage, parameters, final, config.name, identity)
 
 
 # Places say nothing about content, and other data sets are in the hash as upstream runs.

@@ -41,32 +41,45 @@ def _no_table() -> pd.DataFrame:
 class StudyResults:
     """Everything that a report shows.
 
-    `study` is the study file as a dict. `results`, `summary`, `comparisons`, `interactions` are
-    the tables of `effects` (comparisons with `attrs["skipped"]`); `retention` has rows like
-    `results`, in the context "retention". `judge_checks` has one dict per
-    judge, on its worst data set, as from `judging.validity.check`, with the data set. `ladder`
-    holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of `validity`
-    with the data set (of the AUCs those of right answers against a rung), `judge_agreement` the
-    table of `judging.agreement`.
-    `retrieval`: as `plots.retrieval_quality`. `finished` has the ids of the runs that went in,
-    `missing` names those without a result: run_id, stage, state, message. `provenance`, one dict
-    per run: run_id, stage, wall_seconds, peak_memory_mb and what `provenance.collect` gives.
+    `study` is the study file as a dict. `results` and `retention` (rows like `results`, in the
+    context "retention") are what was measured; the tables from `summary` to `context_gain` are
+    computed from them by `analysis.analyse` (comparisons with `attrs["skipped"]`, decomposition and
+    follows with `attrs["notes"]`), and `docs/results.md` lists their columns. `judge_checks` has
+    one dict per judge, on its worst data set, as from `judging.validity.check`, with the data set.
+    `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
+    `validity` with the data set (of the AUCs those of right answers against a rung),
+    `judge_agreement` the table of `judging.agreement`. `evidence` and `passages` are the tables of
+    `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
+    as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
+    those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
+    stage, what `provenance.Meter` measures and `provenance.collect` gives.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
 
     study: Mapping[str, Any]
     results: pd.DataFrame = field(default_factory=_no_table)
+    retention: pd.DataFrame = field(default_factory=_no_table)
     summary: pd.DataFrame = field(default_factory=_no_table)
     comparisons: pd.DataFrame = field(default_factory=_no_table)
     interactions: pd.DataFrame = field(default_factory=_no_table)
-    retention: pd.DataFrame = field(default_factory=_no_table)
+    trends: pd.DataFrame = field(default_factory=_no_table)
+    heterogeneity: pd.DataFrame = field(default_factory=_no_table)
+    length_adjusted: pd.DataFrame = field(default_factory=_no_table)
+    claims: pd.DataFrame = field(default_factory=_no_table)
+    decomposition: pd.DataFrame = field(default_factory=_no_table)
+    decomposition_changes: pd.DataFrame = field(default_factory=_no_table)
+    follows: pd.DataFrame = field(default_factory=_no_table)
+    context_gain: pd.DataFrame = field(default_factory=_no_table)
     judge_checks: Sequence[Mapping[str, Any]] = ()
     ladder: pd.DataFrame = field(default_factory=_no_table)
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)
     ladder_facts: pd.DataFrame = field(default_factory=_no_table)
     judge_agreement: pd.DataFrame = field(default_factory=_no_table)
     retrieval: pd.DataFrame = field(default_factory=_no_table)
+    evidence: pd.DataFrame = field(default_factory=_no_table)
+    passages: pd.DataFrame = field(default_factory=_no_table)
+    costs: pd.DataFrame = field(default_factory=_no_table)
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()
     provenance: Sequence[Mapping[str, Any]] = ()
@@ -85,20 +98,27 @@ class StudyResults:
 def headline(results: StudyResults) -> str:
     """The answer of the study in at most three sentences: verdict, main difference, what the
     verdict rests on."""
+    return " ".join(filter(None, headline_parts(results)))
+
+
+def headline_parts(results: StudyResults) -> tuple[str, str]:
+    """The answer in two sentences (verdict and main difference), and a third on what it rests on
+    ('' where there is no verdict)."""
     comparisons = results.comparisons
     if comparisons.empty:
         missing = len(results.missing)
         why = f"; {counted(missing, 'run')} failed or did not finish" if missing else ""
-        return f"No answer yet. No trained model could be compared with its base model{why}."
+        return f"No answer yet. No trained model could be compared with its base model{why}.", ""
     primary = comparisons[comparisons["primary"]]
     if primary.empty:
-        return (
+        computed = (
             f"No verdict. {counted(len(comparisons), 'difference')} between trained and base "
             f"models {'was' if len(comparisons) == 1 else 'were'} computed, but none is a primary "
-            f"comparison. {_why_none_primary(results)}"
+            f"comparison."
         )
+        return computed, _why_none_primary(results)
     row = headline_row(comparisons)
-    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)} {_carrier(results)}"
+    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)}", _carrier(results)
 
 
 def headline_verdict(comparisons: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study.metrics import METRICS
+from rag_study.pairing import ALL_SEEDS
 
 NOT_KNOWN = "not computed"
 # Columns of the tables: how a model was asked, and how it was trained.
@@ -87,7 +88,7 @@ def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
     phrases = {
         "method": lambda value: method_label(value),
         "train_format": lambda value: format_label(value),
-        "seed": lambda value: f"seed {value}",
+        "seed": lambda value: "all seeds" if value == ALL_SEEDS else f"seed {value}",
         "chunk_size": lambda value: f"chunks of {value} tokens",
         "top_k": lambda value: f"top {value}",
         "judge": lambda value: f"judge {value}",

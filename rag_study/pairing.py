@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rag_study.metrics import JUDGED, REFERENCE, RETENTION
+from rag_study.metrics import REFERENCE, RETENTION
 
 # What a run and its base have in common.
 BASE_COLUMNS = ["dataset", "model", "retriever", "chunk_size", "top_k"]
@@ -21,6 +21,9 @@ RUN_COLUMNS = [
     *("retriever", "chunk_size", "top_k"),
 ]
 DEFAULT = "default"  # the prompting that the others and every training are compared with
+ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
+# What a judge's columns end in that are not its scores.
+_NOT_SCORES = ("_p", "_mass", "_entropy")
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,27 @@ class Scores:
     """The results table by blocks.
 
     `blocks` maps (run, context, judge) to question codes, ascending, and an array (n_questions,
-    n_metrics) whose columns are REFERENCE for the judge '' and JUDGED for a named judge.
-    `clusters` gives each question code its cluster code.
+    n_metrics) whose columns are `metrics_of(judge)`. `clusters` gives each question code its
+    cluster code. `judged` are the metrics that judges gave.
     """
 
     runs: pd.DataFrame
     clusters: np.ndarray
     blocks: dict[tuple[int, str, str], tuple[np.ndarray, np.ndarray]]
+    judged: tuple[str, ...] = ()
+
+    def metrics_of(self, judge: str) -> tuple[str, ...]:
+        """Names of the columns of a block: a named judge's metrics, or those without a judge."""
+        return self.judged if judge else (*REFERENCE, *RETENTION)
 
 
-def metrics_of(judge: str) -> tuple[str, ...]:
-    return JUDGED if judge else (*REFERENCE, *RETENTION)
+def judged_metrics(results: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of a results table that hold judges' scores: `judge_<criterion>`."""
+    return tuple(
+        name
+        for name in results.columns
+        if name.startswith("judge_") and not name.endswith(_NOT_SCORES)
+    )
 
 
 def read(results: pd.DataFrame) -> Scores:
@@ -60,8 +73,13 @@ def read(results: pd.DataFrame) -> Scores:
         # The prefixes keep a question without a group apart from a group of the same name.
         group=("group " + group).where(group != "", "question " + ids),
     )
-    table = table.assign(run=codes(RUN_COLUMNS), question=codes(["dataset", "question_id"]))
-    table["cluster"] = codes(["dataset", "group"])
+    # What is asked outside the task is the same for the models of every data set.
+    table["source"] = table["dataset"].where(table["context"] != "retention", "")
+    for name, columns in (
+        *(("run", RUN_COLUMNS), ("question", ["source", "question_id"])),
+        ("cluster", ["source", "group"]),
+    ):
+        table[name] = codes(columns)
     keys = ["run", "context", "judge", "question"]
     table = table.sort_values(keys, ignore_index=True)
     if table.duplicated(keys).any():
@@ -77,9 +95,10 @@ def read(results: pd.DataFrame) -> Scores:
         raise ValueError(
             f"the question {row['question_id']!r} of {row['dataset']!r} belongs to two groups"
         )
-    blocks = {}
+    blocks, judged = {}, judged_metrics(results)
     once = table.drop_duplicates(["run", "context", "question"]).assign(judge="")
-    for part, metrics in ((once, metrics_of("")), (table[table["judge"] != ""], JUDGED)):
+    scored = table[table["judge"] != ""]
+    for part, metrics in ((once, (*REFERENCE, *RETENTION)), (scored, judged)):
         part = part.reset_index(drop=True)
         questions = part["question"].to_numpy()
         values = part.reindex(columns=list(metrics)).astype(float).to_numpy()
@@ -89,7 +108,7 @@ def read(results: pd.DataFrame) -> Scores:
             rows = rows[np.argsort(questions[rows], kind="stable")]
             blocks[int(run), context, judge] = (questions[rows], values[rows])
     runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
-    return Scores(runs, clusters["cluster"].to_numpy(), blocks)
+    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged)
 
 
 @dataclass(frozen=True)

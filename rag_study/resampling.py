@@ -18,7 +18,7 @@ in float64, hence equal in whatever order and with however many threads BLAS add
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 _GRID = 2.0**30
 # Differences below this come from the rounding to the grid, not from the scores.
@@ -38,8 +38,11 @@ def bca_intervals(
     of questions. Clusters are resampled; the acceleration is the jackknife over clusters in closed
     form. Returns (n_levels, 2, n_samples) in the unit of the values. Without spread between
     clusters the interval is [mean, mean]; with a single cluster the spread is unknown: NaN.
-    Like every BCa interval these are a little narrow when clusters are few: in simulations with
-    skewed scores the 95 % intervals held the truth in 92 % (25 clusters), 93 % (60) and 94 % (150).
+
+    Plain BCa intervals are narrow when clusters are few. Each tail is therefore `expanded`, which
+    matters below some 50 clusters. In simulations with normal, skewed and discrete scores, 95 %
+    intervals held the truth in 93 to 96 % with 20 to 150 clusters (plain ones in 90 to 94 % with
+    20).
     """
     n_samples, n_clusters = sums.shape
     mean = sums.sum(axis=1) / counts.sum(axis=1)
@@ -67,14 +70,26 @@ def bca_intervals(
     intervals = np.empty((len(levels), 2, n_samples))
     for i, level in enumerate(levels):
         for j, tail in enumerate(((1 - level) / 2, (1 + level) / 2)):
-            shifted = bias + ndtri(tail)
-            position = ndtr(bias + shifted / (1 - acceleration * shifted)) * (n_resamples - 1)
+            shifted = bias + expanded(tail, n_clusters)
+            # Far out, with few clusters, the formula has a pole: the end is the extreme resample.
+            slowed = np.maximum(1 - acceleration * shifted, 1e-9)
+            position = ndtr(bias + shifted / slowed) * (n_resamples - 1)
             left = np.floor(position).astype(int)
             right = np.minimum(left + 1, n_resamples - 1)
             step = draws[rows, right] - draws[rows, left]
             quantile = draws[rows, left] + (position - left) * step
             intervals[i, j] = np.where(flat, mean, mean + (quantile - centre))
     return intervals
+
+
+def expanded(tail: float, n_clusters: int) -> float:
+    """The normal quantile to use instead of that of `tail`, so that few clusters tell the truth.
+
+    Resamples of n clusters vary by (n - 1) / n too little, and normal quantiles take the variance
+    for known: sqrt(n / (n - 1)) times the quantile of Student's t with n - 1 degrees of freedom
+    (Hesterberg 2015, "What teachers should know about the bootstrap", 4.3).
+    """
+    return float(np.sqrt(n_clusters / (n_clusters - 1)) * stdtrit(n_clusters - 1, tail))
 
 
 def sign_flip_p_values(sums: np.ndarray, n_flips: int = 10_000) -> np.ndarray:

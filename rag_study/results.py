@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study import files, models, qa_datasets, store
+from rag_study import models, qa_datasets, state_costs, store
 from rag_study.config import StudyConfig
+from rag_study.evidence import KEY_COLUMNS, Evidence
 from rag_study.grid import StageRun, all_upstream
 from rag_study.headline import StudyResults
 from rag_study.judging import agreement, validity
+from rag_study.merging import MergedStudy, answering_words
 from rag_study.metrics import REFERENCE
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 
@@ -37,14 +39,14 @@ _VARIANTS = {
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     """Read every finished run that the comparison needs; the others are listed as missing.
 
-    What the comparison itself computes (summary, comparisons, interactions, figures) is empty.
+    What is computed from it (`analysis.analyse`, `figures.draw`) is empty.
     """
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, searches = [], [], [], {}
     ladders, aucs, facts, checks = [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
-    finished, missing = [], []
+    finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
     for run in comparison.upstream:
         folder = store.RunFolder(run.run_id)
         if not store.is_done(run):
@@ -70,11 +72,12 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
-            own = (run, config, questions[prepared.run_id], label)
+            own = (run, config, questions[prepared.run_id], seen, label)
             if run.parameters["system"]:
                 systems.append(_answers(*own, "", ""))
                 continue
             answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
+            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**state_costs.of_run(run)))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -88,10 +91,18 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         for index, name in searches.values()
     ]
     auc = _concat(aucs)
-    results = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
+    everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
+    if len(everything) and isinstance(config, MergedStudy):
+        everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
+    results = everything.drop(columns=seen.columns, errors="ignore")
     return StudyResults(
         study=config.model_dump(mode="json"),
         results=results,
+        evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
+        passages=seen.passages(),
+        costs=_concat(spent).drop_duplicates(RUN_COLUMNS, ignore_index=True)
+        if spent
+        else _concat([]),
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
@@ -161,7 +172,7 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
-    given, said = run.parameters, [run.parameters["retriever"]]
+    given, said = run.parameters, [run.parameters["retriever"], *answering_words(run, config)]
     for key, words in _SEARCHES.items():
         if len(getattr(config.retrieval, key)) > 1:
             said.append(words.format(given[key] or "none"))
@@ -213,6 +224,7 @@ def _answers(
     run: StageRun,
     config: StudyConfig,
     questions: pd.DataFrame,
+    seen: Evidence,
     dataset: str,
     variant: str,
     search: str,
@@ -221,6 +233,7 @@ def _answers(
     folder = store.RunFolder(run.run_id).path
     scores = pd.read_parquet(folder / "scores.parquet")
     scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
+    scores = seen.add(run, scores)
     given = run.parameters
     settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
     settings["retriever"] = search
@@ -242,6 +255,7 @@ def _answers(
         *config.judged_metrics,
         *(f"{name}_missing" for name in config.judged_metrics),
         *("judge_by_rule", "judge_cut"),
+        *seen.columns,
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.
     return table.sort_values(["context", "position"]).reindex(columns=columns)
@@ -277,13 +291,6 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def publish(folder: Path, **tables: pd.DataFrame) -> None:
-    """Write tables of the study by name, each as Parquet and CSV."""
-    for name, table in tables.items():
-        files.write_parquet(folder / f"{name}.parquet", table)
-        files.write_csv(folder / f"{name}.csv", table)
 
 
 def _notes(config: StudyConfig) -> list[str]:

@@ -54,7 +54,7 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
     if comparisons.empty:
         table.add_column("No trained model could be compared with its base model.")
         return table
-    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+    factors = run_factors(comparisons)
     several_judges = comparisons["judge"].replace("", None).nunique() > 1
     untrusted = untrusted_judges(comparisons)
     table.add_column("State", no_wrap=True)
@@ -127,11 +127,11 @@ def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
 def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
     if comparisons.empty:
         return []
-    factors = differing(comparisons, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+    factors = run_factors(comparisons)
     invalid = results.invalid_judges
     return [
         {
-            **_common_cells(row, factors, invalid),
+            **common_cells(row, factors, invalid),
             "baseline": ", ".join(filter(None, ("base", PROMPTINGS[row["baseline"]]))),
             "base": number(row["mean_base"]),
             "tuned": number(row["mean_tuned"]),
@@ -167,7 +167,7 @@ def means_table(results: StudyResults) -> dict[str, Any]:
         }
         for metric, judge in pairs
     ]
-    factors = differing(summary, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+    factors = run_factors(summary)
     keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
     rows = []
     for _, part in _ordered(summary).groupby(keys, sort=False, dropna=False):
@@ -198,11 +198,11 @@ def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
     frame = results.interactions
     if frame.empty:
         return []
-    factors = differing(frame, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+    factors = run_factors(frame)
     invalid = results.invalid_judges
     return [
         {
-            **_common_cells(row, factors, invalid),
+            **common_cells(row, factors, invalid),
             "none": signed(row["difference_none"], row["metric"]),
             "with_context": signed(row["difference_context"], row["metric"]),
             "interaction": signed(row["interaction"], row["metric"]),
@@ -212,7 +212,12 @@ def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
     ]
 
 
-def _common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> dict[str, Any]:
+def run_factors(frame: pd.DataFrame) -> list[str]:
+    """What tells the runs of a table apart, beside method and train size."""
+    return differing(frame, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+
+
+def common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> dict[str, Any]:
     """The cells that every row of differences has, as words."""
     return {
         "state": state_label(row),
@@ -223,7 +228,7 @@ def _common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) ->
         "invalid": row["judge"] in invalid,
         "low": signed(row["ci_low"], row["metric"]),
         "high": signed(row["ci_high"], row["metric"]),
-        "n": row["n_questions"],
+        "n": row.get("n_questions", ""),
     }
 
 

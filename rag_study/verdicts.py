@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 
 from rag_study.metrics import METRICS
@@ -15,7 +15,16 @@ ALPHA = 0.05
 POWER = 0.80
 MIN_CLUSTERS = 20
 MAX_NEEDED = 1_000_000
-MDE_FACTOR = float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
+MANY = 1e9  # degrees of freedom of a normal distribution
+
+
+def detectable(se: pd.Series, df: pd.Series) -> pd.Series:
+    """The true difference that 80 % of studies with this standard error detect at .05, two-sided.
+
+    (t(.975) + t(.80)) * se with `df` degrees of freedom: the usual approximation to the power of
+    the t test (Bloom 1995, "Minimum detectable effects"), and of sign flips, which agree with it.
+    """
+    return (stdtrit(df, 1 - ALPHA / 2) + stdtrit(df, POWER)) * se
 
 
 def add_verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +75,7 @@ def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
     low, high = row["ci_low"], row["ci_high"]
     interval = f"the 95 % interval {_signed(low, digits)} to {_signed(high, digits)}"
     corrected = f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.3f}'} after Holm's correction"
-    unseen = unseen_change(row["n_clusters"], row["metric"]) if row["mde"] == 0.0 else 0.0
+    unseen = unseen_change(row["n_clusters"], row["metric"]) if row["se"] == 0.0 else 0.0
     if abs(difference) < margin <= abs(difference) + unseen:
         needed = clusters_to_see(margin - abs(difference), row["metric"])
         needed = math.ceil(needed * row["n_questions"] / row["n_clusters"])
@@ -100,10 +109,14 @@ def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {family_size} comparisons"
-    se = row["mde"] / MDE_FACTOR
-    needed = questions_needed(difference, se, row["n_questions"], margin, family_size)
+    asked = (row["se"], row["n_questions"], margin, family_size)
+    several = row["n_seeds"] > 1
+    seeds = row["seed_sd"] / math.sqrt(row["n_seeds"]) if several else 0.0
+    needed = questions_needed(difference, *asked, seeds, row["df"] if several else MANY)
     if math.isnan(needed):
         settle = f"so close to the margin, even {MAX_NEEDED:,} questions would not settle it"
+        if seeds and not math.isnan(questions_needed(difference, *asked)):
+            settle = "the seeds differ too much for more questions to settle it: train more seeds"
     else:
         rounding = 10 ** max(0, len(str(int(needed))) - 2)
         settle = f"about {math.ceil(needed / rounding) * rounding:,} questions would settle it"
@@ -128,36 +141,49 @@ def clusters_to_see(change: float, metric: str) -> int:
 
 
 def questions_needed(
-    difference: float, se: float, n_questions: int, margin: float, family_size: int
+    difference: float,
+    se: float,
+    n_questions: int,
+    margin: float,
+    family_size: int,
+    se_seeds: float = 0.0,
+    df: float = MANY,
 ) -> float:
     """Number of questions that settles a comparison with 80 % power, if these figures are true.
 
-    `se` is the cluster-robust standard error with `n_questions`; more questions are taken to come
-    in clusters of the same kind. Below the margin: the power of the two one-sided tests, normal
-    approximation (Chow, Shao and Wang 2008, 3.2). Otherwise: detection at the worst case of Holm,
-    alpha / `family_size`, with the estimate also reaching the margin. At least `n_questions` + 1;
-    NaN above MAX_NEEDED, where the difference is too close to the margin.
+    `se` is the standard error with `n_questions`, of which `se_seeds` comes from the spread between
+    seeds and stays, as its degrees of freedom `df` do; more questions are taken to come in clusters
+    of the same kind. Below the margin: the power of the two one-sided tests, as if the standard
+    error were known (Chow, Shao and Wang 2008, 3.2), with the quantiles of `df`. Otherwise:
+    detection at the worst case of Holm, alpha / `family_size`, with the estimate also reaching the
+    margin. At least `n_questions` + 1; NaN above MAX_NEEDED, where the difference is too close to
+    the margin or the seeds differ too much.
     """
-    size, spread = abs(difference), se * math.sqrt(n_questions)
+    size = abs(difference)
     room = margin - size
-    if spread == 0.0:
+    if se == 0.0:
         return float(n_questions + 1)
     if abs(room) <= TOLERANCE:
         return np.nan
+    # `precision` is one over the standard error that is small enough.
     if room > 0:
-        one_sided = ndtri(1 - ALPHA)
+        one_sided = stdtrit(df, 1 - ALPHA)
 
-        def missing_power(root_n: float) -> float:
-            near, far = room * root_n / spread, (margin + size) * root_n / spread
-            return ndtr(near - one_sided) + ndtr(far - one_sided) - 1 - POWER
+        def missing_power(precision: float) -> float:
+            near, far = room * precision, (margin + size) * precision
+            return stdtr(df, near - one_sided) + stdtr(df, far - one_sided) - 1 - POWER
 
-        # With one side certain the power needs z(.80), with both alike z(.90): the root is between.
-        least, most = one_sided + ndtri(POWER), one_sided + ndtri((1 + POWER) / 2)
-        root_n = brentq(missing_power, 0.99 * least * spread / room, 1.01 * most * spread / room)
+        # With one side certain the power needs t(.80), with both alike t(.90): the root is between.
+        least = one_sided + stdtrit(df, POWER)
+        most = one_sided + stdtrit(df, (1 + POWER) / 2)
+        precision = brentq(missing_power, 0.99 * least / room, 1.01 * most / room)
     else:
-        detect = (ndtri(1 - ALPHA / family_size / 2) + ndtri(POWER)) * spread / size
-        root_n = max(detect, ndtri(POWER) * spread / -room)
-    needed = max(n_questions + 1, math.ceil(root_n**2))
+        detect = stdtrit(df, 1 - ALPHA / family_size / 2) + stdtrit(df, POWER)
+        precision = max(detect / size, stdtrit(df, POWER) / -room)
+    left = precision**-2 - se_seeds**2
+    if left <= 0:
+        return np.nan
+    needed = max(n_questions + 1, math.ceil(n_questions * (se**2 - se_seeds**2) / left))
     return float(needed) if needed <= MAX_NEEDED else np.nan
 
 

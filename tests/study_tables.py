@@ -9,6 +9,7 @@ import pandas as pd
 from rag_study import effects
 from rag_study.effects import COMPARISON_COLUMNS
 from rag_study.headline import StudyResults
+from rag_study.pairing import RUN_COLUMNS
 
 RUN = {
     **{"dataset": "fictional", "model": "tiny", "prompting": "default", "variant": ""},
@@ -25,6 +26,7 @@ def comparison(verdict, difference=-0.05, size=200, **changes):
     row |= {"difference": difference, "ci_low": difference - 0.1, "ci_high": difference + 0.1}
     row |= {"ci90_low": difference - 0.08, "ci90_high": difference + 0.08, "p_value": 0.3}
     row |= {"p_holm": 0.3, "effect_size": 0.1, "mde": 0.15, "primary": True, "margin": 0.03}
+    row |= {"n_seeds": 1, "se": 0.05, "df": 24.0, "seed_sd": math.nan}
     row |= {"n_needed": 587.0 if verdict == "cannot tell" else math.nan}
     return row | {"verdict": verdict, "reason": "the reason"} | changes
 
@@ -63,17 +65,32 @@ def answers(n=30, judges=("weak",), sizes=(50, 200)):
 
 def full_study(frame, checks=(WEAK,), **changes):
     valid = {check["judge"]: check["valid"] for check in checks}
-    return StudyResults(
-        study={"name": "demo", "models": ["tiny"], "seeds": [0]},
-        results=frame,
-        summary=effects.summarise(frame, 200),
-        comparisons=effects.compare(
+    computed = {
+        "results": frame,
+        "summary": effects.summarise(frame, 200),
+        "comparisons": effects.compare(
             frame, ["retrieved"], ["judge_accuracy"], ["answer_recall"], {}, valid, 200
         ),
-        interactions=effects.interactions(frame, 200),
-        judge_checks=checks,
-        **changes,
+        "interactions": effects.interactions(frame, 200),
+        "judge_checks": checks,
+    }
+    return StudyResults(
+        study={"name": "demo", "models": ["tiny"], "seeds": [0]}, **(computed | changes)
     )
+
+
+def with_evidence(frame):
+    """The evidence of `answers` and the passages that it names; one of them is hostile."""
+    evidence = frame[[*RUN_COLUMNS, "context", "question_id", "judge"]].assign(
+        search="index/one",
+        passages=[["d1#0", "d2#0"] if c != "none" else [] for c in frame["context"]],
+        judge_accuracy_p=[[0.1, 0.2, 0.3, 0.4, 0.0]] * len(frame),
+        judge_accuracy_mass=0.2,
+    )
+    texts = {"d1#0": "The year was 1847.", "d2#0": "<script>alert(1)</script> Nothing here."}
+    rows = [{"search": "index/one", "passage": p, "title": p, "text": t} for p, t in texts.items()]
+    other = {"search": "index/two", "passage": "d1#0", "title": "wrong index", "text": "wrong"}
+    return {"evidence": evidence, "passages": pd.DataFrame([*rows, other])}
 
 
 def cluster_sums(values, clusters):

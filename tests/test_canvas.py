@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 
-from rag_study import canvas
+from rag_study.plots import canvas
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,14 +9,9 @@ from scipy import stats
 from study_tables import cluster_sums
 
 from rag_study import effects
-from rag_study.effects import (
-    COMPARISON_COLUMNS,
-    RUN_COLUMNS,
-    compare,
-    interactions,
-    summarise,
-)
+from rag_study.effects import COMPARISON_COLUMNS, compare, interactions, summarise
 from rag_study.metrics import METRICS, REFERENCE, RETENTION
+from rag_study.pairing import ALL_SEEDS, RUN_COLUMNS  # noqa: F401
 from rag_study.resampling import bca_intervals, standard_errors
 from rag_study.verdicts import add_verdicts, questions_needed
 
@@ -71,11 +66,11 @@ def replicated(rng, effect, n_studies, family, n_questions, spread=1.0):
     for number in range(n_studies):
         base = rng.normal(3, 1, size=n_questions)
         frames.append(rows({"judge_accuracy": base}, groups=groups, judge="j", model=str(number)))
-        for seed in range(family):
+        for i in range(family):
             shared = np.repeat(rng.normal(size=n_questions // 2), 2) * spread * 0.5
             noise = rng.normal(size=n_questions) * spread * math.sqrt(0.75)
             tuned = {"judge_accuracy": base + effect + shared + noise}
-            run = {**TUNED, "model": str(number), "seed": seed}
+            run = {**TUNED, "model": str(number), "variant": str(i)}
             frames.append(rows(tuned, groups=groups, judge="j", **run))
     options = {"judge_valid": {"j": True}, "margins": {"judge_accuracy": 0.25}}
     table = compared(pd.concat(frames, ignore_index=True), (), ("judge_accuracy",), **options)
@@ -107,7 +102,7 @@ def test_twice_the_margin_is_found(effect, verdict):
 
 def test_number_of_questions_that_settles_it_does_so_in_80_percent():
     rng = np.random.default_rng(9)
-    for truth in (0.0, 0.1, 0.45):
+    for truth in (0.0, 0.1, 0.45, 0.5):
         needed = questions_needed(truth, se=0.25, n_questions=16, margin=0.25, family_size=4)
         n, n_sims = int(needed), 1500
         values = truth + rng.normal(size=(n_sims, n))
@@ -141,7 +136,8 @@ def test_small_example_by_hand():
     assert row["effect_size"] == pytest.approx(0.5 / math.sqrt(1.0 / 4))
     # Residuals of the clusters: 1 - 1, 0 - .5, 1.5 - 1 -> squares sum to .5.
     error = math.sqrt(3 / 2 * 0.5) / 5
-    assert row["mde"] == pytest.approx((1.959964 + 0.841621) * error, rel=1e-6)
+    assert (row["se"], row["df"]) == pytest.approx((error, 2))
+    assert row["mde"] == pytest.approx((4.302653 + 1.060660) * error, rel=1e-6)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.0, 0.75), abs=0.1)
     assert row["ci_low"] <= row["ci90_low"] <= row["ci90_high"] <= row["ci_high"]
     assert row["verdict"] == "no verdict"
@@ -301,8 +297,8 @@ def test_margins_of_the_study_override_the_defaults():
 
 def test_large_families_get_enough_flips_for_holm():
     frames = [rows({"answer_recall": np.zeros(20)})]
-    for seed in range(600):
-        frames.append(rows({"answer_recall": np.full(20, 0.5)}, **{**TUNED, "seed": seed}))
+    for i in range(600):
+        frames.append(rows({"answer_recall": np.full(20, 0.5)}, **{**TUNED, "variant": str(i)}))
     table = compared(pd.concat(frames, ignore_index=True), n_resamples=100)
     assert len(table) == 600
     assert (table["verdict"] == "helps").all()
@@ -361,7 +357,7 @@ def test_what_cannot_be_compared_is_said():
     scores = {"answer_recall": np.arange(25) / 25}
     other = rows(scores, **TUNED, model="orphan")
     part = rows(scores, "oracle", **TUNED)
-    judged = rows({**scores, "judge_accuracy": np.ones(25)}, judge="j", **{**TUNED, "seed": 1})
+    judged = rows({**scores, "judge_accuracy": np.ones(25)}, judge="j", **{**TUNED, "variant": "x"})
     table = compared(
         pd.concat([study(np.zeros(25), np.ones(25)), other, part, judged], ignore_index=True)
     )

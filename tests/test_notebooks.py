@@ -20,8 +20,9 @@ def sources(book):
     return ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
 
 
-def test_there_is_one_notebook_per_stage():
-    assert {p.stem for p in NOTEBOOKS} == {s.notebook for s in grid.STAGES.values()}
+def test_there_is_one_notebook_per_stage_and_one_to_explore():
+    stages = {s.notebook for s in grid.STAGES.values()}
+    assert {p.stem for p in NOTEBOOKS} == {*stages, "00_explore"}
 
 
 def test_sources_carry_no_outputs(book):

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from rag_study import forest, plots
+from rag_study import plots
 from rag_study.effects import COMPARISON_COLUMNS, SUMMARY_COLUMNS
 from rag_study.metrics import METRICS
+from rag_study.plots import forest
 
 pytestmark = pytest.mark.filterwarnings("error")
 

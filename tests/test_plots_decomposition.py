@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from rag_study import plots, plots_decomposition
+from rag_study import plots
 from rag_study.decomposition import CATEGORIES, FOLLOWS, Right
 from rag_study.pairing import RUN_COLUMNS
+from rag_study.plots import decomposition as plots_decomposition
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from rag_study import plots_judge
+from rag_study import plots
 from rag_study.labels import RUNGS
 
 GRADES = {"gold": 4.8, "paraphrase": 4.6, "padded": 4.6, "corrupted": 3, "other_question": 1.5}
@@ -32,7 +32,7 @@ def ladder_tables():
 
 
 def test_ladder_shows_scores_and_the_auc_beside_each_rung():
-    figure = plots_judge.judge_ladder(*ladder_tables(), invalid_judges={"weak"})
+    figure = plots.judge_ladder(*ladder_tables(), invalid_judges={"weak"})
     titles = [" ".join(ax.get_title("left").split()) for ax in figure.axes]
     assert titles == [
         "Accuracy (judge) strong",
@@ -61,7 +61,7 @@ def test_calibration_shows_the_mean_at_each_grade_and_marks_an_invalid_judge():
         [("accuracy", 1.0, 1.6, 1.2, 2.0, 30), ("accuracy", 5.0, 4.5, 4.2, 4.8, 30)],
         columns=["criterion", "deserves", "mean", "low", "high", "n"],
     )
-    (ax,) = plots_judge.calibration(table, "weak", valid=False).axes
+    (ax,) = plots.calibration(table, "weak", valid=False).axes
     assert "NOT VALID" in ax.get_title("left")
     assert any(list(line.get_ydata()) == [1.6, 4.5] for line in ax.lines)
 
@@ -69,12 +69,12 @@ def test_calibration_shows_the_mean_at_each_grade_and_marks_an_invalid_judge():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: plots_judge.judge_ladder(pd.DataFrame(), pd.DataFrame()),
-        lambda: plots_judge.judge_ladder(
+        lambda: plots.judge_ladder(pd.DataFrame(), pd.DataFrame()),
+        lambda: plots.judge_ladder(
             pd.DataFrame(columns=["judge", "question_id", "rung"]),
             pd.DataFrame(columns=["scorer", "criterion", "rung", "auc"]),
         ),
-        lambda: plots_judge.calibration(pd.DataFrame(), "j", valid=True),
+        lambda: plots.calibration(pd.DataFrame(), "j", valid=True),
     ],
 )
 def test_nothing_to_draw_gives_a_figure_that_says_so(draw):
@@ -83,7 +83,7 @@ def test_nothing_to_draw_gives_a_figure_that_says_so(draw):
 
 
 def test_text_is_readable_and_inside_the_figure():
-    figure = plots_judge.judge_ladder(*ladder_tables(), invalid_judges={"weak"})
+    figure = plots.judge_ladder(*ladder_tables(), invalid_judges={"weak"})
     figure.draw_without_rendering()
     width, height = figure.bbox.size
     for text in figure.findobj(Text):

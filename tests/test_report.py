@@ -16,6 +16,7 @@ from study_tables import STRONG, WEAK, answers, comparison, full_study, sentence
 
 from rag_study import effects, plots, report
 from rag_study.headline import StudyResults, headline
+from rag_study.limits import limits
 from rag_study.tables import effects_table
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -98,7 +99,7 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     assert "https:" not in html
     assert "trained closed-book" in words
     assert "One training seed per model state" in words
-    assert "fine_tune 2 2 min 0 s 1 min 30 s 1,900 MB" in words
+    assert "fine_tune 2 2 min 0 s not computed 1,900 MB" in words
     assert "versions: torch 2.8.0" in words
     assert "models: - tiny" in words
     assert len(html) < 5_000_000
@@ -197,7 +198,7 @@ def test_examples_are_of_one_judge_and_limited_in_number():
 
 
 def test_limits_report_the_share_of_answers_that_were_cut():
-    text = " ".join(report.limits(full_study(answers())))
+    text = " ".join(limits(full_study(answers())))
     assert "1.1 % of all answers were cut at the token limit, at most 3.3 % (LoRA 200" in text
     assert "The judge weak is not valid" in text
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
@@ -209,7 +210,7 @@ def test_what_could_not_be_compared_is_among_the_limits():
     results = full_study(frame)
     skipped = results.comparisons.attrs["skipped"]
     assert skipped
-    assert set(skipped) <= set(report.limits(results))
+    assert set(skipped) <= set(limits(results))
 
 
 def without_scores():

@@ -1,8 +1,13 @@
+import re
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from rag_study import files, grid, qa_datasets, results, store
+from rag_study import analysis, effects, files, grid, qa_datasets, results, store
 from rag_study.config import load_study
+from rag_study.metrics import RETENTION
+from rag_study.provenance import PROJECT_ROOT
 
 ASKED = 8
 
@@ -10,7 +15,7 @@ ASKED = 8
 @pytest.fixture
 def study(write_study, outputs):
     """A study whose runs are written by hand: the base has more answers than are asked for."""
-    path = write_study()
+    path = write_study(contexts=["none", "retrieved", "oracle", "counterfactual"])
     config, runs = load_study(path), grid.expand(path)
     data = qa_datasets.load("fictional", options={"num_worlds": 84})
     split = qa_datasets.split(data)
@@ -22,6 +27,11 @@ def study(write_study, outputs):
             case "index_corpus":
                 table = pd.DataFrame({"k": [1], "recall": [0.5], "mrr": [0.5], "n": [9]})
                 files.write_parquet(folder.path / "retrieval_by_k.parquet", table)
+                chunks = [
+                    {"chunk_id": f"{d.doc_id}#0", "title": d.title, "text": d.text}
+                    for d in data.documents
+                ]
+                files.write_parquet(folder.path / "chunks.parquet", pd.DataFrame(chunks))
             case "judge_answers":
                 extra = 8 if run.parameters["method"] == "none" else 0
                 rows = [
@@ -32,6 +42,10 @@ def study(write_study, outputs):
                         "answer": "x",
                         "truncated": 0,
                         "gold_in_context": 1,
+                        "passages": [
+                            f"{d}#0" for d in question.gold_doc_ids[:1] if context != "none"
+                        ],
+                        "other_answer": "Somebody Else" if context == "counterfactual" else None,
                         **dict.fromkeys(results.REFERENCE, 0.25),
                         **dict.fromkeys(config.judged_metrics, 3.0),
                     }
@@ -51,7 +65,8 @@ def study(write_study, outputs):
                 auc = pd.DataFrame([row, row | {"higher": "gold"}]).assign(auc=0.5)
                 files.write_parquet(folder.path / "auc.parquet", auc)
                 files.write_parquet(folder.path / "facts.parquet", auc.drop(columns="higher"))
-                check = {"judge": "random-llama", "valid": False, "auc_low": 0.4, "reason": "no"}
+                check = {"judge": "random-llama", "valid": False, "reason": "no", "n": 24}
+                check |= {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}
                 files.write_json(folder.path / "metrics.json", {"check": check})
         files.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
         folder.set_status("done", extent=run.extent)
@@ -63,7 +78,7 @@ def test_only_what_was_asked_for_goes_in(study):
     found = results.collect(runs[-1], config)
     assert found.missing == []
     assert len(found.finished) == len(runs[-1].upstream)
-    assert len(found.results) == 2 * 3 * ASKED
+    assert len(found.results) == 2 * 4 * ASKED
     assert found.results.groupby(["method", "context"]).size().eq(ASKED).all()
     assert set(found.results["dataset"]) == {"fictional"}
     assert found.results["group"].notna().all()
@@ -111,6 +126,24 @@ def test_runs_that_are_not_done_are_missing_and_never_zero(study):
     assert set(found.results["method"]) == {"none"}
 
 
+def test_every_passage_that_was_shown_is_kept_as_it_was_shown(study):
+    config, runs = study
+    found = results.collect(runs[-1], config)
+    assert len(found.evidence) == len(found.results)
+    assert found.results.columns.intersection(["passages", "search"]).empty
+    passages = found.passages.set_index("passage")["text"]
+    assert passages.index.is_unique
+    by_context = found.evidence.groupby("context")["passages"]
+    shown = {context: set().union(*ids) for context, ids in by_context}
+    assert shown["none"] == set()
+    assert shown["retrieved"] == shown["oracle"]
+    assert shown["retrieved"] | shown["counterfactual"] == set(passages.index)
+    assert not passages[list(shown["retrieved"])].str.contains("Somebody Else").any()
+    changed = passages[list(shown["counterfactual"])]
+    assert changed.str.contains("Somebody Else").any()
+    assert all(" changed for " in passage for passage in changed.index)
+
+
 def test_a_run_of_fewer_questions_is_incomplete(study):
     config, runs = study
     judged = [r for r in runs if r.stage.name == "judge_answers"]
@@ -130,3 +163,110 @@ def test_nothing_finished_gives_empty_tables(write_study, outputs):
     assert found.results.empty
     assert found.judge_checks == []
     assert {entry["state"] for entry in found.missing} == {"pending"}
+
+
+# --- What is computed from them ---------------------------------------------------------------
+
+
+def documented():
+    """Table -> its columns, from docs/results.md."""
+    text = (PROJECT_ROOT / "docs" / "results.md").read_text()
+    shared, *sections = text.split("\n## ")
+
+    def named(part):
+        cells = [line.split("|")[1] for line in part.splitlines() if line.startswith("| ")]
+        return [cell for cell in cells if cell.strip() != "column"]
+
+    key = [name for cell in named(shared) for name in re.findall(r"`([^`]+)`", cell)]
+    tables = {}
+    for section in sections:
+        columns = []
+        for cell in named(section):
+            names = re.findall(r"`([^`]+)`", cell)
+            columns += [k for k in key if k not in names] if "KEY" in cell else names
+        tables[section.split("`")[1]] = columns
+    return tables
+
+
+def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
+    config, runs = study
+    found = analysis.analyse(results.collect(runs[-1], config), config, n_resamples=200)
+    analysis.publish(tmp_path, found)
+    tables = documented()
+    assert set(tables) == {*analysis.TABLES, "judge_checks", *analysis.EVIDENCE}
+    for name, columns in tables.items():
+        made = set(pd.read_parquet(tmp_path / f"{name}.parquet").columns)
+        open_ended = tuple(c[:-1] for c in columns if c.endswith("*"))
+        fixed = {c for c in columns if not c.endswith("*")}
+        undocumented = {c for c in made - fixed if not c.startswith(open_ended or ("\0",))}
+        assert undocumented == set(), name
+        # Retention has the columns of what was measured.
+        missing = fixed - made - (set(RETENTION) if name == "retention" else set())
+        assert missing - {"reference_log_likelihood", "answer_in_context"} == set(), name
+        assert (tmp_path / f"{name}.csv").exists() == (name not in analysis.EVIDENCE)
+
+
+def test_equal_scores_everywhere_settle_nothing(study):
+    config, runs = study
+    found = analysis.analyse(results.collect(runs[-1], config), config, n_resamples=200)
+    assert any("Every answer has the same answer recall (0.25)" in note for note in found.notes)
+    primary = found.comparisons[found.comparisons["primary"]]
+    assert set(primary["metric"]) == {"answer_recall", "key_point_recall"}
+    assert (primary["verdict"] == "no verdict").all()
+    assert set(found.claims["answer"]) <= {"undecided", "not tested"}
+    assert found.length_adjusted["adjusted"].isna().all()
+    assert found.trends.empty
+    assert found.heterogeneity.empty
+
+
+@pytest.mark.parametrize("left", ["base", "tuned"])
+def test_one_finished_run_has_means_and_no_effects(study, left):
+    config, runs = study
+    for run in runs:
+        if run.stage.name == "judge_answers" and (run.parameters["method"] == "none") != (
+            left == "base"
+        ):
+            store.RunFolder(run.run_id).set_status("failed", message="no")
+    found = analysis.analyse(results.collect(runs[-1], config), config, n_resamples=200)
+    assert len(found.missing) == 1
+    assert not found.summary.empty
+    assert found.comparisons.empty
+    assert set(found.claims["answer"]) <= {"not tested"}
+    assert found.decomposition_changes.empty
+    reasons = found.comparisons.attrs["skipped"]
+    assert bool(reasons) == (left == "tuned")
+    assert all("no run of the untuned model" in reason for reason in reasons)
+
+
+def test_no_run_at_all_gives_empty_tables(write_study, outputs, tmp_path):
+    path = write_study()
+    config = load_study(path)
+    found = analysis.analyse(results.collect(grid.expand(path)[-1], config), config, 200)
+    analysis.publish(tmp_path, found)
+    assert all(getattr(found, name).empty for name in analysis.TABLES)
+
+
+def test_a_judge_that_scored_half_of_the_answers_is_said_so(study):
+    config, runs = study
+    found = results.collect(runs[-1], config)
+    scores = [name for name in found.results if name.startswith("judge_")]
+    found.results.loc[::2, scores] = float("nan")
+    (said,) = [note for note in analysis.warnings(found, []) if "Judge" in note]
+    total = len(found.results)
+    assert said.startswith(f"Judge random-llama scored {total // 2} of {total} answers")
+    table = effects.compare(found.results, ["retrieved"], ["judge_accuracy"], [], {}, {}, 200)
+    assert set(table.loc[table["metric"] == "judge_accuracy", "n_questions"]) == {ASKED // 2}
+
+
+def test_two_versions_of_the_prompts_are_noticed(study):
+    config, runs = study
+    found = results.collect(runs[-1], config)
+    assert analysis.warnings(found, []) == []
+    stages = {"stage": "generate_answers", "identity": {"prompts": "a", "parameters": {}}}
+    again = {**stages, "identity": {"prompts": "b", "parameters": {}}}
+    told = [{**stages, "run_id": "one"}, {**again, "run_id": "two"}, {**stages, "run_id": "three"}]
+    (said,) = analysis.warnings(replace(found, provenance=told), [])
+    assert "runs of generate_answers were made with 2 versions of the prompts" in said
+    assert "one and two" in said
+    alike = [run for run in told if run["identity"]["prompts"] == "a"]
+    assert analysis.warnings(replace(found, provenance=alike), []) == []

@@ -14,7 +14,8 @@ def verdict_row(**values):
     row = {
         **{"metric": "judge_accuracy", "n_questions": 200, "n_clusters": 100, "primary": True},
         **{"difference": 0.0, "ci_low": -0.5, "ci_high": 0.5, "ci90_low": -0.4, "ci90_high": 0.4},
-        **{"p_value": 0.5, "mde": 0.7, "margin": 0.25, "reason": "", **values},
+        **{"p_value": 0.5, "se": 0.25, "margin": 0.25, "reason": ""},
+        **{"n_seeds": 1, "seed_sd": math.nan, **values},
     }
     (row,) = add_verdicts(pd.DataFrame([row])).to_dict("records")
     return row

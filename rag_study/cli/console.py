@@ -24,6 +24,7 @@ COLOURS = {
 }
 
 StudyFile = Annotated[Path, typer.Argument(metavar="PARAMS.yaml", help="the study file")]
+StudyFiles = Annotated[list[Path], typer.Argument(metavar="PARAMS.yaml...", help="the study files")]
 Only = Annotated[
     str | None, typer.Option("--only", metavar="STAGE", help="this stage alone, e.g. fine_tune")
 ]

@@ -16,6 +16,7 @@ from rag_study.cli.console import (
     Debug,
     Only,
     StudyFile,
+    StudyFiles,
     clock,
     console,
     first_line,
@@ -25,6 +26,7 @@ from rag_study.config import load_study
 from rag_study.errors import StudyError
 from rag_study.executors import DaskExecutor, Executor, LocalExecutor
 from rag_study.grid import StageRun
+from rag_study.merging import load_studies
 from rag_study.provenance import package_hash
 from rag_study.runner import Options
 from rag_study.store import RunFolder
@@ -126,18 +128,21 @@ def status(study_file: StudyFile, debug: Debug = False) -> None:
         raise typer.Exit(1)
 
 
-def report(study_file: StudyFile, debug: Debug = False) -> None:
-    """Build tables, figures and report again from the runs that are done."""
-    runs = grid.expand(study_file)
-    comparison = runs[-1]
+def report(study_files: StudyFiles, debug: Debug = False) -> None:
+    """Build tables, figures and report again from what is done; of several studies, a common one.
+
+    A common report is written to outputs/<name>+<name>/.
+    """
+    comparison = grid.comparison(study_files)
     if not any(store.is_done(needed) for needed in comparison.upstream):
+        named = " ".join(map(str, study_files))
         raise StudyError(
-            f"{study_file}: no run of this study is done, so there is nothing to report.\n"
-            f"Run it first:  rag-study run {study_file}"
+            f"{named}: no run is done, so there is nothing to report.\n"
+            f"Run it first:  rag-study run {study_files[0]}"
         )
     store.check_writable()
     progress = _execute([comparison], Options(force=True, keep_going=True), Executor())
-    _show_result(comparison, progress, load_study(study_file).notes)
+    _show_result(comparison, progress, load_studies(study_files).notes)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rag_study import canvas
 from rag_study.labels import RUNGS, span
 from rag_study.metrics import METRICS
+from rag_study.plots import canvas
 
 RIGHT = ("gold", "paraphrase")
 

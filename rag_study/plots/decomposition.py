@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
-from rag_study import canvas
 from rag_study.decomposition import CATEGORIES, FOLLOWS, Right
 from rag_study.labels import SETTINGS, differing, factor_words, is_base, span, state_label
 from rag_study.pairing import RUN_COLUMNS
+from rag_study.plots import canvas
 
 MOST_BARS = 40
 _LABEL_WIDTH = 34  # characters of a bar's label in one line

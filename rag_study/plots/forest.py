@@ -7,10 +7,10 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rag_study.canvas import GREY
 from rag_study.labels import SETTINGS, context_rank, differing, factor_words, state_label
 from rag_study.metrics import METRICS
 from rag_study.pairing import RUN_COLUMNS
+from rag_study.plots.canvas import GREY
 
 VERDICT_COLOURS = {
     "helps": "#00735a",
@@ -54,7 +54,7 @@ def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]
         if heading != (row["dataset"], row["model"]):
             heading = (row["dataset"], row["model"])
             labels[len(labels)] = " · ".join(heading)
-        words = [state_label(row), *factor_words(row, extra), row["context"]]
+        words = filter(None, [state_label(row), *factor_words(row, extra), row["context"]])
         position[tuple(row[key] for key in _STATE)] = len(labels)
         labels[len(labels)] = " · ".join(words)
     return labels, position
