@@ -30,6 +30,7 @@ def find(study_files: Iterable[Path]) -> list[Leftover]:
     be used: what it needs would be taken for left over.
     """
     needed = {run.run_id for file in known_studies(study_files) for run in grid.expand(file)}
+    needed |= {grid.comparison(shared).run_id for shared in _compared() if len(shared) > 1}
     found = []
     for path in sorted((store.outputs_dir() / "runs").glob("*/*")):
         folder = RunFolder(f"{path.parent.name}/{path.name}")
@@ -66,11 +67,21 @@ def known_studies(study_files: Iterable[Path]) -> list[Path]:
     known = {located(file).resolve(): file for file in given}
     for folder in {file.parent for file in known}:
         known.update((file, file) for file in sorted(folder.glob("*.yaml")) if _is_study(file))
-    for parameters in (store.outputs_dir() / "runs" / "compare").glob("*/params.yaml"):
-        file = located(files.read_yaml(parameters)["study_file"])
-        if file.exists():
-            known.setdefault(file.resolve(), file)
+    for file in (file for compared in _compared() for file in compared):
+        known.setdefault(file.resolve(), file)
     return list(known.values())
+
+
+def _compared() -> list[list[Path]]:
+    """The study files of every comparison in the outputs folder that are still there, several
+    where the report was a common one."""
+    found = []
+    for parameters in (store.outputs_dir() / "runs" / "compare").glob("*/params.yaml"):
+        given = files.read_yaml(parameters)
+        named = [located(file) for file in (given["study_file"], *given.get("others", []))]
+        if all(file.exists() for file in named):
+            found.append(named)
+    return found
 
 
 def _is_study(file: Path) -> bool:
