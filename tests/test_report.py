@@ -12,10 +12,19 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from rich.console import Console
-from study_tables import STRONG, WEAK, answers, comparison, full_study, sentences, study
+from study_tables import (
+    STRONG,
+    WEAK,
+    answers,
+    comparison,
+    full_study,
+    sentences,
+    study,
+    with_evidence,
+)
 
 from rag_study import effects, plots, report
-from rag_study.headline import StudyResults, headline
+from rag_study.headline import StudyResults, headline, headline_parts
 from rag_study.limits import limits
 from rag_study.tables import effects_table
 
@@ -79,17 +88,26 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     assert words.index(headline(results)) < words.index("The data set fictional is invented.")
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == [
         "What training changed",
+        "The paper's claims, tested here",
+        "Where answers go wrong",
+        "Does training change how much passages help?",
+        "Does more training data help?",
+        "Is it the same on every data set?",
+        "Style or substance?",
         "Can the judge be believed?",
         "Figures",
         "Retrieval",
         "Means",
-        "Does training change how much passages help?",
         "Largest gains and losses",
         "Limits",
         "How it was made",
     ]
     assert words.index("The data set fictional is invented.") < words.index("Trained minus base")
     assert html.index("<img") < html.index('id="effects"')
+    verdict, basis = headline_parts(results)
+    assert len(sentences(verdict)) == 2
+    assert f'id="verdict">{verdict}</p>' in html.replace("&#39;", "'")
+    assert words.index(verdict) < words.index(basis)
     (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
     assert image["src"].startswith("data:image/png;base64,")
     assert "Answer recall by training examples" in image["alt"]
@@ -120,7 +138,7 @@ def test_an_invalid_judge_is_marked_wherever_its_scores_stand(tmp_path):
     figures = {"Accuracy (judge) by context": tmp_path / "gone.png"}
     html = build(full_study(answers(), figures=figures), tmp_path)
     page = Page(html)
-    effects_section, rest = html.split('id="judge"')
+    effects_section, rest = html.split('id="claims"')
     rows = [row for row in effects_section.split("<tr")[1:] if "Accuracy (judge)" in row]
     assert len(rows) == 4
     assert all("doubtful" in row and "not valid" in row for row in rows)
@@ -187,6 +205,20 @@ def test_examples_show_the_largest_losses_of_the_carrying_metric():
     assert first["tuned"].startswith("answer 5 of ")
     assert first["tuned_score"] == "0.00"
     assert "0 scored higher and 4 lower" in found["about"]
+
+
+def test_examples_show_all_scores_and_the_passages_in_the_prompt(tmp_path):
+    frame = answers()
+    results = full_study(frame, **with_evidence(frame))
+    found = report.examples(results)
+    first = found["losses"][0]
+    assert [passage["title"] for passage in first["passages"]] == ["d1#0", "d2#0"]
+    scores = {score["metric"]: score for score in first["scores"]}
+    assert scores["judge_accuracy"]["invalid"]
+    assert (scores["answer_recall"]["base"], scores["answer_recall"]["tuned"]) == ("1.00", "0.00")
+    html = build(results, tmp_path)
+    assert "2 passages in the prompt" in Page(html).words
+    assert "&lt;script&gt;alert(1)" in html
 
 
 def test_examples_are_of_one_judge_and_limited_in_number():

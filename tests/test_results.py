@@ -6,6 +6,7 @@ import pytest
 
 from rag_study import analysis, effects, files, grid, qa_datasets, results, store
 from rag_study.config import load_study
+from rag_study.merging import load_studies
 from rag_study.metrics import RETENTION
 from rag_study.provenance import PROJECT_ROOT
 
@@ -142,6 +143,20 @@ def test_every_passage_that_was_shown_is_kept_as_it_was_shown(study):
     changed = passages[list(shown["counterfactual"])]
     assert changed.str.contains("Somebody Else").any()
     assert all(" changed for " in passage for passage in changed.index)
+
+
+def test_runs_that_two_studies_share_count_once(study, tmp_path):
+    config, runs = study
+    first = tmp_path / "small.yaml"
+    second = tmp_path / "second.yaml"
+    text = first.read_text().replace("name: small", "name: second")
+    second.write_text(text.replace("test_size: 8", "test_size: 4"))
+    alone = results.collect(runs[-1], config)
+    both = results.collect(grid.comparison([first, second]), load_studies([first, second]))
+    assert both.missing == []
+    assert len(both.results) == len(alone.results)
+    assert len(both.evidence) == len(both.results)
+    assert both.study["name"] == "small+second"
 
 
 def test_a_run_of_fewer_questions_is_incomplete(study):
