@@ -25,6 +25,8 @@ def study(write_study, outputs):
         match run.stage.name:
             case "prepare_data":
                 qa_datasets.save_prepared(folder.path, data, split)
+                sizes = {"pools": split.sizes()}
+                files.write_json(folder.path / "metrics.json", sizes)
             case "index_corpus":
                 table = pd.DataFrame({"k": [1], "recall": [0.5], "mrr": [0.5], "n": [9]})
                 files.write_parquet(folder.path / "retrieval_by_k.parquet", table)
