@@ -15,7 +15,6 @@ with its reason, never filled with something else.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -196,19 +195,6 @@ def in_prompt_order(passages: Sequence[Passage], order: str) -> list[Passage]:
     if order not in ORDERS:
         raise StudyError(f"unknown order of passages '{order}'; known: {', '.join(ORDERS)}")
     return list(passages) if order == "best_first" else list(reversed(passages))
-
-
-def tally(contexts: Iterable[Context], top_k: int) -> dict[str, int]:
-    """What became of the questions of one condition: all, those with fewer passages than `top_k`,
-    and those that cannot have it by reason."""
-    contexts = list(contexts)
-    reasons = Counter(c.missing_reason for c in contexts if c.missing_reason)
-    short = sum(c.passages is not None and len(c.passages) < top_k for c in contexts)
-    return {
-        "questions": len(contexts),
-        f"with fewer than {top_k} passages": short,
-        **{f"left out: {reason}": number for reason, number in sorted(reasons.items())},
-    }
 
 
 # --- What passages say -----------------------------------------------------------------------

@@ -201,10 +201,15 @@ def left_out_row(question: Question, context: Context) -> dict:
 
 
 def at_a_glance(answers: pd.DataFrame) -> pd.DataFrame:
-    """One row per context: `left_out`, questions that cannot have it, and means over the others."""
-    columns = ["answer_tokens", "truncated", "prompt_tokens", "dropped_passages"]
+    """One row per context: `left_out`, questions that cannot have it, and means over the others.
+
+    `passages` are those in the prompt, fewer than `top_k` where the search found no more.
+    """
+    columns = ["answer_tokens", "truncated", "prompt_tokens", "passages", "dropped_passages"]
     columns += ["gold_in_context", "answer_in_context"]
-    by_context = answers.astype(dict.fromkeys(columns, float)).groupby("context", sort=False)
+    number = answers["passages"].map(len).where(answers["missing_reason"].isna())
+    answers = answers.assign(passages=number).astype(dict.fromkeys(columns, float))
+    by_context = answers.groupby("context", sort=False)
     left_out = by_context["missing_reason"].count().rename("left_out")
     return by_context[columns].mean().join(left_out)
 

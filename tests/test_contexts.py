@@ -109,11 +109,8 @@ def test_distractors_come_from_deeper_ranks_and_are_fewer_where_there_are_no_mor
     assert ids(few) == ["d3#0"]
     assert few.gold_in_context is False
     none = builder.context(Question("new", "Who?", ("x",)), "distractor")
-    assert contexts.tally([few, none, none], 2) == {
-        "questions": 3,
-        "with fewer than 2 passages": 1,
-        "left out: the search found no passage without the answer": 2,
-    }
+    assert none.passages is None
+    assert none.missing_reason == "the search found no passage without the answer"
 
 
 def test_order_in_the_prompt():

@@ -278,7 +278,7 @@ def test_what_a_server_does_not_tell_is_missing_and_no_error(tiny, outputs):
     assert (known["answers"], known["left_out"]) == (4, 3)
     assert known["answer_tokens"] == answers["answer_tokens"].sum()
     glance = generation.at_a_glance(answers).loc["oracle"]
-    assert (glance["left_out"], glance["gold_in_context"]) == (3, 1)
+    assert (glance["left_out"], glance["gold_in_context"], glance["passages"]) == (3, 1, 2)
     assert glance["truncated"] == known["truncated"] == answers["truncated"].mean()
     silent = answers.assign(answer_tokens=None, prompt_tokens=None, truncated=None)
     assert set(generation.run_metrics(silent).values()) == {4, 3, None}
