@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -75,21 +74,40 @@ class Criterion(BaseModel):
 
 def shipped() -> list[str]:
     """Names of the criteria that come with the package."""
-    return sorted(path.stem for path in _folder().iterdir() if path.name.endswith(".yaml"))
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-@lru_cache(maxsize=32)
 def find(name: str) -> Criterion:
     """A criterion by its name, or by the path of a YAML file (which holds a `.` or `/`).
 
     Raises StudyError for an unknown name and for a file that says no criterion.
     """
-    own = "." in name or "/" in name
-    path = located(Path(name).expanduser()) if own else _folder() / f"{name}.yaml"
+    known = ", ".join(shipped())
+    if "." not in name and "/" not in name:
+        if name not in shipped():
+            raise StudyError(
+                f"criterion '{name}': there is no such criterion. Known: {known}, or the path of "
+                "your own."
+            )
+        return _shipped(name)
+    path = located(Path(name).expanduser())
     if not path.is_file():
-        known = ", ".join(shipped())
-        where = "there is no such file" if own else "there is no such criterion"
-        raise StudyError(f"criterion '{name}': {where}. Known: {known}, or the path of your own.")
+        raise StudyError(f"criterion '{name}': there is no such file. Known without one: {known}.")
+    criterion = _read(path)
+    if criterion.name in shipped():
+        raise StudyError(
+            f"{path}: '{criterion.name}' is the name of a criterion that comes with the package. "
+            "Give your own another `name`."
+        )
+    return criterion
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Criterion:
+    return _read(_folder() / f"{name}.yaml")
+
+
+def _read(path: Path) -> Criterion:
     try:
         content = files.read_yaml(path)
     except Exception as error:
@@ -98,15 +116,9 @@ def find(name: str) -> Criterion:
     if not isinstance(content, dict):
         raise StudyError(f"{path}: a criterion is a YAML mapping (`name: ...`, `rubric: ...`).")
     try:
-        criterion = Criterion.model_validate(content)
+        return Criterion.model_validate(content)
     except ValidationError as error:
         raise StudyError(explain(path, error, _keys, "the criterion")) from None
-    if own and criterion.name in shipped():
-        raise StudyError(
-            f"{path}: '{criterion.name}' is the name of a criterion that comes with the package. "
-            "Give your own another `name`."
-        )
-    return criterion
 
 
 def find_all(names: list[str] | tuple[str, ...]) -> tuple[Criterion, ...]:
@@ -118,8 +130,8 @@ def find_all(names: list[str] | tuple[str, ...]) -> tuple[Criterion, ...]:
     return found
 
 
-def _folder():
-    return resources.files("rag_study") / "data" / "criteria"
+def _folder() -> Path:
+    return Path(__file__).with_name("data") / "criteria"
 
 
 def _keys(location: list) -> list[str]:
