@@ -119,9 +119,9 @@ class Corruptor:
 def _facts(question: Question) -> list[tuple[str, ...]]:
     """What can be replaced, each with its wordings: the key points, else the items of a listed
     answer, else the short answer."""
-    if question.key_points:
+    if question.key_points and question.answer_type != "yesno":
         return [point for point in question.key_points if any(point)]
-    if not question.answers:
+    if not question.answers or question.answer_type == "yesno":
         return []
     items = re.split(r",\s+(?:and\s+)?|\s+and\s+", question.answers[0])
     if len(items) > 1 and all(0 < len(item.split()) <= SHORT for item in items):

@@ -28,11 +28,13 @@ class Criterion(BaseModel):
     """One question that a judge answers with a digit from 1 to 5.
 
     `rubric` ends in the request for one digit; where it holds `{passages}`, the passages that the
-    candidate was given are put there. `empty`, `refusal` and `right_refusal` (of a question that
-    cannot be answered) are scores given by rule, without asking the model; None: no score, since
-    the criterion has no meaning there. `deserves` is the grade of each rung of the ladder that the
-    criterion knows one for. `required` has the least lower 95 % bound of the AUC of right answers
-    against a rung; a criterion without it cannot be checked, and carries no verdict.
+    candidate was given are put there. `trained_rubric` is what a judge is told that was trained to
+    grade by this criterion, "" where there is no such judge. `empty`, `refusal` and
+    `right_refusal` (of a question that cannot be answered) are scores given by rule, without
+    asking the model; None: no score, since the criterion has no meaning there. `deserves` is the
+    grade of each rung of the ladder that the criterion knows one for. `required` has the least
+    lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
+    checked, and carries no verdict.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,7 @@ class Criterion(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
     label: str = Field(min_length=1, max_length=40)
     rubric: str = Field(min_length=20, max_length=4000)
+    trained_rubric: str = Field("", max_length=400)
     empty: Grade | None = 1
     refusal: Grade | None = 1
     right_refusal: Grade | None = 5

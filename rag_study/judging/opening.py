@@ -22,13 +22,14 @@ def open_judge(
     tokenizer: str = "",
     reasoning_tokens: int = 0,
     samples: int = 1,
+    trained: bool = False,
 ) -> Judge:
     """The judge `name`: a preset, a hub id or a folder, or a model on a server.
 
     `dtype` is float32, bfloat16, auto, or 4bit. `adapter` is a folder with a PEFT adapter for a
     local judge. `tokenizer` names that of a model on a server, which is then asked for a completion
-    of the rendered prompt; without it, by chat. The criteria become known as metrics. Raises
-    StudyError for a judge that cannot be had or cannot score.
+    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. The criteria become
+    known as metrics. Raises StudyError for a judge that cannot be had or cannot score.
     """
     wanted = criteria.find_all(tuple(criteria_names))
     for one in wanted:
@@ -44,4 +45,4 @@ def open_judge(
         adapter_dir=located(adapter) if adapter else None,
         quantised=quantised or None,
     )
-    return LocalJudge(lm, wanted, reasoning_tokens, samples)
+    return LocalJudge(lm, wanted, reasoning_tokens, samples, trained)
