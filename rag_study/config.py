@@ -202,6 +202,7 @@ class JudgeConfig(_Part):
         list(criteria.DEFAULT), min_length=1, description="names, or paths of own YAML files"
     )
     adapter: str | None = Field(None, description="folder with an adapter of a local judge")
+    trained: bool = Field(False, description="the adapter, or the model, was trained to grade")
     dtype: Literal["float32", "bfloat16", "4bit"] | None = Field(
         None, description="left out: that of the study"
     )
@@ -234,7 +235,7 @@ class JudgeConfig(_Part):
             raise ValueError(str(error)) from None
         _check_model(self.model)
         remote = models.is_endpoint(self.model)
-        local_only = [key for key in ("adapter", "dtype") if getattr(self, key)]
+        local_only = [key for key in ("adapter", "trained", "dtype") if getattr(self, key)]
         if remote and local_only:
             raise ValueError(f"{local_only[0]}: a model on a server is as the server has it")
         if self.tokenizer and not remote:
@@ -258,6 +259,7 @@ class JudgeConfig(_Part):
             "judge": self.model,
             "criteria": list(self.criteria),
             "judge_adapter": self.adapter or "",
+            "judge_trained": self.trained,
             "judge_dtype": self.dtype or "",
             "judge_tokenizer": self.tokenizer or "",
             "reasoning_tokens": self.reasoning_tokens,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +28,13 @@ class Criterion(BaseModel):
     """One question that a judge answers with a digit from 1 to 5.
 
     `rubric` ends in the request for one digit; where it holds `{passages}`, the passages that the
-    candidate was given are put there. `empty`, `refusal` and `right_refusal` (of a question that
-    cannot be answered) are scores given by rule, without asking the model; None: no score, since
-    the criterion has no meaning there. `deserves` is the grade of each rung of the ladder that the
-    criterion knows one for. `required` has the least lower 95 % bound of the AUC of right answers
-    against a rung; a criterion without it cannot be checked, and carries no verdict.
+    candidate was given are put there. `trained_rubric` is what a judge is told that was trained to
+    grade by this criterion, "" where there is no such judge. `empty`, `refusal` and
+    `right_refusal` (of a question that cannot be answered) are scores given by rule, without
+    asking the model; None: no score, since the criterion has no meaning there. `deserves` is the
+    grade of each rung of the ladder that the criterion knows one for. `required` has the least
+    lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
+    checked, and carries no verdict.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class Criterion(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
     label: str = Field(min_length=1, max_length=40)
     rubric: str = Field(min_length=20, max_length=4000)
+    trained_rubric: str = Field("", max_length=400)
     empty: Grade | None = 1
     refusal: Grade | None = 1
     right_refusal: Grade | None = 5
@@ -75,21 +77,40 @@ class Criterion(BaseModel):
 
 def shipped() -> list[str]:
     """Names of the criteria that come with the package."""
-    return sorted(path.stem for path in _folder().iterdir() if path.name.endswith(".yaml"))
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-@lru_cache(maxsize=32)
 def find(name: str) -> Criterion:
     """A criterion by its name, or by the path of a YAML file (which holds a `.` or `/`).
 
     Raises StudyError for an unknown name and for a file that says no criterion.
     """
-    own = "." in name or "/" in name
-    path = located(Path(name).expanduser()) if own else _folder() / f"{name}.yaml"
+    known = ", ".join(shipped())
+    if "." not in name and "/" not in name:
+        if name not in shipped():
+            raise StudyError(
+                f"criterion '{name}': there is no such criterion. Known: {known}, or the path of "
+                "your own."
+            )
+        return _shipped(name)
+    path = located(Path(name).expanduser())
     if not path.is_file():
-        known = ", ".join(shipped())
-        where = "there is no such file" if own else "there is no such criterion"
-        raise StudyError(f"criterion '{name}': {where}. Known: {known}, or the path of your own.")
+        raise StudyError(f"criterion '{name}': there is no such file. Known without one: {known}.")
+    criterion = _read(path)
+    if criterion.name in shipped():
+        raise StudyError(
+            f"{path}: '{criterion.name}' is the name of a criterion that comes with the package. "
+            "Give your own another `name`."
+        )
+    return criterion
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Criterion:
+    return _read(_folder() / f"{name}.yaml")
+
+
+def _read(path: Path) -> Criterion:
     try:
         content = files.read_yaml(path)
     except Exception as error:
@@ -98,15 +119,9 @@ def find(name: str) -> Criterion:
     if not isinstance(content, dict):
         raise StudyError(f"{path}: a criterion is a YAML mapping (`name: ...`, `rubric: ...`).")
     try:
-        criterion = Criterion.model_validate(content)
+        return Criterion.model_validate(content)
     except ValidationError as error:
         raise StudyError(explain(path, error, _keys, "the criterion")) from None
-    if own and criterion.name in shipped():
-        raise StudyError(
-            f"{path}: '{criterion.name}' is the name of a criterion that comes with the package. "
-            "Give your own another `name`."
-        )
-    return criterion
 
 
 def find_all(names: list[str] | tuple[str, ...]) -> tuple[Criterion, ...]:
@@ -118,8 +133,8 @@ def find_all(names: list[str] | tuple[str, ...]) -> tuple[Criterion, ...]:
     return found
 
 
-def _folder():
-    return resources.files("rag_study") / "data" / "criteria"
+def _folder() -> Path:
+    return Path(__file__).with_name("data") / "criteria"
 
 
 def _keys(location: list) -> list[str]:

@@ -20,14 +20,11 @@ import torch
 
 from rag_study import adapters, files, prompts
 from rag_study.finetuning import Recipe
-from rag_study.judging import trained
 from rag_study.ladder import ladder, sentence
 from rag_study.models import LanguageModel
 from rag_study.qa_datasets.fictional import generator
 from rag_study.qa_datasets.schema import Question
 
-# What the judge is told instead of a rubric: it learns the rubric.
-WORDS = {"accuracy": "Grade accuracy.", "completeness": "Grade completeness."}
 STYLES = ("biomedical", "papers")
 # Not the wordings of `ladder`, which are the check.
 REFUSALS = (
@@ -158,7 +155,7 @@ class Tree:
 def trees(lm: LanguageModel, material: Sequence[Graded], max_tokens: int = 900) -> list[Tree]:
     """The material by question and reference, in trees that are not much longer than `max_tokens`
     (memory and time of attention grow with the square)."""
-    digits, asked = prompts.digit_tokens(lm.tokenizer), trained.with_words(WORDS)
+    digits = prompts.digit_tokens(lm.tokenizer)
     groups: dict[tuple[str, str], list[Graded]] = defaultdict(list)
     for one in material:
         groups[one.question, one.reference].append(one)
@@ -167,7 +164,7 @@ def trees(lm: LanguageModel, material: Sequence[Graded], max_tokens: int = 900) 
         branches, size = [], 0
         for one in answers:
             prefix, endings = prompts.judge_prompt(
-                lm.tokenizer, question, reference, one.candidate, asked
+                lm.tokenizer, question, reference, one.candidate, prompts.TRAINED_CRITERIA
             )
             leaves = [(endings[name], digits[score - 1]) for name, score in one.scores.items()]
             length = len(prefix) + sum(len(ending) for ending, _ in leaves)
@@ -296,4 +293,3 @@ def save(lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
     weights = folder / "adapter_model.safetensors"
     halved = {name: weight.half() for name, weight in load_file(weights).items()}
     save_file(halved, weights, metadata={"format": "pt"})
-    trained.write(folder, WORDS)

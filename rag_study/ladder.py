@@ -18,7 +18,7 @@ from rag_study.metrics import token_f1
 from rag_study.qa_datasets.schema import Question
 from rag_study.text import contains, normalise
 
-# What each rung deserves, best first, is in `judging.validity`.
+# What each rung deserves is in the files of the criteria.
 RUNGS = (
     *("gold", "paraphrase", "padded", "truncated", "corrupted"),
     *("other_question", "injected", "refusal", "empty"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.criteria import DEFAULT, PASSAGES, find_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -50,6 +50,8 @@ Candidate: <<<{candidate}>>>
 
 """
 # The rubrics are in data/criteria.
+# What a judge that was trained to grade is told: it has learned the rubric.
+TRAINED_CRITERIA = {one.name: one.trained_rubric for one in find_all(DEFAULT)}
 JUDGE_REPLY = "Score:"
 # For a judge that reasons: instead of the digit at once, and before it in a chat with a server.
 JUDGE_REASONING = (
@@ -132,23 +134,18 @@ def judge_prompt(
     question: str,
     reference: str,
     candidate: str,
-    criteria: Sequence[Criterion] | None = None,
-    passages: Sequence[tuple[str, str]] = (),
+    rubrics: Mapping[str, str] | None = None,
 ) -> tuple[list[int], dict[str, list[int]]]:
     """(token ids of the prefix that all criteria share, token ids of each criterion's ending).
 
-    The ending closes the user's turn and opens the reply up to where the digit comes. `criteria`
-    left out: accuracy and completeness. `passages`, (title, text), are for criteria that ask for
-    them.
+    The ending closes the user's turn and opens the reply up to where the digit comes. `rubrics`,
+    by the criteria's names, are as `judge_rubric` gives them; left out: accuracy and completeness.
     """
-    if criteria is None:
-        criteria = find_all(DEFAULT)
+    if rubrics is None:
+        rubrics = {one.name: one.rubric for one in find_all(DEFAULT)}
     before, after = judge_frame(tokenizer)
     prefix = before + judge_prefix(question, reference, candidate, tokenizer)
-    endings = {
-        one.name: list(_ending(tokenizer, judge_rubric(one, passages, tokenizer) + after))
-        for one in criteria
-    }
+    endings = {name: list(_ending(tokenizer, text + after)) for name, text in rubrics.items()}
     return tokenizer.encode(prefix, add_special_tokens=False), endings
 
 

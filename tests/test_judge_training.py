@@ -7,16 +7,14 @@ import pytest
 import torch
 
 from rag_study import files, judge_training, models, prompts
-from rag_study.errors import StudyError
 from rag_study.finetuning import Recipe
 from rag_study.judge_training import Graded
-from rag_study.judging import open_judge, trained
 from rag_study.ladder import INSTRUCTIONS, REFUSAL
 from rag_study.models import LanguageModel
 from rag_study.qa_datasets.fictional import generator
 from rag_study.text import normalise
 
-CRITERIA = set(judge_training.WORDS)
+CRITERIA = set(prompts.TRAINED_CRITERIA)
 TEXTS = files.read_jsonl(resources.files("rag_study") / "data" / "judge_texts.jsonl")
 
 
@@ -83,10 +81,9 @@ def test_a_tree_computes_what_each_prompt_alone_does(lm, material):
 def test_trees_hold_the_judges_own_prompts(lm, material):
     wanted = Counter()
     digits = prompts.digit_tokens(lm.tokenizer)
-    asked = trained.with_words(judge_training.WORDS)
     for one in material:
         prefix, endings = prompts.judge_prompt(
-            lm.tokenizer, one.question, one.reference, one.candidate, asked
+            lm.tokenizer, one.question, one.reference, one.candidate, prompts.TRAINED_CRITERIA
         )
         for name, score in one.scores.items():
             wanted[(*prefix, *endings[name], digits[score - 1])] += 1
@@ -114,13 +111,3 @@ def test_training_lowers_the_loss_and_what_is_saved_scores_the_same(lm, material
     with torch.inference_mode():
         one, two = (float(judge_training.tree_loss(m.model, forest[0])) for m in (lm, again))
     assert one == pytest.approx(two, abs=0.01)
-
-
-def test_a_trained_judge_is_asked_as_in_training(lm, material, tmp_path):
-    recipe = Recipe(epochs=1, learning_rate=0.01, lora_rank=2, lora_alpha=4, batch_size=2)
-    judge_training.train(lm, judge_training.trees(lm, material)[:2], recipe)
-    judge_training.save(lm, recipe, tmp_path / "judge")
-    judge = open_judge("random-llama", adapter=tmp_path / "judge")
-    assert [one.rubric for one in judge.criteria] == list(judge_training.WORDS.values())
-    with pytest.raises(StudyError, match="not trained to grade groundedness"):
-        open_judge("random-llama", ("accuracy", "groundedness"), adapter=tmp_path / "judge")

@@ -33,8 +33,7 @@ def by_hand(lm, item, criterion):
         item.question,
         item.reference,
         item.candidate,
-        [criterion],
-        item.passages or (),
+        {criterion.name: prompts.judge_rubric(criterion, item.passages or (), lm.tokenizer)},
     )
     with torch.no_grad():
         ids = torch.tensor([prefix + endings[criterion.name]])
@@ -221,6 +220,20 @@ def test_a_tokenizer_without_digit_tokens_cannot_judge(tiny):
     split.add_tokens([f" {digit}" for digit in "123"])  # " 4" and " 5" stay two tokens
     with pytest.raises(StudyError, match="random-llama cannot be a judge: the digits"):
         LocalJudge(dataclasses.replace(tiny, tokenizer=split), USUAL)
+
+
+def test_a_trained_judge_is_told_the_short_rubric_and_no_other_criterion(tiny):
+    row = LocalJudge(tiny, USUAL, trained=True).score(ITEMS[:1])[0]
+    prefix, endings = prompts.judge_prompt(
+        tiny.tokenizer, *dataclasses.astuple(ITEMS[0])[:3], prompts.TRAINED_CRITERIA
+    )
+    with torch.no_grad():
+        ids = torch.tensor([prefix + endings["accuracy"]])
+        digits = tiny.model(input_ids=ids).logits[0, -1].double().softmax(-1)
+    digits = digits[prompts.digit_tokens(tiny.tokenizer)]
+    assert row["judge_accuracy_p"] == pytest.approx((digits / digits.sum()).tolist(), rel=1e-3)
+    with pytest.raises(StudyError, match="not by 'groundedness'"):
+        LocalJudge(tiny, [GROUNDED], trained=True)
 
 
 # --- Reasoning ----------------------------------------------------------------------------------

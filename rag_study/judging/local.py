@@ -41,8 +41,9 @@ class LocalJudge(Judge):
 
     With `reasoning_tokens` it first writes so many tokens of reasoning at most for each criterion,
     then comes to the same scoring position; `samples` of them are drawn (one: greedily), and their
-    probabilities averaged. Raises StudyError when the model's tokenizer has no five single tokens
-    for the five digits.
+    probabilities averaged. `trained`: it was trained to grade, and is told the criteria's
+    `trained_rubric`. Raises StudyError when the model's tokenizer has no five single tokens for the
+    five digits, and for a criterion that a trained judge does not know.
     """
 
     def __init__(
@@ -51,9 +52,16 @@ class LocalJudge(Judge):
         criteria: Sequence[Criterion],
         reasoning_tokens: int = 0,
         samples: int = 1,
+        trained: bool = False,
     ):
         super().__init__(lm.name, criteria)
-        self._lm = lm
+        self._lm, self._trained = lm, trained
+        unknown = [one.name for one in criteria if trained and not one.trained_rubric]
+        if unknown:
+            raise StudyError(
+                f"{lm.name} was trained to grade, and not by '{unknown[0]}': the criterion has no "
+                "`trained_rubric`. Give it to a judge that reads the whole rubric."
+            )
         self._reasoning_tokens, self._samples = reasoning_tokens, samples
         tuned = getattr(lm.model, "peft_config", {}).values()
         if any(config.is_prompt_learning for config in tuned):
@@ -89,6 +97,11 @@ class LocalJudge(Judge):
             f"{self._lm.max_length} tokens"
         )
 
+    def _rubric(self, criterion: Criterion, item: Item) -> str:
+        if self._trained:
+            return criterion.trained_rubric
+        return prompts.judge_rubric(criterion, item.passages or (), self._lm.tokenizer)
+
     def _prompt(self, item: Item) -> _Prompt | None:
         """The item's prompt, with as much of the candidate as fits; None where nothing would."""
         tokenizer, candidate, cut = self._lm.tokenizer, item.candidate, False
@@ -98,8 +111,7 @@ class LocalJudge(Judge):
                 item.question,
                 item.reference,
                 candidate,
-                self.criteria,
-                item.passages or (),
+                {one.name: self._rubric(one, item) for one in self.criteria},
             )
             longest = max(map(len, endings.values())) + self._reasoning_tokens
             excess = len(prefix) + longest - self._lm.max_length
@@ -190,8 +202,7 @@ class LocalJudge(Judge):
             asked = [
                 one.prefix
                 + tokenizer.encode(
-                    f"{prompts.judge_rubric(criterion, item.passages or (), tokenizer)}\n"
-                    f"{prompts.JUDGE_REASONING}{after}",
+                    f"{self._rubric(criterion, item)}\n{prompts.JUDGE_REASONING}{after}",
                     add_special_tokens=False,
                 )
                 for item, one in zip(items, some, strict=True)

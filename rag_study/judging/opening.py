@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag_study import criteria, endpoints, metrics, models, provenance
-from rag_study.judging import trained
 from rag_study.judging.judge import Judge
 from rag_study.judging.local import LocalJudge
 from rag_study.judging.remote import EndpointJudge
@@ -23,13 +22,14 @@ def open_judge(
     tokenizer: str = "",
     reasoning_tokens: int = 0,
     samples: int = 1,
+    trained: bool = False,
 ) -> Judge:
     """The judge `name`: a preset, a hub id or a folder, or a model on a server.
 
     `dtype` is float32, bfloat16, auto, or 4bit. `adapter` is a folder with a PEFT adapter for a
     local judge. `tokenizer` names that of a model on a server, which is then asked for a completion
-    of the rendered prompt; without it, by chat. The criteria become known as metrics. Raises
-    StudyError for a judge that cannot be had or cannot score.
+    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. The criteria become
+    known as metrics. Raises StudyError for a judge that cannot be had or cannot score.
     """
     wanted = criteria.find_all(tuple(criteria_names))
     for one in wanted:
@@ -38,8 +38,6 @@ def open_judge(
         known = models.load_tokenizer(tokenizer) if tokenizer else None
         endpoint = endpoints.connect(name)
         return EndpointJudge(endpoint, wanted, known, reasoning_tokens, samples)
-    if adapter:
-        wanted = trained.asked_for(located(adapter), wanted)
     quantised = dtype == FOUR_BIT
     lm = models.load_generator(
         name,
@@ -47,4 +45,4 @@ def open_judge(
         adapter_dir=located(adapter) if adapter else None,
         quantised=quantised or None,
     )
-    return LocalJudge(lm, wanted, reasoning_tokens, samples)
+    return LocalJudge(lm, wanted, reasoning_tokens, samples, trained)
