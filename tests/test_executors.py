@@ -118,23 +118,24 @@ def test_a_dead_worker_is_replaced_and_its_run_tried_again(outputs):
 def test_an_interrupt_leaves_no_process_and_nothing_done_is_lost(outputs):
     outputs.mkdir()
     runs = [nap("short"), *(nap(f"long-{i}", seconds=60) for i in range(2))]
+    started = []
 
     def interrupt(event, run, status):
-        if names_started.append(run.slug) or len(names_started) == 4:
+        if event == "started":
+            started.append(run.slug)
+        if len(started) == 3:
             raise KeyboardInterrupt
 
-    names_started = []
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_all(Progress(runs), LocalExecutor(2, work=work), USUAL, interrupt)
     assert time.monotonic() - began < 40
-    left = [
-        p for p in psutil.Process().children(recursive=True) if "spawn_main" in str(p.cmdline())
-    ]
-    assert left == []
-    assert [store.RunFolder(run.run_id).status().state for run in runs] == [
-        *("done", "killed", "killed")
-    ]
+    for child in psutil.Process().children(recursive=True):
+        assert "forkserver" not in str(child.cmdline()) or child.ppid() == os.getpid()
+    short, *long = [store.RunFolder(run.run_id).status().state for run in runs]
+    assert short == "done"
+    # One that had only just begun may have left no trace yet.
+    assert set(long) <= {"killed", "pending"}
 
 
 def test_one_worker_per_gpu_sees_that_one_only(outputs):
