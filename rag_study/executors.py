@@ -1,4 +1,5 @@
-"""Where stage runs execute: in this process, in worker processes, on a Dask cluster.
+"""Where stage runs execute: in this process, in worker processes (here), on a Dask cluster
+(`dask_executor`).
 
 An executor is given runs in an order that respects dependencies and tells when each has begun and
 how it ended. What is done is known from the store alone, so any of them can go on where another
@@ -10,37 +11,25 @@ from __future__ import annotations
 import contextlib
 import graphlib
 import heapq
-import logging
 import math
 import multiprocessing
 import os
-import queue
 import signal
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rag_study import provenance, resources, store
-from rag_study.errors import StudyError
+from rag_study import provenance, resources
 from rag_study.grid import StageRun
 from rag_study.runner import Ended, Options, execute
 from rag_study.store import RunFolder, Status
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 # How often a run is given to another worker when its worker dies under it.
 RETRIES = 2
 # How long a worker that is told to stop may take to shut its notebook's kernel down.
 STOP_S = 15
-# How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
-CONNECT_S, FIRST_WORKER_S = 30, 3600
-# Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
-LOOPBACK = "127.0.0.1"
 Work = Callable[[StageRun, Options, Callable[[], None]], Ended]
 Tell = Callable[[StageRun, Ended | None], None]
 
@@ -170,10 +159,13 @@ class _Worker:
 
     def begin(self, run: StageRun, options: Options) -> None:
         if self._process is None:
-            # Not forked: a fork would take along locks and threads that belong to this process.
-            context = multiprocessing.get_context("spawn")
+            # Not forked from this process, whose locks and threads a fork would take along, but
+            # from one that has only loaded what all workers need.
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["papermill", "rag_study.cli"])
             self.connection, theirs = context.Pipe()
-            arguments = (theirs, self._work, self.gpu, provenance.as_planned_here())
+            environment = {**os.environ, **provenance.as_planned_here()}
+            arguments = (theirs, self._work, self.gpu, environment)
             self._process = context.Process(target=_work_until_told, args=arguments)
             self._process.start()
             theirs.close()
@@ -217,16 +209,17 @@ def _work_until_told(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner decides
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # KeyboardInterrupt: cleans up
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    os.environ.clear()  # it is that of the first runner of this process
     os.environ.update(environment)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             run, options = connection.recv()
-            connection.send(_in_any_case(work, run, options, lambda: connection.send(None)))
+            connection.send(in_any_case(work, run, options, lambda: connection.send(None)))
 
 
-def _in_any_case(work: Work, run: StageRun, options: Options, started: Callable[[], None]) -> Ended:
+def in_any_case(work: Work, run: StageRun, options: Options, started: Callable[[], None]) -> Ended:
     """The work, or how it failed: an error must not end the worker or look like its death."""
     try:
         return work(run, options, started)
@@ -237,158 +230,3 @@ def _in_any_case(work: Work, run: StageRun, options: Options, started: Callable[
 def _end_with_the_runner() -> None:
     wait([multiprocessing.parent_process().sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-class DaskExecutor(Executor):
-    """A Dask cluster: dependencies, placement and retries are Dask's.
-
-    Without `address` or `scheduler_file` a cluster is started on this machine, as `LocalExecutor`
-    does it. Stage runs carry the resource labels that the workers of the cluster declare
-    (`GPU`, `MEMORY` in bytes).
-    """
-
-    def __init__(
-        self,
-        address: str | None = None,
-        scheduler_file: Path | None = None,
-        workers: int = 1,
-        gpus: Sequence[str] = (),
-        **options: Any,
-    ):
-        super().__init__(**options)
-        self._devices = list(gpus) or [None] * workers
-        self._place = {"address": address, "scheduler_file": scheduler_file}
-        self._cluster: Any = None
-        self._client: Client | None = None
-        self._futures: dict[str, Future] = {}
-        self._begun: set[str] = set()
-
-    @property
-    def workers(self) -> int:
-        return len(self._client.scheduler_info(-1)["workers"]) or 1 if self._client else 1
-
-    @property
-    def dashboard(self) -> str:
-        return self._client.dashboard_link
-
-    def __enter__(self) -> DaskExecutor:
-        import dask
-        from distributed import Client, Nanny, Scheduler, SpecCluster
-
-        if not any(self._place.values()):
-            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
-            specification = {}
-            for number, gpu in enumerate(self._devices):
-                # Notebooks are processes of their own: a limit of the worker would not hold them.
-                options = {"nthreads": 1, "memory_limit": 0, "env": provenance.as_planned_here()}
-                options |= {"host": LOOPBACK, "silence_logs": logging.ERROR}
-                if gpu is not None:
-                    options["env"] = options["env"] | {"CUDA_VISIBLE_DEVICES": gpu}
-                    options["resources"] = {"GPU": 1}
-                specification[number] = {"cls": Nanny, "options": options}
-            place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
-            scheduler = {"cls": Scheduler, "options": place}
-            self._cluster = SpecCluster(specification, scheduler, silence_logs=logging.ERROR)
-            self._place["address"] = self._cluster.scheduler_address
-        place = {key: value for key, value in self._place.items() if value}
-        try:
-            self._client = Client(**place, timeout=CONNECT_S, set_as_default=False)
-            self._client.wait_for_workers(1, timeout=FIRST_WORKER_S)
-        except (OSError, TimeoutError, ValueError) as error:
-            self.__exit__()
-            where = ", ".join(str(value) for value in place.values())
-            raise StudyError(
-                f"no Dask cluster with a worker can be reached at {where}: {error}\n"
-                "docs/cluster.md says how to start one."
-            ) from error
-        address = self._client.scheduler.address
-        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {self.dashboard}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.cancel([f for f in self._futures.values() if not f.done()])
-            self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
-
-    def drain(self) -> None:
-        super().drain()
-        waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
-        self._client.cancel([future for future in waiting if not future.done()])
-
-    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
-        events: queue.SimpleQueue[tuple[str, Future | None]] = queue.SimpleQueue()
-        session = uuid.uuid4().hex[:8]
-        topic = f"rag-study-{session}"
-        self._client.subscribe_topic(topic, lambda event: events.put((event[1], None)))
-        environment = provenance.as_planned_here()
-        environment["RAG_STUDY_OUTPUTS"] = str(store.outputs_dir().resolve())
-        declared = {
-            name
-            for worker in self._client.scheduler_info(-1)["workers"].values()
-            for name in worker["resources"]
-        }
-        futures = self._futures = {}
-        for number, run in enumerate(runs):
-            labels = {k: v for k, v in resources.labels(run).items() if k in declared}
-            future = self._client.submit(
-                _on_dask_worker,
-                self.work,
-                run,
-                options,
-                environment,
-                topic,
-                [futures[u.run_id] for u in run.upstream if u.run_id in futures],
-                key=f"{run.run_id}-{session}",
-                resources=labels or None,
-                priority=-number,
-                pure=False,
-            )
-            futures[run.run_id] = future
-        for run_id, future in futures.items():
-            future.add_done_callback(lambda future, run_id=run_id: events.put((run_id, future)))
-        by_id = {run.run_id: run for run in runs}
-        left = set(by_id)
-        while left:
-            run_id, future = events.get()
-            if future is None:
-                self._begun.add(run_id)
-                tell(by_id[run_id], None)
-                continue
-            left.discard(run_id)
-            if future.status != "cancelled":
-                tell(by_id[run_id], _how_ended(future))
-        self._client.unsubscribe_topic(topic)
-
-
-def _how_ended(future: Future) -> Ended:
-    """How a run ended on the cluster: what its worker said, else what became of its workers."""
-    from distributed.scheduler import KilledWorker
-
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        return future.result()
-    if isinstance(error, KilledWorker) and error.task == future.key:
-        message = f"its workers died, {RETRIES + 1} one after the other"
-        return Ended("killed", Status("killed", message=message))
-    if isinstance(error, KilledWorker):
-        return Ended("blocked", Status(message="the workers of a run that it needs died"))
-    message = f"{type(error).__name__}: {error}"
-    return Ended("failed", Status("failed", message=message))
-
-
-def _on_dask_worker(
-    work: Work,
-    run: StageRun,
-    options: Options,
-    environment: dict[str, str],
-    topic: str,
-    needed: list[Ended],
-) -> Ended:
-    """The work on a worker of the cluster. `needed` only makes Dask wait."""
-    from distributed import get_worker
-
-    os.environ.update(environment)
-    worker = get_worker()
-    return _in_any_case(work, run, options, lambda: worker.log_event(topic, run.run_id))

@@ -32,7 +32,6 @@ class Options:
     `cell_timeout` is the most seconds that one cell may take, None for no limit.
     """
 
-    force: bool = False
     keep_going: bool = False
     cell_timeout: int | None = None
 
@@ -114,11 +113,9 @@ def execute(
     except OSError as error:
         return Ended("failed", Status("failed", message=_in_words(error)))
     try:
-        if not (options.force or partial) and store.is_done(run):
+        if not partial and store.is_done(run):
             return Ended("reused", folder.status())
         started()
-        if options.force:
-            folder.clear()
         status = attempt(run, folder, options.cell_timeout)
         return Ended(status.state, status)
     except OSError as error:

@@ -90,13 +90,15 @@ def run_all(
     executor: Executor,
     options: Options = USUAL,
     on_event: OnEvent = lambda *_: None,
+    *,
+    force: bool = False,
 ) -> None:
-    """Do what is not done yet of the study's runs.
+    """Do what is not done yet of the study's runs; with `force`, all of them from the beginning.
 
     A run whose upstream is not done is blocked; with `keep_going` the others still run, and the
     comparison shows what is there. Without it nothing is started after a failure. `on_event` is
     told "reused", "started", "ended" or "blocked". Raises StudyError when prepared data turns out
-    to have too few questions for the study.
+    to have too few questions for the study, and when a run to be forced is being worked on.
     """
 
     def tell(run: StageRun, ended: Ended | None) -> None:
@@ -115,8 +117,11 @@ def run_all(
 
     waiting = []
     for run in progress.runs:
-        status = RunFolder(run.run_id).status()
-        if not options.force and store.is_done(run, status):
+        folder = RunFolder(run.run_id)
+        if force:
+            folder.clear()
+        status = folder.status()
+        if store.is_done(run, status):
             tell(run, Ended("reused", status))
         else:
             waiting.append(run)

@@ -38,9 +38,10 @@ def processes_of(runner):
     try:
         for child in psutil.Process(runner.pid).children(recursive=True):
             line = " ".join(child.cmdline())
-            kind = "kernel" if "ipykernel" in line else "worker" if "spawn_main" in line else None
-            if kind:
-                found[kind].append(child.pid)
+            if "ipykernel" in line:
+                found["kernel"].append(child.pid)
+            elif "forkserver" in line and child.ppid() != runner.pid:
+                found["worker"].append(child.pid)
     except psutil.Error:
         pass
     return found

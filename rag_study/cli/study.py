@@ -23,8 +23,9 @@ from rag_study.cli.console import (
     print_line,
 )
 from rag_study.config import load_study
+from rag_study.dask_executor import DaskExecutor
 from rag_study.errors import StudyError
-from rag_study.executors import DaskExecutor, Executor, LocalExecutor
+from rag_study.executors import Executor, LocalExecutor
 from rag_study.grid import StageRun
 from rag_study.merging import load_studies
 from rag_study.provenance import package_hash
@@ -99,7 +100,7 @@ def run(
         raise StudyError("--workers needs --executor local or --executor dask.")
     store.check_writable()
     place = _executor(executor, chosen, workers, scheduler, scheduler_file)
-    progress = _execute(chosen, Options(force, keep_going, cell_timeout), place)
+    progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
     _show_result(runs[-1], progress, load_study(study_file).notes)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
         raise typer.Exit(1)
@@ -141,7 +142,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
             f"Run it first:  rag-study run {study_files[0]}"
         )
     store.check_writable()
-    progress = _execute([comparison], Options(force=True, keep_going=True), Executor())
+    progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
     _show_result(comparison, progress, load_studies(study_files).notes)
     if progress.count("done") == 0:
         raise typer.Exit(1)
@@ -213,13 +214,15 @@ def _executor(
     return DaskExecutor(scheduler, scheduler_file, **size)
 
 
-def _execute(runs: list[StageRun], options: Options, executor: Executor) -> Progress:
+def _execute(
+    runs: list[StageRun], options: Options, executor: Executor, *, force: bool
+) -> Progress:
     # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = Progress(runs)
     with live.shown(progress) as tell:
         try:
-            study_run.run_all(progress, executor, options, tell)
+            study_run.run_all(progress, executor, options, tell, force=force)
         except KeyboardInterrupt:
             tell.stopped()
             raise typer.Exit(130) from None
