@@ -8,6 +8,7 @@ does every stage before it. That is all there is to dependencies: same values, s
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import hashlib
 import json
@@ -252,8 +253,9 @@ def check_pools(runs: Iterable[StageRun]) -> None:
 
 def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
     if store.is_done(prepared):  # reading and dividing thousands of questions takes a second
-        metrics = store.RunFolder(prepared.run_id).path / "metrics.json"
-        return json.loads(metrics.read_text())["pools"]
+        with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
+            metrics = store.RunFolder(prepared.run_id).path / "metrics.json"
+            return json.loads(metrics.read_text())["pools"]
     given = prepared.parameters
     if qa_datasets.registry.find(given["dataset"]).instant:
         keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")

@@ -209,14 +209,14 @@ def test_tables_do_not_depend_on_the_order_of_rows_nor_on_other_comparisons():
     table = compared(results, **FULL)
     part = compared(results[(results["dataset"] == "nq") & (results["train_size"] < 200)], **FULL)
     same = table[(table["dataset"] == "nq") & (table["train_size"] < 200)]
-    assert len(part) == len(same) == 2 * (6 + 2 * 2)
+    assert len(part) == len(same) == 2 * (len(REFERENCE) + 2 * 2)
     np.testing.assert_array_equal(part[FLOATS], same[FLOATS])
 
 
 def test_rows_are_complete_sorted_and_unique():
     table = compared(full_study(), **FULL)
     keys = [*RUN_COLUMNS, "context", "metric", "judge"]
-    assert len(table) == 4 * 2 * (6 + 2 * 2)
+    assert len(table) == 4 * 2 * (len(REFERENCE) + 2 * 2)
     assert not table.duplicated(keys).any()
     pd.testing.assert_frame_equal(table, table.sort_values(keys, ignore_index=True))
     assert (table.loc[~table["metric"].str.startswith("judge"), "judge"] == "").all()
@@ -422,7 +422,7 @@ def test_reference_scores_count_once_with_several_judges():
 def test_summary_gives_means_with_cluster_intervals():
     results = full_study()
     table = summarise(results, n_resamples=2000)
-    assert len(table) == 2 * 3 * 2 * (6 + 2 * 2)
+    assert len(table) == 2 * 3 * 2 * (len(REFERENCE) + 2 * 2)
     base = table[(table["dataset"] == "nq") & (table["method"] == "none")]
     row = only(base, "judge_accuracy", judge="strong")
     chosen = (results["dataset"] == "nq") & (results["method"] == "none")

@@ -12,6 +12,7 @@ from rag_study.provenance import PROJECT_ROOT
 TOOLS = {
     *("psutil", "ijson", "matplotlib", "seaborn", "jinja2", "pydantic", "ruamel-yaml", "typer"),
     *("rich", "filelock", "tqdm", "jupyter-client", "jupyterlab", "ipywidgets"),
+    *("distributed", "bokeh"),
     *("pytest", "nbval", "nbformat", "ruff"),
 }
 

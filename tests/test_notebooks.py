@@ -20,9 +20,9 @@ def sources(book):
     return ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
 
 
-def test_there_is_one_notebook_per_stage_and_one_to_explore():
+def test_there_is_one_notebook_per_stage_one_to_explore_and_one_that_trains_a_judge():
     stages = {s.notebook for s in grid.STAGES.values()}
-    assert {p.stem for p in NOTEBOOKS} == {*stages, "00_explore"}
+    assert {p.stem for p in NOTEBOOKS} == {*stages, "00_explore", "train_judge"}
 
 
 def test_sources_carry_no_outputs(book):
