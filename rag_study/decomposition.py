@@ -23,7 +23,7 @@ import pandas as pd
 
 from rag_study.errors import StudyError
 from rag_study.labels import in_text
-from rag_study.metrics import METRICS, REFERENCE, score
+from rag_study.metrics import METRICS, score
 from rag_study.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.qa_datasets.schema import Question
 from rag_study.resampling import bca_intervals
@@ -114,7 +114,7 @@ def unjudged(
     asked = [questions[question_id] for question_id in answers["question_id"]]
     scored = [score(answer, q) for answer, q in zip(answers["answer"], asked, strict=True)]
     return answers.assign(
-        **{name: [row[name] for row in scored] for name in REFERENCE},
+        **pd.DataFrame(scored, index=answers.index),
         **{name: parameters.get(name, "") for name in RUN_COLUMNS},
         group=[question.group for question in asked],
         answer_type=[question.answer_type for question in asked],
