@@ -13,7 +13,6 @@ from rag_study import provenance
 from rag_study.headline import StudyResults
 from rag_study.labels import NOT_KNOWN, is_number
 
-
 # What makes up a run's id: the study file says the same in fewer words.
 _SHOWN_ELSEWHERE = ("identity: parameters", "identity: upstream", "identity: stage", "tokens: ")
 
