@@ -150,8 +150,9 @@ def recipe_caption(rows: pd.DataFrame) -> str:
         return others.strip()
     formats = " or ".join(format_label(f) for f in sorted(tuned["train_format"].unique()))
     methods = ", ".join(method_label(m) for m in sorted(tuned["method"].unique()))
-    seeds = sorted(tuned["seed"].unique())
+    seeds = sorted(seed for seed in tuned["seed"].unique() if seed != ALL_SEEDS)
     seed_text = f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    seed_text = seed_text if seeds else "all training seeds"
     return f"Trained models were {formats} ({methods}, {seed_text}).{others}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rag_study.metrics import REFERENCE, RETENTION
+from rag_study.metrics import METRICS, REFERENCE, RETENTION
 
 # What a run and its base have in common.
 BASE_COLUMNS = ["dataset", "model", "retriever", "chunk_size", "top_k"]
@@ -22,8 +22,6 @@ RUN_COLUMNS = [
 ]
 DEFAULT = "default"  # the prompting that the others and every training are compared with
 ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
-# What a judge's columns end in that are not its scores.
-_NOT_SCORES = ("_p", "_mass", "_entropy")
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,8 @@ class Scores:
 
 
 def judged_metrics(results: pd.DataFrame) -> tuple[str, ...]:
-    """The columns of a results table that hold judges' scores: `judge_<criterion>`."""
-    return tuple(
-        name
-        for name in results.columns
-        if name.startswith("judge_") and not name.endswith(_NOT_SCORES)
-    )
+    """The columns of a results table that hold judges' scores, in their order there."""
+    return tuple(name for name in results.columns if name in METRICS and METRICS[name].judged)
 
 
 def read(results: pd.DataFrame) -> Scores:

@@ -83,9 +83,9 @@ def test_a_general_loss_is_not_one_of_using_the_context():
 def test_few_questions_leave_claims_open():
     table = answers(whole(dict.fromkeys(PAPER, -0.3), n=44, eased=0.0))
     assert (table["answer"][["accuracy", "largest_on_qasper"]] == "undecided").all()
-    fewer = answers(whole(PAPER, n=30).query("context != 'retention'"))
+    fewer = answers(whole(PAPER, n=16).query("context != 'retention'"))
     assert set(fewer["answer"]) <= {"undecided", "not tested"}
-    assert "15 independent groups" in fewer["said"]["accuracy"]
+    assert "8 independent groups" in fewer["said"]["accuracy"]
 
 
 def test_without_a_valid_judge_the_reference_metrics_are_asked():

@@ -1,6 +1,7 @@
 """Statistics of the study: scipy, plain loops and simulations are the oracles."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from study_tables import cluster_sums
 from rag_study import effects
 from rag_study.effects import COMPARISON_COLUMNS, compare, interactions, summarise
 from rag_study.metrics import METRICS, REFERENCE, RETENTION
-from rag_study.pairing import ALL_SEEDS, RUN_COLUMNS  # noqa: F401
+from rag_study.pairing import RUN_COLUMNS
 from rag_study.resampling import bca_intervals, standard_errors
 from rag_study.verdicts import add_verdicts, questions_needed
 
@@ -491,3 +492,13 @@ def test_equal_answers_settle_nothing_until_there_are_enough_of_them(n, verdict)
         before = stats.binomtest(0, needed - 1).proportion_ci(0.90, method="exact").high
         assert bound <= 0.03 < before
         assert "can stay unseen" in row["reason"]
+
+
+def test_judged_metrics_are_those_of_the_table(monkeypatch):
+    own = replace(METRICS["judge_accuracy"], name="judge_tone", label="Tone (judge)")
+    monkeypatch.setitem(METRICS, "judge_tone", own)
+    results = study(np.full(30, 3.0), np.tile([3.5, 3.6], 15), metric="judge_tone", judge="j")
+    results["judge_tone_missing"] = 0.0
+    table = compared(results, metrics=("judge_tone",), judge_valid={"j": True})
+    assert table["metric"].tolist() == ["judge_tone"]
+    assert table["verdict"].tolist() == ["helps"]
