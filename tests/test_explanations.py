@@ -61,9 +61,7 @@ def test_the_share_of_length_is_only_told_of_a_change():
 
 
 def test_categories_have_their_share_and_their_change_against_the_base():
-    frame = answers().assign(
-        gold_in_context=1.0, answer_in_context=1.0, other_answer=None, extra_x=""
-    )
+    frame = answers()
     lost = decomposition.decompose(frame)
     results = full_study(
         frame,
