@@ -38,7 +38,6 @@ class Explorer:
         self.table = ITable(
             pd.DataFrame(),
             select="single",
-            column_filters="footer",
             lengthMenu=[5, 10, 25, 100],
             classes="display compact",
             style="width:100%;max-width:100%",

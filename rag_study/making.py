@@ -13,6 +13,9 @@ from rag_study import provenance
 from rag_study.headline import StudyResults
 from rag_study.labels import NOT_KNOWN, is_number
 
+# What makes up a run's id: the study file says the same in fewer words.
+_SHOWN_ELSEWHERE = ("identity: parameters", "identity: upstream", "identity: stage", "tokens: ")
+
 
 def making(results: StudyResults) -> dict[str, Any]:
     """What a reader needs to repeat the study: `stages` (totals of each stage, and of all of them
@@ -23,7 +26,8 @@ def making(results: StudyResults) -> dict[str, Any]:
     facts: dict[str, list[str]] = {}
     for run in results.provenance:
         for key, value in _flat(run):
-            if key not in ("run_id", "stage", *provenance.MEASURED):
+            measured = key in ("run_id", "stage", *provenance.MEASURED)
+            if not measured and not key.startswith(_SHOWN_ELSEWHERE):
                 facts.setdefault(key, [])
                 if value not in facts[key]:
                     facts[key].append(value)
@@ -67,7 +71,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     for key, inner in value.items():
         if isinstance(inner, Mapping):
             pairs += _flat(inner, f"{prefix}{key}: ")
-        elif inner is not None:
+        elif inner is not None and inner != "":
             pairs.append((f"{prefix}{key}", str(inner)))
     return pairs
 

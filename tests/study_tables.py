@@ -57,6 +57,8 @@ def answers(n=30, judges=("weak",), sizes=(50, 200)):
                 row |= {"answer": f"answer {i} of {size}", "exact_match": right, "token_f1": right}
                 row |= {"rouge_l": right, "answer_recall": right, "key_point_recall": math.nan}
                 row |= {"answer_length": 3, "truncated": int(i == 0 and size == 200)}
+                row |= {"gold_in_context": 1.0 if context == "retrieved" else math.nan}
+                row |= {"answer_in_context": row["gold_in_context"], "other_answer": None}
                 for judge in judges:
                     scores = {"judge_accuracy": 1 + 4 * right, "judge_completeness": 3.0}
                     rows.append({**row, "judge": judge, **scores})

@@ -1,5 +1,7 @@
 """Two states side by side: whose answers, which change, and what stands behind them."""
 
+import math
+
 import pandas as pd
 import pytest
 from study_tables import answers, with_evidence
@@ -31,7 +33,7 @@ def test_the_largest_change_comes_first_and_what_is_not_scored_last():
     frame = answers(6, judges=("a", "b"))
     tuned = (frame["train_size"] == 200) & (frame["context"] == "retrieved")
     by_a = tuned & (frame["judge"] == "a")
-    frame.loc[by_a, "judge_accuracy"] = [3.0, 1.0, 5.0, 2.0, None, 4.5]
+    frame.loc[by_a, "judge_accuracy"] = [3.0, 1.0, 5.0, 2.0, math.nan, 4.5]
     base, tuned = two_states(frame, ROW)
     found = changes(base, tuned, "judge_accuracy", "a")
     # The base has 1 where i % 3 is 0, else 5.

@@ -16,7 +16,9 @@ from matplotlib.text import Text
 from rag_study import plots
 from rag_study.effects import COMPARISON_COLUMNS, SUMMARY_COLUMNS
 from rag_study.metrics import METRICS
+from rag_study.pairing import ALL_SEEDS
 from rag_study.plots import forest
+from rag_study.plots.costs import with_costs
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -245,6 +247,12 @@ def empty(columns):
         lambda: plots.effects_forest(comparisons_of(comparison(lora(5), math.nan))),
         lambda: plots.retrieval_quality(empty(["dataset", "k", "recall", "mrr", "n"])),
         lambda: plots.loss_curve(empty(["step", "train_loss", "validation_loss"])),
+        lambda: plots.judge_ladder(pd.DataFrame(), pd.DataFrame()),
+        lambda: plots.retention_forest(pd.DataFrame()),
+        lambda: plots.score_distributions(pd.DataFrame(), pd.DataFrame(), "none", ["token_f1"]),
+        lambda: plots.cost_against_effect(
+            empty(COMPARISON_COLUMNS), pd.DataFrame(), "token_f1", "none"
+        ),
         lambda: plots.retrieval_quality(pd.DataFrame()),
     ],
 )
@@ -319,3 +327,98 @@ def test_save_writes_the_same_bytes_again_and_leaves_nothing_open(tmp_path):
     assert digests[0] == digests[1]
     assert b"<dc:date>" not in files[1].read_bytes()
     assert plt.get_fignums() == []
+
+
+def test_retention_shows_the_differences_outside_the_task_alone():
+    outside = {"context": "retention", "primary": False, "verdict": ""}
+    table = comparisons_of(
+        comparison(lora(50), -0.2, metric="knowledge_accuracy", **outside),
+        comparison(lora(50), 0.1, metric="general_text_nll", margin=math.nan, **outside),
+        comparison(lora(50), 0.3),
+        comparison(BASE, 0.4, metric="knowledge_accuracy", **outside),
+    )
+    figure = plots.retention_forest(table)
+    titles = [" ".join(ax.get_title("left").split()) for ax in figure.axes]
+    assert titles == ["General text (nats per token)", "Knowledge accuracy"]
+    points = [[line.get_xdata()[0] for line in ax.lines][1:] for ax in figure.axes]
+    assert points == [[0.1], [-0.2]]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][1:] == ["LoRA 50"]
+    assert "n = 40 items" in flat(figure)
+
+
+def test_every_answer_is_a_dot_and_the_mean_is_that_of_the_table():
+    rows = [
+        {**RUN, **state, "context": "retrieved", "question_id": i, "judge": judge}
+        | {"answer_recall": float(i % 2), "judge_accuracy": 1 + i / 2}
+        for state in (BASE, lora(50))
+        for judge in ("strong", "weak")
+        for i in range(8)
+    ]
+    summary = summary_of(
+        mean_row(BASE, 0.5), mean_row(lora(50), 0.6), mean_row(BASE, 3.0, context="none")
+    )
+    metrics = ["answer_recall", "judge_accuracy", "token_f1"]
+    figure = plots.score_distributions(pd.DataFrame(rows), summary, "retrieved", metrics, {"weak"})
+    titles = [" ".join(ax.get_title("left").split()) for ax in figure.axes]
+    assert titles == [
+        "Answer recall",
+        "Accuracy (judge) strong",
+        "Accuracy (judge) weak judge NOT VALID",
+    ]
+    recall, strong, weak = figure.axes
+    dots = [line for line in recall.lines if line.get_marker() == "."]
+    assert [sorted(line.get_xdata()) for line in dots] == [[0.0] * 4 + [1.0] * 4] * 2
+    means = [line.get_xdata()[0] for line in recall.lines if line.get_marker() == "D"]
+    assert means == [0.5, 0.6]
+    assert weak.get_facecolor() != strong.get_facecolor()
+    assert [t.get_text() for t in recall.get_yticklabels()] == ["base", "LoRA 50"]
+    assert "n = 8 questions per row" in flat(figure)
+
+
+def cost_row(state, **changes):
+    known = {"training_minutes": 4.0, "training_tokens": 9000.0, "training_memory_mb": 800.0}
+    unknown = {"answering_minutes": None, "tokens_per_answer": None, "answering_memory_mb": None}
+    return {**RUN, **state, **known, **unknown, **changes}
+
+
+def test_costs_stand_under_the_difference_of_their_state():
+    table = comparisons_of(
+        comparison(lora(50), -0.2),
+        comparison(lora(200), 0.1),
+        comparison(BASE | {"prompting": "brief"}, 0.05, primary=False),
+        comparison(lora(200), 0.9, context="none"),
+    )
+    free = dict.fromkeys(("training_minutes", "training_tokens", "training_memory_mb"))
+    costs = pd.DataFrame(
+        [
+            cost_row(lora(50)),
+            cost_row(lora(200), training_minutes=12.0),
+            cost_row(BASE | {"prompting": "brief"}, **free),
+        ]
+    )
+    figure = plots.cost_against_effect(table, costs, "answer_recall", "retrieved")
+    minutes = figure.axes[0]
+    assert minutes.get_xlabel() == "training time (minutes)"
+    marks = {
+        line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0])
+        for line in minutes.lines
+        if line.get_marker() in "osD"
+    }
+    # Marks are moved apart by less than a twentieth of the scale.
+    expected = {"o": (4.0, -0.2), "s": (12.0, 0.1), "D": (0.0, 0.05)}
+    for marker, (x, y) in expected.items():
+        assert marks[marker] == (pytest.approx(x, abs=0.6), y)
+    assert len(figure.axes) == 3
+    assert "Not recorded: tokens per answer" in flat(figure)
+
+
+def test_the_cost_of_all_seeds_is_their_mean():
+    table = comparisons_of(
+        comparison(lora(50, ALL_SEEDS), 0.1), *(comparison(lora(50, s), 0.1) for s in (0, 1))
+    )
+    costs = pd.DataFrame(
+        [cost_row(lora(50, 0), training_minutes=2.0), cost_row(lora(50, 1), training_minutes=4.0)]
+    )
+    rows = with_costs(table, costs, "answer_recall", "retrieved", "")
+    assert rows["seed"].tolist() == [ALL_SEEDS]
+    assert rows["training_minutes"].tolist() == [3.0]
