@@ -58,7 +58,8 @@ def pack(runs: Sequence[StageRun], target: Path) -> tuple[int, int]:
 def unpack(source: Path) -> tuple[list[str], list[str]]:
     """Put the runs of an archive into the outputs folder; (ids brought, ids there already).
 
-    A run that is done here already stays as it is, and one that is being worked on too. Nothing
+    A run that is done here already stays as it is, and one that is being worked on too; a study's
+    tables come with its comparison. Nothing
     is written before every member of the archive is found to be harmless: an ordinary file or
     folder, inside a run's or a study's folder. Raises StudyError otherwise.
     """
@@ -119,8 +120,10 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
         finally:
             claim.release(force=True)
         brought.append(run_id)
+    compared = {run_id.removeprefix("compare/")[: -len("-01234567")] for run_id in brought}
     for top in tops:
-        if not top.startswith("runs/"):
+        # Tables belong to their comparison: those of one that was made here stay with it.
+        if not top.startswith("runs/") and top in compared:
             for item in sorted((staging / top).rglob("*")):
                 if item.is_file():
                     target = store.outputs_dir() / item.relative_to(staging)

@@ -50,7 +50,8 @@ class Machine:
     """How fast a machine is: arithmetic operations per second when reading and when training, bytes
     of weights per second when writing, and seconds that every run takes beside that.
 
-    `gpu_bytes` is the memory of one of its GPUs; a model that needs more takes several.
+    `gpu_bytes` is the memory of one of its GPUs; a model that needs more takes several. `dtype` is
+    what "auto" means on it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Machine:
     written: float
     overhead: float = 30.0
     gpu_bytes: float = math.inf
+    dtype: str = "bfloat16"
 
 
 # Data sheets: dense bfloat16 operations and memory bandwidth. The shares of them that transformers
@@ -153,7 +155,9 @@ def tokens(run: StageRun) -> dict[str, float]:
         read = (_corpus_tokens(run) or 0.0) * repeated * _PADDING
     elif stage == "fine_tune":
         shown = {"with_context": _GOLD_PASSAGES, "raft": 1 + given["num_distractors"]}
-        example = _PROMPT + _QUESTION + _REFERENCE + shown.get(given["train_format"], 0) * passage
+        number = shown.get(given["train_format"], 0)
+        prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + number * passage
+        example = prompt + _QUESTION + _REFERENCE
         examples = given["train_size"] * given["epochs"]
         if given["max_steps"]:
             examples = given["max_steps"] * given["train_batch_size"]
@@ -185,17 +189,17 @@ def _judged(answer: float) -> float:
 
 def seconds(run: StageRun, counted: dict[str, float], machine: Machine) -> float:
     """Seconds that a run takes on a machine for so many tokens."""
-    work = _work(run, counted)
+    work = _work(run, counted, machine.dtype)
     speed = {"read": machine.read, "written": machine.written, "trained": machine.trained}
     return machine.overhead + sum(work[kind] / speed[kind] for kind in KINDS)
 
 
-def _work(run: StageRun, counted: dict[str, float]) -> dict[str, float]:
+def _work(run: StageRun, counted: dict[str, float], dtype: str | None = None) -> dict[str, float]:
     """Operations of reading and training, and bytes of weights that writing reads."""
     name = _model(run)
     active = models.parameters_of(name, active=True) or 0.0 if name else 0.0
     weights = models.parameters_of(name) or 0.0 if name else 0.0
-    each = resources.bytes_per_weight(run)
+    each = resources.bytes_per_weight(run, dtype)
     batch = run.parameters.get("batch_size", _BATCH)
     return {
         "read": 2 * active * counted.get("read", 0),
@@ -227,8 +231,9 @@ def measure(finished: Iterable[dict[str, Any]]) -> Machine:
         kind: float(1 / factor) if factor > 0 else math.inf
         for kind, factor in zip(KINDS, factors[1:], strict=True)
     }
+    here = resolve_dtype("auto")
     about = f"this machine, measured by {len(rows)} finished runs"
-    return Machine("this machine", about, **speed, overhead=float(factors[0]))
+    return Machine("this machine", about, **speed, overhead=float(factors[0]), dtype=here)
 
 
 def _finished() -> list[dict[str, Any]]:
@@ -263,7 +268,7 @@ def _gpus(run: StageRun, machine: Machine) -> int:
     """GPUs that a run takes: as many as hold its model; none on a machine without."""
     if math.isinf(machine.gpu_bytes) or _model(run) is None:
         return 0
-    return math.ceil(resources.memory_of(run) / machine.gpu_bytes)
+    return math.ceil(resources.memory_of(run, machine.dtype) / machine.gpu_bytes)
 
 
 def _model(run: StageRun) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml.error import YAMLError
+
 from rag_study import files, grid, store
 from rag_study.errors import StudyError
 from rag_study.provenance import located
@@ -29,7 +31,7 @@ def find(study_files: Iterable[Path]) -> list[Leftover]:
     A run that is being worked on is never among them. Raises StudyError when a study file cannot
     be used: what it needs would be taken for left over.
     """
-    needed = {run.run_id for file in known_studies(study_files) for run in grid.expand(file)}
+    needed = {run_id for file in known_studies(study_files) for run_id in _needed_by(file)}
     needed |= {grid.comparison(shared).run_id for shared in _compared() if len(shared) > 1}
     found = []
     for path in sorted((store.outputs_dir() / "runs").glob("*/*")):
@@ -84,13 +86,22 @@ def _compared() -> list[list[Path]]:
     return found
 
 
+def _needed_by(file: Path) -> list[str]:
+    try:
+        return [run.run_id for run in grid.expand(file)]
+    except StudyError as error:
+        raise StudyError(
+            f"What {file} needs is not known, so nothing is cleaned. Repair, move or delete it.\n"
+            f"{error}"
+        ) from None
+
+
 def _is_study(file: Path) -> bool:
+    """Whether a file beside a study is one, too: also a broken one, which then says so."""
     try:
         content = files.read_yaml(file)
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"{file}: cannot be read, so what it needs is not known: {error}"
-        ) from None
+    except (OSError, ValueError, YAMLError):
+        return True
     return isinstance(content, dict) and {"name", "models", "datasets"} <= set(content)
 
 

@@ -27,20 +27,24 @@ def labels(run: StageRun) -> dict[str, float]:
     return {"GPU": 1, "MEMORY": memory_of(run)}
 
 
-def memory_of(run: StageRun) -> float:
-    """Bytes that a run is expected to take; only its own process's where no size is known."""
+def memory_of(run: StageRun, auto: str | None = None) -> float:
+    """Bytes that a run is expected to take; only its own process's where no size is known.
+
+    `auto` is what the dtype "auto" means on the machine in question, None: this one.
+    """
     weights = max((models.parameters_of(name) or 0 for name in models_of(run)), default=0)
-    return _OWN_MEMORY + _BESIDE_WEIGHTS * bytes_per_weight(run) * weights
+    return _OWN_MEMORY + _BESIDE_WEIGHTS * bytes_per_weight(run, auto) * weights
 
 
-def bytes_per_weight(run: StageRun) -> float:
+def bytes_per_weight(run: StageRun, auto: str | None = None) -> float:
     """Bytes that a run keeps for every weight of its model, with what training adds to them."""
     given = run.parameters
     if run.stage.name == "fine_tune" and given["method"] == "full":
         return _FULL_TRAINING_BYTES
     if given.get("method") == "qlora" and "judge" not in given:
         return _QUANTISED_BYTES
-    return _BYTES[resolve_dtype(given.get("dtype", "float32"))]
+    dtype = given.get("dtype", "float32")
+    return _BYTES[auto if auto and dtype == "auto" else resolve_dtype(dtype)]
 
 
 def total_memory() -> float:

@@ -4,7 +4,7 @@ import tarfile
 import pytest
 from naps import nap, work
 
-from rag_study import archive, store
+from rag_study import archive, grid, store
 from rag_study.errors import StudyError
 from rag_study.runner import USUAL
 
@@ -38,6 +38,24 @@ def test_results_come_back_as_they_were(study, outputs, tmp_path, monkeypatch):
         }
     assert archive.unpack(file) == ([], sorted(brought))
     assert not list((tmp_path / "elsewhere").glob(".import-*"))
+
+
+def test_tables_come_with_their_comparison(outputs, tmp_path, monkeypatch):
+    comparison = grid.StageRun(grid.STAGES["compare"], {}, (), "mine", {"study": "mine"})
+    folder = store.study_dir("mine")
+    folder.mkdir(parents=True)
+    (folder / "results.csv").write_text("there")
+    (folder / "made_by.txt").write_text(comparison.run_id)
+    store.RunFolder(comparison.run_id).set_status("done")
+    file = tmp_path / "mine.tar.gz"
+    assert archive.pack([comparison], file) == (1, 0)
+    (folder / "results.csv").write_text("here")
+    archive.unpack(file)
+    assert (folder / "results.csv").read_text() == "here"
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    archive.unpack(file)
+    assert (store.study_dir("mine") / "results.csv").read_text() == "there"
+    assert store.is_done(comparison)
 
 
 def test_what_is_done_or_being_worked_on_here_stays(study, tmp_path):

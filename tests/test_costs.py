@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,13 +40,13 @@ def test_seconds_are_those_of_the_arithmetic(demo):
     machine = Machine("m", "", read=1e9, trained=2e9, written=3e9, overhead=7.0)
     run = first(demo, "generate_answers")
     taken = costs.seconds(run, {"read": 1000, "written": 80}, machine)
-    bytes_each = {"float32": 4, "bfloat16": 2}[provenance.resolve_dtype("auto")]
-    expected = 7 + 2 * 0.135e9 * 1000 / 1e9 + 0.135e9 * bytes_each * (80 / 8) / 3e9
+    expected = 7 + 2 * 0.135e9 * 1000 / 1e9 + 0.135e9 * 2 * (80 / 8) / 3e9
     assert taken == pytest.approx(expected)
 
 
 def test_this_machines_speed_is_found_in_its_finished_runs(outputs, demo):
     truth = Machine("truth", "", read=2e11, trained=1e11, written=5e9, overhead=11.0)
+    truth = replace(truth, dtype=provenance.resolve_dtype("auto"))
     with pytest.raises(StudyError, match="not known yet"):
         costs.find_machine(None)
     done = [run for run in demo if not run.is_comparison]
@@ -61,6 +62,7 @@ def test_this_machines_speed_is_found_in_its_finished_runs(outputs, demo):
         folder = store.RunFolder(run.run_id)
         folder.set_status("done", extent=run.extent, tries=1)
         (folder.path / "provenance.json").write_text(json.dumps(told))
+        (folder.path / "corpus.jsonl").write_text("x" * 300_000)
     found = costs.find_machine(None)
     for speed in ("read", "trained", "written", "overhead"):
         assert getattr(found, speed) == pytest.approx(getattr(truth, speed), rel=1e-3)

@@ -1,6 +1,8 @@
+import pytest
 from naps import nap, work
 
 from rag_study import grid, leftovers, store
+from rag_study.errors import StudyError
 from rag_study.runner import USUAL
 
 
@@ -43,5 +45,9 @@ def test_other_studies_keep_what_they_need(write_study, outputs, tmp_path):
     known = {path.resolve() for path in leftovers.known_studies([first])}
     assert known == {first.resolve(), beside.resolve(), far.resolve()}
     assert leftovers.find([first]) == []
+    beside.write_text("name: [broken")
+    with pytest.raises(StudyError, match="nothing is cleaned"):
+        leftovers.find([first])
+    beside.unlink()
     far.unlink()
     assert [leftover.path for leftover in leftovers.find([first])] == [folder.path]

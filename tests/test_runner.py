@@ -3,9 +3,13 @@
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
+import threading
+import time
 
 import nbformat
+import psutil
 import pytest
 
 from rag_study import grid, runner, store
@@ -117,6 +121,24 @@ def test_a_clock_that_is_moved_back_meanwhile_does_no_harm(notebook):
     assert status.finished < status.started
     assert 0 <= status.seconds < 600
     assert store.is_done(run)
+
+
+def test_an_interrupt_ends_the_kernel_and_leaves_killed(notebook):
+    run = notebook("import time\ntime.sleep(600)", FINISH)
+    folder = store.RunFolder(run.run_id)
+
+    def interrupt():
+        while folder.status().state != "running":
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        runner.execute(run)
+    status = folder.status()
+    assert (status.state, status.message) == ("killed", "stopped")
+    assert not psutil.pid_exists(status.pid)
+    assert not folder.is_locked()
 
 
 def execute_elsewhere(run, connection):
