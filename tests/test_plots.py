@@ -242,6 +242,11 @@ def empty(columns):
         lambda: plots.train_size_curves(
             summary_of(mean_row(BASE, math.nan)), "answer_recall", "retrieved"
         ),
+        lambda: plots.train_size_curves(
+            summary_of(mean_row({**BASE, "prompting": "system", "variant": "ours"}, 0.4)),
+            "answer_recall",
+            "retrieved",
+        ),
         lambda: plots.context_interaction(empty(SUMMARY_COLUMNS), "token_f1"),
         lambda: plots.effects_forest(empty(COMPARISON_COLUMNS)),
         lambda: plots.effects_forest(comparisons_of(comparison(lora(5), math.nan))),

@@ -46,6 +46,8 @@ def train_size_curves(
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)} here.", note)
     untrained = (rows["train_size"] == 0) & ~is_base(rows)
     levels, rows = rows[untrained], rows[~untrained]
+    if rows.empty:  # answers of another system alone
+        return canvas.nothing(title, "Neither a base nor a trained model has a mean here.", note)
     sizes = sorted({0, *rows["train_size"].astype(int)})
     position = {size: i for i, size in enumerate(sizes)}
     lines = list(_lines_over_sizes(rows))
