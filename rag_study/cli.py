@@ -1,4 +1,4 @@
-"""`rag-study plan | run | status | report PARAMS.yaml`, and `export-adapter RUN DIR`.
+"""`rag-study plan | run | status | report | label PARAMS.yaml`, and `export-adapter RUN DIR`.
 
 Exit status: 0 when everything asked for is done, 1 when a run failed or is missing, 2 for input
 that cannot be used (one message, nothing written).
@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from rag_study import grid, runner, store
+from rag_study import cli_label, grid, runner, store
 from rag_study.config import load_study
 from rag_study.errors import StudyError
 from rag_study.grid import StageRun
@@ -143,6 +143,9 @@ def export_adapter(
         raise StudyError(f"there is no run '{run_id}'. Trained so far:\n{names}")
     written = export.export_adapter(folder, target, merge, export.findings_of(run_id))
     console.print(f"{written}: {'model' if merge else 'adapter'} and README.md", soft_wrap=True)
+
+
+app.command()(cli_label.label)
 
 
 def main() -> None:
