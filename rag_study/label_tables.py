@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -23,15 +25,12 @@ def agreement_table(agreed: pd.DataFrame) -> Table:
     several = agreed["dataset"].nunique() > 1
     for row in agreed.to_dict("records"):
         scorer = f"{row['scorer']} on {row['dataset']}" if several else row["scorer"]
-        cells = [
-            _with_interval(number(row[name]), row[f"{name}_low"], row[f"{name}_high"])
-            if is_number(row[name])
-            else ""
-            for name in STATISTICS
-        ]
-        style = "" if row["judge"] else "dim"
+        # Kappa is for judges: reference metrics are not on people's scale.
+        shown = STATISTICS if row["judge"] else STATISTICS[:-1]
+        cells = [_with_interval(row[n], row[f"{n}_low"], row[f"{n}_high"]) for n in shown]
+        cells += [""] * (len(STATISTICS) - len(shown))
         cells = [row["criterion"], scorer, *cells, str(row["n_answers"])]
-        table.add_row(*map(Text, cells), style=style)
+        table.add_row(*map(Text, cells), style="" if row["judge"] else "dim")
     return table
 
 
@@ -40,23 +39,21 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
     table = _table("What people would say of all answers, with 95 % intervals (1 to 5)")
     for name in ("Run", "Criterion"):
         table.add_column(name, overflow="fold")
-    for name in ("Scorer alone", "Labels alone", "Both", "Labels"):
+    for name in ("Scorer alone", "Labels alone", "Labels + scorer", "Labelled"):
         table.add_column(name, justify="right", no_wrap=True)
     runs = estimates[RUN_COLUMNS].drop_duplicates()
     names = dict(zip(map(tuple, runs.to_numpy()), run_names(runs), strict=True))
-    judges = estimates["scorer"].nunique() > 1
+    several = estimates["scorer"].nunique() > 1
     for row in estimates.to_dict("records"):
         difference = row["quantity"] == "difference"
-        written = signed if difference else number
-        run = names[tuple(row[name] for name in RUN_COLUMNS)]
-        run = f"{run} − base" if difference else run
-        alone = written(row["scorer_mean"]) if is_number(row["scorer_mean"]) else ""
+        write = signed if difference else number
+        run = names[tuple(row[name] for name in RUN_COLUMNS)] + " − base" * difference
         cells = [
-            f"{run} ({row['scorer']})" if judges else run,
+            f"{run} ({row['scorer']})" if several else run,
             row["criterion"],
-            alone,
-            _with_interval(written(row["labels_mean"]), row["labels_low"], row["labels_high"]),
-            _with_interval(written(row["estimate"]), row["ci_low"], row["ci_high"]),
+            write(row["scorer_mean"]),
+            _with_interval(row["labels_mean"], row["labels_low"], row["labels_high"], write),
+            _with_interval(row["estimate"], row["ci_low"], row["ci_high"], write),
             f"{row['n_labelled']} of {row['n_questions']}",
         ]
         table.add_row(*map(Text, cells))
@@ -73,6 +70,10 @@ def _table(title: str) -> Table:
     )
 
 
-def _with_interval(value: str, low: float, high: float) -> str:
-    known = is_number(low) and is_number(high)
-    return f"{value} ({number(low)}, {number(high)})" if known else f"{value} ({NOT_KNOWN})"
+def _with_interval(
+    value: float, low: float, high: float, write: Callable[[float], str] = number
+) -> str:
+    if not is_number(value):
+        return NOT_KNOWN
+    interval = f"{write(low)}, {write(high)}" if is_number(low) else "no interval"
+    return f"{write(value)} ({interval})"

@@ -146,6 +146,7 @@ def draw(
     questions that all chosen runs answered.
     """
     here = results[(results["context"] == context) & results["answer"].notna()]
+    here = here.sort_values([*RUN_COLUMNS, "question_id", "judge"], kind="stable")
     if here.empty:
         known = listed(sorted(results["context"].unique()))
         raise StudyError(f"--context {context}: there are no answers. Answered were: {known}.")
@@ -164,8 +165,8 @@ def draw(
                 f"--questions {n_questions}: {dataset} has {counted(len(questions), 'question')} "
                 "that all chosen runs answered and that have a score. Ask for fewer."
             )
-        strata = _strata(questions["score"].to_numpy(), n_questions)
-        drawn = _drawn(strata, n_questions, rng)
+        strata = stratify(questions["score"].to_numpy(), n_questions)
+        drawn = draw_by_stratum(strata, n_questions, rng)
         frame += [
             {"dataset": dataset, "question_id": i, "group": g, "stratum": int(s), "drawn": int(d)}
             for i, g, s, d in zip(questions.index, questions["group"], strata, drawn, strict=True)
@@ -197,14 +198,14 @@ def _answered_by_all(rows: pd.DataFrame) -> pd.DataFrame:
     return complete.to_frame().join(groups).sort_index()
 
 
-def _strata(scores: np.ndarray, n_questions: int) -> np.ndarray:
+def stratify(scores: np.ndarray, n_questions: int) -> np.ndarray:
     """Stratum codes (N,), ascending with the scores; at most one for every two drawn questions."""
     most = max(1, min(STRATA, n_questions // 4))
     edges = np.linspace(scores.min(), scores.max(), most + 1)[1:-1]
     return collapse(np.digitize(scores, edges), np.ones(len(scores), dtype=bool), _MIN_STRATUM)
 
 
-def _drawn(strata: np.ndarray, n_questions: int, rng: np.random.Generator) -> np.ndarray:
+def draw_by_stratum(strata: np.ndarray, n_questions: int, rng: np.random.Generator) -> np.ndarray:
     """Which questions (N,) are drawn: at least two of every stratum."""
     sizes = np.bincount(strata)
     wanted = n_questions * np.sqrt(sizes) / np.sqrt(sizes).sum()

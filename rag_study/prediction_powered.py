@@ -77,12 +77,14 @@ def estimate(
     if scores is not None and np.isnan(scores).any():
         raise ValueError("a question has no score")
     strata = collapse(strata, labelled)
-    values, tuning = _influence(labels, labelled, strata), 0.0
+    tuning, used = 0.0, np.zeros(len(labels))
     if scores is not None:
-        # What the scores add to the influence values is linear in lambda.
-        added = scores - _influence(scores, labelled, strata)
-        tuning = _tuning(values, added, clusters)
-        values = values + tuning * added
+        # The influence values are linear in lambda. Unscaled, what the scores add to them is zero
+        # where everything is labelled.
+        added = scores - _influence(scores, labelled, strata, scaled=False)
+        tuning = _tuning(_influence(labels, labelled, strata, scaled=False), added, clusters)
+        used = tuning * scores
+    values = used + _influence(labels - used, labelled, strata)
     mean, se = float(values.mean()), np.nan
     df = len(np.unique(clusters[labelled])) - len(np.unique(strata)) - (tuning > 0)
     if df >= 1 and np.ptp(labels[labelled]) > TOLERANCE:
@@ -107,7 +109,9 @@ def collapse(strata: np.ndarray, counted: np.ndarray, least: int = MIN_PER_STRAT
     return np.array([min(joined[code], last) for code in strata])
 
 
-def _influence(values: np.ndarray, labelled: np.ndarray, strata: np.ndarray) -> np.ndarray:
+def _influence(
+    values: np.ndarray, labelled: np.ndarray, strata: np.ndarray, scaled: bool = True
+) -> np.ndarray:
     """Influence values (N,) of the stratified mean of `values`, known where labelled."""
     result = np.empty(len(values))
     for stratum in np.unique(strata):
@@ -115,7 +119,7 @@ def _influence(values: np.ndarray, labelled: np.ndarray, strata: np.ndarray) -> 
         drawn = inside & labelled
         n, mean = drawn.sum(), values[drawn].mean()
         result[inside] = mean
-        scale = np.sqrt(n / (n - 1)) if n > 1 else 1.0
+        scale = np.sqrt(n / (n - 1)) if scaled and n > 1 else 1.0
         result[drawn] += inside.sum() / n * scale * (values[drawn] - mean)
     return result
 
