@@ -68,6 +68,7 @@ def _statistics(people: np.ndarray, judge: np.ndarray, same_scale: bool) -> dict
     # Weight of the answers below, half of those that tie: the mid-rank up to a constant.
     at_or_below = [(sign + 1) / 2 for sign in signs]
     rounded = np.clip(np.round(judge), 1, 5)
+    spread = np.ptp(people) > 0 and np.ptp(rounded) > 0
 
     def spearman(weights: np.ndarray) -> np.ndarray:
         ranks = [weights @ below.T for below in at_or_below]
@@ -90,7 +91,7 @@ def _statistics(people: np.ndarray, judge: np.ndarray, same_scale: bool) -> dict
         squares = (weights * (people**2 + rounded**2)).sum(axis=1)
         product = (weights * people).sum(axis=1) * (weights * rounded).sum(axis=1)
         by_chance = squares - 2 * product / total
-        return np.where(by_chance > 1e-9, 1 - _ratio(seen, by_chance), np.nan)
+        return 1 - _ratio(seen, by_chance) if spread else np.full(len(weights), np.nan)
 
     found = {"spearman": spearman, "kendall": kendall}
     return found | {"kappa": kappa} if same_scale else found
