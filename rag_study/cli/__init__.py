@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rag_study.cli import results, study
+from rag_study.cli import label, results, study
 from rag_study.errors import StudyError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(study.plan)
 app.command()(study.run)
 app.command()(study.status)
 app.command()(study.report)
+app.command()(label.label)
 app.command()(results.clean)
 app.command("export")(results.export_results)
 app.command("import")(results.import_results)

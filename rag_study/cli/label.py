@@ -1,0 +1,116 @@
+"""`rag-study label`: answers for people to label, and what their labels say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_study import store
+from rag_study.cli.console import Debug, StudyFile, console
+from rag_study.config import load_study
+from rag_study.errors import StudyError
+
+
+def label(
+    study_file: StudyFile,
+    questions: Annotated[
+        int | None, typer.Option(metavar="N", help="questions to draw per data set  [50]")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="whose answers  [the first of the study's primary ones]")
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="a trained run, e.g. lora-200; several times  [all]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="of the draw  [0]")] = None,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="show the passages that the prompt held")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="the file to write")] = None,
+    read: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="a file that was filled in")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a sample of answers for people to label, blind; with --read take their labels in."""
+    study = load_study(study_file)
+    folder = store.study_dir(study.name)
+    if not (folder / "results.parquet").exists():
+        raise StudyError(
+            f"{study_file}: this study has no results yet.\n"
+            f"Run it first:  rag-study run {study_file}"
+        )
+    if read is not None:
+        given = {"--questions": questions, "--context": context, "--run": run, "--seed": seed}
+        given |= {"--out": out, "--passages": passages or None}
+        if used := [name for name, value in given.items() if value is not None and value != []]:
+            raise StudyError(f"--read stands alone; it does not go with {', '.join(used)}.")
+        _read(folder, read)
+        return
+    _write(
+        study_file,
+        folder,
+        out,
+        passages,
+        context=context or study.primary.contexts[0],
+        n_questions=50 if questions is None else questions,
+        seed=seed or 0,
+        patterns=run or [],
+    )
+
+
+# What reads tables is imported where it is used: `plan` is instant.
+
+
+def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **draw: Any) -> None:
+    import pandas as pd
+
+    from rag_study import grid, label_files, labelling
+    from rag_study.labels import counted
+    from rag_study.passages import passages_shown
+
+    study = load_study(study_file)
+    answers = pd.read_parquet(folder / "results.parquet")
+    sample = labelling.draw(answers, study.name, **draw)
+    file = out or Path(f"{study.name}-labels-{sample.name}.csv")
+    texts = passages_shown(grid.expand(study_file)[-1], study, sample) if passages else None
+    sheet = label_files.write(file, sample, texts)
+    sample.save(folder)
+    names = ", ".join(labelling.run_names(pd.DataFrame(sample.runs)))
+    _say(
+        f"{file}: {counted(len(sample.answers), 'answer')} to "
+        f"{counted(sample.n_questions, 'question')}, in random order, by {names} "
+        f"(context {sample.context})."
+    )
+    for dataset, rows in pd.DataFrame(sample.frame).groupby("dataset", sort=True):
+        strata = rows.groupby("stratum")["drawn"].agg(["sum", "size"])
+        parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
+        _say(f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions.")
+    _say(f"{sheet}: what the scores mean, for whoever labels.")
+    _say(f"Fill it in, then:  rag-study label {study_file} --read {file}")
+
+
+def _read(folder: Path, file: Path) -> None:
+    from rag_study import label_files, label_tables, labelling
+    from rag_study.human_labels import human_tables, publish, store_labels
+
+    sample = labelling.load(folder, label_files.sample_name(file))
+    labels = label_files.read(file, sample)
+    store_labels(folder, sample, labels)
+    tables = human_tables(folder)
+    publish(folder, **tables)
+    for note in [*labels.notes, *tables["human_estimates"].attrs["notes"]]:
+        _say(note)
+    for name, show in (
+        ("human_agreement", label_tables.agreement_table),
+        ("human_estimates", label_tables.estimates_table),
+    ):
+        console.print(show(tables[name][tables[name]["sample"] == sample.name]))
+    _say(f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}")
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
