@@ -9,10 +9,11 @@ seeds, whose means spread with standard deviation s, its variance is estimated a
 
     (cluster-robust standard error over the questions, seeds joined)² + s² / k
 
-with Satterthwaite's degrees of freedom (Satterthwaite 1946), and the interval is a t interval. The
-part of a seed's own questions is in both terms, which makes it a little wide where seeds hardly
-differ. In simulations with 100 questions 95 % intervals held the truth in 93 to 98 % with three
-seeds or more, and in 88 to 98 % with two, whose spread is nearly unknown.
+and its t interval is as wide at 95 % as both together: the half-width is the root of the sum of
+the squared half-widths of the two (Howe 1974), each with its own degrees of freedom. `df` is that
+of the t distribution with this half-width, between k - 1 and the number of clusters less one. In
+simulations such intervals held the truth in 95 % or more. With two or three seeds they are wide on
+purpose: Satterthwaite's called no effect one in 6 to 12 % of cases where seeds differed.
 """
 
 from __future__ import annotations
@@ -160,8 +161,10 @@ def _with_seeds(frame: pd.DataFrame, with_p: bool) -> pd.DataFrame:
     asked, seeds = rows["se"] ** 2, rows["seed_sd"] ** 2 / rows["n_seeds"]
     se = np.sqrt(asked + seeds)
     known = se > TOLERANCE
-    parts = asked**2 / rows["df"] + seeds**2 / (rows["n_seeds"] - 1)
-    df = ((asked + seeds) ** 2 / parts.where(known)).fillna(rows["df"])
+    halves = asked * stdtrit(rows["df"], 0.975) ** 2
+    halves += seeds * stdtrit(rows["n_seeds"] - 1.0, 0.975) ** 2
+    wide = np.sqrt(halves / (asked + seeds).where(known))
+    df = _df_of(wide, rows["n_seeds"] - 1.0, rows["df"]).fillna(rows["df"])
     frame.loc[several, "se"] = se.where(se.isna() | known, 0.0)
     frame.loc[several, "df"] = df
     for low, high, tail in (("ci_low", "ci_high", 0.975), ("ci90_low", "ci90_high", 0.95)):
@@ -172,6 +175,16 @@ def _with_seeds(frame: pd.DataFrame, with_p: bool) -> pd.DataFrame:
         p = 2 * stdtr(df, -np.abs(rows["mean"]) / se.where(known))
         frame.loc[several, "p_value"] = np.fmax(p, rows["p_value"])
     return frame
+
+
+def _df_of(quantile: pd.Series, least: pd.Series, most: pd.Series) -> pd.Series:
+    """The degrees of freedom of the t distribution with this 97.5 % quantile, by bisection."""
+    low, high = np.minimum(least, most), np.maximum(least, most)
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        too_wide = stdtrit(middle, 0.975) > quantile
+        low, high = middle.where(too_wide, low), high.where(too_wide, middle)
+    return high.where(quantile.notna())
 
 
 def tabulate(

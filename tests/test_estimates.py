@@ -40,9 +40,15 @@ def test_the_row_of_all_seeds_by_hand():
     of_clusters = differences.mean(axis=1).groupby("group").mean()
     asked, seeds = stats.sem(of_clusters) ** 2, means.var(ddof=1) / 3
     assert pooled["se"] == pytest.approx(math.sqrt(asked + seeds))
-    df = (asked + seeds) ** 2 / (asked**2 / 39 + seeds**2 / 2)
-    assert pooled["df"] == pytest.approx(df)
-    ends = stats.t.interval(0.95, df, means.mean(), math.sqrt(asked + seeds))
+    df, half = (
+        pooled["df"],
+        math.hypot(
+            stats.t.ppf(0.975, 39) * math.sqrt(asked), stats.t.ppf(0.975, 2) * math.sqrt(seeds)
+        ),
+    )
+    assert 2 < df < 39
+    assert stats.t.ppf(0.975, df) * pooled["se"] == pytest.approx(half)
+    ends = means.mean() - half, means.mean() + half
     assert (pooled["ci_low"], pooled["ci_high"]) == pytest.approx(ends)
     p = 2 * stats.t.sf(abs(means.mean()) / pooled["se"], df)
     assert pooled["p_value"] == pytest.approx(p)
@@ -122,9 +128,9 @@ def _coverage(rng, n_studies, n_seeds, between, together):
 def test_intervals_of_three_seeds_cover_the_truth(between):
     covered, found = _coverage(np.random.default_rng(1), 400, 3, between, together=0.5)
     tolerance = 2 * math.sqrt(0.05 * 0.95 / 400)
-    assert 0.93 - tolerance <= covered <= 0.98 + tolerance
+    assert covered >= 0.95 - tolerance
     wrong = (found["p_value"] < 0.05).mean()
-    assert wrong <= 0.07 + tolerance
+    assert wrong <= 0.05 + tolerance
     if between:
         # One seed's interval says nothing about another's adapter.
         z = found["mean"].abs() / np.sqrt(found["se"] ** 2 - found["seed_sd"] ** 2 / 3)
@@ -138,5 +144,4 @@ def test_intervals_of_three_seeds_cover_the_truth(between):
 def test_intervals_of_several_seeds_cover_the_truth(n_seeds, between, together):
     covered, _ = _coverage(np.random.default_rng(2), 3000, n_seeds, between, together)
     tolerance = 2 * math.sqrt(0.05 * 0.95 / 3000)
-    least = 0.88 if n_seeds == 2 else 0.925
-    assert least - tolerance <= covered <= 0.985 + tolerance
+    assert covered >= 0.95 - tolerance
