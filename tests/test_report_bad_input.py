@@ -71,7 +71,9 @@ def test_one_question(tmp_path):
 
 def test_a_judge_missing_for_half_of_the_answers(tmp_path):
     frame = answers(24)
-    frame.loc[frame["question_id"] >= "q012", ["judge_accuracy", "judge_completeness"]] = None
+    frame.loc[frame["question_id"] >= "q012", ["judge_accuracy", "judge_completeness"]] = float(
+        "nan"
+    )
     words = words_of(frame, tmp_path, judge_checks=[STRONG | {"judge": "weak"}])
     assert "Judge weak scored 72 of 144 answers" in words
     assert "12 independent groups" in words

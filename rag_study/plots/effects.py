@@ -32,7 +32,8 @@ def effects_forest(
     """
     title = "What training changed: difference to the base model"
     rows = against_base(comparisons)
-    rows = rows[np.isfinite(rows["difference"].astype(float))]
+    if not rows.empty:
+        rows = rows[np.isfinite(rows["difference"].astype(float))]
     if rows.empty:
         return canvas.nothing(title, "No trained run could be compared with its base.")
     rows, left_out = forest.most_important(rows)

@@ -41,7 +41,8 @@ def train_size_curves(
     metric is shown unless everything would lie within a fifth of it. `note` is set in a box.
     """
     title = f"{metric_label(metric)} by number of training examples, {context_label(context)}"
-    rows = _usable(summary[(summary["metric"] == metric) & (summary["context"] == context)])
+    rows = _usable(summary, metric)
+    rows = rows[rows["context"] == context] if len(rows) else rows
     if rows.empty:
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)} here.", note)
     untrained = (rows["train_size"] == 0) & ~is_base(rows)
@@ -111,7 +112,7 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
     """Mean of a metric by context, one line per model state: does training change how much
     passages help? Panels are models x data sets (x judges). `summary` as `effects.summarise`."""
     title = f"{metric_label(metric)} by context, before and after training"
-    rows = _usable(summary[summary["metric"] == metric])
+    rows = _usable(summary, metric)
     if rows.empty:
         return canvas.nothing(title, f"No run has a mean of {metric_label(metric)}.", note)
     contexts = sorted(rows["context"].unique(), key=lambda name: (context_rank(name), name))
@@ -160,8 +161,12 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
     return fig
 
 
-def _usable(summary: pd.DataFrame) -> pd.DataFrame:
-    return summary[np.isfinite(summary["mean"].astype(float))].copy()
+def _usable(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of a metric that have a mean."""
+    if summary.empty:
+        return summary
+    known = np.isfinite(summary["mean"].astype(float))
+    return summary[known & (summary["metric"] == metric)].copy()
 
 
 def _lines_over_sizes(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
