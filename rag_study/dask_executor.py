@@ -76,7 +76,7 @@ class DaskExecutor(Executor):
             for number, gpu in enumerate(self._devices):
                 # Notebooks are processes of their own: a limit of the worker would not hold them.
                 options = {"nthreads": 1, "memory_limit": 0, "env": provenance.as_planned_here()}
-                options |= {"host": LOOPBACK, "silence_logs": logging.ERROR}
+                options |= {"host": LOOPBACK, "silence_logs": logging.CRITICAL}
                 if gpu is not None:
                     options["env"] = options["env"] | {"CUDA_VISIBLE_DEVICES": gpu}
                     options["resources"] = {"GPU": 1}
@@ -104,8 +104,10 @@ class DaskExecutor(Executor):
         if self._client is not None:
             self._client.cancel([f for f in self._futures.values() if not f.done()])
             self._client.close()
+            self._client = None
         if self._cluster is not None:
             self._cluster.close()
+            self._cluster = None
 
     def drain(self) -> None:
         super().drain()
