@@ -130,10 +130,10 @@ def scheduling(folder: Path, executor: Executor, count: int, seconds: float, wha
         )
     took = time.monotonic() - first[0]
     assert progress.count("done") == count
-    ideal = count * seconds / executor.workers
+    ideal = count * seconds / progress.workers
     print(
-        f"  {executor.workers} workers, {count} runs of {seconds} s: {took:.1f} s after the first "
-        f"start, overhead {(took - ideal) * executor.workers / count:.3f} s per run, "
+        f"  {progress.workers} workers, {count} runs of {seconds} s: {took:.1f} s after the first "
+        f"start, overhead {(took - ideal) * progress.workers / count:.3f} s per run, "
         f"efficiency {ideal / took:.0%}",
         flush=True,
     )

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 # How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
 CONNECT_S, FIRST_WORKER_S = 30, 3600
+# Dask puts a task where its input is, which with us weighs nothing, and lets idle workers take
+# over what is worth the transfer; it takes tasks that it does not know yet for short ones.
+SCHEDULER = {
+    "distributed.scheduler.allowed-failures": RETRIES,
+    "distributed.scheduler.unknown-task-duration": "1h",
+}
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
 
@@ -65,12 +71,12 @@ class DaskExecutor(Executor):
         from distributed import Client, Nanny, Scheduler, SpecCluster
 
         if not any(self._place.values()):
-            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
+            dask.config.set(SCHEDULER)
             specification = {}
             for number, gpu in enumerate(self._devices):
                 # Notebooks are processes of their own: a limit of the worker would not hold them.
                 options = {"nthreads": 1, "memory_limit": 0, "env": provenance.as_planned_here()}
-                options |= {"host": LOOPBACK, "silence_logs": logging.ERROR}
+                options |= {"host": LOOPBACK, "silence_logs": logging.CRITICAL}
                 if gpu is not None:
                     options["env"] = options["env"] | {"CUDA_VISIBLE_DEVICES": gpu}
                     options["resources"] = {"GPU": 1}
@@ -98,8 +104,10 @@ class DaskExecutor(Executor):
         if self._client is not None:
             self._client.cancel([f for f in self._futures.values() if not f.done()])
             self._client.close()
+            self._client = None
         if self._cluster is not None:
             self._cluster.close()
+            self._cluster = None
 
     def drain(self) -> None:
         super().drain()

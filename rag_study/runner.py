@@ -53,7 +53,6 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
     Nothing is raised for a notebook that fails, only KeyboardInterrupt when it is stopped.
     """
     attempt, clock = uuid.uuid4().hex, time.monotonic()
-    message = ""
     try:
         for start in range(KERNEL_STARTS):
             with (folder.path / "log.txt").open("a" if start else "w", buffering=1) as log:

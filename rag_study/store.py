@@ -79,7 +79,7 @@ class RunFolder:
         if status.state == "running" and not self.is_locked():
             status = self._read_status()  # it may have ended between the two looks
             if status.state == "running":
-                return replace(status, state="killed", message="its process ended before it did")
+                return replace(status, state="killed", message="its process ended too early")
         return status
 
     def _read_status(self) -> Status:

@@ -206,6 +206,17 @@ def test_a_cluster_that_is_not_there_is_one_message(outputs, monkeypatch):
 
 
 @pytest.mark.slow
+def test_dask_spreads_what_becomes_ready_together(outputs):
+    outputs.mkdir()
+    first = nap("first", seconds=5)  # from it Dask learns how long a nap takes
+    runs = [first, *(nap(f"n{i}", first, seconds=25) for i in range(3))]
+    progress, events = go(DaskExecutor(workers=3, work=work), runs)
+    assert set(progress.outcomes.values()) == {"done"}
+    told = [event for event, run, _ in events if run is not first]
+    assert told == ["started"] * 3 + ["ended"] * 3
+
+
+@pytest.mark.slow
 def test_a_scheduler_and_two_workers_started_by_hand(outputs, tmp_path):
     outputs.mkdir()
     file = tmp_path / "scheduler.json"

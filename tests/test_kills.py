@@ -47,6 +47,11 @@ def processes_of(runner):
     return found
 
 
+def at_work(runner):
+    there = processes_of(runner)
+    return bool(there["worker"] or there["kernel"])
+
+
 def storm(command, environment, kills, rng, longest):
     """Run a command again and again, each time killing one of its processes at a random moment,
     until so many are killed; then leave it in peace. Returns kills by kind.
@@ -54,6 +59,10 @@ def storm(command, environment, kills, rng, longest):
     counts = dict.fromkeys(("runner", "worker", "kernel"), 0)
     while sum(counts.values()) < kills:
         runner = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        # Mostly at work, sometimes while it starts; a busy machine takes its time for that.
+        if rng.random() < 0.9:
+            while runner.poll() is None and not at_work(runner):
+                time.sleep(0.1)
         end = time.monotonic() + rng.uniform(0, longest)
         while time.monotonic() < end and runner.poll() is None:
             time.sleep(0.02)
