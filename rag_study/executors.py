@@ -206,14 +206,14 @@ def _work_until_told(
     connection: Connection, work: Work, gpu: str | None, environment: dict[str, str]
 ) -> None:
     """What a worker process does: one run after the other, until the connection is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner decides
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # KeyboardInterrupt: cleans up
-    threading.Thread(target=_end_with_the_runner, daemon=True).start()
-    os.environ.clear()  # it is that of the first runner of this process
-    os.environ.update(environment)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner decides
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # KeyboardInterrupt: cleans up
+        threading.Thread(target=_end_with_the_runner, daemon=True).start()
+        os.environ.clear()  # it is that of the first runner of this process
+        os.environ.update(environment)
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         while True:
             run, options = connection.recv()
             connection.send(in_any_case(work, run, options, lambda: connection.send(None)))

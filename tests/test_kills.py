@@ -53,12 +53,16 @@ def at_work(runner):
 
 
 def storm(command, environment, kills, rng, longest):
-    """Run a command again and again, each time killing one of its processes at a random moment,
-    until so many are killed; then leave it in peace. Returns kills by kind.
+    """Kill processes of a command at random moments, starting it again when it has ended, until so
+    many are killed or it is done. Returns kills by kind.
     """
     counts = dict.fromkeys(("runner", "worker", "kernel"), 0)
+    runner = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while sum(counts.values()) < kills:
-        runner = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        if runner.poll() is not None:
+            if runner.returncode == 0:
+                break
+            runner = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         # Mostly at work, sometimes while it starts; a busy machine takes its time for that.
         if rng.random() < 0.9:
             while runner.poll() is None and not at_work(runner):
@@ -67,25 +71,24 @@ def storm(command, environment, kills, rng, longest):
         while time.monotonic() < end and runner.poll() is None:
             time.sleep(0.02)
         there = processes_of(runner)
-        kind = rng.choice([kind for kind, members in there.items() if members])
         if runner.poll() is not None:
-            # It ended before its time: with all done there is nothing left to disturb.
-            if runner.returncode == 0:
-                break
             continue
+        kind = rng.choice([kind for kind, members in there.items() if members])
         try:
             os.kill(rng.choice(there[kind]), signal.SIGKILL)
-            counts[kind] += 1
         except ProcessLookupError:
-            pass
-        runner.wait(600)
+            continue
+        counts[kind] += 1
+        if kind == "runner":
+            runner.wait(60)
+    runner.wait(600)
     return counts
 
 
 def test_killed_runners_and_workers_lose_nothing(outputs):
     outputs.mkdir()
     command, environment = [sys.executable, "-c", NAPS], in_the_background(outputs)
-    counts = storm(command, environment, 6, random.Random(1), longest=2.0)
+    counts = storm(command, environment, 6, random.Random(1), longest=1.0)
     assert subprocess.run(command, env=environment).returncode == 0
     names = ["first", *(f"n{i}" for i in range(10))]
     states = [json.loads(f.read_text())["state"] for f in outputs.rglob("status.json")]
