@@ -27,7 +27,7 @@ from rag_study.trends import trends
 TABLES = (
     *("results", "retention", "summary", "comparisons", "interactions", "trends"),
     *("heterogeneity", "length_adjusted", "claims", "decomposition", "decomposition_changes"),
-    *("follows", "context_gain", "costs"),
+    *("follows", "context_gain", "costs", "ladder_auc", "ladder_facts", "judge_agreement"),
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")

@@ -10,6 +10,7 @@ import pandas as pd
 from rag_study.decomposition import CATEGORIES, FOLLOWS
 from rag_study.headline import StudyResults
 from rag_study.labels import (
+    NOT_KNOWN,
     factor_words,
     is_base,
     is_number,
@@ -22,6 +23,15 @@ from rag_study.labels import (
 from rag_study.pairing import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.tables import common_cells, run_factors
 
+# What a fact of a judge's check is in words, and whether its value is a share.
+JUDGE_FACTS = {
+    "monotonicity": ("pairs of a question's answers in the order that they deserve", True),
+    "padding": ("change through irrelevant sentences, points", False),
+    "injection": ("gain of a wrong answer through an instruction to the grader, points", False),
+    "length": ("rank correlation with the length of right answers", False),
+    "repeatability": ("largest difference when graded again, points", False),
+    "missing": ("answers without a score", True),
+}
 # The names of a claim's answers in the report's style sheet.
 ANSWER_CLASSES = {
     "supported": "hurts",
@@ -119,6 +129,51 @@ def decomposition_table(results: StudyResults) -> dict[str, Any]:
 def follows_table(results: StudyResults) -> dict[str, Any]:
     """What answers to changed passages follow, one row per model state."""
     return _categories(results.follows, pd.DataFrame(), FOLLOWS)
+
+
+def judge_fact_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """One row per judge, data set, criterion and fact of its check."""
+    rows = []
+    for row in results.ladder_facts.to_dict("records"):
+        said, share = JUDGE_FACTS[row["fact"]]
+        low, high = (row[end] for end in ("low", "high"))
+        write = _percent if share else number
+        rows.append(
+            {
+                "judge": row["scorer"],
+                "dataset": row.get("dataset", ""),
+                "criterion": row["criterion"],
+                "fact": said,
+                "value": write(row["value"]),
+                "interval": f"{write(low)} to {write(high)}" if is_number(low) else "–",
+                "n": int(row["n"]),
+            }
+        )
+    return rows
+
+
+def agreement_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """One row per criterion and pair of judges."""
+    return [
+        {
+            "criterion": row["criterion"],
+            "judges": f"{row['judge_a']} and {row['judge_b']}",
+            **{name: _interval_words(row, name) for name in ("spearman", "kappa", "difference")},
+            "n": int(row["n"]),
+        }
+        for row in results.judge_agreement.to_dict("records")
+    ]
+
+
+def _interval_words(row: dict[str, Any], name: str) -> str:
+    if not is_number(row[name]):
+        return NOT_KNOWN
+    ends = " to ".join(number(row[f"{name}_{end}"]) for end in ("low", "high"))
+    return f"{number(row[name])} ({ends})"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}".replace("%", " %")
 
 
 def _categories(

@@ -108,6 +108,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "checks": checks,
         "unchecked": sorted(results.invalid_judges - {check["judge"] for check in checks}),
         "ladder": results.ladder_auc.to_dict("records"),
+        "judge_facts": explanations.judge_fact_rows(results),
+        "agreement": explanations.agreement_rows(results),
         "retrieval": results.retrieval.to_dict("records"),
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),

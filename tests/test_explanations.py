@@ -79,3 +79,25 @@ def test_categories_have_their_share_and_their_change_against_the_base():
     assert [cell["share"] for cell in tuned] == ["53 %", "47 %"]
     assert tuned[0]["change"].startswith("−13 points (")
     assert explanations.decomposition_table(StudyResults({})) == {"columns": [], "rows": []}
+
+
+def test_facts_of_the_judges_check_are_in_words():
+    row = {"scorer": "qwen", "dataset": "nq", "criterion": "accuracy", "n": 40}
+    facts = [
+        row | {"fact": "monotonicity", "value": 0.914, "low": 0.88, "high": 0.95},
+        row | {"fact": "repeatability", "value": 0.001, "low": math.nan, "high": math.nan},
+    ]
+    first, second = explanations.judge_fact_rows(StudyResults({}, ladder_facts=pd.DataFrame(facts)))
+    assert (first["value"], first["interval"], first["n"]) == ("91 %", "88 % to 95 %", 40)
+    assert second["interval"] == "–"
+    assert explanations.judge_fact_rows(StudyResults({})) == []
+
+
+def test_agreement_of_judges_has_its_intervals():
+    row = {"criterion": "accuracy", "judge_a": "a", "judge_b": "b", "n": 80}
+    for name, value in (("spearman", 0.5), ("kappa", math.nan), ("difference", -0.25)):
+        row |= {name: value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+    (found,) = explanations.agreement_rows(StudyResults({}, judge_agreement=pd.DataFrame([row])))
+    assert found["judges"] == "a and b"
+    assert found["spearman"] == "0.50 (0.40 to 0.60)"
+    assert found["kappa"] == "not computed"

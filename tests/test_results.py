@@ -6,6 +6,7 @@ import pytest
 
 from rag_study import analysis, effects, files, grid, qa_datasets, results, store
 from rag_study.config import load_study
+from rag_study.judging import validity
 from rag_study.merging import load_studies
 from rag_study.metrics import RETENTION
 from rag_study.provenance import PROJECT_ROOT
@@ -66,8 +67,10 @@ def study(write_study, outputs):
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
                 row = {"scorer": "random-llama", "criterion": "accuracy", "higher": "right"}
                 auc = pd.DataFrame([row, row | {"higher": "gold"}]).assign(auc=0.5)
+                auc = auc.reindex(columns=validity.AUC_COLUMNS)
                 files.write_parquet(folder.path / "auc.parquet", auc)
-                files.write_parquet(folder.path / "facts.parquet", auc.drop(columns="higher"))
+                facts = auc.reindex(columns=validity.FACT_COLUMNS)
+                files.write_parquet(folder.path / "facts.parquet", facts)
                 check = {"judge": "random-llama", "valid": False, "reason": "no", "n": 24}
                 check |= {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}
                 files.write_json(folder.path / "metrics.json", {"check": check})
