@@ -124,9 +124,12 @@ def _left(progress: Progress) -> str:
 
 def _explain(run: StageRun, status: Status) -> None:
     folder = RunFolder(run.run_id)
-    console.print(f"  {status.message}", markup=False, soft_wrap=True)
-    if tail := folder.log_tail():
-        console.print(Text("\n".join(f"  | {line}" for line in tail.splitlines()), style="dim"))
+    # What a StudyError says is all that the reader needs; other errors are the program's own.
+    for_people = status.message.removeprefix("StudyError: ")
+    console.print(f"  {for_people}", markup=False, soft_wrap=True)
+    if for_people == status.message and (tail := folder.log_tail()):
+        lines = (f"  | {line}" for line in Text.from_ansi(tail).plain.splitlines())
+        console.print(Text("\n".join(lines), style="dim"))
     console.print(f"  The notebook and the log: {folder.path}", markup=False, soft_wrap=True)
 
 
