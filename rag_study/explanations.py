@@ -31,6 +31,7 @@ JUDGE_FACTS = {
     "length": ("rank correlation with the length of right answers", False),
     "repeatability": ("largest difference when graded again, points", False),
     "missing": ("answers without a score", True),
+    "by_rule": ("answers scored by rule that are neither refusals nor empty", True),
 }
 # The names of a claim's answers in the report's style sheet.
 ANSWER_CLASSES = {
