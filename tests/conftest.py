@@ -20,6 +20,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "test_smoke_study" not in item.nodeid)
 
 
+@pytest.fixture(autouse=True)
+def known_metrics():
+    """A criterion that one test loads is no metric in the next."""
+    from rag_study.metrics import METRICS
+
+    before = dict(METRICS)
+    yield
+    METRICS.clear()
+    METRICS.update(before)
+
+
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
     """An empty outputs folder for one test."""

@@ -12,7 +12,7 @@ from rag_study.provenance import PROJECT_ROOT
 TOOLS = {
     *("psutil", "ijson", "matplotlib", "seaborn", "jinja2", "pydantic", "ruamel-yaml", "typer"),
     *("rich", "filelock", "tqdm", "jupyter-client", "jupyterlab", "ipywidgets"),
-    *("distributed", "bokeh"),
+    *("distributed", "bokeh", "itables", "anywidget", "ppi-python", "scikit-learn"),
     *("pytest", "nbval", "nbformat", "ruff"),
 }
 

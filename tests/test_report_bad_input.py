@@ -18,7 +18,7 @@ PRIMARY = SimpleNamespace(
     metrics=["judge_accuracy", "judge_completeness"],
     reference_metrics=["answer_recall"],
 )
-CONFIG = SimpleNamespace(primary=PRIMARY, margins={})
+CONFIG = SimpleNamespace(judged_metrics=PRIMARY.metrics, primary=PRIMARY, margins={})
 
 
 def prompts(version, number):
