@@ -1,6 +1,7 @@
 """Tests write to a folder of their own, and the smoke study runs before what builds on it."""
 
 import os
+import sys
 import tempfile
 
 import pytest
@@ -91,3 +92,19 @@ def tiny():
 
     torch.set_num_threads(1)
     return models.load_generator("random-llama")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, outputs):
+    """Run the command line in this process; returns (exit status, output, errors)."""
+
+    from rag_study import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rag-study", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run

@@ -12,20 +12,6 @@ from rag_study.study_run import Progress
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 
 
-@pytest.fixture
-def command(monkeypatch, capsys, outputs):
-    """Run the command line in this process; returns (exit status, output, errors)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rag-study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
-
-
 def test_plan_for_machines(command, outputs):
     code, out, _ = command("plan", SMOKE, "--json")
     rows = json.loads(out)

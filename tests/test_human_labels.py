@@ -2,34 +2,19 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from study_tables import answers
 
-from rag_study import cli, grid, human_labels, qa_datasets, store
+from rag_study import grid, human_labels, qa_datasets, store
 from rag_study.config import load_study
 from rag_study.labelling import Sample, load, rubric
 from rag_study.passages import passages_shown
 from rag_study.results import searches_of
 
 N = 60
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, outputs):
-    """Run the command line in this process; returns (exit status, output, errors)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rag-study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def results_of(sizes=(200,), judges=("weak",)):
