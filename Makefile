@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lab golden lock clean
+.PHONY: setup demo test test-slow lab golden judge lock clean
 
 setup: .venv/.ready
 
@@ -33,6 +33,12 @@ lab: setup  ## the notebooks in JupyterLab
 
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
+
+judge: setup  ## train the judge of the package again: 8 minutes on a GPU, a day on a laptop
+	@mkdir -p outputs
+	$(BIN)/papermill notebooks/train_judge.ipynb outputs/train_judge.ipynb -p model smollm2-135m-instruct \
+	-p num_texts 0 -p num_worlds 25 -p num_facts 600 -p passes 3 -p max_tokens 0 -p learning_rate 0.001 \
+	-p lora_rank 16 -p trees_per_step 8 -p check_questions 60 -p threads 0 -p save_to outputs/judge_adapter
 
 lock: setup  ## write requirements.lock from what is installed
 	@(sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable \

@@ -22,7 +22,7 @@ from rag_study.models import LanguageModel
 
 # Trees that are read at once: long enough that each operation has work, short enough for attention,
 # whose cost grows with the square.
-PACKED_TOKENS = {"cpu": 1024, "cuda": 3072}
+PACKED_TOKENS = {"cpu": 1024, "cuda": 1536}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_study.config import DatasetConfig, RetrievalConfig, StudyConfig, load_study
+from rag_study.config import StudyConfig, load_study
+from rag_study.config_parts import DatasetConfig, RetrievalConfig
 from rag_study.errors import StudyError
 from rag_study.metrics import METRICS
 

@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ class Preset:
 
     `source` is a file inside an installed package ("package:file"), a hub id, or "random".
     `parameters` counts the weights; of a mixture of experts, `active` those that one token uses.
+    `adapter` is the folder, in this package, of an adapter on the preset `base`; `revision` is then
+    the adapter's.
     """
 
     source: str
@@ -39,6 +42,8 @@ class Preset:
     install: str = ""
     parameters: float = 0.0
     active: float = 0.0
+    base: str = ""
+    adapter: str = ""
 
 
 GENERATORS = {
@@ -65,6 +70,16 @@ GENERATORS = {
         source="meta-llama/Llama-2-7b-chat-hf",
         revision="f5db02db724555f92da89c216ac04704f23d4590",
         parameters=6.74e9,
+    ),
+}
+
+# Trained to grade answers; how, and where it errs, is in docs/judge.md.
+JUDGES = {
+    "smollm2-135m-judge": replace(
+        GENERATORS["smollm2-135m-instruct"],
+        revision="a932f74b3cdd528ec82d5c03d9fd9764fb6c74206823a929be4dac679d5b6682",
+        base="smollm2-135m-instruct",
+        adapter="data/judge_adapter",
     ),
 }
 
@@ -116,8 +131,7 @@ def revision_of(name: str) -> str:
     """The revision that goes into run ids. Raises StudyError for an unknown model name."""
     if is_endpoint(name):
         return "endpoint"  # what a server serves under a name cannot be pinned from here
-    preset = GENERATORS.get(name) or EMBEDDINGS.get(name)
-    if preset:
+    if preset := _preset(name):
         return preset.revision
     path = Path(name).expanduser()
     if path.is_dir():
@@ -136,8 +150,7 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     Of a model that is no preset: what its folder's safetensors hold in two bytes each, else what
     its name says ("7B"). None where neither tells.
     """
-    preset = GENERATORS.get(name) or EMBEDDINGS.get(name)
-    if preset:
+    if preset := _preset(name):
         return (active and preset.active) or preset.parameters
     path = Path(name).expanduser()
     if path.is_dir():
@@ -157,9 +170,13 @@ def is_known(name: str) -> bool:
 
 def check_installed(name: str) -> None:
     """Raise StudyError when the package that carries a bundled model is not installed."""
-    preset = GENERATORS.get(name) or EMBEDDINGS.get(name)
+    preset = _preset(name)
     if preset and preset.source.startswith("package:"):
         package_file(name, preset)
+
+
+def _preset(name: str) -> Preset | None:
+    return GENERATORS.get(name) or EMBEDDINGS.get(name) or JUDGES.get(name)
 
 
 def package_file(name: str, preset: Preset) -> Path:
@@ -211,6 +228,9 @@ def load_generator(
     if quantised is None:
         quantised = bool(note and note.quantised)
     torch_dtype = getattr(torch, dtype)
+    # Its backward pass gives NaN for masked bfloat16 sequences of some lengths (128 n + 64) on
+    # Hopper GPUs: pytorch/pytorch#196678, in 2.11 to 2.13. Other kernels take over.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     if note is not None and note.method == "full":
         tokenizer = _load(name, torch_dtype, quantised, tokenizer_only=True)[1]
         model = _from_pretrained(str(adapter_dir), None, torch_dtype, quantised, name)
@@ -227,6 +247,18 @@ def load_generator(
     model.eval()
     provenance.count_tokens(model)
     return LanguageModel(name, model, tokenizer, dtype, quantised)
+
+
+def load_judge(
+    name: str, dtype: str, adapter_dir: Path | None = None, quantised: bool | None = None
+) -> LanguageModel:
+    """As `load_generator`; of a preset that was trained to grade, with its adapter."""
+    preset = JUDGES.get(name)
+    if preset is None:
+        return load_generator(name, dtype, adapter_dir, quantised)
+    adapter = Path(str(resources.files("rag_study"))) / preset.adapter
+    verify_checksum(adapter / "adapter_model.safetensors", preset.revision)
+    return replace(load_generator(preset.base, dtype, adapter, quantised), name=name)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:

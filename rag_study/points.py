@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from rag_study import adapters, models
-from rag_study.config import DatasetConfig, FineTuningConfig, StudyConfig
+from rag_study.config import StudyConfig
+from rag_study.config_parts import DatasetConfig, FineTuningConfig
 
 # A point has a value for everything that any notebook declares. These stand for "not used here":
 # a base model has no training, training without passages has no retrieval, answers from elsewhere

@@ -157,14 +157,14 @@ def test_the_guide_shows_every_key_with_its_default():
 
     from ruamel.yaml import YAML
 
-    from rag_study.config import (
+    from rag_study.config import StudyConfig
+    from rag_study.config_parts import (
         DatasetConfig,
         FineTuningConfig,
         GenerationConfig,
         JudgeConfig,
         PrimaryConfig,
         RetrievalConfig,
-        StudyConfig,
     )
 
     text = (PROJECT_ROOT / "docs" / "study-file.md").read_text()
@@ -192,3 +192,18 @@ def test_the_readmes_five_lines_are_a_valid_study():
     block = re.search(r"```yaml\n(.*?)```", (PROJECT_ROOT / "README.md").read_text(), re.DOTALL)[1]
     assert len(block.strip().splitlines()) == 5
     assert StudyConfig.model_validate(YAML(typ="safe").load(block)).name == "mine"
+
+
+def test_a_judge_that_was_trained_to_grade(write_study, tmp_path):
+    study = load_study(write_study(judges=[{"model": "smollm2-135m-judge"}]))
+    assert study.judges[0].display_name == "smollm2-135m-judge"
+    for judge, expected in (
+        ({"adapter": str(tmp_path)}, "has one already"),
+        ({"criteria": ["groundedness"]}, "has no `trained_rubric`"),
+    ):
+        with pytest.raises(StudyError, match=expected):
+            load_study(write_study(judges=[{"model": "smollm2-135m-judge"} | judge]))
+    with pytest.raises(StudyError, match="it is a judge"):
+        load_study(write_study(models=["smollm2-135m-judge"]))
+    with pytest.raises(StudyError, match="did you mean 'smollm2-135m-judge'"):
+        load_study(write_study(judges=[{"model": "smollm2-judge"}]))

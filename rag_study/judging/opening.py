@@ -26,6 +26,8 @@ def open_judge(
 ) -> Judge:
     """The judge `name`: a preset, a hub id or a folder, or a model on a server.
 
+    A preset that was trained to grade comes with its adapter.
+
     `dtype` is float32, bfloat16, auto, or 4bit. `adapter` is a folder with a PEFT adapter for a
     local judge. `tokenizer` names that of a model on a server, which is then asked for a completion
     of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. The criteria become
@@ -39,10 +41,11 @@ def open_judge(
         endpoint = endpoints.connect(name)
         return EndpointJudge(endpoint, wanted, known, reasoning_tokens, samples)
     quantised = dtype == FOUR_BIT
-    lm = models.load_generator(
+    lm = models.load_judge(
         name,
         provenance.resolve_dtype("auto" if quantised else dtype),
         adapter_dir=located(adapter) if adapter else None,
         quantised=quantised or None,
     )
+    trained = trained or name in models.JUDGES
     return LocalJudge(lm, wanted, reasoning_tokens, samples, trained)
