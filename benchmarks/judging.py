@@ -2,12 +2,13 @@
 
 The same answers (a ladder of the built-in data set), the same two criteria, the same weights, one
 process, a fixed number of threads, warm-up, alternating. This project: one criterion and answer at
-a time; both criteria after one pass for what they share; and in batches. GEval at its best: fixed
+a time; both criteria after one pass for what they share; in batches; and so with the judge that was
+trained to grade (its prompts are shorter, its adapter costs time). GEval at its best: fixed
 evaluation steps, grades 1 to 5, once as it comes and once with a wrapper that forces the JSON it
 asks for; its timeouts and telemetry are off. GEval also writes a reason for each score, which is
 part of what it takes its time for. Run by hand, in an environment of its own on top of this one:
 
-    pip install deepeval
+    pip install deepeval==4.3.1
     python benchmarks/judging.py --answers 32
 """
 
@@ -30,7 +31,7 @@ import torch
 from deepeval.metrics import GEval
 from deepeval.metrics.g_eval import Rubric
 from deepeval.models import DeepEvalBaseLLM
-from deepeval.test_case import LLMTestCase, LLMTestCaseParams
+from deepeval.test_case import LLMTestCase, SingleTurnParams
 
 from rag_study import criteria, models, prompts, qa_datasets
 from rag_study.generation import end_tokens, left_pad
@@ -42,9 +43,9 @@ from rag_study.models import LanguageModel
 
 USUAL = criteria.find_all(criteria.DEFAULT)
 ASKED = [
-    LLMTestCaseParams.INPUT,
-    LLMTestCaseParams.ACTUAL_OUTPUT,
-    LLMTestCaseParams.EXPECTED_OUTPUT,
+    SingleTurnParams.INPUT,
+    SingleTurnParams.ACTUAL_OUTPUT,
+    SingleTurnParams.EXPECTED_OUTPUT,
 ]
 NEW_TOKENS = 96  # enough for a reason of two or three sentences and the score
 
@@ -115,6 +116,7 @@ class Wrapped(DeepEvalBaseLLM):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--trained", default="smollm2-135m-judge")
     parser.add_argument("--answers", type=int, default=32)
     parser.add_argument("--geval-answers", type=int, default=0, help="0: all of them")
     parser.add_argument("--batch-size", type=int, default=16)
@@ -126,11 +128,16 @@ def main() -> None:
     lm = models.load_generator(given.model, given.dtype)
     items, rungs, ids = some_answers(given.answers)
     judge = LocalJudge(lm, USUAL)
+    trained = LocalJudge(models.load_judge(given.trained, given.dtype), USUAL, trained=True)
     few = given.geval_answers or len(items)
     ways: dict[str, tuple[int, Callable[[Sequence[Item]], Tally]]] = {
         "here, one prompt at a time": (len(items), lambda some: one_prompt(lm, some)),
         "here, shared prefix": (len(items), lambda some: in_batches(judge, some, 1)),
         "here, batches": (len(items), lambda some: in_batches(judge, some, given.batch_size)),
+        f"here, batches, {given.trained}": (
+            len(items),
+            lambda some: in_batches(trained, some, given.batch_size),
+        ),
         "GEval, fixed steps": (few, lambda some: by_geval(lm, some, forced=False)),
         "GEval, fixed steps, JSON forced": (few, lambda some: by_geval(lm, some, forced=True)),
     }
@@ -244,7 +251,7 @@ def by_geval(lm: LanguageModel, items: Sequence[Item], forced: bool) -> Tally:
         row: dict[str, float | None] = {}
         for name, metric in metrics.items():
             try:
-                metric.measure(case, _show_indicator=False, _log_metric_to_confident=False)
+                metric.measure(case, _show_indicator=False)
                 row[name] = metric.score
             except Exception:  # whatever its reading of a reply ends in is a failed score
                 row[name] = None
