@@ -34,7 +34,7 @@ lab: setup  ## the notebooks in JupyterLab
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
 
-judge: setup  ## train the judge of the package again: 8 minutes on a GPU, a day on a laptop
+judge: setup  ## train the judge of the package again: 8 minutes on a GPU, about 8 hours on two cores
 	@mkdir -p outputs
 	$(BIN)/papermill notebooks/train_judge.ipynb outputs/train_judge.ipynb -p model smollm2-135m-instruct \
 	-p num_texts 0 -p num_worlds 25 -p num_facts 600 -p passes 3 -p max_tokens 0 -p learning_rate 0.001 \
