@@ -1,4 +1,8 @@
-"""Tests write to a folder of their own, and the smoke study runs before what builds on it."""
+"""Tests write to a folder of their own, and the smoke study runs before what builds on it.
+
+`make test` runs them in two processes (pytest-xdist); each file stays in one of them, the smoke
+study together with all notebooks.
+"""
 
 import gc
 import os
@@ -8,6 +12,7 @@ import tempfile
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes share the cores, kernels inherit it
 
 
 def pytest_configure(config):
@@ -24,6 +29,22 @@ def pytest_collection_modifyitems(items):
         return "test_smoke_study" not in item.nodeid, ".ipynb" not in item.nodeid
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several processes each file stays in one; the smoke study goes with the notebooks.
+
+    They are the longest of all and come first; another process does the rest meanwhile.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            together = "test_smoke_study" in nodeid or ".ipynb" in nodeid
+            return "the smoke study and notebooks" if together else super()._split_scope(nodeid)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)
