@@ -22,7 +22,8 @@ demo: setup  ## the whole study on the bundled model, about thirteen minutes
 test: setup  ## style, unit tests, notebooks, golden notebooks, the smoke study
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --nbval --nbval-current-env -m "not slow" tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \
+	-m "not slow" tests notebooks
 
 test-slow: setup  ## tests with the bundled language model, and killed runs
 	$(BIN)/python -m pytest -m slow tests

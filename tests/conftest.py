@@ -1,5 +1,10 @@
-"""Tests write to a folder of their own, and the smoke study runs before what builds on it."""
+"""Tests write to a folder of their own, and the smoke study runs before what builds on it.
 
+`make test` runs them in two processes (pytest-xdist); each file stays in one of them, the smoke
+study together with all notebooks.
+"""
+
+import gc
 import os
 import sys
 import tempfile
@@ -7,6 +12,7 @@ import tempfile
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes share the cores, kernels inherit it
 
 
 def pytest_configure(config):
@@ -18,7 +24,33 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Run the smoke study's test first: notebooks after it find their upstream runs done."""
-    items.sort(key=lambda item: "test_smoke_study" not in item.nodeid)
+
+    def place(item):
+        return "test_smoke_study" not in item.nodeid, ".ipynb" not in item.nodeid
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several processes each file stays in one; the smoke study goes with the notebooks.
+
+    They are the longest of all and come first; another process does the rest meanwhile.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            together = "test_smoke_study" in nodeid or ".ipynb" in nodeid
+            return "the smoke study and notebooks" if together else super()._split_scope(nodeid)
+
+    return Together(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_collections():
+    """statsmodels collects garbage in every correction: what lives so far need not be looked at."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +127,13 @@ def tiny():
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, outputs):
+def command(command_line, outputs):
+    """Run the command line with an empty outputs folder."""
+    return command_line
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
     """Run the command line in this process; returns (exit status, output, errors)."""
 
     from rag_study import cli

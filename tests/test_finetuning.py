@@ -163,12 +163,12 @@ def test_short_batches_in_bfloat16_are_trained_with_plain_attention(
     recipe = replace(SMALL, method=method, learning_rate=RATES[method])
     if method != "prefix_tuning":  # activations computed again: with the same attention
         recipe = replace(recipe, gradient_checkpointing=True)
-    plain_lm, plain = train(pairs, recipe, dtype="bfloat16")
+    plain_lm, plain = train(pairs, recipe, size=8, dtype="bfloat16")
     assert set(used) == {"eager"}
     assert plain_lm.model.config._attn_implementation == "sdpa"
     used.clear()
     monkeypatch.setattr(finetuning, "PLAIN_ATTENTION", 0)
-    fused = train(pairs, recipe, dtype="bfloat16")[1]
+    fused = train(pairs, recipe, size=8, dtype="bfloat16")[1]
     assert set(used) == {"sdpa"}
     assert plain.validation_loss == pytest.approx(fused.validation_loss, rel=0.02)
 

@@ -100,9 +100,23 @@ def test_twice_the_margin_is_found_by_80_percent_of_studies(kind, effect):
 
 
 @pytest.mark.slow
-def test_seeds_that_differ_little_find_twice_the_margin_too():
-    found = verdicts(np.random.default_rng(5), 2 * MARGIN, 300, 100, between=(0.05, 3))
+@pytest.mark.parametrize("between", [0.05, 0.1, 0.2])
+def test_five_seeds_find_twice_the_margin_too(between):
+    """Three do not: a t interval with two degrees of freedom is wide. The figures are in
+    docs/reading-the-result.md, which advises five."""
+    found = verdicts(np.random.default_rng(5), 2 * MARGIN, 300, 100, between=(between, 5))
     assert (found == "helps").mean() >= 0.80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_seeds", [3, 5, 10])
+@pytest.mark.parametrize("between", [0.05, 0.2])
+def test_no_effect_of_several_seeds_is_called_one_in_5_percent_of_families_at_most(
+    between, n_seeds
+):
+    found = verdicts(np.random.default_rng(7), 0.0, 500, 100, between=(between, n_seeds))
+    wrong = np.isin(found, ["helps", "hurts"]).any(axis=1).mean()
+    assert wrong <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 500)
 
 
 @pytest.mark.slow

@@ -17,24 +17,20 @@ SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
 
 
-def rag_study(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", *arguments], capture_output=True, text=True
-    )
-
-
 @pytest.fixture(scope="module")
 def first():
-    return rag_study("run", SMOKE)
+    """As a user starts it; what is asked of it later need not begin with the imports again."""
+    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_everything_is_done_and_the_report_is_named(first):
+def test_everything_is_done_and_the_report_is_named(first, command_line):
     assert first.returncode == 0, first.stdout + first.stderr
     assert "19 run, 0 reused, 0 failed, 0 blocked" in first.stdout
     report = store.study_dir("smoke") / "report.html"
     assert str(report) in first.stdout
     assert "random-llama" in report.read_text()
-    assert rag_study("status", SMOKE).returncode == 0
+    assert command_line("status", SMOKE)[0] == 0
 
 
 def test_numbers_are_the_recorded_ones(first):
@@ -73,15 +69,15 @@ def test_results_have_every_answer_once(first):
         assert row.answer_length == len(row.answer.split())
 
 
-def test_a_second_run_does_nothing_and_says_so(first):
+def test_a_second_run_does_nothing_and_says_so(first, command_line):
     before = {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")}
-    second = rag_study("run", SMOKE)
-    assert second.returncode == 0
-    assert "Nothing to do" in second.stdout
+    code, out, _ = command_line("run", SMOKE)
+    assert code == 0
+    assert "Nothing to do" in out
     assert {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")} == before
 
 
-def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first):
+def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first, command_line):
     folder = store.study_dir("smoke")
     before = {n: (folder / n).read_bytes() for n in ("results.csv", "comparisons.csv")}
     judged = [r for r in grid.expand(SMOKE) if r.stage.name == "judge_answers"]
@@ -92,17 +88,17 @@ def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first):
     for file in removed:
         file.unlink()
     (folder / "made_by.txt").unlink()
-    again = rag_study("run", SMOKE)
-    assert again.returncode == 0, again.stdout
-    assert "2 run, 17 reused" in again.stdout
+    code, out, _ = command_line("run", SMOKE)
+    assert code == 0, out
+    assert "2 run, 17 reused" in out
     assert {n: (folder / n).read_bytes() for n in before} == before
 
 
-def test_report_is_built_again_from_what_is_done(first):
+def test_report_is_built_again_from_what_is_done(first, command_line):
     folder = store.study_dir("smoke")
     table = (folder / "comparisons.csv").read_bytes()
     (folder / "report.html").unlink()
-    done = rag_study("report", SMOKE)
-    assert done.returncode == 0, done.stdout
+    code, out, _ = command_line("report", SMOKE)
+    assert code == 0, out
     assert (folder / "report.html").exists()
     assert (folder / "comparisons.csv").read_bytes() == table
