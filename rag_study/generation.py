@@ -365,16 +365,25 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
             input_ids=input_ids.to(lm.device),
             attention_mask=attention_mask.to(lm.device),
             max_new_tokens=settings.max_new_tokens,
-            # Also in sampling, whose noise is in the scores. A model's own settings (a repetition
-            # penalty, say) would make its answers differ from those of the others.
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,
-            eos_token_id=sorted(end_tokens(lm)),
-            pad_token_id=lm.tokenizer.pad_token_id,
+            **decoding(lm),
             **options,
         )
     return output[:, longest:].tolist()
+
+
+def decoding(lm: LanguageModel) -> dict[str, Any]:
+    """How every model writes: the likeliest token, up to its end token.
+
+    Also in sampling, whose noise is in the scores. A model's own settings (a repetition penalty,
+    say) would make what it writes differ from the others'.
+    """
+    return {
+        "do_sample": False,
+        "num_beams": 1,
+        "repetition_penalty": 1.0,
+        "eos_token_id": sorted(end_tokens(lm)),
+        "pad_token_id": lm.tokenizer.pad_token_id,
+    }
 
 
 def end_tokens(lm: LanguageModel) -> set[int]:

@@ -12,7 +12,7 @@ from rag_study.labelling import Sample
 from rag_study.results import label_of, searches_of
 
 
-def passages_shown(
+def texts_shown(
     comparison: StageRun, config: StudyConfig, sample: Sample
 ) -> dict[tuple[str, str], str]:
     """Text of the passages by (dataset, question_id), for every question with answers to label.

@@ -53,10 +53,10 @@ def test_every_problem_is_in_one_message(write_study):
         ({"fine_tuning": [{"train_sizes": []}]}, "fine_tuning[0].train_sizes"),
         ({"contexts": ["none"]}, "primary.contexts names ['retrieved']"),
         ({"seeds": [1, 1]}, "seeds: 1 is given more than once"),
-        ({"retrieval": {"chunk_size": 300}}, "retrieval.chunk_size"),
+        ({"retrieval": {"chunk_size": 300}}, "retrieval: chunk_size 300"),
         (
             {"retrieval": {"chunk_size": 64, "chunk_overlap": 64}},
-            "smaller than retrieval.chunk_size",
+            "smaller than chunk_size",
         ),
         (
             {"margins": {"token_f2": 0.1}},

@@ -11,7 +11,7 @@ from study_tables import answers
 from rag_study import grid, human_labels, qa_datasets, store
 from rag_study.config import load_study
 from rag_study.labelling import Sample, load, rubric
-from rag_study.passages import passages_shown
+from rag_study.passages import texts_shown
 from rag_study.results import searches_of
 
 N = 60
@@ -300,7 +300,7 @@ def test_passages_are_those_of_the_prompt(write_study, outputs):
     own |= {"dataset": "fictional", "retriever": searches_of(base, config)}
     answer = {"dataset": "fictional", "question_id": question.id}
     sample = Sample("abc123", "small", "retrieved", 0, "judge", [], [own], [answer])
-    shown = passages_shown(runs[-1], config, sample)
+    shown = texts_shown(runs[-1], config, sample)
     assert shown == {("fictional", question.id): "[1] Two\nsecond\n\n[2] One\nfirst"}
 
 

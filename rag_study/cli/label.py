@@ -70,13 +70,13 @@ def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **d
 
     from rag_study import grid, label_files, labelling
     from rag_study.labels import counted
-    from rag_study.passages import passages_shown
+    from rag_study.passages import texts_shown
 
     study = load_study(study_file)
     answers = pd.read_parquet(folder / "results.parquet")
     sample = labelling.draw(answers, study.name, **draw)
     file = out or Path(f"{study.name}-labels-{sample.name}.csv")
-    texts = passages_shown(grid.expand(study_file)[-1], study, sample) if passages else None
+    texts = texts_shown(grid.expand(study_file)[-1], study, sample) if passages else None
     sheet = label_files.write(file, sample, texts)
     sample.save(folder)
     names = ", ".join(labelling.run_names(pd.DataFrame(sample.runs)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study import prompts
 from rag_study.criteria import Criterion
 from rag_study.errors import StudyError
-from rag_study.generation import end_tokens, item_seed, left_pad
+from rag_study.generation import decoding, end_tokens, item_seed, left_pad
 from rag_study.judging.judge import Item, Judge, Reading, expectation
 from rag_study.models import LanguageModel
 
@@ -242,11 +242,7 @@ class LocalJudge(Judge):
             input_ids=ids.to(lm.device),
             attention_mask=mask.to(lm.device),
             max_new_tokens=self._reasoning_tokens,
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,
-            eos_token_id=sorted(end_tokens(lm)),
-            pad_token_id=lm.tokenizer.pad_token_id,
+            **decoding(lm),
             **options,
         )[:, ids.shape[1] :].tolist()
         texts = []

@@ -17,13 +17,13 @@ def check_chunking(
     largest = window - SPECIAL_TOKENS
     if not 1 <= chunk_size <= largest:
         raise StudyError(
-            f"retrieval.chunk_size {chunk_size}: the embedding model reads {largest} tokens and "
+            f"chunk_size {chunk_size}: the embedding model reads {largest} tokens and "
             f"would silently ignore the rest. Give a number from 1 to {largest}."
         )
     if not 0 <= chunk_overlap < chunk_size:
         raise StudyError(
-            f"retrieval.chunk_overlap {chunk_overlap}: it must be at least 0 and smaller than "
-            f"retrieval.chunk_size ({chunk_size}), or no chunk brings new text."
+            f"chunk_overlap {chunk_overlap}: it must be at least 0 and smaller than "
+            f"chunk_size ({chunk_size}), or no chunk brings new text."
         )
 
 
