@@ -85,6 +85,11 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     if method.quantised != lm.quantised:
         needed = "in 4-bit (quantised=True)" if method.quantised else "unquantised"
         raise StudyError(f"method {recipe.method} needs {lm.name} loaded {needed}.")
+    if recipe.method == "prefix_tuning" and recipe.gradient_checkpointing:
+        raise StudyError(
+            "gradient_checkpointing cannot be had with prefix_tuning: its prefixes are a cache, "
+            "which checkpoints do not keep. Train without it, or by another method."
+        )
     if recipe.target_modules is not None and method.family not in ("lora", "scaling"):
         raise StudyError(f"target_modules have no meaning for method {recipe.method}.")
     if start is not None:
