@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,7 +11,10 @@ import rag_study
 from rag_study import judge_material, judge_training, models, prompts
 from rag_study.finetuning import Recipe
 from rag_study.judge_material import Graded
+from rag_study.judging import Item, open_judge, validity
+from rag_study.ladder import ladder
 from rag_study.models import LanguageModel
+from rag_study.qa_datasets.fictional import generator
 
 
 @pytest.fixture
@@ -89,3 +93,26 @@ def test_the_packages_judge_is_small_and_the_one_on_record():
         weights = Path(rag_study.__file__).parent / preset.adapter / "adapter_model.safetensors"
         assert weights.stat().st_size < 12e6
         models.verify_checksum(weights, preset.revision)
+
+
+@pytest.mark.slow
+def test_the_packages_judge_tells_right_answers_from_wrong_ones():
+    questions = generator.generate(12, style="encyclopedia").questions[:40]
+    by_id = {question.id: question for question in questions}
+    rungs = [
+        row
+        for row in ladder(questions)
+        if row["rung"] in ("gold", "paraphrase", "corrupted", "other_question", "injected")
+    ]
+    judge = open_judge("smollm2-135m-judge")
+    graded = judge.score([Item.of(by_id[row["question_id"]], row["candidate"]) for row in rungs])
+    scores = pd.DataFrame([row | score for row, score in zip(rungs, graded, strict=True)])
+    auc = validity.ladder_auc(scores, judge.name, judge.criteria)
+    auc = auc[(auc["higher"] == validity.TOGETHER) & (auc["criterion"] == "accuracy")]
+    auc = auc.set_index("rung")["auc"]
+    assert auc["other_question"] >= 0.97
+    assert auc["corrupted"] >= 0.95
+    assert auc["injected"] >= 0.97
+    facts = validity.ladder_facts(scores, judge.name, judge.criteria)
+    facts = facts[facts["criterion"] == "accuracy"].set_index("fact")["value"]
+    assert facts["injection"] < 0.2
