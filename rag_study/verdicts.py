@@ -14,7 +14,7 @@ from rag_study.resampling import TOLERANCE
 ALPHA = 0.05
 POWER = 0.80
 MIN_CLUSTERS = 20
-MAX_NEEDED = 1_000_000
+MAX_NEEDED = 100_000
 MANY = 1e9  # degrees of freedom of a normal distribution
 
 

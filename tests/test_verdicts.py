@@ -57,7 +57,7 @@ def test_cannot_tell_says_in_words_what_is_open():
     assert "lies beyond the margin of 0.25, and p = 0.060 after Holm" in row["reason"]
     row = verdict_row(difference=0.2499)
     assert math.isnan(row["n_needed"])
-    assert "1,000,000 questions would not settle it" in row["reason"]
+    assert "100,000 questions would not settle it" in row["reason"]
     fine = {"metric": "answer_recall", "margin": 0.03, "ci_low": -0.12, "ci_high": 0.05}
     assert "−0.120 to +0.050 holds both harm and benefit" in verdict_row(**fine)["reason"]
 
