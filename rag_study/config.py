@@ -317,6 +317,8 @@ class StudyConfig(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> StudyConfig:
+        if self.name == "runs":
+            raise ValueError("name: 'runs' is the folder of all studies' runs; take another")
         for key in ("models", "contexts", "seeds", "prompting"):
             _refuse_repeats(key, getattr(self, key))
         _refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])
