@@ -32,6 +32,7 @@ SCHEDULER = {
 }
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
+LOST = "the Dask cluster was lost: its scheduler does not answer any more"
 
 
 class DaskExecutor(Executor):
@@ -57,6 +58,7 @@ class DaskExecutor(Executor):
         self._client: Client | None = None
         self._futures: dict[str, Future] = {}
         self._begun: set[str] = set()
+        self._lost = False
 
     @property
     def workers(self) -> int:
@@ -85,6 +87,8 @@ class DaskExecutor(Executor):
             scheduler = {"cls": Scheduler, "options": place}
             self._cluster = SpecCluster(specification, scheduler, silence_logs=logging.ERROR)
             self._place["address"] = self._cluster.scheduler_address
+        # A lost scheduler is told of in a line, without Dask's traceback.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         place = {key: value for key, value in self._place.items() if value}
         try:
             self._client = Client(**place, timeout=CONNECT_S, set_as_default=False)
@@ -111,10 +115,15 @@ class DaskExecutor(Executor):
 
     def drain(self) -> None:
         super().drain()
-        waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
-        self._client.cancel([future for future in waiting if not future.done()])
+        if not self._lost:
+            waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
+            self._client.cancel([future for future in waiting if not future.done()])
 
     def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        if self._lost:
+            for run in runs:
+                tell(run, Ended("blocked", Status(message=LOST)))
+            return
         # What workers say arrives before Dask knows that their task has ended, and stays known
         # when they die; a result would be lost with its worker, and be asked for again.
         events: queue.SimpleQueue[tuple[str, Ended | Future | None]] = queue.SimpleQueue()
@@ -156,34 +165,42 @@ class DaskExecutor(Executor):
                 tell(by_id[run_id], None)
             elif run_id in left:
                 left.discard(run_id)
-                ended = said if isinstance(said, Ended) else _without_a_word(said, by_id[run_id])
+                run, ended = by_id[run_id], said
+                if not isinstance(said, Ended):
+                    ended = self._without_a_word(said, run)
                 if ended is not None:
-                    tell(by_id[run_id], ended)
-        self._client.unsubscribe_topic(topic)
+                    tell(run, ended)
+        if not self._lost:
+            self._client.unsubscribe_topic(topic)
+
+    def _without_a_word(self, future: Future, run: StageRun) -> Ended | None:
+        """How a run ended of whose end no worker has told; None for one that we have cancelled."""
+        from distributed.scheduler import KilledWorker
+
+        if future.status == "cancelled":
+            # A client that has lost its scheduler has all its futures cancelled.
+            self._lost = self._lost or not self.draining
+            if not self._lost:
+                return None
+            if run.run_id in self._begun:
+                return Ended("killed", Status("killed", message=LOST))
+            return Ended("blocked", Status(message=LOST))
+        error = future.exception() if future.status == "error" else None
+        if error is None:
+            status = RunFolder(run.run_id).status()
+            return Ended(status.state, status)
+        if isinstance(error, KilledWorker) and error.task == future.key:
+            message = f"its workers died, {RETRIES + 1} one after the other"
+            return Ended("killed", Status("killed", message=message))
+        if isinstance(error, KilledWorker):
+            return Ended("blocked", Status(message="the workers of a run that it needs died"))
+        return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
 
 
 def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
     if said["outcome"] is None:
         return said["run_id"], None
     return said["run_id"], Ended(said["outcome"], Status(**said["status"]))
-
-
-def _without_a_word(future: Future, run: StageRun) -> Ended | None:
-    """How a run ended of whose end no worker has told; None for one that was cancelled."""
-    from distributed.scheduler import KilledWorker
-
-    if future.status == "cancelled":
-        return None
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        status = RunFolder(run.run_id).status()
-        return Ended(status.state, status)
-    if isinstance(error, KilledWorker) and error.task == future.key:
-        message = f"its workers died, {RETRIES + 1} one after the other"
-        return Ended("killed", Status("killed", message=message))
-    if isinstance(error, KilledWorker):
-        return Ended("blocked", Status(message="the workers of a run that it needs died"))
-    return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
 
 
 def _on_dask_worker(
