@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 # How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
 CONNECT_S, FIRST_WORKER_S = 30, 3600
-# Dask puts a task where its input is, which with us weighs nothing, and lets idle workers take
-# over what is worth the transfer; it takes tasks that it does not know yet for short ones.
-SCHEDULER = {
-    "distributed.scheduler.allowed-failures": RETRIES,
-    "distributed.scheduler.unknown-task-duration": "1h",
-}
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
@@ -73,7 +67,7 @@ class DaskExecutor(Executor):
         from distributed import Client, Nanny, Scheduler, SpecCluster
 
         if not any(self._place.values()):
-            dask.config.set(SCHEDULER)
+            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
             specification = {}
             for number, gpu in enumerate(self._devices):
                 # Notebooks are processes of their own: a limit of the worker would not hold them.
@@ -148,7 +142,7 @@ class DaskExecutor(Executor):
                 environment,
                 topic,
                 [futures[u.run_id] for u in run.upstream if u.run_id in futures],
-                key=f"{run.run_id}-{session}",
+                key=_key(run, session),
                 resources=labels or None,
                 priority=-number,
                 pure=False,
@@ -195,6 +189,15 @@ class DaskExecutor(Executor):
         if isinstance(error, KilledWorker):
             return Ended("blocked", Status(message="the workers of a run that it needs died"))
         return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+
+
+def _key(run: StageRun, session: str) -> str:
+    """A key of which Dask takes every character for the kind of the task: a kind of its own.
+
+    Idle workers then take over what waits at once. Of a kind whose tasks are known to take an hour
+    Dask leaves one behind the task that its worker is at, until that has run for a quarter of it.
+    """
+    return f"{run.run_id}-{session}".replace("-", "_")
 
 
 def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
