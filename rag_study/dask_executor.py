@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 # How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
 CONNECT_S, FIRST_WORKER_S = 30, 3600
+# Dask puts a task where its input is, and has idle workers take over what waits behind another. It
+# compares durations for that: of unknown tasks that it takes for hours, one stays behind the task
+# that its worker is at until that has run for a quarter as long; taken for moments, the tasks of a
+# worker weigh nothing beside one that has been running elsewhere, and stay, too.
+SCHEDULER = {
+    "distributed.scheduler.allowed-failures": RETRIES,
+    "distributed.scheduler.unknown-task-duration": "1m",
+}
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
@@ -67,7 +75,7 @@ class DaskExecutor(Executor):
         from distributed import Client, Nanny, Scheduler, SpecCluster
 
         if not any(self._place.values()):
-            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
+            dask.config.set(SCHEDULER)
             specification = {}
             for number, gpu in enumerate(self._devices):
                 # Notebooks are processes of their own: a limit of the worker would not hold them.
@@ -192,11 +200,8 @@ class DaskExecutor(Executor):
 
 
 def _key(run: StageRun, session: str) -> str:
-    """A key of which Dask takes every character for the kind of the task: a kind of its own.
-
-    Idle workers then take over what waits at once. Of a kind whose tasks are known to take an hour
-    Dask leaves one behind the task that its worker is at, until that has run for a quarter of it.
-    """
+    """A key of which Dask takes every character for the kind of the task: a kind of its own, whose
+    duration is never known (see SCHEDULER)."""
     return f"{run.run_id}-{session}".replace("-", "_")
 
 
