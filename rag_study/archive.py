@@ -6,11 +6,13 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -67,6 +69,8 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     try:
         with tarfile.open(source) as archive:
             members = archive.getmembers()
+            while archive.fileobj.read(1 << 20):
+                pass  # to its end, where the checksum of the whole archive stands
             tops = {_place(source, member) for member in members}
             needed = sum(member.size for member in members)
             outputs.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,7 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
         raise StudyError(
             f"{source}: one name is a file and a folder ({error}); nothing was imported."
         ) from None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.filename != str(source) and error.errno:
             raise
         raise StudyError(f"{source}: is no whole archive of results ({error}).") from None

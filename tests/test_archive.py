@@ -135,6 +135,11 @@ def test_files_that_are_no_archive_are_one_message(outputs, tmp_path, study):
     half.write_bytes(whole.read_bytes()[:-200])
     with pytest.raises(StudyError, match="no whole archive"):
         archive.unpack(half)
+    flipped = bytearray(whole.read_bytes())
+    flipped[-8] ^= 1  # of the checksum: the same as another bit anywhere
+    half.write_bytes(flipped)
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(half)
     with pytest.raises(StudyError, match="exists already"):
         archive.pack(study, whole)
     with pytest.raises(StudyError, match="nothing to export"):
