@@ -250,7 +250,9 @@ def test_a_scheduler_and_two_workers_started_by_hand(outputs, by_hand):
 
     progress = Progress(runs)
     run_all(progress, DaskExecutor(scheduler_file=file, work=work), USUAL, kill_one)
-    assert set(progress.outcomes.values()) == {"done"}
+    # A worker that is stopped may end its run and no longer say so; the next one finds it done.
+    assert set(progress.outcomes.values()) <= {"done", "reused"}
+    assert sorted(set(begun())) == sorted(run.slug for run in runs)
     assert os.path.isdir(outputs / "runs" / "nap")
 
 
@@ -270,7 +272,8 @@ def test_a_scheduler_that_dies_is_said_and_another_executor_goes_on(by_hand, kee
     progress = Progress(runs)
     executor = DaskExecutor(scheduler_file=file, work=work)
     run_all(progress, executor, Options(keep_going=keep_going), kill_it)
-    assert set(progress.outcomes.values()) == {"done", "killed", "blocked"}
+    # What had begun is killed, unless nothing more had.
+    assert set(progress.outcomes.values()) - {"killed"} == {"done", "blocked"}
     assert {message for _, message in said.values()} == {"", dask_executor.LOST}
     again = Progress(runs)
     run_all(again, Executor(work))
