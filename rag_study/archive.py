@@ -6,18 +6,20 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rag_study import files, store
 from rag_study.errors import StudyError
 from rag_study.grid import StageRun
-from rag_study.store import CLAIM_FILE, LOCK_FILE, RunFolder
+from rag_study.store import CLAIM_FILE, LOCK_FILE, RunFolder, Status
 
 _RUN = re.compile(r"runs/[a-z_]+/[a-z0-9-]+-[0-9a-f]{8}")
 _STUDY = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -67,6 +69,8 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     try:
         with tarfile.open(source) as archive:
             members = archive.getmembers()
+            while archive.fileobj.read(1 << 20):
+                pass  # to its end, where the checksum of the whole archive stands
             tops = {_place(source, member) for member in members}
             needed = sum(member.size for member in members)
             outputs.mkdir(parents=True, exist_ok=True)
@@ -77,7 +81,11 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
                 return _move_in(source, Path(staging), sorted(tops))
     except FileNotFoundError:
         raise StudyError(f"{source}: there is no such file.") from None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise StudyError(
+            f"{source}: one name is a file and a folder ({error}); nothing was imported."
+        ) from None
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.filename != str(source) and error.errno:
             raise
         raise StudyError(f"{source}: is no whole archive of results ({error}).") from None
@@ -86,14 +94,16 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
 def _place(source: Path, member: tarfile.TarInfo) -> str:
     """The run's or study's folder that a member lies in. Raises StudyError for anything else."""
     path = PurePosixPath(member.name)
+    top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
     problem = None
     if not (member.isreg() or member.isdir()):
         problem = "is neither a file nor a folder"
     elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
         problem = "leads out of the outputs folder"
-    top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
-    if problem is None and not (_RUN if top.startswith("runs/") else _STUDY).fullmatch(top):
+    elif top == "runs" or not (_RUN if top.startswith("runs/") else _STUDY).fullmatch(top):
         problem = "is not part of a run or a study"
+    elif path.name in (LOCK_FILE, CLAIM_FILE):
+        problem = "is a lock"
     if problem:
         raise StudyError(f"{source}: '{member.name}' {problem}; nothing was imported.")
     return top
@@ -103,8 +113,8 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     brought, there = [], []
     runs = [top.removeprefix("runs/") for top in tops if top.startswith("runs/")]
     for run_id in runs:
-        if not (staging / "runs" / run_id / "status.json").exists():
-            raise StudyError(f"{source}: the run {run_id} has no status; nothing was imported.")
+        if not _says_done(staging / "runs" / run_id / "status.json"):
+            raise StudyError(f"{source}: the run {run_id} is not done; nothing was imported.")
     for run_id in runs:
         folder = RunFolder(run_id)
         if folder.status().state in ("done", "running"):
@@ -132,12 +142,21 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     return brought, there
 
 
+def _says_done(file: Path) -> bool:
+    try:
+        return Status.read(file).state == "done"
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _is_status(path: Path) -> bool:
     return path.name == "status.json"
 
 
 def _kept(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        private = path.name in (LOCK_FILE, CLAIM_FILE) or files.is_leftover(path)
+        inside = path.relative_to(folder)
+        private = path.name in (LOCK_FILE, CLAIM_FILE)
+        private |= any(files.is_leftover(one) for one in (inside, *inside.parents))
         if path.is_file() and not path.is_symlink() and not private:
             yield path

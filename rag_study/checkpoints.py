@@ -40,11 +40,17 @@ class Checkpoints:
     def completed(self, step: int, **facts: Any) -> None:
         """Declare the Trainer's checkpoint of a step complete, and delete those before it."""
         self.last = self.path / f"checkpoint-{step}"
+        files.settle(self.path)  # also the best weights, of which the checkpoint speaks
         facts = {"fingerprint": self._fingerprint, "step": step, **facts}
         files.write_json(self.last / MARKER, facts)
         self._keep_only(self.last)
-        for older in sorted(self.path.glob("best-*"), key=lambda f: f.stat().st_mtime_ns)[:-1]:
-            older.unlink()
+        # By step, not by time of day: a clock may be set back, and what a killed process has left
+        # of later steps is younger than what this checkpoint needs.
+        steps = [int(file.stem.removeprefix("best-")) for file in self.path.glob("best-*")]
+        needed = max((one for one in steps if one <= step), default=None)
+        for other in steps:
+            if other != needed:
+                self.best(other).unlink()
 
     def best(self, step: int) -> Path:
         """Where the weights of a step are kept that were the best so far.

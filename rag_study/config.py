@@ -69,6 +69,8 @@ class StudyConfig(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> StudyConfig:
+        if self.name == "runs":
+            raise ValueError("name: 'runs' is the folder of all studies' runs; take another")
         for key in ("models", "contexts", "seeds", "prompting"):
             refuse_repeats(key, getattr(self, key))
         refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 # How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
 CONNECT_S, FIRST_WORKER_S = 30, 3600
-# Dask puts a task where its input is, which with us weighs nothing, and lets idle workers take
-# over what is worth the transfer; it takes tasks that it does not know yet for short ones.
+# Dask puts a task where its input is, and has idle workers take over what waits behind another. It
+# compares durations for that: of unknown tasks that it takes for hours, one stays behind the task
+# that its worker is at until that has run for a quarter as long; taken for moments, the tasks of a
+# worker weigh nothing beside one that has been running elsewhere, and stay, too.
 SCHEDULER = {
     "distributed.scheduler.allowed-failures": RETRIES,
-    "distributed.scheduler.unknown-task-duration": "1h",
+    "distributed.scheduler.unknown-task-duration": "1m",
 }
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
+LOST = "the Dask cluster was lost: its scheduler does not answer any more"
 
 
 class DaskExecutor(Executor):
@@ -57,6 +60,7 @@ class DaskExecutor(Executor):
         self._client: Client | None = None
         self._futures: dict[str, Future] = {}
         self._begun: set[str] = set()
+        self._lost = False
 
     @property
     def workers(self) -> int:
@@ -85,6 +89,8 @@ class DaskExecutor(Executor):
             scheduler = {"cls": Scheduler, "options": place}
             self._cluster = SpecCluster(specification, scheduler, silence_logs=logging.ERROR)
             self._place["address"] = self._cluster.scheduler_address
+        # A lost scheduler is told of in a line, without Dask's traceback.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         place = {key: value for key, value in self._place.items() if value}
         try:
             self._client = Client(**place, timeout=CONNECT_S, set_as_default=False)
@@ -111,10 +117,15 @@ class DaskExecutor(Executor):
 
     def drain(self) -> None:
         super().drain()
-        waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
-        self._client.cancel([future for future in waiting if not future.done()])
+        if not self._lost:
+            waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
+            self._client.cancel([future for future in waiting if not future.done()])
 
     def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        if self._lost:
+            for run in runs:
+                tell(run, Ended("blocked", Status(message=LOST)))
+            return
         # What workers say arrives before Dask knows that their task has ended, and stays known
         # when they die; a result would be lost with its worker, and be asked for again.
         events: queue.SimpleQueue[tuple[str, Ended | Future | None]] = queue.SimpleQueue()
@@ -139,7 +150,7 @@ class DaskExecutor(Executor):
                 environment,
                 topic,
                 [futures[u.run_id] for u in run.upstream if u.run_id in futures],
-                key=f"{run.run_id}-{session}",
+                key=_key(run, session),
                 resources=labels or None,
                 priority=-number,
                 pure=False,
@@ -156,34 +167,48 @@ class DaskExecutor(Executor):
                 tell(by_id[run_id], None)
             elif run_id in left:
                 left.discard(run_id)
-                ended = said if isinstance(said, Ended) else _without_a_word(said, by_id[run_id])
+                run, ended = by_id[run_id], said
+                if not isinstance(said, Ended):
+                    ended = self._without_a_word(said, run)
                 if ended is not None:
-                    tell(by_id[run_id], ended)
-        self._client.unsubscribe_topic(topic)
+                    tell(run, ended)
+        if not self._lost:
+            self._client.unsubscribe_topic(topic)
+
+    def _without_a_word(self, future: Future, run: StageRun) -> Ended | None:
+        """How a run ended of whose end no worker has told; None for one that we have cancelled."""
+        from distributed.scheduler import KilledWorker
+
+        if future.status == "cancelled":
+            # A client that has lost its scheduler has all its futures cancelled.
+            self._lost = self._lost or not self.draining
+            if not self._lost:
+                return None
+            if run.run_id in self._begun:
+                return Ended("killed", Status("killed", message=LOST))
+            return Ended("blocked", Status(message=LOST))
+        error = future.exception() if future.status == "error" else None
+        if error is None:
+            status = RunFolder(run.run_id).status()
+            return Ended(status.state, status)
+        if isinstance(error, KilledWorker) and error.task == future.key:
+            message = f"its workers died, {RETRIES + 1} one after the other"
+            return Ended("killed", Status("killed", message=message))
+        if isinstance(error, KilledWorker):
+            return Ended("blocked", Status(message="the workers of a run that it needs died"))
+        return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+
+
+def _key(run: StageRun, session: str) -> str:
+    """A key of which Dask takes every character for the kind of the task: a kind of its own, whose
+    duration is never known (see SCHEDULER)."""
+    return f"{run.run_id}-{session}".replace("-", "_")
 
 
 def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
     if said["outcome"] is None:
         return said["run_id"], None
     return said["run_id"], Ended(said["outcome"], Status(**said["status"]))
-
-
-def _without_a_word(future: Future, run: StageRun) -> Ended | None:
-    """How a run ended of whose end no worker has told; None for one that was cancelled."""
-    from distributed.scheduler import KilledWorker
-
-    if future.status == "cancelled":
-        return None
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        status = RunFolder(run.run_id).status()
-        return Ended(status.state, status)
-    if isinstance(error, KilledWorker) and error.task == future.key:
-        message = f"its workers died, {RETRIES + 1} one after the other"
-        return Ended("killed", Status("killed", message=message))
-    if isinstance(error, KilledWorker):
-        return Ended("blocked", Status(message="the workers of a run that it needs died"))
-    return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
 
 
 def _on_dask_worker(

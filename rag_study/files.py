@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -83,12 +84,15 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def sweep(folder: Path) -> None:
     """Delete what writers left behind that were killed. For who alone writes to the folder."""
-    for path in folder.rglob(f"{_STAGING}*"):
-        path.unlink(missing_ok=True)
+    for path in list(folder.rglob(f"{_STAGING}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a writer that was killed has left this file behind."""
+    """Whether a writer that was killed has left this file or folder behind."""
     return path.name.startswith(_STAGING)
 
 
@@ -102,6 +106,23 @@ def settle(folder: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def write_folder(path: Path, writer: Callable[[Path], Any]) -> None:
+    """Have `writer` fill a folder under another name, then put it in the place of what is there.
+
+    For who alone writes this folder: what an earlier writer left that was killed is deleted.
+    """
+    staging = path.with_name(f"{_STAGING}{path.name}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        writer(staging)
+        settle(staging)
+        shutil.rmtree(path, ignore_errors=True)
+        staging.rename(path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_with(path: Path, writer: Callable[[str], Any]) -> None:

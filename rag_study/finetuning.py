@@ -10,21 +10,18 @@ import contextlib
 import hashlib
 import json
 import math
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from rag_study import adapters, provenance
+from rag_study import adapters, files, provenance
 from rag_study.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
 from rag_study.contexts import Passage
 from rag_study.errors import StudyError
@@ -156,7 +153,7 @@ def train(
         model = cast_weights(model, torch.bfloat16)
         final_loss = validation_loss(model, held_out, collator, recipe.batch_size)
     model.eval()
-    _save_adapter(model, lm, recipe, folder.path)
+    files.write_folder(folder.path / "adapter", partial(adapters.save, model, lm, recipe))
     saved.clear()
     lm.model = model
     return TrainingResult(
@@ -280,7 +277,7 @@ class _AnswerTrainer(Trainer):
     def _save_checkpoint(self, model, trial):
         began = time.monotonic()
         super()._save_checkpoint(model, trial)
-        self._watch.checkpoint_written(self.state.global_step, time.monotonic() - began)
+        self._watch.checkpoint_written(self.state.global_step, began)
 
     def _save(self, output_dir=None, state_dict=None):
         save_trainable(self.model, Path(output_dir) / WEIGHTS)
@@ -349,12 +346,13 @@ class _Watch(TrainerCallback):
         control.should_evaluate = last or step % self._evaluate_every == 0
         control.should_save = not last and now - self._last_saved >= self._pause
 
-    def checkpoint_written(self, step: int, took: float) -> None:
-        """`took` in seconds: large states take long to write, but never a tenth of the time."""
+    def checkpoint_written(self, step: int, began: float) -> None:
+        """`began` on the monotonic clock: large states take long to write, but never a tenth of
+        the time."""
         facts = {"tokens": self.tokens, "step_seconds": self.step_seconds}
         self._saved.completed(step, seconds=self.seconds(), **facts)
         self._last_saved = time.monotonic()
-        self._pause = max(SAVE_SECONDS, 10 * took)
+        self._pause = max(SAVE_SECONDS, 10 * (self._last_saved - began))
 
 
 def _fingerprint(
@@ -363,14 +361,6 @@ def _fingerprint(
     """Stands for everything that a checkpoint depends on."""
     parts = [lm.name, lm.dtype, asdict(recipe), list(data), list(held_out)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _save_adapter(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
-    """Write the adapter beside its place and move it there whole."""
-    staging = Path(tempfile.mkdtemp(prefix=".adapter-", dir=folder))
-    adapters.save(model, lm, recipe, staging)
-    shutil.rmtree(folder / "adapter", ignore_errors=True)
-    staging.rename(folder / "adapter")
 
 
 def _peak_memory_mb() -> float:

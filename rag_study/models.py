@@ -9,10 +9,9 @@ import hashlib
 import importlib.util
 import os
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -376,25 +375,20 @@ def _converted(name: str, preset: Preset) -> Path:
     with FileLock(target.with_suffix(".lock")):
         if not target.exists():
             verify_checksum(source, preset.revision)
-            _convert(source, target)
+            files.write_folder(target, partial(_convert, source))
     return target
 
 
-def _convert(source: Path, target: Path) -> None:
+def _convert(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
-    try:
-        files = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-        model = AutoModelForCausalLM.from_pretrained(**files, dtype=torch.float32)
-        # The dequantised weights are ordinary ones; the GGUF settings cannot be serialised.
-        model.hf_quantizer.remove_quantization_config(model)
-        model.save_pretrained(staging)
-        AutoTokenizer.from_pretrained(**files).save_pretrained(staging)
-        staging.rename(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    gguf = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
+    # The dequantised weights are ordinary ones; the GGUF settings cannot be serialised.
+    model.hf_quantizer.remove_quantization_config(model)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**gguf).save_pretrained(folder)
 
 
 @lru_cache(maxsize=8)

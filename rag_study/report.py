@@ -7,15 +7,13 @@ shown as zero.
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from rag_study import answers, explanations, tables
+from rag_study import answers, explanations, files, tables
 from rag_study.headline import StudyResults, headline_parts, headline_row, headline_verdict
 from rag_study.labels import (
     NOT_KNOWN,
@@ -61,16 +59,8 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     """
     out = Path(out)
     html = _environment().get_template("report.html.j2").render(**_content(results))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
-            stream.write(html)
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, out)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    # Not every text that a model writes can be encoded.
+    files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out
 
 

@@ -6,6 +6,7 @@ file: a killed kernel or a cell over its time limit leaves a notebook that looks
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -61,6 +62,8 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
             if status.attempt == attempt or not may_start:
                 break
     except KeyboardInterrupt:
+        # That a cell has lost its kernel nobody asks any more; asyncio would print a traceback.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         _record(folder, attempt, "killed", "stopped", clock)
         raise
     if status.state == "done" and status.attempt == attempt:

@@ -32,6 +32,8 @@ class ActiveRun:
             files.sweep(written)
         files.write_yaml(self.folder / "params.yaml", run.parameters)
         if not store.is_done(run, before):
+            if run.is_comparison:  # from here on the tables are no longer those of an earlier one
+                (store.study_dir(run.slug) / store.MADE_BY_FILE).unlink(missing_ok=True)
             self.store.set_status("running", extent=self._done_before, **self._about)
 
     @property

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
 LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
+# In a study's folder: the id of the comparison whose tables are there, whole.
+MADE_BY_FILE = "made_by.txt"
 
 
 def outputs_dir() -> Path:
@@ -65,6 +67,18 @@ class Status:
     attempt: str = ""
     tries: int = 0
 
+    @classmethod
+    def read(cls, file: Path) -> Status:
+        """What a status file says. Raises ValueError or TypeError where it makes no sense."""
+        status = cls(**json.loads(file.read_text()))
+        for name, default in asdict(cls()).items():
+            value = getattr(status, name)
+            if not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
+                raise ValueError(f"{name}: {value!r}")
+        if not all(isinstance(amount, int) for amount in status.extent.values()):
+            raise ValueError(f"extent: {status.extent!r}")
+        return status
+
 
 class RunFolder:
     """The folder `outputs/runs/<stage>/<slug>-<hash8>` of one stage run."""
@@ -85,7 +99,7 @@ class RunFolder:
     def _read_status(self) -> Status:
         file = self.path / "status.json"
         try:
-            return Status(**json.loads(file.read_text()))
+            return Status.read(file)
         except FileNotFoundError:
             return Status()
         except (ValueError, TypeError):
@@ -220,7 +234,7 @@ def _published(run: StageRun) -> bool:
     if not run.is_comparison:
         return True
     try:
-        return (study_dir(run.slug) / "made_by.txt").read_text().strip() == run.run_id
+        return (study_dir(run.slug) / MADE_BY_FILE).read_text().strip() == run.run_id
     except OSError:
         return False
 

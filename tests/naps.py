@@ -10,9 +10,10 @@ from rag_study.provenance import PROJECT_ROOT
 STAGE = grid.Stage("nap", "nap", 1)
 
 
-def nap(name, *upstream, seconds=0.05, fails=False, deaths=0):
-    """A run that sleeps; one with `deaths` kills its process in that many of its tries."""
-    parameters = {"seconds": seconds, "fails": fails, "deaths": deaths}
+def nap(name, *upstream, seconds=0.05, fails=False, deaths=0, until=0):
+    """A run that sleeps; one with `deaths` kills its process in that many of its tries, one with
+    `until` sleeps until so many runs have begun."""
+    parameters = {"seconds": seconds, "fails": fails, "deaths": deaths, "until": until}
     return grid.StageRun(STAGE, parameters, upstream, name, {"name": name})
 
 
@@ -32,6 +33,8 @@ def attempt(run, folder, cell_timeout):
         if tries <= given["deaths"]:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(given["seconds"])
+        while len(set(begun())) < given["until"]:
+            time.sleep(0.1)
         for number in range(3):
             folder.part(f"part-{number}", lambda: [{"run": run.slug}])
         device = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -73,13 +73,22 @@ def test_what_is_done_or_being_worked_on_here_stays(study, tmp_path):
     assert two.status().state == "killed"
 
 
+def test_what_killed_writers_left_does_not_travel(study, tmp_path, monkeypatch):
+    left = store.RunFolder(study[0].run_id).path / ".new-adapter" / "weights"
+    left.parent.mkdir()
+    left.write_text("half")
+    archive.pack(study, file := tmp_path / "study.tar.gz")
+    with tarfile.open(file) as packed:
+        assert not [name for name in packed.getnames() if ".new-" in name]
+
+
 def member(name, kind=tarfile.REGTYPE, link=""):
     info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.size = kind, link, 4 if kind == tarfile.REGTYPE else 0
+    info.type, info.linkname, info.size = kind, link, len(DONE) if kind == tarfile.REGTYPE else 0
     return info
 
 
-RUN = "runs/nap/one-12345678"
+RUN, DONE = "runs/nap/one-12345678", b'{"state": "done"}'
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,12 @@ RUN = "runs/nap/one-12345678"
         member("/etc/cron.d/x"),
         member("../x"),
         member(f"{RUN}/../../../../x"),
+        member("runs"),
+        member("runs", tarfile.DIRTYPE),
+        member(RUN),
+        member(f"{RUN}/.lock"),
+        member(f"{RUN}/status.json/x"),
+        member("runs/nap/another-12345678/status.json"),  # which does not say that it is done
         member(f"{RUN}/link", tarfile.SYMTYPE, "/etc/passwd"),
         member(f"{RUN}/link", tarfile.LNKTYPE, "../../../../etc/passwd"),
         member(f"{RUN}/pipe", tarfile.FIFOTYPE),
@@ -100,8 +115,8 @@ RUN = "runs/nap/one-12345678"
 def test_archives_that_lead_elsewhere_are_refused_whole(outputs, tmp_path, bad):
     file = tmp_path / "bad.tar.gz"
     with tarfile.open(file, "w:gz") as made:
-        made.addfile(member(f"{RUN}/status.json"), io.BytesIO(b"{}  "))
-        made.addfile(bad, io.BytesIO(b"evil"))
+        made.addfile(member(f"{RUN}/status.json"), io.BytesIO(DONE))
+        made.addfile(bad, io.BytesIO(b"evil".ljust(len(DONE))))
     with pytest.raises(StudyError, match="nothing was imported"):
         archive.unpack(file)
     assert not (outputs / "runs").exists()
@@ -118,6 +133,11 @@ def test_files_that_are_no_archive_are_one_message(outputs, tmp_path, study):
     whole, half = tmp_path / "whole.tar.gz", tmp_path / "half.tar.gz"
     archive.pack(study, whole)
     half.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(half)
+    flipped = bytearray(whole.read_bytes())
+    flipped[-8] ^= 1  # of the checksum: the same as another bit anywhere
+    half.write_bytes(flipped)
     with pytest.raises(StudyError, match="no whole archive"):
         archive.unpack(half)
     with pytest.raises(StudyError, match="exists already"):

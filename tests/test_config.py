@@ -44,6 +44,7 @@ def test_every_problem_is_in_one_message(write_study):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        ({"name": "runs"}, "the folder of all studies' runs"),
         ({"name": "a/b"}, "lower-case letters, digits and hyphens"),
         ({"models": ["smollm2-135m-instrct"]}, "did you mean 'smollm2-135m-instruct'?"),
         ({"models": "random-llama"}, "models: input should be a valid list"),

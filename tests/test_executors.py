@@ -208,16 +208,18 @@ def test_a_cluster_that_is_not_there_is_one_message(outputs, monkeypatch):
 @pytest.mark.slow
 def test_idle_dask_workers_take_over_what_becomes_ready(outputs):
     outputs.mkdir()
-    first = nap("first", seconds=5)  # from it Dask learns how long a nap takes
-    runs = [first, *(nap(f"n{i}", first, seconds=25) for i in range(3))]
+    first = nap("first")
+    # None of the three ends before all have begun, however long that takes.
+    runs = [first, *(nap(f"n{i}", first, until=4) for i in range(3))]
     progress, events = go(DaskExecutor(workers=3, work=work), runs)
     assert set(progress.outcomes.values()) == {"done"}
     told = [event for event, run, _ in events if run is not first]
-    assert told[:2] == ["started"] * 2  # the third may wait for the next round of stealing
+    assert told == ["started"] * 3 + ["ended"] * 3
 
 
-@pytest.mark.slow
-def test_a_scheduler_and_two_workers_started_by_hand(outputs, tmp_path):
+@pytest.fixture
+def by_hand(outputs, tmp_path):
+    """A scheduler and two workers as people start them: their processes, and the scheduler file."""
     outputs.mkdir()
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
@@ -228,22 +230,51 @@ def test_a_scheduler_and_two_workers_started_by_hand(outputs, tmp_path):
         subprocess.Popen([*command, "--scheduler-file", str(file)], env=environment, cwd=tmp_path)
         for command in commands
     ]
-    try:
-        executor = DaskExecutor(scheduler_file=file, work=work)
-        victim = threading.Timer(1.0, processes[1].send_signal, [signal.SIGTERM])
-        runs = [nap(f"n{i}", seconds=1) for i in range(8)]
-
-        def kill_one(event, run, status):
-            if event == "started" and not victim.is_alive() and not victim.finished.is_set():
-                victim.start()
-
-        progress = Progress(runs)
-        run_all(progress, executor, USUAL, kill_one)
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(30)
-    assert set(progress.outcomes.values()) == {"done"}
+    yield processes, file
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(30)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.slow
+def test_a_scheduler_and_two_workers_started_by_hand(outputs, by_hand):
+    processes, file = by_hand
+    victim = threading.Timer(1.0, processes[1].send_signal, [signal.SIGTERM])
+    runs = [nap(f"n{i}", seconds=1) for i in range(8)]
+
+    def kill_one(event, run, status):
+        if event == "started" and not victim.is_alive() and not victim.finished.is_set():
+            victim.start()
+
+    progress = Progress(runs)
+    run_all(progress, DaskExecutor(scheduler_file=file, work=work), USUAL, kill_one)
+    # A worker that is stopped may end its run and no longer say so; the next one finds it done.
+    assert set(progress.outcomes.values()) <= {"done", "reused"}
+    assert sorted(set(begun())) == sorted(run.slug for run in runs)
     assert os.path.isdir(outputs / "runs" / "nap")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_a_scheduler_that_dies_is_said_and_another_executor_goes_on(by_hand, keep_going):
+    processes, file = by_hand
+    runs = [nap(f"n{i}", seconds=1) for i in range(4)]
+    runs.append(nap("last", *runs))
+    said = {}
+
+    def kill_it(event, run, status):
+        said[run.slug] = event, status.message
+        if event == "ended" and status.state == "done":
+            processes[0].kill()
+
+    progress = Progress(runs)
+    executor = DaskExecutor(scheduler_file=file, work=work)
+    run_all(progress, executor, Options(keep_going=keep_going), kill_it)
+    # What had begun is killed, unless nothing more had.
+    assert set(progress.outcomes.values()) - {"killed"} == {"done", "blocked"}
+    assert {message for _, message in said.values()} == {"", dask_executor.LOST}
+    again = Progress(runs)
+    run_all(again, Executor(work))
+    assert set(again.outcomes.values()) == {"done", "reused"}

@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 
@@ -119,6 +120,11 @@ def test_fingerprints_follow_content_and_are_kept_for_large_files(tmp_path, monk
     (data / "x.jsonl").write_bytes(lines(ROWS * 20_000))
     first = reading.fingerprint(data)
     assert len(list((tmp_path / "cache" / "digests").iterdir())) == 1
+    times = (data / "x.jsonl").stat()
+    (data / "x.jsonl").write_bytes(lines(ROWS * 20_000).replace(b"1", b"2"))
+    os.utime(data / "x.jsonl", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert reading.fingerprint(data) != first  # though neither size nor time tells
+    (data / "x.jsonl").write_bytes(lines(ROWS * 20_000))
     assert reading.fingerprint(data.rename(tmp_path / "moved")) == first
     (tmp_path / "moved" / "notes.txt").write_text("no data")
     assert reading.fingerprint(tmp_path / "moved") == first

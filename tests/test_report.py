@@ -311,7 +311,8 @@ def test_figures_beyond_the_size_limit_are_named_not_embedded(tmp_path, monkeypa
 def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):
     build(study(), tmp_path)
     before = (tmp_path / "report.html").read_bytes()
-    monkeypatch.setattr(report.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    full = lambda *_: (_ for _ in ()).throw(OSError("full"))  # noqa: E731
+    monkeypatch.setattr("rag_study.files.os.replace", full)
     with pytest.raises(OSError, match="full"):
         build(study(comparison("hurts")), tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before

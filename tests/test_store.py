@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rag_study import files, store
+from rag_study import files, grid, stages, store
 from rag_study.errors import StudyError
 
 
@@ -66,11 +66,27 @@ def test_a_failing_part_leaves_nothing_behind(folder):
     assert not list((folder.path / "parts").iterdir())
 
 
-def test_damaged_status_says_what_to_do(folder):
+@pytest.mark.parametrize(
+    "text", ["{half", "[]", "{}x", '{"state": 5}', '{"extent": {"none": "x"}}', '{"pid": null}']
+)
+def test_damaged_status_says_what_to_do(folder, text):
     folder.path.mkdir(parents=True)
-    (folder.path / "status.json").write_text("{half")
+    (folder.path / "status.json").write_text(text)
     with pytest.raises(StudyError, match="Delete the folder"):
         folder.status()
+
+
+def test_tables_that_are_being_made_again_are_not_taken_for_those_of_before(outputs):
+    before, after = (
+        grid.StageRun(grid.STAGES["compare"], {"n": n}, (), "mine", {"n": n}) for n in (1, 2)
+    )
+    store.study_dir("mine").mkdir(parents=True)
+    (store.study_dir("mine") / store.MADE_BY_FILE).write_text(before.run_id)
+    store.RunFolder(before.run_id).set_status("done")
+    assert store.is_done(before)
+    active = stages.ActiveRun(after)  # and then it is killed, with one table of its own written
+    assert not store.is_done(before)
+    active._lock.release(force=True)
 
 
 def test_clear_keeps_the_lock_file_only(folder):

@@ -187,7 +187,8 @@ def _member(path: Path, name: str) -> Iterator[IO[bytes]]:
 
 def _digest(path: Path) -> str:
     status = path.stat()
-    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
+    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
     kept = files.cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
     if kept.exists():
         return kept.read_text()
