@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from rag_study import answers, explanations, files, tables
+from rag_study import answers, explanations, files, label_tables, tables
 from rag_study.headline import StudyResults, headline_parts, headline_row, headline_verdict
 from rag_study.labels import (
     NOT_KNOWN,
@@ -54,11 +54,15 @@ _ALL_METRICS = ("Tuned − base", "Scores of single answers", "The judge's check
 def build_report(results: StudyResults, out: Path | str) -> Path:
     """Render the report and write it to `out`, replacing the file in one step. Returns its path.
 
-    Figures are embedded up to FIGURE_BYTES; a figure beyond that, or whose file does not exist, is
-    named in the report instead.
+    What people said (`human_labels`) is read from the same folder. Figures are embedded up to
+    FIGURE_BYTES; one beyond that, or whose file does not exist, is named in the report instead.
     """
     out = Path(out)
-    html = _environment().get_template("report.html.j2").render(**_content(results))
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(**_content(results), people=label_tables.for_report(out.parent))
+    )
     # Not every text that a model writes can be encoded.
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out

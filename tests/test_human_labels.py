@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from study_tables import answers
 
-from rag_study import grid, human_labels, qa_datasets, store
+from rag_study import grid, human_labels, qa_datasets, report, store
 from rag_study.config import load_study
+from rag_study.headline import StudyResults
 from rag_study.labelling import Sample, load, rubric
+from rag_study.labels import signed
 from rag_study.passages import texts_shown
 from rag_study.results import searches_of
 
@@ -97,6 +99,14 @@ def test_from_the_file_to_the_tables(command, study, tmp_path):
         assert row.answer == truth.loc[(row.question_id, row.train_size), "answer"]
     # Each question stands for one over its inclusion probability.
     assert (1 / labels["inclusion_probability"]).sum() == pytest.approx(2 * N)
+    page = report.build_report(StudyResults({"name": "small"}), folder / "report.html")
+    words = page.read_text()
+    assert words.count("What people say (sample") == 1
+    assert "<td>lora-200 − base</td>" in words
+    difference = one(tables["human_estimates"], quantity="difference", criterion="accuracy")
+    assert f">{signed(difference['estimate'])} (" in words
+    elsewhere = report.build_report(StudyResults({"name": "small"}), tmp_path / "report.html")
+    assert "What people say" not in elsewhere.read_text()
 
 
 def test_people_put_right_what_the_judge_gets_wrong(command, study, tmp_path):

@@ -105,11 +105,13 @@ def _read(folder: Path, file: Path) -> None:
     for note in [*labels.notes, *tables["human_estimates"].attrs["notes"]]:
         _say(note)
     for name, show in (
-        ("human_agreement", label_tables.agreement_table),
-        ("human_estimates", label_tables.estimates_table),
+        ("human_agreement", label_tables.agreement),
+        ("human_estimates", label_tables.estimates),
     ):
-        console.print(show(tables[name][tables[name]["sample"] == sample.name]))
+        shown = show(tables[name][tables[name]["sample"] == sample.name])
+        console.print(label_tables.for_terminal(shown))
     _say(f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}")
+    _say("The report has them when it is built again:  rag-study report STUDY")
 
 
 def _say(text: str) -> None:
