@@ -316,6 +316,9 @@ def _compare_run(
     return StageRun(stage, parameters, final, config.name, identity)
 
 
+# What retention is measured on and what is replayed: the sets of `retention`, which `plan` need not
+# import for their names.
+BUNDLED_SETS = ("general_text", "general_knowledge", "instructions", "general_instructions")
 # Places say nothing about content, and other data sets are in the hash as upstream runs.
 _NOT_HASHED = (
     *("dataset_path", "corpus_path", "answers_path", "trained_on", "after"),
@@ -362,8 +365,9 @@ def _identity(
 
 
 @lru_cache(maxsize=1)
-def _bundled_revision() -> str:
-    return reading.fingerprint(Path(__file__).with_name("data"))
+def _bundled_revision() -> list[str]:
+    data = Path(__file__).with_name("data")
+    return [reading.fingerprint(data / f"{name}.jsonl") for name in BUNDLED_SETS]
 
 
 @lru_cache(maxsize=32)

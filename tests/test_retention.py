@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from rag_study import metrics, models, prompts, retention, store
+from rag_study import grid, metrics, models, prompts, retention, store
 from rag_study.errors import StudyError
 from rag_study.retention import Fact, Instruction, Text
 
@@ -343,3 +343,7 @@ def test_an_adapter_that_has_learnt_nothing_measures_as_the_base(tiny, outputs):
     wrapped = get_peft_model(copy.deepcopy(tiny.model), config).eval()
     tuned = models.LanguageModel("tuned", wrapped, tiny.tokenizer)
     assert retention.measure(tuned, store.RunFolder("stage/tuned-1"), limit=4).equals(base)
+
+
+def test_run_ids_know_all_sets():
+    assert set(grid.BUNDLED_SETS) == set(retention.SETS)

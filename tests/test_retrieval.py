@@ -103,7 +103,7 @@ def test_impossible_chunk_sizes_are_said_without_a_model():
         (64, 70, "chunk_overlap 70"),
         (64, -1, "chunk_overlap -1"),
     ]:
-        with pytest.raises(StudyError, match=f"retrieval.{said}:"):
+        with pytest.raises(StudyError, match=f"^{said}:"):
             retrieval.check_chunking(size, overlap)
 
 
