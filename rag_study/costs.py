@@ -219,7 +219,7 @@ def measure(finished: Iterable[dict[str, Any]]) -> Machine:
     done = {kind: sum(entry["work"][kind] for entry in rows) for kind in KINDS}
     if missing := [kind for kind in KINDS if not done[kind]]:
         raise StudyError(
-            f"how fast this machine is is not known yet: no finished run here has "
+            f"the speed of this machine is not known yet: no finished run here has "
             f"{' or '.join(missing)} tokens with a model of known size. Run a small study first "
             f"(params/demo.yaml), or name a machine with --machine: {', '.join(MACHINES)}."
         )
