@@ -24,10 +24,11 @@ from rag_study.qa_datasets import registry
 from rag_study.store import RunFolder
 
 # Tokens of the parts of prompts and answers, counted in the demo with its model's tokenizer: the
-# prompt itself without and with passages, the judge's, and each of its two criteria.
+# prompt itself without and with passages, the judge's, and each criterion as any judge is told it
+# and as one that was trained to grade.
 _QUESTION, _REFERENCE = 14, 6
 _PROMPT, _PROMPT_WITH_PASSAGES = 20, 44
-_JUDGE_PROMPT, _CRITERION = 41, 68
+_JUDGE_PROMPT, _CRITERION, _TRAINED_CRITERION = 47, 68, 12
 _LADDER_RUNGS = 7  # of nine: refusals and empty answers are scored by rule
 # The retention sets: items, tokens read and tokens written for each (a fact has four choices).
 _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
@@ -172,9 +173,9 @@ def tokens(run: StageRun) -> dict[str, float]:
             read += questions * prompt * _PADDING * (2 if given["context_gain"] else 1)
             written += questions * (given["max_new_tokens"] - 1)
     elif stage == "judge_answers":
-        read = sum(run.extent.values()) * _judged(given["max_new_tokens"])
+        read = sum(run.extent.values()) * _judged(given, given["max_new_tokens"])
     elif stage == "validate_judge":
-        read = given["ladder_size"] * _LADDER_RUNGS * _judged(_REFERENCE)
+        read = given["ladder_size"] * _LADDER_RUNGS * _judged(given, _REFERENCE)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:
             number = min(given["retention"], items)
@@ -183,8 +184,11 @@ def tokens(run: StageRun) -> dict[str, float]:
     return {"read": read, "written": written, "trained": trained}
 
 
-def _judged(answer: float) -> float:
-    return (_JUDGE_PROMPT + _QUESTION + _REFERENCE + answer + 2 * _CRITERION) * _PADDING
+def _judged(given: dict[str, Any], answer: float) -> float:
+    """Tokens of the prompts about one answer, by all criteria."""
+    trained = given["judge_trained"] or given["judge"] in models.JUDGES
+    criteria = len(given["criteria"]) * (_TRAINED_CRITERION if trained else _CRITERION)
+    return (_JUDGE_PROMPT + _QUESTION + _REFERENCE + answer + criteria) * _PADDING
 
 
 def seconds(run: StageRun, counted: dict[str, float], machine: Machine) -> float:
