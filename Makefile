@@ -16,7 +16,7 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## the whole study on the bundled model, about thirteen minutes
+demo: setup  ## the whole study on the bundled model, 15 to 30 minutes
 	$(BIN)/rag-study run params/demo.yaml
 
 test: setup  ## style, unit tests, notebooks, golden notebooks, the smoke study
