@@ -225,7 +225,8 @@ class JudgeConfig(Part):
     @model_validator(mode="after")
     def _can_score(self) -> JudgeConfig:
         try:
-            for one in criteria.find_all(self.criteria):
+            wanted = criteria.find_all(self.criteria)
+            for one in wanted:
                 metrics.add_criterion(one)
         except StudyError as error:
             raise ValueError(str(error)) from None
@@ -235,9 +236,8 @@ class JudgeConfig(Part):
                 raise ValueError(f"adapter: {self.model} has one already")
         else:
             check_model(self.model, also=list(models.JUDGES))
-        trained = self.trained or self.model in models.JUDGES
-        unknown = [one.name for one in criteria.find_all(self.criteria) if not one.trained_rubric]
-        if trained and unknown:
+        unknown = [one.name for one in wanted if not one.trained_rubric]
+        if unknown and models.is_trained_judge(self.model, self.trained):
             raise ValueError(
                 f"criteria: a judge that was trained to grade knows none of '{unknown[0]}', which "
                 "has no `trained_rubric`; name another judge for it"

@@ -186,7 +186,7 @@ def tokens(run: StageRun) -> dict[str, float]:
 
 def _judged(given: dict[str, Any], answer: float) -> float:
     """Tokens of the prompts about one answer, by all criteria."""
-    trained = given["judge_trained"] or given["judge"] in models.JUDGES
+    trained = models.is_trained_judge(given["judge"], given["judge_trained"])
     criteria = len(given["criteria"]) * (_TRAINED_CRITERION if trained else _CRITERION)
     return (_JUDGE_PROMPT + _QUESTION + _REFERENCE + answer + criteria) * _PADDING
 

@@ -87,9 +87,14 @@ def for_report(study_dir: Path) -> list[tuple[str, list[Shown]]]:
         return []
     agreed, estimated = tables["human_agreement"], tables["human_estimates"]
     return [
-        (name, [show(part[part["sample"] == name]) for show, part in shown])
+        (
+            name,
+            [
+                agreement(agreed[agreed["sample"] == name]),
+                estimates(estimated[estimated["sample"] == name]),
+            ],
+        )
         for name in sorted(set(estimated["sample"]))
-        for shown in [((agreement, agreed), (estimates, estimated))]
     ]
 
 

@@ -12,7 +12,6 @@ import re
 import tempfile
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +157,11 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
 
 
+def is_trained_judge(name: str, said: bool) -> bool:
+    """Whether a judge was trained to grade: a preset of JUDGES, or one of which it is `said`."""
+    return said or name in JUDGES
+
+
 def is_known(name: str) -> bool:
     """Whether `name` is a preset, a model on a server, an existing folder, or looks like a hub id
     (owner/name)."""
@@ -255,7 +259,7 @@ def load_judge(
     preset = JUDGES.get(name)
     if preset is None:
         return load_generator(name, dtype, adapter_dir, quantised)
-    adapter = Path(str(resources.files("rag_study"))) / preset.adapter
+    adapter = Path(__file__).parent / preset.adapter
     verify_checksum(adapter / "adapter_model.safetensors", preset.revision)
     return replace(load_generator(preset.base, dtype, adapter, quantised), name=name)
 

@@ -47,5 +47,5 @@ def open_judge(
         adapter_dir=located(adapter) if adapter else None,
         quantised=quantised or None,
     )
-    trained = trained or name in models.JUDGES
+    trained = models.is_trained_judge(name, trained)
     return LocalJudge(lm, wanted, reasoning_tokens, samples, trained)
