@@ -9,7 +9,7 @@ from rag_study.answering.contexts import ContextBuilder
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
 from rag_study.data.schema import NO_ANSWER, Question
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.retrieval.passage import Passage, answer_among, answer_wordings, contains_answer
 
 
@@ -127,7 +127,7 @@ def test_order_in_the_prompt():
 @pytest.fixture(scope="module", params=["encyclopedia", "biomedical", "papers"])
 def world(request):
     """(questions, builder): every document is a passage; the search finds gold ones and others."""
-    data = generator.generate(40, style=request.param)
+    data = fictional.generate(40, style=request.param)
     chunks = pd.DataFrame(
         [(f"{d.doc_id}#0", d.doc_id, d.title, d.text, 100) for d in data.documents],
         columns=["chunk_id", "doc_id", "title", "text", "tokens"],

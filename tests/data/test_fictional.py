@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -15,24 +16,26 @@ from functools import cache
 import pytest
 from pydantic import ValidationError
 
+from rag_study.common.errors import StudyError
 from rag_study.data.registry import Source
 from rag_study.data.schema import NO_ANSWER
-from rag_study.data.sources.fictional import LOADER, generator
-from rag_study.data.sources.fictional.styles import STYLES
-from rag_study.data.sources.fictional.words import WORDS
+from rag_study.data.sources import fictional
+from rag_study.data.sources.fictional import LOADER, worlds
+from rag_study.data.sources.fictional.worlds import STYLES
 
 DIGESTS_OF_VERSION_1 = {
     "encyclopedia": "7359896874cf9168659419c037fda357306bf68d21be99c0e747bc82392d869a",
     "biomedical": "1df9f0622de62436afdd60318babe06621e5252605312b3d4e01d090baa0c0c1",
     "papers": "a8da8cbeee8da9ef8ee48ab0dae99cd13a855893dc6af522c82659a1b19e17a9",
 }
+WORDS = worlds.words().lists
 KINDS = [kind for style in STYLES.values() for kind in style.kinds]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 @cache
 def generate(num_worlds=300, seed=0, style="encyclopedia"):
-    return generator.generate(num_worlds, seed, style)
+    return fictional.generate(num_worlds, seed, style)
 
 
 @pytest.fixture(scope="module", params=STYLES)
@@ -123,17 +126,17 @@ def type_of_slot(kind, slot: str) -> tuple:
 
 
 def test_text_of_this_version_is_unchanged(style):
-    assert generator.VERSION == 1, "store the digests of the new version"
+    assert fictional.VERSION == 1, "store the digests of the new version"
     assert digest(generate(40, style=style)) == DIGESTS_OF_VERSION_1[style], (
-        "the generated text has changed: raise generator.VERSION and store the new digest"
+        "the generated text has changed: raise fictional.VERSION and store the new digest"
     )
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "4321"])
 def test_other_process_and_hash_seed_give_the_same(hash_seed):
     code = (
-        "import hashlib; from rag_study.qa_datasets.fictional import generator;"
-        "data = [generator.generate(40, 0, s) for s in generator.STYLES];"
+        "import hashlib; from rag_study.data.sources.fictional import generate, worlds;"
+        "data = [generate(40, 0, s) for s in worlds.STYLES];"
         "print(hashlib.sha256(repr(data).encode()).hexdigest())"
     )
     result = subprocess.run(
@@ -148,7 +151,7 @@ def test_other_process_and_hash_seed_give_the_same(hash_seed):
 
 
 def test_two_calls_agree_and_seeds_differ(dataset, style):
-    assert generator.generate(style=style) == dataset
+    assert fictional.generate(style=style) == dataset
     other = generate(10, seed=1, style=style)
     assert not {d.title for d in other.documents} & {d.title for d in dataset.documents[:30]}
 
@@ -346,9 +349,9 @@ def test_every_factoid_answer_has_a_rival_of_its_type_in_its_document(kind):
         if relation.answer_type != "factoid":
             continue
         (answer,) = relation.points
-        for page in (kind.pages[number] for number in relation.pages):
+        for page in (kind.pages[name] for name in relation.pages):
             always = set()
-            for wordings in (page.lead, *page.body):
+            for wordings in (page.lead, *page.body.values()):
                 always |= set.intersection(*(slots_of(wording) for wording in wordings))
             if answer in always:
                 rivals = {
@@ -423,10 +426,12 @@ def test_a_statement_that_can_be_left_out_serves_one_relation(kind):
     for relation in kind.relations:
         if relation.statement is None:
             continue
-        (page,) = relation.pages
-        groups = [kind.pages[page].lead, *kind.pages[page].body]
-        slots = set().union(*(slots_of(w) for w in groups.pop(relation.statement + 1)))
-        assert not slots & set().union(*(slots_of(w) for group in groups for w in group)) - {
+        page = kind.pages[relation.pages[0]]
+        groups = {"": page.lead, **page.body}
+        slots = set().union(*(slots_of(w) for w in groups.pop(relation.statement)))
+        assert not slots & set().union(
+            *(slots_of(w) for group in groups.values() for w in group)
+        ) - {
             "method",
             "corpus",
         }
@@ -446,7 +451,7 @@ def test_half_of_the_questions_name_their_paper():
 
 @pytest.mark.parametrize("kind", STYLES["papers"].kinds, ids=lambda kind: kind.name)
 def test_the_first_half_of_the_wordings_names_the_paper(kind):
-    (name,) = slots_of(kind.pages[0].title.split(":")[0])
+    (name,) = slots_of(kind.pages["introduction"].title.split(":")[0])
     for relation in kind.relations:
         named = [name in slots_of(wording) for wording in relation.questions]
         half = len(named) // 2
@@ -501,8 +506,8 @@ def test_every_relation_and_statement_is_produced_in_three_wordings(kind):
     for relation in kind.relations:
         found = [w for w in relation.questions if any(map(as_pattern(w).fullmatch, questions))]
         assert len(set(found)) >= 3, relation
-    for page in kind.pages:
-        for wordings in (page.lead, *page.body):
+    for page in kind.pages.values():
+        for wordings in (page.lead, *page.body.values()):
             found = [w for w in wordings if as_pattern(w).search(documents)]
             assert len(set(found)) >= 3, wordings
 
@@ -531,8 +536,10 @@ def test_every_slot_is_drawn_and_word_lists_suffice_for_two_worlds(kind):
     picks = Counter(arguments[0] for draw, *arguments in kind.slots.values() if draw == "pick")
     for name, count in picks.items():
         assert len(set(WORDS[name])) == len(WORDS[name]) >= 2 * count, (kind.name, name)
-    drawn = " ".join(w for page in kind.pages for g in (page.lead, *page.body) for w in g)
-    drawn += " ".join(page.title for page in kind.pages)
+    drawn = " ".join(
+        w for page in kind.pages.values() for g in (page.lead, *page.body.values()) for w in g
+    )
+    drawn += " ".join(page.title for page in kind.pages.values())
     assert set(kind.slots) <= slots_of(drawn), kind.name
 
 
@@ -543,7 +550,12 @@ def test_no_entry_of_a_word_list_stands_elsewhere_in_the_documents(kind):
         if draw in ("pick", "twin_pick"):
             lists[arguments[0]].add(slot)
     asked = {slot for relation in kind.relations for slot in (*relation.points, relation.wrong)}
-    fixed = [w for page in kind.pages for g in (page.lead, *page.body, page.fillers) for w in g]
+    fixed = [
+        w
+        for page in kind.pages.values()
+        for g in (page.lead, *page.body.values(), page.fillers)
+        for w in g
+    ]
     for name, slots in lists.items():
         others = [entry for other in lists if other != name for entry in WORDS[other]]
         for entry in WORDS[name] if slots & asked else ():
@@ -563,3 +575,130 @@ def test_every_word_list_is_drawn_from():
 def test_names_do_not_run_out(style):
     large = generate(1000, style=style)
     assert len({d.title for d in large.documents}) == len(large.documents)
+
+
+# --- the files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def town(tmp_path):
+    """Read the town with one passage of its file replaced."""
+
+    def read(old: str, new: str):
+        text = (worlds.FOLDER / "worlds" / "town.yaml").read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / "town.yaml"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return worlds.read_kind(path)
+
+    return read
+
+
+@pytest.mark.parametrize("name", ["encyclopedia", "biomedical", "papers"])
+def test_only_the_worlds_of_the_style_in_use_are_read(name):
+    code = (
+        "from rag_study import files; read, names = files.read_yaml, []\n"
+        "files.read_yaml = lambda path: names.append(path.stem) or read(path)\n"
+        "from rag_study.data import fictional; print(names)\n"
+        f"[fictional.generate(10, seed, {name!r}) for seed in (0, 1)]; print(*sorted(names))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines() == ["[]", " ".join(sorted([*STYLES[name].worlds, "words"]))]
+
+
+def test_each_file_is_a_world_of_one_style():
+    stems = sorted(path.stem for path in (worlds.FOLDER / "worlds").iterdir())
+    assert stems == sorted(kind.name for kind in KINDS)
+
+
+def test_a_line_more_is_a_wording_more(town):
+    old = "When did {town} receive its charter?"
+    questions = town(old, f"{old}\n\n      Since when: {{town}}'s charter # of old?  ").relations[0]
+    assert questions.questions[:2] == (old, "Since when: {town}'s charter # of old?")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("points: [charter]", "points: [chartre]", "no 'chartre'; did you mean 'charter'?"),
+        ("pages: [town]", "pages: [twon]", "no 'twon'; did you mean 'town'?"),
+        ("wrong: no_export", "wrong: no_exports", "no 'no_exports'; did you mean 'no_export'?"),
+        ("wrong: no_export", "reference: x", "`wrong` is needed for the type yesno"),
+        ("points: [charter]", "points: [charter, walls]", "a factoid has one of `points`"),
+        ("points: [charter]", "statement: chart", "the key 'points' is required"),
+        ("points: [charter]", "points: [charter]\n    statement: chart", "no 'chart'; did you"),
+        ("pages: [town, bridge]", "pages: [town, bridge]\n    statement: mayor", "one page"),
+        ("answer_type: yesno", "answer_type: yes", "'yes' is not allowed"),
+        ("    lead: |", "    leed: |", "unknown key 'leed'; did you mean 'lead'?"),
+        ("    questions: |", "    questions:", "3 wordings are needed, each on a line"),
+        ("also: |\n      a {prize}", "also:\n      - a {prize}", "on a line of its own below"),
+        ("export {value}?", "export {values}?", 'in "Did {town} export {values}?": there is no'),
+        ("Yes, {right} was", "Yes, {value} was", "there is no 'value'"),
+        ("its walls in {walls}.", "its walls in {wall}.", "no 'wall'; did you mean 'walls'?"),
+        ("its walls in {walls}.", "its walls in {walls.", "expected '}'"),
+        ("its walls in {walls}.", "its walls in {}.", "there is no ''"),
+        ("[year, 1605, 1780]", "[yaer, 1605, 1780]", "no draw 'yaer'; did you mean 'year'?"),
+        ("[year, 1605, 1780]", "[year, 1605]", "[year, charter, 40, 150]"),
+        ("[year, 1605, 1780]", '[year, "1605", "1780"]', "[year, charter, 40, 150]"),
+        ("[year, 1605, 1780]", "[year, 1780, 1605]", "the lower bound 1780 is above"),
+        ("[year, 1605, 1780]", "", "there is no draw 'None'"),
+        ("[year, charter, 40, 150]", "[year, flood, 40, 150]", "no 'flood'; known: charter"),
+        ("[pick, months]", "[pick, month]", "no 'month'; did you mean 'months'?"),
+        ('title: "{town}"', "title: {town}", "pages.town.title: input should be a valid string"),
+        ('title: "{town}"', "title: {town} itself", ": this is not valid YAML"),
+        ("    fillers: |", "    lead: |", "duplicate key"),
+    ],
+)
+def test_a_mistake_in_a_world_is_named(town, old, new, message):
+    with pytest.raises(StudyError) as refusal:
+        town(old, new)
+    assert message in str(refusal.value)
+    assert "town.yaml" in str(refusal.value)
+
+
+def test_a_file_that_is_no_mapping_or_no_text_is_refused(tmp_path):
+    (tmp_path / "town.yaml").write_text("- a town")
+    with pytest.raises(StudyError, match=r"`slots: \.\.\.`, `pages: \.\.\.`, `relations: \.\.\.`"):
+        worlds.read_kind(tmp_path / "town.yaml")
+    with pytest.raises(StudyError, match="cannot be read"):
+        worlds.read_kind(tmp_path / "village.yaml")
+
+
+@pytest.fixture
+def generate_towns(monkeypatch):
+    """Generate two worlds of a kind that is not in the package."""
+
+    def generate_from(kind, **changes):
+        style = dataclasses.replace(STYLES["encyclopedia"], **changes)
+        vars(style)["kinds"] = (kind,)
+        monkeypatch.setitem(STYLES, "encyclopedia", style)
+        return fictional.generate(2)
+
+    return generate_from
+
+
+def test_values_that_do_not_suffice_for_two_worlds_are_named(town, generate_towns):
+    def more_dishes(number):
+        slots = "".join(f"  dish{i}: [pick, dishes]\n" for i in range(number))
+        return town("pages:\n", f"{slots}\npages:\n")
+
+    # The list has 8 dishes, and a town has 2 already.
+    assert generate_towns(more_dishes(2)).questions
+    with pytest.raises(StudyError, match=r"`dishes` of words\.yaml has too few entries"):
+        generate_towns(more_dishes(3))
+    with pytest.raises(StudyError, match="from 12 metres to 12 metres"):
+        generate_towns(town("[number, 12, 29, metres]", "[number, 12, 12, metres]"))
+
+
+def test_relations_and_rewordings_that_do_not_suffice_are_named(town, generate_towns):
+    kind, per_world = town("", ""), {"yesno": 1, "summary": 1, "list": 1}
+    relations = tuple(r for r in kind.relations if r.answer_type != "list")
+    without_lists = kind.model_copy(update={"relations": relations})
+    with pytest.raises(StudyError, match=r"town\.yaml, relations of the type list: there are 0"):
+        generate_towns(without_lists, per_world=per_world)
+    with pytest.raises(StudyError, match=r'rewordings for ".*" of .*: there are 1, 2 are needed'):
+        generate_towns(kind, per_world=per_world, in_sentences={"yesno"})
+    with pytest.raises(StudyError, match="relations with a `statement`: there are 0"):
+        generate_towns(kind, per_world=per_world | {"unanswerable": 1})

@@ -6,7 +6,7 @@ import pytest
 
 from rag_study.common.text import contains, normalise
 from rag_study.data.schema import Question
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.evaluation.judging.corruption import Corruptor, other_number
 
 
@@ -104,7 +104,7 @@ def test_other_number_has_the_same_form(number):
 
 @pytest.mark.parametrize("style", ["encyclopedia", "biomedical", "papers"])
 def test_generated_worlds_change_in_one_place(style):
-    questions = generator.generate(20, style=style).questions
+    questions = fictional.generate(20, style=style).questions
     corruptor, kinds = Corruptor(questions), set()
     for asked in questions:
         found = corruptor.corrupt(asked.reference, asked)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import rag_study
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.evaluation.judging import Item, open_judge, training, training_material, validity
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.ladder import ladder
@@ -107,7 +107,7 @@ def test_the_packages_judge_is_small_and_the_one_on_record():
 
 @pytest.mark.slow
 def test_the_packages_judge_tells_right_answers_from_wrong_ones():
-    questions = generator.generate(12, style="encyclopedia").questions[:40]
+    questions = fictional.generate(12, style="encyclopedia").questions[:40]
     by_id = {question.id: question for question in questions}
     rungs = [
         row

@@ -10,7 +10,7 @@ import pytest
 
 from rag_study.common import files
 from rag_study.common.text import normalise
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging import training_material
 from rag_study.evaluation.judging.ladder import FRAMES, INSTRUCTIONS, REFUSAL, SENTENCE_FRAMES
@@ -88,7 +88,7 @@ def test_the_check_is_not_in_the_training():
         resources.files("rag_study.evaluation") / "retention_sets" / "general_text.jsonl"
     )
     assert not any(row["text"][:60] in candidates for row in padding)
-    demo = generator.generate(60, style="encyclopedia")
+    demo = fictional.generate(60, style="encyclopedia")
     assert not {one.question for one in material} & {q.question for q in demo.questions}
 
 

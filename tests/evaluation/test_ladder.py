@@ -7,7 +7,7 @@ import pytest
 
 from rag_study.common.text import contains, normalise
 from rag_study.data.schema import NO_ANSWER, Question
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.evaluation.judging.ladder import (
     INSTRUCTIONS,
     REFUSAL,
@@ -37,7 +37,7 @@ def rungs(*questions, seed=0):
 
 @pytest.mark.parametrize("style", ["encyclopedia", "biomedical", "papers"])
 def test_generated_worlds(style):
-    questions = generator.generate(20, style=style).questions
+    questions = fictional.generate(20, style=style).questions
     table = rungs(*questions)
     counts = Counter(rung for found in table.values() for rung in found)
     assert set(counts) == set(RUNGS)
@@ -103,6 +103,6 @@ def test_data_in_which_all_answers_are_alike_has_no_wrong_answer():
 
 
 def test_same_seed_same_ladder():
-    questions = generator.generate(10).questions
+    questions = fictional.generate(10).questions
     assert ladder(questions, 3) == ladder(questions, 3)
     assert ladder(questions, 3) != ladder(questions, 4)

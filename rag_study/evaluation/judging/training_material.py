@@ -18,7 +18,7 @@ from typing import Any
 from rag_study.common import files
 from rag_study.common.text import normalise
 from rag_study.data.schema import Question
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources import fictional
 from rag_study.evaluation.judging.corruption import Corruptor, other_number
 from rag_study.evaluation.judging.ladder import first_part, sentence
 
@@ -114,7 +114,7 @@ def graded(
     sources = [_of_text(number, row) for number, row in enumerate(rows)]
     for style in STYLES:
         # Other worlds than those of a study, whose generator starts from its own seed.
-        questions = generator.generate(num_worlds, style=style, seed=1_000 + seed).questions
+        questions = fictional.generate(num_worlds, style=style, seed=1_000 + seed).questions
         sources += [_of_question(one) for one in questions if one.answer_type != "unanswerable"]
     sources += _facts(num_facts, Random(f"facts:{seed}"))
     corruptor = Corruptor([one.question for one in sources])

@@ -11,21 +11,19 @@ half of the questions do not name their paper, some have no answer in it).
 Worlds come in pairs of twins: same kind of world, main names one letter or so apart, different
 facts.
 
-To add a kind of world, write a module with a `Kind` beside `institute.py` or in `biomedical` or
-`papers`, append it to its style in `styles.py` and raise `VERSION` in `generator.py`:
+What is said in the worlds is data: each kind of world is a file in `worlds`, the lists to draw
+from are in `words.yaml`, and the head of each file says how to add to it. Read and checked by
+`worlds.py`, drawn by `draw.py`, written by `engine.py`. Whoever changes a text raises `VERSION` in
+`engine.py`, so that finished runs are not taken for runs with the new text.
 
-1. `slots` names every value of the world and how it is drawn (the list of draws is in `Kind`);
-   lists to draw from are in `words.py`;
-2. each `Page` becomes one document: one wording of `lead`, then one wording of every group in
-   `body`, shuffled or in order, perhaps with one sentence of `fillers`;
-3. each `Relation` is something that can be asked about those pages.
+To add a kind of world, copy the file of one and append its name to a style in `worlds.py`.
 
-Templates are `str.format` strings over the slots. State every fact on one page only, keep each
-page between 45 and 85 words (a section up to 105, an abstract up to 125), and give each fact that
-is asked for a second value of its sort on the same page (another year, another person), so that
-copying the first number is not enough. A list that is drawn from n times per world needs at
-least 2 n entries, since twins never share a value. Words that follow "a" start with a consonant.
-In papers, the first half of a relation's questions name the paper and the second half do not.
+State every fact on one page only, keep each page between 45 and 85 words (a section up to 105, an
+abstract up to 125), and give each fact that is asked for a second value of its sort on the same
+page (another year, another person), so that copying the first number is not enough. A list that
+is drawn from n times per world needs at least 2 n entries, since twins never share a value. Words
+that follow "a" start with a consonant. In papers, the first half of a relation's questions name
+the paper and the second half do not.
 """
 
 from typing import Literal
@@ -34,9 +32,9 @@ from pydantic import Field
 
 from rag_study.data.registry import Loader, Options, Source
 from rag_study.data.schema import QADataset
-from rag_study.data.sources.fictional import generator
+from rag_study.data.sources.fictional.engine import VERSION, generate
 
-__all__ = ["LOADER"]
+__all__ = ["LOADER", "VERSION", "generate"]
 
 
 class FictionalOptions(Options):
@@ -50,7 +48,7 @@ class FictionalOptions(Options):
 
 def load(source: Source) -> QADataset:
     """Generate the data set with the chosen options."""
-    return generator.generate(source.options.num_worlds, style=source.options.style)
+    return generate(source.options.num_worlds, style=source.options.style)
 
 
 LOADER = Loader(
@@ -59,6 +57,6 @@ LOADER = Loader(
     # Half of the questions about papers do not say which paper they mean.
     own_scope=lambda options: options.style == "papers",
     instant=True,
-    version=generator.VERSION,
+    version=VERSION,
     options=FictionalOptions,
 )

@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from rag_study.data.sources.fictional.kind import Kind
-from rag_study.data.sources.fictional.words import (
-    FIRST_NAMES,
-    PRONOUNS,
-    STEM_ENDS,
-    STEM_MIDDLES,
-    STEM_STARTS,
-    WORDS,
-)
+from rag_study.common.errors import StudyError
+from rag_study.data.sources.fictional.worlds import Kind, words
 
 Values = dict[str, str]
 
 
 class Draw:
-    """Draws the values of two twin worlds, one method per draw named in `Kind`.
+    """Draws the values of two twin worlds, one method per draw of `DRAWS`.
 
     Within a pair no value is drawn twice, so twins differ in every fact and no distractor equals
     an answer. Invented names are new among all worlds so far (`taken`, lower case).
@@ -29,6 +22,7 @@ class Draw:
     def __init__(self, rng: Random, taken: set[str]):
         self.rng = rng
         self.taken = taken
+        self.words = words()
         self.used: set[str] = set()
         self.pools: dict[str, list[str]] = {}
         self.twin_names: dict[str, Values] = {}
@@ -54,15 +48,15 @@ class Draw:
             return self.twin_names.pop(slot)
         forms = {}
         if draw == "twin_person":
-            *first_names, gender = self.rng.choice(FIRST_NAMES)
+            *first_names, gender = self.rng.choice(self.words.first_names)
             surname = self.stem("surname")
             names = [f"{first} {surname}" for first in first_names]
-            forms = {f"{slot}_{key}": form for key, form in PRONOUNS[gender].items()}
+            forms = {f"{slot}_{key}": form for key, form in self.words.pronouns[gender].items()}
             forms[f"{slot}_short"] = surname
         elif draw == "twin_gene":
             names = self.genes()
         elif draw == "twin_pick":
-            names = [self.rng.choice(WORDS[arguments[0]])] * 2
+            names = [self.rng.choice(self.words.lists[arguments[0]])] * 2
         else:
             names = self.names("place" if draw == "twin_place" else "word", *arguments)
         self.twin_names[slot] = {slot: names[1]} | forms
@@ -82,8 +76,8 @@ class Draw:
 
     def genes(self) -> list[str]:
         for attempt in range(10_000):
-            middles = self.rng.choices(STEM_MIDDLES, k=1 + attempt // 20)
-            stem = self.rng.choice(STEM_STARTS) + "".join(middles)
+            middles = self.rng.choices(self.words.stem_middles, k=1 + attempt // 20)
+            stem = self.rng.choice(self.words.stem_starts) + "".join(middles)
             digits = self.rng.sample(range(2, 10), 2)
             names = [f"{stem.upper()}{digit}" for digit in digits]
             if all(self.claim(name) for name in names):
@@ -93,9 +87,9 @@ class Draw:
     def stem(self, ending: str) -> str:
         """An invented word that no world has yet; longer once the short ones run out."""
         for attempt in range(10_000):
-            middles = self.rng.choices(STEM_MIDDLES, k=1 + attempt // 20)
-            stem = self.rng.choice(STEM_STARTS) + "".join(middles)
-            stem += self.rng.choice(STEM_ENDS[ending])
+            middles = self.rng.choices(self.words.stem_middles, k=1 + attempt // 20)
+            stem = self.rng.choice(self.words.stem_starts) + "".join(middles)
+            stem += self.rng.choice(self.words.stem_ends[ending])
             if self.claim(stem):
                 return stem
         raise RuntimeError("no unused invented name was found in 10,000 attempts")
@@ -133,7 +127,7 @@ class Draw:
         return self.stem("place")
 
     def person(self) -> str:
-        *first_names, _ = self.rng.choice(FIRST_NAMES)
+        *first_names, _ = self.rng.choice(self.words.first_names)
         return f"{self.rng.choice(first_names)} {self.stem('surname')}"
 
     def year(self, low: int, high: int) -> str:
@@ -147,14 +141,25 @@ class Draw:
         return self.unused([f"{n // 10}.{n % 10}" for n in range(low, high + 1)])
 
     def unused(self, values: Sequence[str]) -> str:
-        value = self.rng.choice([value for value in values if value not in self.used])
+        free = [value for value in values if value not in self.used]
+        if not free:
+            raise StudyError(
+                f"fictional: no two worlds can differ in a value from {values[0]} to {values[-1]}; "
+                "set the bounds of its slot further apart"
+            )
+        value = self.rng.choice(free)
         self.used.add(value)
         return value
 
     def pick(self, name: str) -> str:
         if name not in self.pools:
-            self.pools[name] = list(WORDS[name])
+            self.pools[name] = list(self.words.lists[name])
             self.rng.shuffle(self.pools[name])
+        if not self.pools[name]:
+            raise StudyError(
+                f"fictional: the list `{name}` of words.yaml has too few entries for two worlds; "
+                "it needs twice as many as there are slots that pick from it"
+            )
         return self.pools[name].pop()
 
 

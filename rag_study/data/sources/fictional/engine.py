@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from itertools import permutations
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
+from rag_study.common.errors import StudyError
 from rag_study.data.schema import NO_ANSWER, Document, QADataset, Question
 from rag_study.data.sources.fictional.draw import Draw, Values
-from rag_study.data.sources.fictional.kind import Kind, Page, Relation
-from rag_study.data.sources.fictional.styles import STYLES, Style
-from rag_study.data.sources.fictional.words import OTHER_UNITS
+from rag_study.data.sources.fictional.worlds import STYLES, Kind, Page, Relation, Style, words
 
-# Part of the run hashes: raise it when the generated text changes.
+# Part of the run hashes: raise it when the generated text changes, here or in a YAML file.
 VERSION = 1
 
 QUESTIONS_PER_WORLD = 6
 FILLER_SHARE = 0.5
+
+Item = TypeVar("Item")
 
 
 def generate(num_worlds: int = 300, seed: int = 0, style: str = "encyclopedia") -> QADataset:
@@ -30,7 +31,8 @@ def generate(num_worlds: int = 300, seed: int = 0, style: str = "encyclopedia") 
 
     A factoid question has in `extra["other_answer"]` the same fact of the twin world, which does
     not occur in the gold documents: put in place of the answer there, it makes them
-    counterfactual. Raises ValueError if `num_worlds` is negative.
+    counterfactual. Raises ValueError if `num_worlds` is negative, and StudyError if the files of
+    the worlds or the word lists are not right.
     """
     if num_worlds < 0:
         raise ValueError(f"num_worlds must be 0 or more, not {num_worlds}")
@@ -51,7 +53,7 @@ def generate(num_worlds: int = 300, seed: int = 0, style: str = "encyclopedia") 
                 break
             missing = _choose_missing(kind, chosen, rng)
             pages = _documents(kind, chosen, values, number, missing, rng)
-            documents += pages
+            documents += pages.values()
             relations = _choose_relations(kind, chosen, missing, num_yesno, rng)
             is_yes = yes_first == (which == 0)
             for position, relation in enumerate(relations, start=1):
@@ -80,27 +82,34 @@ def _choose_missing(kind: Kind, style: Style, rng: Random) -> list[Relation]:
     if "unanswerable" not in style.per_world:
         return []
     candidates = [relation for relation in kind.relations if relation.statement is not None]
-    return rng.sample(candidates, _rounded(style.per_world["unanswerable"], rng))
+    count = _rounded(style.per_world["unanswerable"], rng)
+    return _sample(candidates, count, f"{kind.name}.yaml, relations with a `statement`", rng)
+
+
+def _sample(candidates: Sequence[Item], count: int, what: str, rng: Random) -> list[Item]:
+    if len(candidates) < count:
+        raise StudyError(f"fictional: {what}: there are {len(candidates)}, {count} are needed")
+    return rng.sample(candidates, count)
 
 
 def _documents(
     kind: Kind, style: Style, values: Values, number: int, missing: list[Relation], rng: Random
-) -> list[Document]:
+) -> dict[str, Document]:
+    """The documents of a world by the names of their pages."""
     left_out = {(relation.pages[0], relation.statement) for relation in missing}
-    return [
-        Document(
-            doc_id=f"{style.prefix}-{number:04d}-d{position + 1}",
+    return {
+        name: Document(
+            doc_id=f"{style.prefix}-{number:04d}-d{position}",
             title=page.title.format(**values),
             scope=f"{style.world}-{number:04d}",
-            text=_text(page, values, {group for p, group in left_out if p == position}, rng),
+            text=_text(page, values, {group for at, group in left_out if at == name}, rng),
         )
-        for position, page in enumerate(kind.pages)
-    ]
+        for position, (name, page) in enumerate(kind.pages.items(), start=1)
+    }
 
 
-def _text(page: Page, values: Values, left_out: set[int | None], rng: Random) -> str:
-    groups = [group for number, group in enumerate(page.body) if number not in left_out]
-    body = [rng.choice(wordings) for wordings in groups]
+def _text(page: Page, values: Values, left_out: set[str | None], rng: Random) -> str:
+    body = [rng.choice(wordings) for name, wordings in page.body.items() if name not in left_out]
     if rng.random() < FILLER_SHARE:
         body.append(rng.choice(page.fillers))
     if not page.ordered:
@@ -120,9 +129,11 @@ def _choose_relations(
         candidates = [
             r for r in kind.relations if r.answer_type == answer_type and r not in missing
         ]
-        chosen += rng.sample(candidates, count)
+        chosen += _sample(
+            candidates, count, f"{kind.name}.yaml, relations of the type {answer_type}", rng
+        )
     return [
-        dataclasses.replace(r, answer_type="unanswerable", pages=()) if r in missing else r
+        r.model_copy(update={"answer_type": "unanswerable", "pages": ()}) if r in missing else r
         for r in sorted(chosen, key=kind.relations.index)
     ]
 
@@ -179,7 +190,10 @@ def _yesno(
     answer, asked = ("Yes", right) if is_yes else ("No", wrong)
     question = rng.choice(relation.questions).format(**values, value=asked)
     sentences = relation.rewordings[0 if is_yes else 1 :: 2]
-    rewording, reference = rng.sample(sentences, 2) if in_sentences else (sentences[0], answer)
+    rewording, reference = sentences[0], answer
+    if in_sentences:
+        what = f'rewordings for "{answer}" of "{relation.questions[0]}"'
+        rewording, reference = _sample(sentences, 2, what, rng)
     return {
         "question": question,
         "answers": (answer,),
@@ -198,8 +212,8 @@ def _other_forms(value: str) -> list[str]:
     if value.isdigit():
         return [f"in {value}"]
     number, _, unit = value.partition(" ")
-    if number.isdigit() and unit in OTHER_UNITS:
-        return [f"{number} {OTHER_UNITS[unit]}"]
+    if number.isdigit() and unit in words().other_units:
+        return [f"{number} {words().other_units[unit]}"]
     return _percentages(value)
 
 
