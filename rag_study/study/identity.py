@@ -14,7 +14,6 @@ from rag_study.common.paths import located
 from rag_study.data.reading import source_files
 from rag_study.evaluation.judging import criteria
 from rag_study.models import names, prompts
-from rag_study.study.plan import _MODELS
 from rag_study.study.stages import Stage, StageRun, _code_cells
 
 
@@ -37,6 +36,7 @@ BUNDLED_SETS = (
 )
 
 
+_MODELS = ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
 # Places say nothing about content, and other data sets are in the hash as upstream runs.
 _NOT_HASHED = (
     *("dataset_path", "corpus_path", "answers_path", "trained_on", "after"),

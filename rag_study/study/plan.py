@@ -179,6 +179,3 @@ def _compare_run(
     }
     parameters = {"study_file": first, "others": others}
     return StageRun(stage, parameters, final, config.name, identity)
-
-
-_MODELS = ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
