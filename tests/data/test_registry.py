@@ -8,6 +8,7 @@ import pytest
 
 from rag_study import data as qa_datasets
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import PROJECT_ROOT
 from rag_study.data import registry
 from rag_study.study import plan
 from rag_study.study.config import load_study
@@ -15,9 +16,9 @@ from rag_study.study.config import load_study
 MODULE = """
 from pydantic import Field
 
-from rag_study.qa_datasets import reading
-from rag_study.qa_datasets.registry import Loader, Options
-from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.data.reading import source_files
+from rag_study.data.registry import Loader, Options
+from rag_study.data.schema import Document, QADataset, Question
 
 
 class ManualOptions(Options):
@@ -26,8 +27,8 @@ class ManualOptions(Options):
 
 def load(source):
     questions, documents = [], []
-    for file in reading.source_files(source.path, "manuals", "JSON lines of questions"):
-        for where, row in reading.records(file):
+    for file in source_files.source_files(source.path, "manuals", "JSON lines of questions"):
+        for where, row in source_files.records(file):
             number = len(questions)
             name = f"{source.options.prefix}{number}"
             documents.append(Document(name, "Manual", row["text"]))
@@ -136,7 +137,7 @@ def test_a_data_set_that_says_which_files_it_reads(tmp_path):
 
 
 def test_the_guides_example_is_this_kind_of_module():
-    guide = (plan.PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+    guide = (PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
@@ -155,3 +156,25 @@ def test_too_few_questions_are_said_before_anything_is_trained(outside, write_st
     assert done.returncode == 2
     assert "test_size: 30 questions are asked for" in done.stderr
     assert "started index_corpus" not in done.stdout
+
+
+def test_names_of_version_0_1_are_the_same_modules():
+    code = """
+import warnings
+
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    from rag_study.qa_datasets.registry import Loader
+    from rag_study.qa_datasets import schema
+    from rag_study.errors import StudyError
+import rag_study.common
+import rag_study.data
+assert Loader is rag_study.data.Loader
+assert schema.Question is rag_study.data.Question
+assert StudyError is rag_study.common.StudyError
+print(*(str(warning.message) for warning in told), sep="\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rag_study.errors is now rag_study.common.errors" in done.stdout
+    assert "rag_study.qa_datasets.registry is now rag_study.data.registry" in done.stdout

@@ -420,7 +420,7 @@ def test_when_one_request_fails_for_good_others_are_not_tried_again(server, outp
     server.script = {"all": one_is_refused}
     with pytest.raises(StudyError, match="status 401: who are you"):
         run(connect(server, concurrency=2), 2, batch_size=2)
-    assert len(server.requests) == 2
+    assert len(server.requests) <= 2  # the other may not have been sent yet
 
 
 def test_a_proxy_that_cannot_be_used_is_said_without_its_password(server, outputs, monkeypatch):

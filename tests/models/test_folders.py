@@ -102,7 +102,7 @@ def test_other_names_stay_as_they_are(tmp_path, monkeypatch):
 def test_gigabytes_are_read_once_and_shown(folder, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
-    monkeypatch.setattr("rag_study.files._SHOWN_BYTES", 1_000)
+    monkeypatch.setattr("rag_study.common.files._SHOWN_BYTES", 1_000)
     (folder / "model-1-of-2.safetensors").write_bytes(bytes(2_000_000))
     before = names.revision_of(str(folder))
     assert "reading files for the run ids" in capfd.readouterr().err
