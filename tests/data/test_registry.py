@@ -73,17 +73,6 @@ def test_by_import_path_in_a_study_file(outside, write_study):
     assert other.run_id != prepared.run_id
 
 
-def test_stage_01_runs_it(outside, write_study, outputs):
-    path = study(write_study)
-    done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path), "--only", "prepare_data"],
-        capture_output=True,
-        text=True,
-        cwd=outside,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_by_entry_point(outside):
     info = outside / "my_manuals-1.0.dist-info"
     info.mkdir()
@@ -144,7 +133,9 @@ def test_the_guides_example_is_this_kind_of_module():
     assert isinstance(namespace["LOADER"], registry.Loader)
 
 
-def test_too_few_questions_are_said_before_anything_is_trained(outside, write_study, outputs):
+def test_stage_01_runs_it_and_too_few_questions_are_said_before_anything_is_trained(
+    outside, write_study, outputs
+):
     path = study(write_study, test_size=30)
     assert len(plan.expand(path)) > 3  # reading the data is left to stage 01
     done = subprocess.run(
@@ -153,6 +144,7 @@ def test_too_few_questions_are_said_before_anything_is_trained(outside, write_st
         text=True,
         cwd=outside,
     )
+    assert "done       prepare_data" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 2
     assert "test_size: 30 questions are asked for" in done.stderr
     assert "started index_corpus" not in done.stdout

@@ -8,6 +8,7 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.models import prompts
 from rag_study.study import identity, plan
 from rag_study.study.stages import STAGES, covers, find_stage, notebook_parameters
 
@@ -77,6 +78,29 @@ def test_a_change_gives_new_ids_to_the_stages_that_use_it_and_no_others(
     before = set(ids(write_study()))
     after = ids(write_study(**changes))
     assert {i.split("/")[0] for i in after if i not in before} == stages
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stages"),
+    [
+        ("ANSWER_SYSTEM", {"fine_tune", "generate_answers", "judge_answers", "measure_retention"}),
+        ("JUDGE_SYSTEM", {"judge_answers", "validate_judge"}),
+        ("RETENTION_LEAD", {"measure_retention"}),
+        ("RERANK", {"index_corpus", "generate_answers", "judge_answers"}),
+    ],
+)
+def test_a_changed_prompt_gives_new_ids_to_what_is_asked_with_it(
+    write_study, monkeypatch, prompt, stages
+):
+    study = write_study()
+    before = set(ids(study))
+    monkeypatch.setattr(prompts, prompt, "Another text.")
+    identity._prompts_hash.cache_clear()
+    try:
+        after = ids(study)
+    finally:
+        identity._prompts_hash.cache_clear()
+    assert {i.split("/")[0] for i in after if i not in before} == stages | {"compare"}
 
 
 def test_base_answers_do_not_depend_on_how_others_are_trained(write_study):

@@ -70,7 +70,7 @@ def test_a_notebook_that_finishes_is_done(notebook):
     assert json.loads((folder.path / "metrics.json").read_text()) == {"answer": 42}
     provenance = json.loads((folder.path / "provenance.json").read_text())
     assert provenance["peak_memory_mb"] > 0
-    assert provenance["core_seconds"] > 0
+    assert provenance["core_seconds"] >= 0  # some systems' clocks are too coarse for so little
     assert provenance["tries"] == status.tries == 1
     assert provenance["versions"]["papermill"]
     assert "begun" in (folder.path / "log.txt").read_text()
