@@ -27,7 +27,7 @@ from rag_study.cli.study import planned
 from rag_study.dask_executor import DaskExecutor
 from rag_study.executors import Executor, LocalExecutor
 from rag_study.grid import Stage, StageRun
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.paths import PROJECT_ROOT
 from rag_study.runner import Ended, Options
 from rag_study.store import RunFolder, Status
 from rag_study.study_run import Progress
@@ -153,7 +153,7 @@ def notebooks(folder: Path, workers: int, count: int, seconds: float) -> None:
 def study(file: str, executor: str) -> None:
     """A whole study in an outputs folder of its own."""
     with tempfile.TemporaryDirectory(prefix="rag-grid-") as outputs:
-        command = [sys.executable, "-m", "rag_study.cli", "run", file, "--executor", executor]
+        command = [sys.executable, "-m", "rag_study", "run", file, "--executor", executor]
         environment = {**os.environ, "RAG_STUDY_OUTPUTS": outputs}
         with measured(f"{file}, {executor}"):
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -35,7 +35,7 @@ from rag_study.config_parts import (
 )
 from rag_study.errors import StudyError
 from rag_study.explain import explain, nearest
-from rag_study.provenance import located, portable
+from rag_study.paths import located, portable
 
 
 class StudyConfig(Part):

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_study import provenance, resources, store
+from rag_study import paths, provenance, resources, store
 from rag_study.errors import StudyError
 from rag_study.executors import RETRIES, Executor, Tell, Work, in_any_case
 from rag_study.grid import StageRun
@@ -134,6 +134,7 @@ class DaskExecutor(Executor):
         self._client.subscribe_topic(topic, lambda event: events.put(_heard(event[1])))
         environment = provenance.as_planned_here()
         environment["RAG_STUDY_OUTPUTS"] = str(store.outputs_dir().resolve())
+        environment["RAG_STUDY_FOLDER"] = str(paths.working_dir().resolve())
         declared = {
             name
             for worker in self._client.scheduler_info(-1)["workers"].values()

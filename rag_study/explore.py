@@ -107,7 +107,7 @@ def load(name: str) -> StudyAnswers:
         known = ", ".join(study_names()) or "none yet"
         raise StudyError(
             f"There are no results of a study '{name}' in {store.outputs_dir()} (there: {known}). "
-            "Run one first: rag-study run params/smoke.yaml"
+            "Run one first: rag-study run smoke"
         )
     return StudyAnswers(name, *(_read(folder / f"{table}.parquet") for table in _TABLES))
 
@@ -269,7 +269,7 @@ def nothing_to_show(name: str) -> str:
     """Why there are no answers to look at, in a sentence."""
     if not study_names():
         return (
-            f"There is no finished study in {store.outputs_dir()} yet. Run one first: make demo, "
-            "or rag-study run params/smoke.yaml"
+            f"There is no finished study in {store.outputs_dir()} yet. Run one first: "
+            "rag-study demo, or the small one that needs a minute, rag-study run smoke"
         )
     return f"The study {name or study_names()[0]} has no model state beside its base to compare."

@@ -19,14 +19,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import criteria, merging, models, prompts, qa_datasets, store
+from rag_study import criteria, merging, models, paths, prompts, qa_datasets, store
 from rag_study.config import StudyConfig, load_study
 from rag_study.errors import StudyError
+from rag_study.paths import located, portable
 from rag_study.points import BASE, NO_DATA, NO_RETRIEVAL, points
-from rag_study.provenance import PROJECT_ROOT, located, portable, resolve_dtype, resolve_threads
+from rag_study.provenance import resolve_dtype, resolve_threads
 from rag_study.qa_datasets import reading
-
-NOTEBOOKS = PROJECT_ROOT / "notebooks"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Stage:
 
     @property
     def path(self) -> Path:
-        return NOTEBOOKS / f"{self.notebook}.ipynb"
+        return paths.notebook(self.notebook)
 
 
 STAGES = {

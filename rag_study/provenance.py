@@ -16,7 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+from rag_study import __version__
+from rag_study.paths import IS_CHECKOUT, PACKAGE
+
 # What results may depend on.
 _PACKAGES = (
     *("torch", "transformers", "tokenizers", "peft", "accelerate", "bitsandbytes", "safetensors"),
@@ -35,21 +37,6 @@ _PACKAGES = (
     *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
     *("papermill", "nbclient", "ipykernel"),
 )
-
-
-def portable(path: Path | str) -> str:
-    """The path as a parameter of runs: from the project where it lies inside, else absolute."""
-    path = Path(path).resolve()
-    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
-
-
-def located(path: Path | str) -> Path:
-    """Where a path of a parameter is: in the working folder, else in the project.
-
-    Notebooks run in several folders.
-    """
-    path = Path(path)
-    return path if path.is_absolute() or path.exists() else PROJECT_ROOT / path
 
 
 @lru_cache(maxsize=1)
@@ -111,7 +98,7 @@ def apply_threads(threads: int) -> None:
 def package_hash() -> str:
     """Hash over the package's own code; tells whether a result was made by other code."""
     digest = hashlib.sha256()
-    for path in sorted((PROJECT_ROOT / "rag_study").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -119,6 +106,7 @@ def package_hash() -> str:
 def collect() -> dict[str, Any]:
     """Everything about code and machine that a reader needs to repeat the run."""
     return {
+        "version": __version__,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "package_hash": package_hash(),
@@ -237,9 +225,11 @@ def _peak_gpu_memory_mb() -> float | None:
 
 
 def _git(*arguments: str) -> str | None:
+    if not IS_CHECKOUT:  # an installed package may lie in a folder of somebody's own repository
+        return None
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

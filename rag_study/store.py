@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from rag_study import files
 from rag_study.errors import StudyError
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.paths import outputs_dir
 
 if TYPE_CHECKING:
     from rag_study.grid import StageRun
@@ -32,11 +32,6 @@ LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
 # In a study's folder: the id of the comparison whose tables are there, whole.
 MADE_BY_FILE = "made_by.txt"
-
-
-def outputs_dir() -> Path:
-    """Where runs write: $RAG_STUDY_OUTPUTS, else `outputs/` of the project."""
-    return Path(os.environ.get("RAG_STUDY_OUTPUTS") or PROJECT_ROOT / "outputs")
 
 
 def study_dir(study_name: str) -> Path:

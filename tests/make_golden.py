@@ -25,7 +25,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as outputs:
         os.environ["RAG_STUDY_OUTPUTS"] = outputs
         study = "params/smoke.yaml"
-        subprocess.run([sys.executable, "-m", "rag_study.cli", "run", study], check=True)
+        subprocess.run([sys.executable, "-m", "rag_study", "run", study], check=True)
         from rag_study import grid, store
 
         # Of several runs of a stage the last is kept: the largest train size.

@@ -14,10 +14,10 @@ import pytest
 from naps import begun, in_the_background
 
 from rag_study import grid, store
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.paths import PROJECT_ROOT
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
-COMMAND = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+COMMAND = [sys.executable, "-m", "rag_study", "run", SMOKE]
 KINDS = ("runner", "worker", "kernel")
 KILLS = 100
 MEASURED = ("costs.csv",)  # what the runs took, which kills change

@@ -12,9 +12,9 @@ import nbformat
 import psutil
 import pytest
 
-from rag_study import grid, runner, store
+from rag_study import grid, paths, runner, store
 from rag_study.errors import StudyError
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.paths import PROJECT_ROOT
 from rag_study.runner import Options
 
 POINT = {
@@ -33,7 +33,7 @@ FINISH = "run.finish({'answer': 42})"
 @pytest.fixture
 def notebook(tmp_path, monkeypatch, outputs):
     """Replace 01's notebook by one with the given cells; returns its stage run."""
-    monkeypatch.setattr(grid, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / f"{name}.ipynb")
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
@@ -49,8 +49,9 @@ def notebook(tmp_path, monkeypatch, outputs):
     # The kernel is another process; this is how it learns where the notebooks are.
     boot = tmp_path / "sitecustomize.py"
     boot.write_text(
-        "import rag_study.grid, pathlib\n"
-        f"rag_study.grid.NOTEBOOKS = pathlib.Path({str(tmp_path)!r})\n"
+        "import pathlib, rag_study.paths\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "rag_study.paths.notebook = lambda name: folder / f'{name}.ipynb'\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make

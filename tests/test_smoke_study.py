@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from rag_study import grid, store
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.paths import PROJECT_ROOT
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
@@ -20,7 +20,7 @@ RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
 @pytest.fixture(scope="module")
 def first():
     """As a user starts it; what is asked of it later need not begin with the imports again."""
-    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+    command = [sys.executable, "-m", "rag_study", "run", SMOKE]
     return subprocess.run(command, capture_output=True, text=True)
 
 

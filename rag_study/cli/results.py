@@ -10,12 +10,14 @@ import typer
 from rag_study import archive, grid, leftovers, store
 from rag_study.cli.console import Debug, StudyFile, console, size
 from rag_study.errors import StudyError
+from rag_study.paths import study_file
 from rag_study.store import RunFolder
 
 
 def clean(
     study_files: Annotated[
-        list[Path], typer.Argument(metavar="PARAMS.yaml...", help="studies whose runs are kept")
+        list[Path],
+        typer.Argument(metavar="STUDY...", parser=study_file, help="studies whose runs are kept"),
     ],
     delete: Annotated[
         bool, typer.Option("--delete", help="really delete; without it they are only shown")
