@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,9 +35,8 @@ def lab(
 ) -> None:
     """Open the notebooks in JupyterLab, with 00_explore on the newest study.
 
-    Installed without a checkout, the notebooks are copied to ./notebooks first; the copies may be
-    edited, and studies that run in this folder then use them. Options of `jupyter lab` are passed
-    on.
+    Without a checkout they are copied to ./notebooks first. Edit the copies as you like: studies
+    that run in this folder use them. Further options go to `jupyter lab`.
     """
     store.check_writable()
     folder = paths.working_dir().resolve()
@@ -58,12 +56,10 @@ def lab(
     ]
     # A kernel of the same name in the user's home must not replace this environment's own.
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    os.chdir(folder)
+    # It takes this process's place, so that Ctrl-C is asked about by JupyterLab alone.
     command = [sys.executable, "-m", "jupyterlab", *options]
-    try:
-        ended = subprocess.run(command, cwd=folder, env=environment)
-    except KeyboardInterrupt:  # JupyterLab had it, too
-        raise typer.Exit(130) from None
-    raise typer.Exit(ended.returncode)
+    os.execve(sys.executable, command, environment)
 
 
 def copy_notebooks() -> list[str]:
