@@ -27,7 +27,7 @@ from rag_study.cli.study import planned
 from rag_study.dask_executor import DaskExecutor
 from rag_study.executors import Executor, LocalExecutor
 from rag_study.grid import Stage, StageRun
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 from rag_study.runner import Ended, Options
 from rag_study.store import RunFolder, Status
 from rag_study.study_run import Progress

@@ -20,7 +20,7 @@ from pydantic import (
 from rag_study import adapters, criteria, metrics, models, qa_datasets
 from rag_study.errors import StudyError
 from rag_study.explain import nearest
-from rag_study.paths import located, portable
+from rag_study.provenance import located, portable
 from rag_study.qa_datasets import registry
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rag_study import files
 from rag_study.errors import StudyError
 from rag_study.explain import explain
-from rag_study.paths import located
+from rag_study.provenance import located
 
 PASSAGES = "{passages}"
 DEFAULT = ("accuracy", "completeness")

@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from rag_study import files, grid, store
 from rag_study.errors import StudyError
-from rag_study.paths import located
+from rag_study.provenance import located
 from rag_study.store import RunFolder
 
 

@@ -18,6 +18,9 @@ from typing import Any
 
 from rag_study import __version__
 from rag_study.paths import IS_CHECKOUT, PACKAGE
+from rag_study.paths import PROJECT_ROOT as PROJECT_ROOT
+from rag_study.paths import located as located
+from rag_study.paths import portable as portable
 
 # What results may depend on.
 _PACKAGES = (

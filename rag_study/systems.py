@@ -15,7 +15,7 @@ import pandas as pd
 
 from rag_study.contexts import contains_answer
 from rag_study.errors import StudyError
-from rag_study.paths import located
+from rag_study.provenance import located
 from rag_study.qa_datasets import fields
 from rag_study.qa_datasets.near_duplicates import wording
 from rag_study.qa_datasets.reading import SourceFile, records

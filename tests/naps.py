@@ -5,7 +5,7 @@ import signal
 import time
 
 from rag_study import grid, runner, store
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 STAGE = grid.Stage("nap", "nap", 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from rag_study import cli, grid, store
 from rag_study.cli import live
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 from rag_study.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")

@@ -2,7 +2,7 @@ import pytest
 
 from rag_study.config import load_study
 from rag_study.errors import StudyError
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 JUDGE = {"model": "random-llama"}
 SERVER = {"model": "http://127.0.0.1:9/v1#judge"}

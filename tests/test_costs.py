@@ -6,7 +6,7 @@ import pytest
 from rag_study import costs, grid, provenance, store
 from rag_study.costs import MACHINES, Machine
 from rag_study.errors import StudyError
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 DEMO = PROJECT_ROOT / "params" / "demo.yaml"
 

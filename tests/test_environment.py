@@ -6,7 +6,7 @@ import tomllib
 from ruamel.yaml import YAML
 
 from rag_study import provenance
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 # Pinned packages that no number in a result depends on.
 TOOLS = {

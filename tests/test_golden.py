@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from rag_study import grid
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 GOLDEN = PROJECT_ROOT / "tests" / "golden"
 

@@ -6,7 +6,7 @@ import pytest
 
 from rag_study import grid, store
 from rag_study.errors import StudyError
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
 

@@ -14,7 +14,7 @@ import pytest
 from naps import begun, in_the_background
 
 from rag_study import grid, store
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 COMMAND = [sys.executable, "-m", "rag_study", "run", SMOKE]

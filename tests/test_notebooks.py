@@ -6,7 +6,7 @@ import json
 import pytest
 
 from rag_study import grid
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 

@@ -9,7 +9,6 @@ import pytest
 from rag_study import grid, qa_datasets
 from rag_study.config import load_study
 from rag_study.errors import StudyError
-from rag_study.paths import PROJECT_ROOT
 from rag_study.qa_datasets import registry
 
 MODULE = """
@@ -116,8 +115,8 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
     assert "datasets[0]" in str(caught.value)
 
 
-def test_the_guides_example_is_this_kind_of_module():
-    guide = (PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+def test_the_guides_example_is_this_kind_of_module(pytestconfig):
+    guide = (pytestconfig.rootpath / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)

@@ -9,7 +9,7 @@ from rag_study.config import load_study
 from rag_study.judging import validity
 from rag_study.merging import load_studies
 from rag_study.metrics import RETENTION
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 ASKED = 8
 

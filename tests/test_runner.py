@@ -14,7 +14,7 @@ import pytest
 
 from rag_study import grid, paths, runner, store
 from rag_study.errors import StudyError
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 from rag_study.runner import Options
 
 POINT = {

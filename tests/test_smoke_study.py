@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from rag_study import grid, store
-from rag_study.paths import PROJECT_ROOT
+from rag_study.provenance import PROJECT_ROOT
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"

@@ -9,7 +9,7 @@ from rag_study import criteria, endpoints, metrics, models, provenance
 from rag_study.judging.judge import Judge
 from rag_study.judging.local import LocalJudge
 from rag_study.judging.remote import EndpointJudge
-from rag_study.paths import located
+from rag_study.provenance import located
 
 FOUR_BIT = "4bit"
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rag_study import files
 from rag_study.errors import StudyError
-from rag_study.paths import located
+from rag_study.provenance import located
 from rag_study.qa_datasets import registry
 from rag_study.qa_datasets.registry import Source
 from rag_study.qa_datasets.schema import POOLS, Document, QADataset, Question
