@@ -3,6 +3,8 @@
 import logging
 import warnings
 
+__version__ = "0.1.0"
+
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
 # On some processors bitsandbytes asks for `kernels`, a package that fetches binaries from a hub.

@@ -75,7 +75,7 @@ def test_by_import_path_in_a_study_file(outside, write_study):
 def test_stage_01_runs_it(outside, write_study, outputs):
     path = study(write_study)
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path), "--only", "prepare_data"],
+        [sys.executable, "-m", "rag_study", "run", str(path), "--only", "prepare_data"],
         capture_output=True,
         text=True,
         cwd=outside,
@@ -116,8 +116,8 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
     assert "datasets[0]" in str(caught.value)
 
 
-def test_the_guides_example_is_this_kind_of_module():
-    guide = (plan.PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+def test_the_guides_example_is_this_kind_of_module(pytestconfig):
+    guide = (pytestconfig.rootpath / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
@@ -128,7 +128,7 @@ def test_too_few_questions_are_said_before_anything_is_trained(outside, write_st
     path = study(write_study, test_size=30)
     assert len(plan.expand(path)) > 3  # reading the data is left to stage 01
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path)],
+        [sys.executable, "-m", "rag_study", "run", str(path)],
         capture_output=True,
         text=True,
         cwd=outside,
