@@ -13,7 +13,7 @@ TOOLS = {
     *("psutil", "ijson", "matplotlib", "seaborn", "jinja2", "pydantic", "ruamel-yaml", "typer"),
     *("rich", "filelock", "tqdm", "jupyter-client", "jupyterlab", "ipywidgets"),
     *("distributed", "bokeh", "itables", "anywidget", "ppi-python", "scikit-learn"),
-    *("pytest", "pytest-xdist", "nbval", "nbformat", "ruff"),
+    *("pytest", "pytest-xdist", "nbval", "nbformat", "ruff", "import-linter", "lazy-loader"),
 }
 
 
