@@ -28,7 +28,7 @@ _PACKAGES = (
         "sentence-transformers",
         "datasets",
         "datasketch",
-        "httpx",
+        "openai",
     ),
     *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
     *("papermill", "nbclient", "ipykernel"),

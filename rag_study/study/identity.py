@@ -36,6 +36,7 @@ BUNDLED_SETS = (
 )
 
 
+_MODELS = ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
 # Places say nothing about content, and other data sets are in the hash as upstream runs.
 _NOT_HASHED = (
     *("dataset_path", "corpus_path", "answers_path", "trained_on", "after"),
@@ -52,11 +53,9 @@ def _identity(
         own["dtype"] = resolve_dtype(own["dtype"])
     if "threads" in own:
         own["threads"] = resolve_threads(own["threads"])
-    revisions = {
-        key: names.revision_of(own[key])
-        for key in ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
-        if own.get(key)
-    }
+    named = {key: own[key] for key in _MODELS if own.get(key)}
+    revisions = {key: names.revision_of(name) for key, name in named.items()}
+    own |= {key: names.name_in_ids(name) for key, name in named.items()}
     if "criteria" in parameters:
         revisions["criteria"] = [
             (one.name, one.fingerprint) for one in criteria.find_all(parameters["criteria"])
@@ -93,16 +92,15 @@ def _prompts_hash(stage_name: str) -> str:
 
 
 def _slug(stage: Stage, point: dict[str, Any]) -> str:
-    path = Path(point["dataset_path"])
-    data = path.name if path.name and point["dataset"] == "jsonl" else point["dataset"]
-    model = point.get("model", "").rsplit("/", 1)[-1]
+    data = point["dataset"]
+    model = names.name_in_ids(point.get("model", "")).rsplit("/", 1)[-1]
     state = point.get("prompting") or "base"
     state = "base" if state == "default" else state
     if point.get("method", "none") != "none":
         state = "{method}-{train_format}-n{train_size}-s{seed}".format(**point)
     if point.get("system"):
         state = point["system"]
-    judge = point.get("judge", "").rsplit("/", 1)[-1]
+    judge = names.name_in_ids(point.get("judge", "")).rsplit("/", 1)[-1]
     words = {
         "prepare_data": [data],
         "index_corpus": [data, f"c{point.get('chunk_size')}"],
