@@ -116,6 +116,25 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
     assert "datasets[0]" in str(caught.value)
 
 
+def test_a_data_set_that_says_which_files_it_reads(tmp_path):
+    """Tables in CSV, for example, which `reading` does not know as data."""
+    loader = registry.Loader(
+        "tables",
+        load=None,
+        files=lambda source: [("faq.csv", source.path / "faq.csv")],
+    )
+    folder = tmp_path / "faq"
+    folder.mkdir()
+    (folder / "faq.csv").write_text("q,a")
+    before = loader.revision(registry.Source(folder))
+    (folder / "more.jsonl").write_text("{}")
+    moved = folder.rename(tmp_path / "renamed")
+    assert loader.revision(registry.Source(moved)) == before
+    (moved / "faq.csv").write_text("q,b")
+    assert loader.revision(registry.Source(moved)) != before
+    assert loader.revision(registry.Source()) == "v1"  # from the hub
+
+
 def test_the_guides_example_is_this_kind_of_module(pytestconfig):
     guide = (pytestconfig.rootpath / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
