@@ -5,6 +5,8 @@ import warnings
 
 from rag_study.common import former_names
 
+__version__ = "0.1.0"
+
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
 # On some processors bitsandbytes asks for `kernels`, a package that fetches binaries from a hub.

@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as outputs:
         os.environ["RAG_STUDY_OUTPUTS"] = outputs
         study = "params/smoke.yaml"
-        subprocess.run([sys.executable, "-m", "rag_study.cli", "run", study], check=True)
+        subprocess.run([sys.executable, "-m", "rag_study", "run", study], check=True)
         from rag_study.common import run_folder
         from rag_study.study import plan
 

@@ -22,7 +22,7 @@ RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
 @pytest.fixture(scope="module")
 def first():
     """As a user starts it; what is asked of it later need not begin with the imports again."""
-    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+    command = [sys.executable, "-m", "rag_study", "run", SMOKE]
     return subprocess.run(command, capture_output=True, text=True)
 
 

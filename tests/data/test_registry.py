@@ -8,7 +8,6 @@ import pytest
 
 from rag_study import data as qa_datasets
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import PROJECT_ROOT
 from rag_study.data import registry
 from rag_study.study import plan
 from rag_study.study.config import load_study
@@ -125,8 +124,8 @@ def test_a_data_set_that_says_which_files_it_reads(tmp_path):
     assert loader.revision(registry.Source()) == "v1"  # from the hub
 
 
-def test_the_guides_example_is_this_kind_of_module():
-    guide = (PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+def test_the_guides_example_is_this_kind_of_module(pytestconfig):
+    guide = (pytestconfig.rootpath / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
@@ -139,7 +138,7 @@ def test_stage_01_runs_it_and_too_few_questions_are_said_before_anything_is_trai
     path = study(write_study, test_size=30)
     assert len(plan.expand(path)) > 3  # reading the data is left to stage 01
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path)],
+        [sys.executable, "-m", "rag_study", "run", str(path)],
         capture_output=True,
         text=True,
         cwd=outside,
