@@ -6,28 +6,19 @@ notebook displays the returned object, `save` writes it. A table without usable 
 figure that says so.
 """
 
-from rag_study.report.plots.canvas import save
-from rag_study.report.plots.costs import cost_against_effect
-from rag_study.report.plots.decomposition import context_or_memory, loss_decomposition
-from rag_study.report.plots.effects import effects_forest, retention_forest
-from rag_study.report.plots.ladder import calibration, judge_ladder
-from rag_study.report.plots.means import context_interaction, train_size_curves
-from rag_study.report.plots.retrieval import retrieval_quality
-from rag_study.report.plots.scores import score_distributions
-from rag_study.report.plots.training import loss_curve
+import lazy_loader
 
-__all__ = [
-    "calibration",
-    "context_interaction",
-    "context_or_memory",
-    "cost_against_effect",
-    "effects_forest",
-    "judge_ladder",
-    "loss_curve",
-    "loss_decomposition",
-    "retention_forest",
-    "retrieval_quality",
-    "save",
-    "score_distributions",
-    "train_size_curves",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "canvas": ["save"],
+        "costs": ["cost_against_effect"],
+        "decomposition": ["context_or_memory", "loss_decomposition"],
+        "effects": ["effects_forest", "retention_forest"],
+        "ladder": ["calibration", "judge_ladder"],
+        "means": ["context_interaction", "train_size_curves"],
+        "retrieval": ["retrieval_quality"],
+        "scores": ["score_distributions"],
+        "training": ["loss_curve"],
+    },
+)
