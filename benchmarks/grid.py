@@ -24,8 +24,8 @@ import nbformat
 
 from rag_study import grid, runner, store, study_run
 from rag_study.cli.study import planned
-from rag_study.dask_executor import DaskExecutor
-from rag_study.executors import Executor, LocalExecutor
+from rag_study.dask_executor import DaskExecutor, LocalExecutor
+from rag_study.executors import Executor
 from rag_study.grid import Stage, StageRun
 from rag_study.provenance import PROJECT_ROOT
 from rag_study.runner import Ended, Options

@@ -1,20 +1,33 @@
-"""A Dask cluster as the place where stage runs execute: dependencies, placement and retries are
-Dask's."""
+"""Dask as the place where stage runs execute: workers of this machine, or of a cluster that there
+is.
+
+Runs are given to Dask when what they need has ended. Where they go, and that they go elsewhere when
+their worker dies, is Dask's affair.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import graphlib
+import heapq
 import logging
+import math
+import multiprocessing.forkserver
 import os
 import queue
+import signal
+import tempfile
+import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_study import provenance, resources, store
 from rag_study.errors import StudyError
-from rag_study.executors import RETRIES, Executor, Tell, Work, in_any_case
+from rag_study.executors import Executor, Tell, Work
 from rag_study.grid import StageRun
 from rag_study.runner import Ended, Options
 from rag_study.store import RunFolder, Status
@@ -22,43 +35,53 @@ from rag_study.store import RunFolder, Status
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+# How often a run is given to another worker when its worker dies under it.
+RETRIES = 2
+# How long workers that are told to stop may take to shut their notebooks' kernels down.
+STOP_S = 15
 # How long to look for a cluster's scheduler, and then (queues are long) for its first worker.
 CONNECT_S, FIRST_WORKER_S = 30, 3600
-# Dask puts a task where its input is, and has idle workers take over what waits behind another. It
-# compares durations for that: of unknown tasks that it takes for hours, one stays behind the task
-# that its worker is at until that has run for a quarter as long; taken for moments, the tasks of a
-# worker weigh nothing beside one that has been running elsewhere, and stay, too.
-SCHEDULER = {
-    "distributed.scheduler.allowed-failures": RETRIES,
-    "distributed.scheduler.unknown-task-duration": "1m",
-}
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
+LOCAL_SETTINGS = {
+    "distributed.scheduler.allowed-failures": RETRIES,
+    # A run whose worker has died waits behind another until an idle worker takes it over. Dask
+    # compares durations for that: of unknown tasks that it takes for hours, one stays behind the
+    # task that its worker is at until that has run for a quarter as long; taken for moments, it
+    # weighs nothing beside one that has been running for long, and stays, too.
+    "distributed.scheduler.unknown-task-duration": "1m",
+    # Forked from a process that has loaded what all workers need (see `_start_forkserver`).
+    "distributed.worker.multiprocessing-method": "forkserver",
+    # Kernels inherit the environment of the runner as it is.
+    "distributed.nanny.pre-spawn-environ": {},
+    # Workers only wait for their kernels: nothing to be learnt from looking at that 100 times a
+    # second.
+    "distributed.worker.profile.enabled": False,
+}
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
 
 
-class DaskExecutor(Executor):
-    """A Dask cluster: dependencies, placement and retries are Dask's.
+class _Given(NamedTuple):
+    """A run that Dask has been given and that has not ended."""
 
-    Without `address` or `scheduler_file` a cluster is started on this machine, as `LocalExecutor`
-    does it. Stage runs carry the resource labels that the workers of the cluster declare
-    (`GPU`, `MEMORY` in bytes).
+    run: StageRun
+    future: Future
+
+
+class DaskExecutor(Executor):
+    """A Dask cluster that there is, at an address or named by the file of its scheduler.
+
+    Stage runs carry the resource labels that the workers of the cluster declare (`GPU`, `MEMORY`
+    in bytes).
     """
 
     def __init__(
-        self,
-        address: str | None = None,
-        scheduler_file: Path | None = None,
-        workers: int = 1,
-        gpus: Sequence[str] = (),
-        **options: Any,
+        self, address: str | None = None, scheduler_file: Path | None = None, **options: Any
     ):
         super().__init__(**options)
-        self._devices = list(gpus) or [None] * workers
-        self._place = {"address": address, "scheduler_file": scheduler_file}
-        self._cluster: Any = None
+        self._place: dict[str, Any] = {"address": address, "scheduler_file": scheduler_file}
         self._client: Client | None = None
-        self._futures: dict[str, Future] = {}
+        self._given: dict[str, _Given] = {}
         self._begun: set[str] = set()
         self._lost = False
 
@@ -66,29 +89,76 @@ class DaskExecutor(Executor):
     def workers(self) -> int:
         return len(self._client.scheduler_info(-1)["workers"]) or 1 if self._client else 1
 
-    @property
-    def dashboard(self) -> str:
-        return self._client.dashboard_link
-
     def __enter__(self) -> DaskExecutor:
-        import dask
-        from distributed import Client, Nanny, Scheduler, SpecCluster
+        self._connect()
+        address, link = self._client.scheduler.address, self._client.dashboard_link
+        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {link}")
+        return self
 
-        if not any(self._place.values()):
-            dask.config.set(SCHEDULER)
-            specification = {}
-            for number, gpu in enumerate(self._devices):
-                # Notebooks are processes of their own: a limit of the worker would not hold them.
-                options = {"nthreads": 1, "memory_limit": 0, "env": provenance.as_planned_here()}
-                options |= {"host": LOOPBACK, "silence_logs": logging.CRITICAL}
-                if gpu is not None:
-                    options["env"] = options["env"] | {"CUDA_VISIBLE_DEVICES": gpu}
-                    options["resources"] = {"GPU": 1}
-                specification[number] = {"cls": Nanny, "options": options}
-            place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
-            scheduler = {"cls": Scheduler, "options": place}
-            self._cluster = SpecCluster(specification, scheduler, silence_logs=logging.ERROR)
-            self._place["address"] = self._cluster.scheduler_address
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.cancel([given.future for given in self._given.values()])
+            self._client.close()
+            self._client = None
+
+    def drain(self) -> None:
+        super().drain()
+        waiting = [run_id for run_id in self._given if run_id not in self._begun]
+        if waiting and not self._lost:
+            self._client.cancel([self._given.pop(run_id).future for run_id in waiting])
+
+    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
+        by_id = {run.run_id: run for run in runs}
+        order = {run_id: number for number, run_id in enumerate(by_id)}
+        graph = graphlib.TopologicalSorter(
+            {run.run_id: [u.run_id for u in run.upstream if u.run_id in by_id] for run in runs}
+        )
+        graph.prepare()
+        session = _Session(self._client, self.work, options)
+        ready: list[tuple[int, str]] = []
+        words: dict[str, Ended] = {}
+        while not self._lost:
+            for run_id in graph.get_ready():
+                heapq.heappush(ready, (order[run_id], run_id))
+            while ready and not self.draining and self._has_room_for(by_id[ready[0][1]]):
+                number, run_id = heapq.heappop(ready)
+                future = session.submit(by_id[run_id], priority=-number)
+                self._given[run_id] = _Given(by_id[run_id], future)
+            if not self._given:
+                session.close()
+                return
+            run_id, said = session.heard.get()
+            if run_id not in self._given:
+                continue  # cancelled by `drain`
+            if said is None:
+                self._begun.add(run_id)
+                tell(by_id[run_id], None)
+            elif isinstance(said, Ended):
+                # Not told yet: for Dask its worker is at it still. A worker that dies now has the
+                # run done once more, which finds it done.
+                words.setdefault(run_id, said)
+            elif said.cancelled():
+                # A client that has lost its scheduler has all its futures cancelled.
+                self._lost = True
+            else:
+                run = by_id.pop(run_id)
+                del self._given[run_id]
+                graph.done(run_id)
+                tell(run, words.get(run_id) or _without_a_word(said, run))
+        for run_id, run in by_id.items():
+            if run_id in self._begun:
+                tell(run, Ended("killed", Status("killed", message=LOST)))
+            else:
+                tell(run, Ended("blocked", Status(message=LOST)))
+
+    def _has_room_for(self, run: StageRun) -> bool:
+        """Whether the run may be given to Dask now. A cluster gets all: what waits there tells one
+        that grows and shrinks how large to be."""
+        return True
+
+    def _connect(self) -> None:
+        from distributed import Client
+
         # A lost scheduler is told of in a line, without Dask's traceback.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         place = {key: value for key, value in self._place.items() if value}
@@ -102,107 +172,124 @@ class DaskExecutor(Executor):
                 f"no Dask cluster with a worker can be reached at {where}: {error}\n"
                 "docs/cluster.md says how to start one."
             ) from error
-        address = self._client.scheduler.address
-        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {self.dashboard}")
+
+
+class LocalExecutor(DaskExecutor):
+    """Worker processes on this machine, one stage run at a time in each.
+
+    With `gpus` (device ids) there is one worker for each, which sees that one only. With
+    `dashboard`, Dask shows what they do on a page that this machine alone can open.
+    """
+
+    def __init__(
+        self, workers: int, gpus: Sequence[str] = (), dashboard: bool = False, **options: Any
+    ):
+        super().__init__(**options)
+        self._devices = list(gpus) or [None] * workers
+        self._memory = math.inf if gpus else resources.total_memory()
+        self._dashboard = dashboard
+        self._started = contextlib.ExitStack()
+
+    @property
+    def workers(self) -> int:
+        return len(self._devices)
+
+    def __enter__(self) -> LocalExecutor:
+        import dask
+        from distributed import SpecCluster
+
+        self._started.enter_context(dask.config.set(LOCAL_SETTINGS))
+        _start_forkserver()
+        workers = {number: _nanny(device) for number, device in enumerate(self._devices)}
+        try:
+            cluster = SpecCluster(
+                workers, _scheduler(self._dashboard), silence_logs=logging.CRITICAL
+            )
+            self._place["address"] = self._started.enter_context(cluster)
+            self._connect()
+        except BaseException as error:
+            self.__exit__()
+            if not isinstance(error, (OSError, RuntimeError, TimeoutError)):
+                raise
+            raise StudyError(
+                f"the workers on this machine could not be started: {error}\n"
+                "Without workers:  --executor serial"
+            ) from error
+        device = "one GPU each" if self._devices[0] else "on this machine"
+        link = f"; dashboard: {self._client.dashboard_link}" if self._dashboard else ""
+        self.say(f"{self.workers} worker{'s' if self.workers > 1 else ''}, {device}{link}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.cancel([f for f in self._futures.values() if not f.done()])
-            self._client.close()
-            self._client = None
-        if self._cluster is not None:
-            self._cluster.close()
-            self._cluster = None
+        if self._client is not None and self._given:
+            from distributed import wait
+
+            self._client.run(_interrupt, on_error="ignore", wait=False)
+            with contextlib.suppress(TimeoutError):
+                wait([given.future for given in self._given.values()], STOP_S)
+        super().__exit__()
+        self._started.close()
 
     def drain(self) -> None:
-        super().drain()
-        if not self._lost:
-            waiting = [f for run_id, f in self._futures.items() if run_id not in self._begun]
-            self._client.cancel([future for future in waiting if not future.done()])
+        # Nothing waits for a worker, and what has been given to one is finished.
+        self.draining = True
 
-    def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
-        if self._lost:
-            for run in runs:
-                tell(run, Ended("blocked", Status(message=LOST)))
-            return
-        # What workers say arrives before Dask knows that their task has ended, and stays known
-        # when they die; a result would be lost with its worker, and be asked for again.
-        events: queue.SimpleQueue[tuple[str, Ended | Future | None]] = queue.SimpleQueue()
-        session = uuid.uuid4().hex[:8]
-        topic = f"rag-study-{session}"
-        self._client.subscribe_topic(topic, lambda event: events.put(_heard(event[1])))
+    def _has_room_for(self, run: StageRun) -> bool:
+        """Whether a worker is idle, and memory suffices for all."""
+        used = sum(resources.memory_of(given.run) for given in self._given.values())
+        fits = not used or used + resources.memory_of(run) <= self._memory
+        return fits and len(self._given) < self.workers
+
+
+class _Session:
+    """What one call of `run` has Dask do, and what is `heard` of it: (run id, what)."""
+
+    def __init__(self, client: Client, work: Work, options: Options):
+        self.heard: queue.SimpleQueue[tuple[str, Ended | Future | None]] = queue.SimpleQueue()
+        self._client = client
+        self._id = uuid.uuid4().hex[:8]
+        self._topic = f"rag-study-{self._id}"
         environment = provenance.as_planned_here()
         environment["RAG_STUDY_OUTPUTS"] = str(store.outputs_dir().resolve())
-        declared = {
-            name
-            for worker in self._client.scheduler_info(-1)["workers"].values()
-            for name in worker["resources"]
-        }
-        futures = self._futures = {}
-        for number, run in enumerate(runs):
-            labels = {k: v for k, v in resources.labels(run).items() if k in declared}
-            future = self._client.submit(
-                _on_dask_worker,
-                self.work,
-                run,
-                options,
-                environment,
-                topic,
-                [futures[u.run_id] for u in run.upstream if u.run_id in futures],
-                key=_key(run, session),
-                resources=labels or None,
-                priority=-number,
-                pure=False,
-            )
-            futures[run.run_id] = future
-        for run_id, future in futures.items():
-            future.add_done_callback(lambda future, run_id=run_id: events.put((run_id, future)))
-        by_id = {run.run_id: run for run in runs}
-        left = set(by_id)
-        while left:
-            run_id, said = events.get()
-            if said is None and run_id in left:
-                self._begun.add(run_id)
-                tell(by_id[run_id], None)
-            elif run_id in left:
-                left.discard(run_id)
-                run, ended = by_id[run_id], said
-                if not isinstance(said, Ended):
-                    ended = self._without_a_word(said, run)
-                if ended is not None:
-                    tell(run, ended)
-        if not self._lost:
-            self._client.unsubscribe_topic(topic)
+        self._fixed = (work, options, environment, self._topic)
+        workers = client.scheduler_info(-1)["workers"].values()
+        self._declared = {name for worker in workers for name in worker["resources"]}
+        # How a run ended its worker says itself, before Dask knows that the task has ended: a
+        # result would be lost with its worker, and be asked for again.
+        client.subscribe_topic(self._topic, lambda event: self.heard.put(_heard(event[1])))
 
-    def _without_a_word(self, future: Future, run: StageRun) -> Ended | None:
-        """How a run ended of whose end no worker has told; None for one that we have cancelled."""
-        from distributed.scheduler import KilledWorker
+    def submit(self, run: StageRun, priority: int) -> Future:
+        labels = {k: v for k, v in resources.labels(run).items() if k in self._declared}
+        future = self._client.submit(
+            _on_worker,
+            run,
+            *self._fixed,
+            # Dask takes every character of it for the kind of the task: a kind of its own, whose
+            # duration is never known (see LOCAL_SETTINGS).
+            key=f"{run.run_id}-{self._id}".replace("-", "_"),
+            resources=labels or None,
+            priority=priority,
+            pure=False,
+        )
+        future.add_done_callback(lambda future: self.heard.put((run.run_id, future)))
+        return future
 
-        if future.status == "cancelled":
-            # A client that has lost its scheduler has all its futures cancelled.
-            self._lost = self._lost or not self.draining
-            if not self._lost:
-                return None
-            if run.run_id in self._begun:
-                return Ended("killed", Status("killed", message=LOST))
-            return Ended("blocked", Status(message=LOST))
-        error = future.exception() if future.status == "error" else None
-        if error is None:
-            status = RunFolder(run.run_id).status()
-            return Ended(status.state, status)
-        if isinstance(error, KilledWorker) and error.task == future.key:
-            message = f"its workers died, {RETRIES + 1} one after the other"
-            return Ended("killed", Status("killed", message=message))
-        if isinstance(error, KilledWorker):
-            return Ended("blocked", Status(message="the workers of a run that it needs died"))
-        return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+    def close(self) -> None:
+        self._client.unsubscribe_topic(self._topic)
 
 
-def _key(run: StageRun, session: str) -> str:
-    """A key of which Dask takes every character for the kind of the task: a kind of its own, whose
-    duration is never known (see SCHEDULER)."""
-    return f"{run.run_id}-{session}".replace("-", "_")
+def _without_a_word(future: Future, run: StageRun) -> Ended:
+    """How a run ended of whose end no worker has told."""
+    from distributed.scheduler import KilledWorker
+
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        status = RunFolder(run.run_id).status()
+        return Ended(status.state, status)
+    if isinstance(error, KilledWorker):
+        message = f"its worker processes died, {RETRIES + 1} one after the other"
+        return Ended("killed", Status("killed", message=message))
+    return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
 
 
 def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
@@ -211,15 +298,10 @@ def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
     return said["run_id"], Ended(said["outcome"], Status(**said["status"]))
 
 
-def _on_dask_worker(
-    work: Work,
-    run: StageRun,
-    options: Options,
-    environment: dict[str, str],
-    topic: str,
-    needed: list[None],
+def _on_worker(
+    run: StageRun, work: Work, options: Options, environment: dict[str, str], topic: str
 ) -> None:
-    """The work on a worker of the cluster. `needed` only makes Dask wait."""
+    """The work, on a worker. An error in it must not end the worker or look like its death."""
     from distributed import get_worker
 
     os.environ.update(environment)
@@ -229,5 +311,65 @@ def _on_dask_worker(
         told = {"run_id": run.run_id, "outcome": outcome, "status": asdict(status)}
         worker.log_event(topic, told)
 
-    ended = in_any_case(work, run, options, lambda: say(None, Status()))
+    try:
+        ended = work(run, options, lambda: say(None, Status()))
+    except KeyboardInterrupt:  # see `_interrupt`
+        ended = Ended("killed", Status("killed", message="stopped"))
+    except Exception as error:
+        ended = Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
     say(ended.outcome, ended.status)
+
+
+def _interrupt(dask_worker: Any) -> None:
+    """What Ctrl-C is to a runner, for the run that a worker is at, which a signal would not reach:
+    its thread is not the main one. It looks up once a second, from waiting for its kernel."""
+    for thread in dask_worker.active_threads:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
+        )
+
+
+def _nanny(gpu: str | None) -> dict[str, Any]:
+    """One worker process, started again when it dies."""
+    from distributed import Nanny
+
+    options = {
+        "host": LOOPBACK,
+        "nthreads": 1,
+        # Notebooks are processes of their own: a limit of the worker would not hold them.
+        "memory_limit": 0,
+        "env": {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})},
+        # Dask itself removes there what workers that were killed have left behind.
+        "local_directory": tempfile.gettempdir(),
+        "dashboard": False,
+        "dashboard_address": f"{LOOPBACK}:0",
+        "silence_logs": logging.CRITICAL,
+    }
+    return {"cls": Nanny, "options": options}
+
+
+def _scheduler(dashboard: bool) -> dict[str, Any]:
+    from distributed import Scheduler
+
+    options = {
+        "host": LOOPBACK,
+        "port": 0,
+        "dashboard": dashboard,
+        "dashboard_address": f"{LOOPBACK}:0",
+    }
+    return {"cls": Scheduler, "options": options}
+
+
+def _start_forkserver() -> None:
+    """Start the process that workers are forked from, which has loaded what all of them need.
+
+    Ctrl-C in a terminal reaches every process; the workers, which inherit that, leave it to the
+    runner.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["papermill", "distributed", "rag_study.cli", __name__])
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ours else None
+    multiprocessing.forkserver.ensure_running()
+    if ours:
+        signal.signal(signal.SIGINT, before)

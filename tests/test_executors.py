@@ -12,9 +12,9 @@ import pytest
 from naps import begun, diamond, in_the_background, nap, work
 
 from rag_study import dask_executor, executors, resources, store
-from rag_study.dask_executor import DaskExecutor
+from rag_study.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.errors import StudyError
-from rag_study.executors import Executor, LocalExecutor
+from rag_study.executors import Executor
 from rag_study.runner import USUAL, Options
 from rag_study.study_run import Progress, run_all
 

@@ -23,7 +23,7 @@ KILLS = 100
 MEASURED = ("costs.csv",)  # what the runs took, which kills change
 NAPS = """
 import naps
-from rag_study.executors import LocalExecutor
+from rag_study.dask_executor import LocalExecutor
 from rag_study.study_run import Progress, run_all
 first = naps.nap("first", seconds=0.3)
 runs = [first, *(naps.nap(f"n{i}", first, seconds=0.3) for i in range(10))]
