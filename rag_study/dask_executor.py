@@ -20,6 +20,7 @@ import signal
 import tempfile
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +36,8 @@ from rag_study.store import RunFolder, Status
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# How often a run is given to another worker when its worker dies under it.
+# How often a run is tried again when its worker dies under it. On a cluster its scheduler decides
+# that (`distributed.scheduler.allowed-failures`).
 RETRIES = 2
 # How long workers that are told to stop may take to shut their notebooks' kernels down.
 STOP_S = 15
@@ -44,18 +46,15 @@ CONNECT_S, FIRST_WORKER_S = 30, 3600
 # Whoever reaches a Dask scheduler can run code: ours listens to this machine alone.
 LOOPBACK = "127.0.0.1"
 LOCAL_SETTINGS = {
-    "distributed.scheduler.allowed-failures": RETRIES,
-    # A run whose worker has died waits behind another until an idle worker takes it over. Dask
-    # compares durations for that: of unknown tasks that it takes for hours, one stays behind the
-    # task that its worker is at until that has run for a quarter as long; taken for moments, it
-    # weighs nothing beside one that has been running for long, and stays, too.
-    "distributed.scheduler.unknown-task-duration": "1m",
+    # A run is given to Dask when a worker is idle, also again, so nothing ever waits at a busy one
+    # for another to take it over.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": False,
     # Forked from a process that has loaded what all workers need (see `_start_forkserver`).
     "distributed.worker.multiprocessing-method": "forkserver",
     # Kernels inherit the environment of the runner as it is.
     "distributed.nanny.pre-spawn-environ": {},
-    # Workers only wait for their kernels: nothing to be learnt from looking at that 100 times a
-    # second.
+    # Workers wait for their kernels: nothing to be learnt from looking at that 100 times a second.
     "distributed.worker.profile.enabled": False,
 }
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
@@ -74,6 +73,8 @@ class DaskExecutor(Executor):
     Stage runs carry the resource labels that the workers of the cluster declare (`GPU`, `MEMORY`
     in bytes).
     """
+
+    retries = 0
 
     def __init__(
         self, address: str | None = None, scheduler_file: Path | None = None, **options: Any
@@ -117,6 +118,7 @@ class DaskExecutor(Executor):
         session = _Session(self._client, self.work, options)
         ready: list[tuple[int, str]] = []
         words: dict[str, Ended] = {}
+        deaths: Counter[str] = Counter()
         while not self._lost:
             for run_id in graph.get_ready():
                 heapq.heappush(ready, (order[run_id], run_id))
@@ -124,10 +126,14 @@ class DaskExecutor(Executor):
                 number, run_id = heapq.heappop(ready)
                 future = session.submit(by_id[run_id], priority=-number)
                 self._given[run_id] = _Given(by_id[run_id], future)
-            if not self._given:
+            if not self._given and (self.draining or not ready):
                 session.close()
                 return
-            run_id, said = session.heard.get()
+            try:
+                # From time to time without news: a worker that has died may be there again.
+                run_id, said = session.heard.get(timeout=1)
+            except queue.Empty:
+                continue
             if run_id not in self._given:
                 continue  # cancelled by `drain`
             if said is None:
@@ -140,6 +146,10 @@ class DaskExecutor(Executor):
             elif said.cancelled():
                 # A client that has lost its scheduler has all its futures cancelled.
                 self._lost = True
+            elif _died(said) and deaths[run_id] < self.retries and not self.draining:
+                deaths[run_id] += 1
+                del self._given[run_id]
+                heapq.heappush(ready, (order[run_id], run_id))
             else:
                 run = by_id.pop(run_id)
                 del self._given[run_id]
@@ -181,6 +191,8 @@ class LocalExecutor(DaskExecutor):
     `dashboard`, Dask shows what they do on a page that this machine alone can open.
     """
 
+    retries = RETRIES
+
     def __init__(
         self, workers: int, gpus: Sequence[str] = (), dashboard: bool = False, **options: Any
     ):
@@ -202,10 +214,9 @@ class LocalExecutor(DaskExecutor):
         _start_forkserver()
         workers = {number: _nanny(device) for number, device in enumerate(self._devices)}
         try:
-            cluster = SpecCluster(
-                workers, _scheduler(self._dashboard), silence_logs=logging.CRITICAL
-            )
-            self._place["address"] = self._started.enter_context(cluster)
+            scheduler = _scheduler(self._dashboard)
+            cluster = SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL)
+            self._cluster = self._place["address"] = self._started.enter_context(cluster)
             self._connect()
         except BaseException as error:
             self.__exit__()
@@ -225,7 +236,7 @@ class LocalExecutor(DaskExecutor):
             from distributed import wait
 
             self._client.run(_interrupt, on_error="ignore", wait=False)
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError), self._client.as_current():
                 wait([given.future for given in self._given.values()], STOP_S)
         super().__exit__()
         self._started.close()
@@ -238,7 +249,7 @@ class LocalExecutor(DaskExecutor):
         """Whether a worker is idle, and memory suffices for all."""
         used = sum(resources.memory_of(given.run) for given in self._given.values())
         fits = not used or used + resources.memory_of(run) <= self._memory
-        return fits and len(self._given) < self.workers
+        return fits and len(self._given) < len(self._cluster.scheduler.workers)
 
 
 class _Session:
@@ -247,8 +258,7 @@ class _Session:
     def __init__(self, client: Client, work: Work, options: Options):
         self.heard: queue.SimpleQueue[tuple[str, Ended | Future | None]] = queue.SimpleQueue()
         self._client = client
-        self._id = uuid.uuid4().hex[:8]
-        self._topic = f"rag-study-{self._id}"
+        self._topic = f"rag-study-{uuid.uuid4().hex[:8]}"
         environment = provenance.as_planned_here()
         environment["RAG_STUDY_OUTPUTS"] = str(store.outputs_dir().resolve())
         self._fixed = (work, options, environment, self._topic)
@@ -265,8 +275,11 @@ class _Session:
             run,
             *self._fixed,
             # Dask takes every character of it for the kind of the task: a kind of its own, whose
-            # duration is never known (see LOCAL_SETTINGS).
-            key=f"{run.run_id}-{self._id}".replace("-", "_"),
+            # duration is never known. docs/cluster.md has schedulers take it for a minute: of tasks
+            # taken for hours, one stays behind the task that its worker is at until that has run
+            # for a quarter as long; taken for moments, it weighs nothing beside one that has been
+            # running for long, and no idle worker takes it over either.
+            key=f"{run.run_id}-{uuid.uuid4().hex[:8]}".replace("-", "_"),
             resources=labels or None,
             priority=priority,
             pure=False,
@@ -278,18 +291,22 @@ class _Session:
         self._client.unsubscribe_topic(self._topic)
 
 
-def _without_a_word(future: Future, run: StageRun) -> Ended:
-    """How a run ended of whose end no worker has told."""
+def _died(future: Future) -> bool:
+    """Whether a run was given up because workers died under it."""
     from distributed.scheduler import KilledWorker
 
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        status = RunFolder(run.run_id).status()
-        return Ended(status.state, status)
-    if isinstance(error, KilledWorker):
-        message = f"its worker processes died, {RETRIES + 1} one after the other"
-        return Ended("killed", Status("killed", message=message))
-    return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+    return future.status == "error" and isinstance(future.exception(), KilledWorker)
+
+
+def _without_a_word(future: Future, run: StageRun) -> Ended:
+    """How a run ended of whose end no worker has told."""
+    if _died(future):
+        return Ended("killed", Status("killed", message="the workers that it was given to died"))
+    if future.status == "error":
+        error = future.exception()
+        return Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
+    status = RunFolder(run.run_id).status()
+    return Ended(status.state, status)
 
 
 def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
@@ -320,7 +337,7 @@ def _on_worker(
     say(ended.outcome, ended.status)
 
 
-def _interrupt(dask_worker: Any) -> None:
+async def _interrupt(dask_worker: Any) -> None:
     """What Ctrl-C is to a runner, for the run that a worker is at, which a signal would not reach:
     its thread is not the main one. It looks up once a second, from waiting for its kernel."""
     for thread in dask_worker.active_threads:
