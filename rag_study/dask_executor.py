@@ -1,8 +1,7 @@
-"""Dask as the place where stage runs execute: workers of this machine, or of a cluster that there
-is.
+"""Dask as the place where stage runs execute: workers on this machine, or a cluster that there is.
 
-Runs are given to Dask when what they need has ended. Where they go, and that they go elsewhere when
-their worker dies, is Dask's affair.
+Runs are given to Dask when what they need has ended, and on this machine also not before a worker
+is idle and memory suffices. Processes, connections and placement are Dask's affair.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from rag_study.runner import Ended, Options
 from rag_study.store import RunFolder, Status
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, SpecCluster
 
 # How often a run is tried again when its worker dies under it. On a cluster its scheduler decides
 # that (`distributed.scheduler.allowed-failures`).
@@ -50,12 +49,17 @@ LOCAL_SETTINGS = {
     # for another to take it over.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
+    # A worker is as good as its process: one that starts slowly, or is suspended, is not given up.
+    "distributed.scheduler.worker-ttl": None,
+    "distributed.deploy.lost-worker-timeout": "8760h",
     # Forked from a process that has loaded what all workers need (see `_start_forkserver`).
     "distributed.worker.multiprocessing-method": "forkserver",
     # Kernels inherit the environment of the runner as it is.
     "distributed.nanny.pre-spawn-environ": {},
-    # Workers wait for their kernels: nothing to be learnt from looking at that 100 times a second.
+    # Workers wait for their kernels: nothing is learnt from looking at that many times a second.
     "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
 }
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
 
@@ -98,7 +102,8 @@ class DaskExecutor(Executor):
 
     def __exit__(self, *_: object) -> None:
         if self._client is not None:
-            self._client.cancel([given.future for given in self._given.values()])
+            futures = [given.future for given in self._given.values()]
+            self._client.cancel([future for future in futures if not future.done()])
             self._client.close()
             self._client = None
 
@@ -201,6 +206,7 @@ class LocalExecutor(DaskExecutor):
         self._memory = math.inf if gpus else resources.total_memory()
         self._dashboard = dashboard
         self._started = contextlib.ExitStack()
+        self._cluster: SpecCluster | None = None
 
     @property
     def workers(self) -> int:
@@ -208,13 +214,14 @@ class LocalExecutor(DaskExecutor):
 
     def __enter__(self) -> LocalExecutor:
         import dask
-        from distributed import SpecCluster
+        from distributed import Scheduler, SpecCluster
 
         self._started.enter_context(dask.config.set(LOCAL_SETTINGS))
         _start_forkserver()
+        place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
+        scheduler = {"cls": Scheduler, "options": {**place, "dashboard": self._dashboard}}
         workers = {number: _nanny(device) for number, device in enumerate(self._devices)}
         try:
-            scheduler = _scheduler(self._dashboard)
             cluster = SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL)
             self._cluster = self._place["address"] = self._started.enter_context(cluster)
             self._connect()
@@ -232,14 +239,19 @@ class LocalExecutor(DaskExecutor):
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None and self._given:
-            from distributed import wait
+        try:
+            if self._client is not None and self._given:
+                self._stop_work()
+        finally:
+            super().__exit__()
+            self._started.close()
 
-            self._client.run(_interrupt, on_error="ignore", wait=False)
-            with contextlib.suppress(TimeoutError), self._client.as_current():
-                wait([given.future for given in self._given.values()], STOP_S)
-        super().__exit__()
-        self._started.close()
+    def _stop_work(self) -> None:
+        from distributed import wait
+
+        self._client.run(_interrupt, on_error="ignore", wait=False)
+        with contextlib.suppress(TimeoutError), self._client.as_current():
+            wait([given.future for given in self._given.values()], STOP_S)
 
     def drain(self) -> None:
         # Nothing waits for a worker, and what has been given to one is finished.
@@ -247,9 +259,16 @@ class LocalExecutor(DaskExecutor):
 
     def _has_room_for(self, run: StageRun) -> bool:
         """Whether a worker is idle, and memory suffices for all."""
+        alive = len(self._cluster.scheduler.workers)
+        starters = {nanny.status.name for nanny in self._cluster.workers.values()}
+        if not alive and starters <= {"closed", "failed"}:
+            raise StudyError(
+                "the workers on this machine died, and no other could be started.\n"
+                "The same command goes on from here. Without workers:  --executor serial"
+            )
         used = sum(resources.memory_of(given.run) for given in self._given.values())
         fits = not used or used + resources.memory_of(run) <= self._memory
-        return fits and len(self._given) < len(self._cluster.scheduler.workers)
+        return fits and len(self._given) < alive
 
 
 class _Session:
@@ -352,29 +371,17 @@ def _nanny(gpu: str | None) -> dict[str, Any]:
 
     options = {
         "host": LOOPBACK,
+        "dashboard": False,
+        "dashboard_address": f"{LOOPBACK}:0",
         "nthreads": 1,
         # Notebooks are processes of their own: a limit of the worker would not hold them.
         "memory_limit": 0,
         "env": {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})},
         # Dask itself removes there what workers that were killed have left behind.
         "local_directory": tempfile.gettempdir(),
-        "dashboard": False,
-        "dashboard_address": f"{LOOPBACK}:0",
         "silence_logs": logging.CRITICAL,
     }
     return {"cls": Nanny, "options": options}
-
-
-def _scheduler(dashboard: bool) -> dict[str, Any]:
-    from distributed import Scheduler
-
-    options = {
-        "host": LOOPBACK,
-        "port": 0,
-        "dashboard": dashboard,
-        "dashboard_address": f"{LOOPBACK}:0",
-    }
-    return {"cls": Scheduler, "options": options}
 
 
 def _start_forkserver() -> None:
@@ -385,8 +392,8 @@ def _start_forkserver() -> None:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["papermill", "distributed", "rag_study.cli", __name__])
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ours else None
-    multiprocessing.forkserver.ensure_running()
-    if ours:
-        signal.signal(signal.SIGINT, before)
+    with contextlib.ExitStack() as afterwards:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            afterwards.callback(signal.signal, signal.SIGINT, before)
+        multiprocessing.forkserver.ensure_running()

@@ -212,6 +212,21 @@ def test_a_run_of_a_dead_worker_does_not_wait_behind_another(outputs):
     assert sorted(begun()) == ["after", "frail", "frail", "long"]
 
 
+def test_workers_that_cannot_be_started_again_are_said(outputs, monkeypatch):
+    outputs.mkdir()
+
+    async def start(worker_process):
+        raise OSError("no more processes")
+
+    def from_now_on(event, run, status):
+        monkeypatch.setattr("distributed.nanny.WorkerProcess.start", start)
+
+    with pytest.raises(StudyError, match="no other could be started"):
+        run_all(
+            Progress([nap("deadly", deaths=9)]), LocalExecutor(1, work=work), USUAL, from_now_on
+        )
+
+
 @pytest.mark.parametrize("dashboard", [False, True])
 def test_nobody_but_this_machine_can_reach_the_workers(outputs, dashboard):
     outputs.mkdir()
