@@ -22,6 +22,7 @@ demo: setup  ## the whole study on the bundled model, 15 to 30 minutes
 test: setup  ## style, unit tests, notebooks, golden notebooks, the smoke study
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \
 	-m "not slow" tests notebooks
 

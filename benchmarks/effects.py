@@ -14,12 +14,12 @@ import time
 import numpy as np
 import pandas as pd
 
-from rag_study import effects
-from rag_study.claims import claims
-from rag_study.heterogeneity import heterogeneity
-from rag_study.provenance import peak_memory_mb
-from rag_study.style import length_adjusted
-from rag_study.trends import trends
+from rag_study.analysis import effects
+from rag_study.analysis.claims import claims
+from rag_study.analysis.heterogeneity import heterogeneity
+from rag_study.analysis.length_adjustment import length_adjusted
+from rag_study.analysis.trends import trends
+from rag_study.common.meter import peak_memory_mb
 
 METRICS = ("answer_recall", "key_point_recall", "exact_match", "token_f1", "rouge_l")
 JUDGED = ("judge_accuracy", "judge_completeness")

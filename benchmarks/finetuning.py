@@ -36,11 +36,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
 from transformers import set_seed as seed_everything
 
-from rag_study import finetuning, models, prompts, qa_datasets, retrieval, store
-from rag_study.examples import IGNORED, Example, collate, validation_loss
-from rag_study.finetuning import Recipe
-from rag_study.models import LanguageModel
-from rag_study.training_data import PassageSource, TrainingPair, make_pairs, select, with_answers
+from rag_study import data as qa_datasets
+from rag_study import retrieval
+from rag_study.common import run_folder
+from rag_study.models import loading, prompts
+from rag_study.models.language_model import LanguageModel
+from rag_study.training import finetune
+from rag_study.training.examples import IGNORED, Example, collate, validation_loss
+from rag_study.training.pairs import PassageSource, TrainingPair, make_pairs, select, with_answers
+from rag_study.training.recipe import Recipe
 
 MODEL, EMBEDDING = "smollm2-135m-instruct", "all-minilm-l6-v2"
 CHUNK_SIZE, CHUNK_OVERLAP, TOP_K = 128, 16, 2  # as in params/demo.yaml
@@ -110,7 +114,7 @@ def prepare(kind: str, size: int, steps: int) -> Material:
     nodes = retrieval.split_documents(list(data.documents), CHUNK_SIZE, CHUNK_OVERLAP, embedding)
     no_hits = pd.DataFrame(columns=["question_id", "rank", "chunk_id"])
     source = PassageSource(retrieval.chunk_table(nodes, embedding), no_hits, TOP_K)
-    lm = models.load_generator(MODEL, "bfloat16")
+    lm = loading.load_generator(MODEL, "bfloat16")
 
     def pairs(pool: str, number: int) -> list[TrainingPair]:
         questions = select(pools[pool], number, seed=0)[0]
@@ -120,12 +124,12 @@ def prepare(kind: str, size: int, steps: int) -> Material:
     training = pairs("train", size)
     messages = [prompts.answer_messages(pair.question, pair.passages) for pair in training]
     return Material(
-        train=finetuning.examples(lm, training)[0],
+        train=finetune.examples(lm, training)[0],
         texts=[
             {"prompt": prompts.render(lm.tokenizer, asked), "completion": pair.answer}
             for asked, pair in zip(messages, training, strict=True)
         ],
-        held_out=finetuning.examples(lm, pairs("validation", HELD_OUT))[0],
+        held_out=finetune.examples(lm, pairs("validation", HELD_OUT))[0],
         epochs=max(1, round(steps / -(-size // BATCH))),
     )
 
@@ -177,7 +181,7 @@ def measure(contender: Contender, material: Material, seed: int) -> Measured:
     ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier trainings left behind
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = memory_mb("VmRSS")
-    lm = models.load_generator(MODEL, "bfloat16")
+    lm = loading.load_generator(MODEL, "bfloat16")
     collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
     # The trainers' progress and logs are not of interest.
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -193,11 +197,11 @@ def memory_mb(field: str) -> float:
 
 def this_project(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:
     os.environ["RAG_STUDY_OUTPUTS"] = str(folder)
-    run = store.RunFolder("fine_tune/benchmark")
+    run = run_folder.RunFolder("fine_tune/benchmark")
     run.path.mkdir(parents=True)
     options = {"learning_rate": LEARNING_RATE, "lora_rank": RANK, "lora_alpha": ALPHA}
     recipe = Recipe(epochs=material.epochs, batch_size=BATCH, seed=seed, **options)
-    return finetuning.train(lm, material.train, material.held_out, recipe, run).tokens_per_second
+    return finetune.train(lm, material.train, material.held_out, recipe, run).tokens_per_second
 
 
 def trainer_peft(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:

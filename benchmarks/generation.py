@@ -27,11 +27,15 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.llms.huggingface import HuggingFaceLLM
 
-from rag_study import generation, models, prompts, qa_datasets, store
-from rag_study.contexts import Context, Passage
-from rag_study.generation import Settings
-from rag_study.models import LanguageModel
-from rag_study.qa_datasets.schema import Question
+from rag_study import data as qa_datasets
+from rag_study.answering import generation
+from rag_study.answering.contexts import Context
+from rag_study.answering.generation import Settings
+from rag_study.common import run_folder
+from rag_study.data.schema import Question
+from rag_study.models import language_model, loading, prompts
+from rag_study.models.language_model import LanguageModel
+from rag_study.retrieval.passage import Passage
 
 MODEL = "smollm2-135m-instruct"
 Passages = dict[str, list[Passage]]  # by question id
@@ -76,7 +80,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    lm = models.load_generator(MODEL, given.dtype)
+    lm = loading.load_generator(MODEL, given.dtype)
     questions, passages = some_questions(given.questions, given.passages)
     settings = Settings(given.new_tokens, given.batch_size)
     ways: dict[str, Callable[[Sequence[Question]], list[str]]] = {
@@ -140,7 +144,7 @@ def by_project(
             GivenContexts(passages),
             settings,
             {"retrieved": len(questions)},
-            store.RunFolder("generate_answers/benchmark-1"),
+            run_folder.RunFolder("generate_answers/benchmark-1"),
         )
         rows = {row["position"]: row["answer"] for batch in batches for row in batch}
     return [rows[position] for position in range(len(questions))]
@@ -153,7 +157,7 @@ def by_file(
     answers = []
     for start in range(0, len(questions), settings.batch_size):
         batch = questions[start : start + settings.batch_size]
-        ids, mask = generation.left_pad(
+        ids, mask = language_model.left_pad(
             [rendered(lm, question, passages) for question in batch], lm.tokenizer.pad_token_id
         )
         with torch.inference_mode():

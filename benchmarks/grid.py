@@ -22,15 +22,17 @@ from pathlib import Path
 
 import nbformat
 
-from rag_study import grid, runner, store, study_run
 from rag_study.cli.study import planned
-from rag_study.dask_executor import LocalExecutor
-from rag_study.executors import Executor
-from rag_study.grid import Stage, StageRun
-from rag_study.provenance import PROJECT_ROOT
-from rag_study.runner import Ended, Options
-from rag_study.store import RunFolder, Status
-from rag_study.study_run import Progress
+from rag_study.common import run_folder
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.run_folder import RunFolder, Status
+from rag_study.study import plan
+from rag_study.study.running import runner, study_run
+from rag_study.study.running.dask_executor import LocalExecutor
+from rag_study.study.running.executors import Executor
+from rag_study.study.running.runner import Ended, Options
+from rag_study.study.running.study_run import Progress
+from rag_study.study.stages import Stage, StageRun
 
 STUDY = """\
 name: large
@@ -89,15 +91,15 @@ def large_study(folder: Path, runs: int) -> Path:
 def planning(folder: Path, count: int) -> None:
     file = large_study(folder, count)
     with measured(f"plan {count} stage runs"):
-        runs = grid.expand(file)
+        runs = plan.expand(file)
         planned(runs)
     for run in runs:
         RunFolder(run.run_id).set_status("done", extent=run.extent, seconds=1.0)
-    published = store.study_dir("large")
+    published = run_folder.study_dir("large")
     published.mkdir(parents=True)
     (published / "made_by.txt").write_text(runs[-1].run_id)
     with measured(f"resume {len(runs)} finished runs"):
-        progress = Progress(grid.expand(file))
+        progress = Progress(plan.expand(file))
         study_run.run_all(progress, Executor())
     assert progress.count("reused") == len(runs)
 
@@ -116,7 +118,7 @@ def without_kernel(run: StageRun, options: Options, started) -> Ended:
 
 def _sleep(run: StageRun, folder: RunFolder, cell_timeout: int | None) -> Status:
     time.sleep(run.parameters["seconds"])
-    folder.set_status("done", seconds=run.parameters["seconds"], **store.started_now())
+    folder.set_status("done", seconds=run.parameters["seconds"], **run_folder.started_now())
     return folder.status()
 
 
@@ -137,7 +139,7 @@ def scheduling(folder: Path, executor: Executor, count: int, seconds: float, wha
         f"efficiency {ideal / took:.0%}",
         flush=True,
     )
-    shutil.rmtree(store.outputs_dir() / "runs" / "sleep")
+    shutil.rmtree(run_folder.outputs_dir() / "runs" / "sleep")
 
 
 def notebooks(folder: Path, workers: int, count: int, seconds: float) -> None:

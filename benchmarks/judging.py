@@ -33,13 +33,14 @@ from deepeval.metrics.g_eval import Rubric
 from deepeval.models import DeepEvalBaseLLM
 from deepeval.test_case import LLMTestCase, SingleTurnParams
 
-from rag_study import criteria, models, prompts, qa_datasets
-from rag_study.generation import end_tokens, left_pad
-from rag_study.judging import Item
-from rag_study.judging.auc import clustered_auc
-from rag_study.judging.local import LocalJudge
-from rag_study.ladder import ladder
-from rag_study.models import LanguageModel
+from rag_study import data as qa_datasets
+from rag_study.evaluation.judging import Item, criteria
+from rag_study.evaluation.judging import prompts as judging_prompts
+from rag_study.evaluation.judging.auc import clustered_auc
+from rag_study.evaluation.judging.ladder import ladder
+from rag_study.evaluation.judging.local import LocalJudge
+from rag_study.models import loading
+from rag_study.models.language_model import LanguageModel, end_tokens, left_pad
 
 USUAL = criteria.find_all(criteria.DEFAULT)
 ASKED = [
@@ -125,10 +126,10 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    lm = models.load_generator(given.model, given.dtype)
+    lm = loading.load_generator(given.model, given.dtype)
     items, rungs, ids = some_answers(given.answers)
     judge = LocalJudge(lm, USUAL)
-    trained = LocalJudge(models.load_judge(given.trained, given.dtype), USUAL, trained=True)
+    trained = LocalJudge(loading.load_judge(given.trained, given.dtype), USUAL, trained=True)
     few = given.geval_answers or len(items)
     ways: dict[str, tuple[int, Callable[[Sequence[Item]], Tally]]] = {
         "here, one prompt at a time": (len(items), lambda some: one_prompt(lm, some)),
@@ -183,9 +184,9 @@ def some_answers(number: int) -> tuple[list[Item], list[str], list[str]]:
 
 
 def one_prompt(lm: LanguageModel, items: Sequence[Item]) -> Tally:
-    tally, digits = Tally(), prompts.digit_tokens(lm.tokenizer)
+    tally, digits = Tally(), judging_prompts.digit_tokens(lm.tokenizer)
     for item in items:
-        prefix, endings = prompts.judge_prompt(
+        prefix, endings = judging_prompts.judge_prompt(
             lm.tokenizer, item.question, item.reference, item.candidate
         )
         row: dict[str, float | None] = {}

@@ -31,8 +31,9 @@ from llama_index.core import Settings, StorageContext, VectorStoreIndex
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.schema import NodeRelationship, QueryBundle, RelatedNodeInfo, TextNode
 
-from rag_study import qa_datasets, retrieval
-from rag_study.qa_datasets.schema import Question
+from rag_study import data as qa_datasets
+from rag_study import retrieval
+from rag_study.data.schema import Question
 
 TOP_K = 10
 TIED = 1e-5  # scores that differ by less differ by rounding

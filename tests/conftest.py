@@ -56,7 +56,7 @@ def short_collections():
 @pytest.fixture(autouse=True)
 def known_metrics():
     """A criterion that one test loads is no metric in the next."""
-    from rag_study.metrics import METRICS
+    from rag_study.evaluation.metrics import METRICS
 
     before = dict(METRICS)
     yield
@@ -120,10 +120,10 @@ def tiny():
     """The random model, loaded once."""
     import torch
 
-    from rag_study import models
+    from rag_study.models import loading
 
     torch.set_num_threads(1)
-    return models.load_generator("random-llama")
+    return loading.load_generator("random-llama")
 
 
 @pytest.fixture

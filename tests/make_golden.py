@@ -26,15 +26,18 @@ def main() -> None:
         os.environ["RAG_STUDY_OUTPUTS"] = outputs
         study = "params/smoke.yaml"
         subprocess.run([sys.executable, "-m", "rag_study.cli", "run", study], check=True)
-        from rag_study import grid, store
+        from rag_study.common import run_folder
+        from rag_study.study import plan
 
         # Of several runs of a stage the last is kept: the largest train size.
-        last = {run.stage.notebook: run for run in grid.expand(study)}
+        last = {run.stage.notebook: run for run in plan.expand(study)}
         for name, run in last.items():
-            book = nbformat.read(store.RunFolder(run.run_id).path / "notebook.ipynb", as_version=4)
+            book = nbformat.read(
+                run_folder.RunFolder(run.run_id).path / "notebook.ipynb", as_version=4
+            )
             clean(book)
             nbformat.write(book, GOLDEN / f"{name}.ipynb")
-        table = pd.read_parquet(store.study_dir("smoke") / "comparisons.parquet")
+        table = pd.read_parquet(run_folder.study_dir("smoke") / "comparisons.parquet")
         table[COLUMNS].round(4).to_csv(GOLDEN / "smoke_comparisons.csv", index=False)
 
 

@@ -6,10 +6,12 @@ import time
 
 import psutil
 
-from rag_study import grid, runner, store
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common import run_folder
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study import stages
+from rag_study.study.running import runner
 
-STAGE = grid.Stage("nap", "nap", 1)
+STAGE = stages.Stage("nap", "nap", 1)
 
 
 def nap(
@@ -20,7 +22,7 @@ def nap(
     `shows` is."""
     parameters = {"seconds": seconds, "fails": fails, "deaths": deaths, "until": until}
     parameters["shows"] = shows
-    return grid.StageRun(STAGE, parameters, upstream, name, {"name": name})
+    return stages.StageRun(STAGE, parameters, upstream, name, {"name": name})
 
 
 def work(run, options, started):
@@ -31,9 +33,9 @@ def work(run, options, started):
 def attempt(run, folder, cell_timeout):
     given, tries = run.parameters, folder.status().tries + 1
     lock = folder.acquire()
-    about = {**store.started_now(), "tries": tries}
+    about = {**run_folder.started_now(), "tries": tries}
     folder.set_status("running", **about)
-    with (store.outputs_dir() / "begun.txt").open("a") as file:
+    with (run_folder.outputs_dir() / "begun.txt").open("a") as file:
         file.write(f"{run.slug}\n")
     try:
         if tries <= given["deaths"]:
@@ -54,7 +56,7 @@ def attempt(run, folder, cell_timeout):
 
 def begun():
     """Names of the runs in the order in which they began, one for every try."""
-    return (store.outputs_dir() / "begun.txt").read_text().split()
+    return (run_folder.outputs_dir() / "begun.txt").read_text().split()
 
 
 def in_the_background(outputs):

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pandas as pd
 
-from rag_study import effects
-from rag_study.effects import COMPARISON_COLUMNS
-from rag_study.headline import StudyResults
-from rag_study.pairing import RUN_COLUMNS
+from rag_study.analysis import effects
+from rag_study.analysis.effects import COMPARISON_COLUMNS
+from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.study_results import StudyResults
 
 RUN = {
     **{"dataset": "fictional", "model": "tiny", "prompting": "default", "variant": ""},

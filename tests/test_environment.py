@@ -5,8 +5,8 @@ import tomllib
 
 from ruamel.yaml import YAML
 
-from rag_study import provenance
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common import provenance
+from rag_study.common.paths import PROJECT_ROOT
 
 # Pinned packages that no number in a result depends on.
 TOOLS = {

@@ -6,13 +6,13 @@ import sys
 import nbformat
 import pytest
 
-from rag_study import grid
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study import stages
 
 GOLDEN = PROJECT_ROOT / "tests" / "golden"
 
 
-@pytest.mark.parametrize("stage", grid.STAGES.values(), ids=lambda s: s.name)
+@pytest.mark.parametrize("stage", stages.STAGES.values(), ids=lambda s: s.name)
 def test_golden_notebooks_are_executed_copies_of_the_sources(stage):
     golden = nbformat.read(GOLDEN / f"{stage.notebook}.ipynb", as_version=4)
     source = nbformat.read(stage.path, as_version=4)

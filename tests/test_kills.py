@@ -12,8 +12,9 @@ import psutil
 import pytest
 from naps import begun, in_the_background, left_over
 
-from rag_study import grid, store
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common import run_folder
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study import plan
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 COMMAND = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
@@ -22,8 +23,8 @@ KILLS = 100
 MEASURED = ("costs.csv",)  # what the runs took, which kills change
 NAPS = """
 import naps
-from rag_study.dask_executor import LocalExecutor
-from rag_study.study_run import Progress, run_all
+from rag_study.study.running.dask_executor import LocalExecutor
+from rag_study.study.running.study_run import Progress, run_all
 first = naps.nap("first", seconds=0.3)
 runs = [first, *(naps.nap(f"n{i}", first, seconds=0.3) for i in range(10))]
 progress = Progress(runs)
@@ -109,7 +110,7 @@ def test_killed_runners_and_workers_lose_nothing(outputs):
 @pytest.mark.slow
 def test_killed_at_any_moment_the_study_ends_with_the_same_tables(tmp_path, monkeypatch):
     def tables():
-        files = sorted(store.study_dir("smoke").glob("*.csv"))
+        files = sorted(run_folder.study_dir("smoke").glob("*.csv"))
         return {file.name: file.read_bytes() for file in files if file.name not in MEASURED}
 
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "calm"))
@@ -129,7 +130,7 @@ def test_killed_at_any_moment_the_study_ends_with_the_same_tables(tmp_path, monk
         last = subprocess.run(rng.choice(commands), capture_output=True, text=True)
         assert last.returncode == 0, last.stdout
         assert tables() == expected
-        tries = [store.RunFolder(run.run_id).status().tries for run in grid.expand(SMOKE)]
+        tries = [run_folder.RunFolder(run.run_id).status().tries for run in plan.expand(SMOKE)]
         told.append({"kills": kills, "executions again": sum(tries) - len(tries)})
         print(json.dumps(told[-1]), flush=True)
         # A runner's death ends what its workers were at, a worker's or kernel's its own run.

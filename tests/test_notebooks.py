@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from rag_study import grid
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study.stages import STAGES
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 
@@ -21,7 +21,7 @@ def sources(book):
 
 
 def test_there_is_one_notebook_per_stage_one_to_explore_and_one_that_trains_a_judge():
-    stages = {s.notebook for s in grid.STAGES.values()}
+    stages = {s.notebook for s in STAGES.values()}
     assert {p.stem for p in NOTEBOOKS} == {*stages, "00_explore", "train_judge"}
 
 

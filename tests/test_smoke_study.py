@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rag_study import grid, store
-from rag_study.provenance import PROJECT_ROOT
+from rag_study.common import run_folder
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study import plan
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
@@ -27,7 +28,7 @@ def first():
 def test_everything_is_done_and_the_report_is_named(first, command_line):
     assert first.returncode == 0, first.stdout + first.stderr
     assert "19 run, 0 reused, 0 failed, 0 blocked" in first.stdout
-    report = store.study_dir("smoke") / "report.html"
+    report = run_folder.study_dir("smoke") / "report.html"
     assert str(report) in first.stdout
     assert "random-llama" in report.read_text()
     assert command_line("status", SMOKE)[0] == 0
@@ -38,7 +39,7 @@ def test_numbers_are_the_recorded_ones(first):
     # The context is called "none", which pandas must not take for a missing value.
     made, expected = (
         pd.read_csv(file, keep_default_na=False, na_values=[""]).sort_values(key, ignore_index=True)
-        for file in (store.study_dir("smoke") / "comparisons.csv", RECORDED)
+        for file in (run_folder.study_dir("smoke") / "comparisons.csv", RECORDED)
     )
     assert made[key].equals(expected[key])
     assert made["verdict"].fillna("").tolist() == expected["verdict"].fillna("").tolist()
@@ -47,7 +48,7 @@ def test_numbers_are_the_recorded_ones(first):
 
 
 def test_results_have_every_answer_once(first):
-    table = pd.read_parquet(store.study_dir("smoke") / "results.parquet")
+    table = pd.read_parquet(run_folder.study_dir("smoke") / "results.parquet")
     # Four states in every context, and the other system in one. A counterfactual is impossible for
     # 7 of the 24 questions, and nobody is asked more training questions than it was trained on.
     assert table["context"].value_counts().to_dict() == {
@@ -62,27 +63,27 @@ def test_results_have_every_answer_once(first):
     assert not training & set(test["question_id"])
     assert set(table.loc[table["method"] == "production", "context"]) == {"retrieved"}
     # The reference metrics, recomputed from the answer's text.
-    from rag_study import metrics
+    from rag_study.evaluation import reference
 
     for row in table.sample(20, random_state=0).itertuples():
-        assert row.exact_match >= metrics.exact_match(row.answer, row.reference)
+        assert row.exact_match >= reference.exact_match(row.answer, row.reference)
         assert row.answer_length == len(row.answer.split())
 
 
 def test_a_second_run_does_nothing_and_says_so(first, command_line):
-    before = {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")}
+    before = {p: p.stat().st_mtime_ns for p in run_folder.outputs_dir().rglob("*.parquet")}
     code, out, _ = command_line("run", SMOKE)
     assert code == 0
     assert "Nothing to do" in out
-    assert {p: p.stat().st_mtime_ns for p in store.outputs_dir().rglob("*.parquet")} == before
+    assert {p: p.stat().st_mtime_ns for p in run_folder.outputs_dir().rglob("*.parquet")} == before
 
 
 def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first, command_line):
-    folder = store.study_dir("smoke")
+    folder = run_folder.study_dir("smoke")
     before = {n: (folder / n).read_bytes() for n in ("results.csv", "comparisons.csv")}
-    judged = [r for r in grid.expand(SMOKE) if r.stage.name == "judge_answers"]
+    judged = [r for r in plan.expand(SMOKE) if r.stage.name == "judge_answers"]
     answers = [r for r in judged if r.parameters["model"]][-1]
-    part = store.RunFolder(answers.run_id)
+    part = run_folder.RunFolder(answers.run_id)
     part.set_status("running")  # as a killed kernel leaves it
     removed = sorted((part.path / "parts").iterdir())[4:]
     for file in removed:
@@ -95,7 +96,7 @@ def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first, command
 
 
 def test_report_is_built_again_from_what_is_done(first, command_line):
-    folder = store.study_dir("smoke")
+    folder = run_folder.study_dir("smoke")
     table = (folder / "comparisons.csv").read_bytes()
     (folder / "report.html").unlink()
     code, out, _ = command_line("report", SMOKE)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rag_study.qa_datasets.schema import Question
+from rag_study.data.schema import Question
 
 QUESTIONS = [
     Question(

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rag_study.cli import label, results, study
-from rag_study.errors import StudyError
+from rag_study.common.errors import StudyError
 
 app = typer.Typer(
     add_completion=False,

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_study import store
 from rag_study.cli.console import Debug, StudyFile, console
-from rag_study.config import load_study
-from rag_study.errors import StudyError
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.study.config import load_study
 
 
 def label(
@@ -37,7 +37,7 @@ def label(
 ) -> None:
     """Write a sample of answers for people to label, blind; with --read take their labels in."""
     study = load_study(study_file)
-    folder = store.study_dir(study.name)
+    folder = run_folder.study_dir(study.name)
     if not (folder / "results.parquet").exists():
         raise StudyError(
             f"{study_file}: this study has no results yet.\n"
@@ -68,16 +68,18 @@ def label(
 def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **draw: Any) -> None:
     import pandas as pd
 
-    from rag_study import grid, label_files, labelling
-    from rag_study.labels import counted
-    from rag_study.passages import texts_shown
+    from rag_study.common.wording import counted
+    from rag_study.labelling import csv_file
+    from rag_study.labelling import sample as labelling
+    from rag_study.labelling.passages import texts_shown
+    from rag_study.study import plan
 
     study = load_study(study_file)
     answers = pd.read_parquet(folder / "results.parquet")
     sample = labelling.draw(answers, study.name, **draw)
     file = out or Path(f"{study.name}-labels-{sample.name}.csv")
-    texts = texts_shown(grid.expand(study_file)[-1], study, sample) if passages else None
-    sheet = label_files.write(file, sample, texts)
+    texts = texts_shown(plan.expand(study_file)[-1], study, sample) if passages else None
+    sheet = csv_file.write(file, sample, texts)
     sample.save(folder)
     names = ", ".join(labelling.run_names(pd.DataFrame(sample.runs)))
     _say(
@@ -94,11 +96,13 @@ def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **d
 
 
 def _read(folder: Path, file: Path) -> None:
-    from rag_study import label_files, label_tables, labelling
-    from rag_study.human_labels import human_tables, publish, store_labels
+    from rag_study.labelling import csv_file
+    from rag_study.labelling import sample as labelling
+    from rag_study.labelling import tables as label_tables
+    from rag_study.labelling.labels import human_tables, publish, store_labels
 
-    sample = labelling.load(folder, label_files.sample_name(file))
-    labels = label_files.read(file, sample)
+    sample = labelling.load(folder, csv_file.sample_name(file))
+    labels = csv_file.read(file, sample)
     store_labels(folder, sample, labels)
     tables = human_tables(folder)
     publish(folder, **tables)

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_study.cli.console import clock, coloured, console
-from rag_study.costs import KINDS, Estimate
-from rag_study.grid import StageRun
-from rag_study.store import RunFolder, Status
-from rag_study.study_run import FAILURES, Progress
+from rag_study.common.run_folder import RunFolder, Status
+from rag_study.study.running.costs import KINDS, Estimate
+from rag_study.study.running.study_run import FAILURES, Progress
+from rag_study.study.stages import StageRun
 
 # More running ones than this are counted, not listed.
 LISTED = 12

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rag_study import archive, grid, leftovers, store
 from rag_study.cli.console import Debug, StudyFile, console, size
-from rag_study.errors import StudyError
-from rag_study.store import RunFolder
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.common.run_folder import RunFolder
+from rag_study.study import plan
+from rag_study.study.running import archive, cleanup
 
 
 def clean(
@@ -27,9 +29,9 @@ def clean(
     Kept is what the studies named here need, those in the same folders, and every study that was
     compared in this outputs folder and whose file is still where it was.
     """
-    found = leftovers.find(study_files)
+    found = cleanup.find(study_files)
     for leftover in found:
-        shown = leftover.path.relative_to(store.outputs_dir())
+        shown = leftover.path.relative_to(run_folder.outputs_dir())
         console.print(
             f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
         )
@@ -37,7 +39,7 @@ def clean(
     if not found:
         console.print("Nothing to clean: some study needs everything that is there.")
     elif delete:
-        leftovers.remove(found)
+        cleanup.remove(found)
         console.print(f"{len(found)} deleted, {total}.")
     else:
         console.print(f"{len(found)} are not needed, {total}. --delete deletes them.")
@@ -49,7 +51,7 @@ def export_results(
     debug: Debug = False,
 ) -> None:
     """Write the finished runs of a study and its tables to one file, for another machine."""
-    written, left_out = archive.pack(grid.expand(study_file), target)
+    written, left_out = archive.pack(plan.expand(study_file), target)
     missing = f"; {left_out} are not done and left out" if left_out else ""
     console.print(
         f"{target}: {written} runs, {size(target.stat().st_size)}{missing}", soft_wrap=True
@@ -61,7 +63,7 @@ def import_results(
     debug: Debug = False,
 ) -> None:
     """Take over the runs of an exported study; what is done here already stays as it is."""
-    store.check_writable()
+    run_folder.check_writable()
     brought, there = archive.unpack(source)
     console.print(f"{len(brought)} runs imported, {len(there)} were there already.")
 
@@ -73,12 +75,12 @@ def export_adapter(
     debug: Debug = False,
 ) -> None:
     """Write a trained adapter (or merged model) with a model card, for PEFT, transformers, vLLM."""
-    from rag_study import export
+    from rag_study.report import export_adapter as export
 
-    run_id = run_id.removeprefix(f"{store.outputs_dir() / 'runs'}/").strip("/")
+    run_id = run_id.removeprefix(f"{run_folder.outputs_dir() / 'runs'}/").strip("/")
     folder = RunFolder(run_id).path
     if not folder.exists():
-        trained = sorted((store.outputs_dir() / "runs" / "fine_tune").glob("*"))
+        trained = sorted((run_folder.outputs_dir() / "runs" / "fine_tune").glob("*"))
         names = "\n".join(f"  fine_tune/{path.name}" for path in trained) or "  (none)"
         raise StudyError(f"there is no run '{run_id}'. Trained so far:\n{names}")
     written = export.export_adapter(folder, target, merge, export.findings_of(run_id))

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rag_study import costs, grid, resources, store, study_run
 from rag_study.cli import live
 from rag_study.cli.console import (
     Debug,
@@ -22,16 +21,21 @@ from rag_study.cli.console import (
     first_line,
     print_line,
 )
-from rag_study.config import load_study
-from rag_study.dask_executor import DaskExecutor, LocalExecutor
-from rag_study.errors import StudyError
-from rag_study.executors import Executor
-from rag_study.grid import StageRun
-from rag_study.merging import load_studies
-from rag_study.provenance import package_hash
-from rag_study.runner import Options
-from rag_study.store import RunFolder
-from rag_study.study_run import Progress
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.common.machine import gpus
+from rag_study.common.provenance import package_hash
+from rag_study.common.run_folder import RunFolder
+from rag_study.study import plan as grid
+from rag_study.study import stages
+from rag_study.study.config import load_study
+from rag_study.study.merge import load_studies
+from rag_study.study.running import costs, resources, study_run
+from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
+from rag_study.study.running.executors import Executor
+from rag_study.study.running.runner import Options
+from rag_study.study.running.study_run import Progress
+from rag_study.study.stages import StageRun, is_done
 
 
 def plan(
@@ -102,7 +106,7 @@ def run(
     runs = grid.expand(study_file)
     chosen = _chosen(runs, only)
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
-    store.check_writable()
+    run_folder.check_writable()
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
     _show_result(runs[-1], progress, load_study(study_file).notes)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
@@ -116,7 +120,7 @@ def status(study_file: StudyFile, debug: Debug = False) -> None:
     for one in runs:
         folder = RunFolder(one.run_id)
         current = folder.status()
-        finished = store.is_done(one, current)
+        finished = is_done(one, current)
         done += finished
         state = "incomplete" if current.state == "done" and not finished else current.state
         note = first_line(current.message)
@@ -138,13 +142,13 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
     A common report is written to outputs/<name>+<name>/.
     """
     comparison = grid.comparison(study_files)
-    if not any(store.is_done(needed) for needed in comparison.upstream):
+    if not any(is_done(needed) for needed in comparison.upstream):
         named = " ".join(map(str, study_files))
         raise StudyError(
             f"{named}: no run is done, so there is nothing to report.\n"
             f"Run it first:  rag-study run {study_files[0]}"
         )
-    store.check_writable()
+    run_folder.check_writable()
     progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
     _show_result(comparison, progress, load_studies(study_files).notes)
     if progress.count("done") == 0:
@@ -154,7 +158,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
     if only is None:
         return runs
-    stage = grid.find_stage(only)
+    stage = stages.find_stage(only)
     return [one for one in runs if one.stage is stage]
 
 
@@ -164,7 +168,7 @@ def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
 
     def is_there(needed: StageRun) -> bool:
         if needed.run_id not in there:
-            there[needed.run_id] = store.is_done(needed)
+            there[needed.run_id] = is_done(needed)
         return there[needed.run_id]
 
     rows = []
@@ -172,7 +176,7 @@ def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
         current = RunFolder(one.run_id).status()
         waiting = [needed.run_id for needed in one.upstream if not is_there(needed)]
         action, note = "run", ""
-        if store.is_done(one, current):
+        if is_done(one, current):
             action = "reuse"
             if current.package_hash != package_hash():
                 note = "made by another version of the package; --force makes it again"
@@ -220,8 +224,8 @@ def _executor(
     if name == "dask":
         return DaskExecutor(scheduler, scheduler_file, say=console.print)
     if name == "local":
-        number, gpus = workers or resources.default_workers(runs), resources.gpus()[:workers]
-        return LocalExecutor(number, gpus, dashboard, say=console.print)
+        number = workers or resources.default_workers(runs)
+        return LocalExecutor(number, gpus()[:workers], dashboard, say=console.print)
     return Executor()
 
 
@@ -250,9 +254,9 @@ def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> 
         return
     import pandas as pd
 
-    from rag_study.tables import effects_table
+    from rag_study.report.tables import effects_table
 
-    folder = store.study_dir(comparison.slug)
+    folder = run_folder.study_dir(comparison.slug)
     console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
     for note in notes:

@@ -11,9 +11,10 @@
 | `retrieval_metrics` | recall, precision, reciprocal rank, nDCG, answer in the context |
 """
 
+from rag_study.retrieval.chunking import chunk_table, split_documents
 from rag_study.retrieval.embedding import Embedder, load_embedding
 from rag_study.retrieval.index import PassageIndex, build_index, load_index, open_index
-from rag_study.retrieval.passages import chunk_table, split_documents
+from rag_study.retrieval.metrics import question_metrics
 from rag_study.retrieval.reranking import (
     CrossEncoderReranker,
     QueryLikelihoodReranker,
@@ -21,7 +22,6 @@ from rag_study.retrieval.reranking import (
     load_cross_encoder,
     load_reranker,
 )
-from rag_study.retrieval.retrieval_metrics import question_metrics, summarise_by_k
 from rag_study.retrieval.search import count_cut_questions, retrieve, scopes_of
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking, check_retriever
 
@@ -46,5 +46,4 @@ __all__ = [
     "retrieve",
     "scopes_of",
     "split_documents",
-    "summarise_by_k",
 ]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag_study import files, models, provenance
-from rag_study.errors import StudyError
+from rag_study.common import files, machine, meter
+from rag_study.common.errors import StudyError
+from rag_study.models import names
 from rag_study.retrieval.embedding_cache import EmbeddingCache, key_of
 
 if TYPE_CHECKING:
@@ -136,14 +137,14 @@ def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) ->
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
     from transformers.utils import logging
 
-    if name not in models.EMBEDDINGS:
-        known = ", ".join(models.EMBEDDINGS)
+    if name not in names.EMBEDDINGS:
+        known = ", ".join(names.EMBEDDINGS)
         raise StudyError(f"unknown embedding model '{name}'; known: {known}")
     logging.disable_progress_bar()
-    preset = models.EMBEDDINGS[name]
-    folder = models.package_file(name, preset)
-    models.verify_checksum(folder / "model.safetensors", preset.revision)
-    dtype = provenance.resolve_dtype(dtype)
+    preset = names.EMBEDDINGS[name]
+    folder = names.package_file(name, preset)
+    names.verify_checksum(folder / "model.safetensors", preset.revision)
+    dtype = machine.resolve_dtype(dtype)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     llama = HuggingFaceEmbedding(
         model_name=str(folder),
@@ -152,7 +153,7 @@ def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) ->
         normalize=True,
         model_kwargs={"dtype": getattr(torch, dtype)},
     )
-    provenance.count_tokens(llama._model[0].auto_model)
+    meter.count_tokens(llama._model[0].auto_model)
     embedder = Embedder(llama)
     if not cached:
         return embedder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_study import files
+from rag_study.common import files
 
 
 def key_of(text: str) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag_study import files
-from rag_study.errors import StudyError
+from rag_study.common import files
+from rag_study.common.errors import StudyError
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.settings import check_retriever
 

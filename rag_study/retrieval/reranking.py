@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rag_study import models, prompts, provenance
-from rag_study.errors import StudyError
-from rag_study.models import LanguageModel
+from rag_study.common import machine
+from rag_study.common.errors import StudyError
+from rag_study.models import loading, names, prompts
+from rag_study.models.language_model import LanguageModel
 
 # Of a longer question only the beginning is scored.
 QUESTION_TOKENS = 128
@@ -57,7 +58,7 @@ class QueryLikelihoodReranker:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Nats per token, (pairs,). Raises StudyError for pairs longer than the model's window."""
-        from rag_study.likelihood import log_likelihoods
+        from rag_study.models.likelihood import log_likelihoods
 
         encoded = [self._encode(question, passage) for question, passage in pairs]
         # Sorted by length, a batch holds little padding.
@@ -88,11 +89,11 @@ class QueryLikelihoodReranker:
 def load_reranker(name: str, dtype: str = "float32") -> Reranker | None:
     """The reranker of a study file: none for "", a language model by its preset's name, else a
     cross-encoder. Raises StudyError when it cannot be had."""
-    dtype = provenance.resolve_dtype(dtype)
+    dtype = machine.resolve_dtype(dtype)
     if not name:
         return None
-    if name in models.GENERATORS:
-        return QueryLikelihoodReranker(models.load_generator(name, dtype))
+    if name in names.GENERATORS:
+        return QueryLikelihoodReranker(loading.load_generator(name, dtype))
     return load_cross_encoder(name, dtype)
 
 

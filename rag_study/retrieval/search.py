@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag_study.errors import StudyError
-from rag_study.qa_datasets.schema import Document, Question
+from rag_study.common.errors import StudyError
+from rag_study.data.schema import Document, Question
+from rag_study.retrieval.chunking import readable
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.index import PassageIndex, of_llama_index, open_index
-from rag_study.retrieval.passages import readable
 from rag_study.retrieval.reranking import Reranker
 from rag_study.retrieval.settings import check_retriever
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rag_study import models
-from rag_study.errors import StudyError
+from rag_study.common.errors import StudyError
+from rag_study.models import names
 
 RETRIEVERS = ("dense", "bm25", "hybrid")
 SPECIAL_TOKENS = 2  # that the embedding model puts around every text
 
 
 def check_chunking(
-    chunk_size: int, chunk_overlap: int, window: int = models.EMBEDDING_WINDOW
+    chunk_size: int, chunk_overlap: int, window: int = names.EMBEDDING_WINDOW
 ) -> None:
     """Raise StudyError for chunks that the embedding model could not read whole, or whose overlap
     leaves no room for new text. All in tokens of that model; `window` is what it reads."""

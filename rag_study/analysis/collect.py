@@ -1,0 +1,247 @@
+"""Gathers what the runs of a study wrote into the tables that the comparison works on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rag_study import data
+from rag_study.analysis import judge_agreement, state_costs
+from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
+from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.run_names import (
+    judge_of,
+    label_of,
+    searches_of,
+    variants_of,
+)
+from rag_study.analysis.study_results import StudyResults
+from rag_study.common import run_folder
+from rag_study.evaluation.judging import validity
+from rag_study.evaluation.metrics import REFERENCE
+from rag_study.models import names
+from rag_study.study import stages
+from rag_study.study.config import StudyConfig
+from rag_study.study.merge import MergedStudy
+from rag_study.study.stages import StageRun, all_upstream
+
+_EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_log_likelihood")
+_SCALARS = (str, int, float)
+
+
+def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
+    """Read every finished run that the comparison needs; the others are listed as missing.
+
+    What is computed from it (`analysis.analyse`, `figures.draw`) is empty.
+    """
+    variants = variants_of(comparison.upstream, config)
+    answered, systems, outside, searches = [], [], [], {}
+    ladders, aucs, facts, checks = [], [], [], []
+    retention: dict[tuple, Path] = {}
+    questions: dict[str, pd.DataFrame] = {}
+    finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
+    for run in comparison.upstream:
+        folder = run_folder.RunFolder(run.run_id)
+        if not stages.is_done(run):
+            status = folder.status()
+            # A finished run of fewer questions or contexts is not what this study asks for.
+            state = "incomplete" if status.state == "done" else status.state
+            entry = {"run_id": run.run_id, "stage": run.stage.name, "state": state}
+            missing.append({**entry, "message": status.message})
+            continue
+        finished.append(run.run_id)
+        if run.stage.name == "validate_judge":
+            own = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
+            ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
+            for name, tables in (("auc", aucs), ("facts", facts)):
+                table = pd.read_parquet(folder.path / f"{name}.parquet")
+                # The run knows its judge by the model's name, which several judges may share.
+                table["scorer"] = table["scorer"].where(table["criterion"] == "", own["judge"])
+                tables.append(table.assign(dataset=own["dataset"]))
+            checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
+        elif run.stage.name == "measure_retention":
+            retention[_state(run, run)] = folder.path / "retention.parquet"
+        else:
+            prepared, label = run.needs("prepare_data"), label_of(run, config)
+            if prepared.run_id not in questions:
+                questions[prepared.run_id] = _questions(prepared)
+            own = (run, config, questions[prepared.run_id], seen, label)
+            if run.parameters["system"]:
+                systems.append(_answers(*own, "", ""))
+                continue
+            answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
+            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**state_costs.of_run(run)))
+            index = run.needs("generate_answers").needs("index_corpus")
+            searches[index.run_id] = (index, label)
+    for table, run in zip(answered, _judged(comparison), strict=True):
+        file = retention.get(_state(run, run.needs("generate_answers")))
+        if file is not None and run.parameters["prompting"] == DEFAULT:
+            outside.append(_outside(pd.read_parquet(file), table))
+    retrieval = [
+        pd.read_parquet(run_folder.RunFolder(index.run_id).path / "retrieval_by_k.parquet").assign(
+            dataset=name
+        )
+        for index, name in searches.values()
+    ]
+    auc = _concat(aucs)
+    everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
+    if len(everything) and isinstance(config, MergedStudy):
+        everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
+    results = everything.drop(columns=seen.columns, errors="ignore")
+    return StudyResults(
+        study=config.model_dump(mode="json"),
+        results=results,
+        evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
+        passages=seen.passages(),
+        costs=_concat(spent).drop_duplicates(RUN_COLUMNS, ignore_index=True)
+        if spent
+        else _concat([]),
+        retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
+        judge_checks=_worst_by_judge(checks),
+        ladder=_concat(ladders),
+        ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
+        ladder_facts=_concat(facts),
+        judge_agreement=judge_agreement.between_judges(results),
+        retrieval=_concat(retrieval),
+        missing=missing,
+        provenance=_provenance(comparison),
+        finished=finished,
+        notes=_notes(config),
+    )
+
+
+def _state(run: StageRun, answering: StageRun) -> tuple:
+    """What a model state is: the model, its training, and how much of it is applied."""
+    trained = answering.needs("fine_tune")
+    given = run.parameters
+    return given["model"], trained.run_id if trained else None, given["strength"]
+
+
+def _judged(comparison: StageRun) -> list[StageRun]:
+    return [
+        run
+        for run in comparison.upstream
+        if run.stage.name == "judge_answers"
+        and not run.parameters["system"]
+        and stages.is_done(run)
+    ]
+
+
+def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
+    """Retention in the form of the results: one row per item, which is a group of its own."""
+    wide = measured.pivot(index="item_id", columns="metric", values="value").reset_index()
+    wide = wide.rename(columns={"item_id": "question_id"}).rename_axis(columns=None)
+    own = answered.iloc[0][RUN_COLUMNS].to_dict()
+    return wide.assign(**own, group=wide["question_id"], context="retention", judge="")
+
+
+def _questions(prepared: StageRun) -> pd.DataFrame:
+    """What is known of every question that can have been asked: those of test and training."""
+    pools = data.load_pools(run_folder.RunFolder(prepared.run_id).path)
+    return pd.DataFrame(
+        [
+            {
+                "question_id": q.id,
+                "group": q.group,
+                "answer_type": q.answer_type,
+                "question": q.question,
+                "reference": q.reference,
+                **{f"extra_{k}": str(v) for k, v in q.extra.items() if isinstance(v, _SCALARS)},
+            }
+            for q in [*pools["test"], *pools["train"]]
+        ]
+    )
+
+
+def _answers(
+    run: StageRun,
+    config: StudyConfig,
+    questions: pd.DataFrame,
+    seen: Evidence,
+    dataset: str,
+    variant: str,
+    search: str,
+) -> pd.DataFrame:
+    """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
+    folder = run_folder.RunFolder(run.run_id).path
+    scores = pd.read_parquet(folder / "scores.parquet")
+    scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
+    scores = seen.add(run, scores)
+    given = run.parameters
+    settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
+    settings["retriever"] = search
+    if given["system"]:
+        settings |= {"method": given["system"], "train_format": ""}
+    table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
+        dataset=dataset, variant=variant, judge=judge_of(run, config), **settings
+    )
+    columns = [
+        *RUN_COLUMNS,
+        "context",
+        "question_id",
+        *questions.columns[1:],
+        "answer",
+        "truncated",
+        *_EVIDENCE,
+        *REFERENCE,
+        "judge",
+        *config.judged_metrics,
+        *(f"{name}_missing" for name in config.judged_metrics),
+        *("judge_by_rule", "judge_cut"),
+        *seen.columns,
+    ]
+    # Sorted, so that the table is the same bytes in whatever order the runs were finished.
+    return table.sort_values(["context", "position"]).reindex(columns=columns)
+
+
+def _beside_each_base(systems: list[pd.DataFrame], answered: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of other systems once for every base of their data set, to be compared with it."""
+    if answered.empty:
+        return systems
+    bases = answered.loc[answered["method"] == "none", BASE_COLUMNS].drop_duplicates()
+    return [
+        table.drop(columns=BASE_COLUMNS[1:]).merge(bases, on="dataset")[table.columns]
+        for table in systems
+    ]
+
+
+def _worst_by_judge(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A judge is valid for a study when it is valid on every data set of it."""
+    worst: dict[str, dict[str, Any]] = {}
+    for check in sorted(checks, key=lambda c: (c["valid"], c["auc_low"] or 0.0)):
+        worst.setdefault(check["judge"], check)
+    return [worst[judge] for judge in sorted(worst)]
+
+
+def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
+    entries = {}
+    for run in all_upstream(comparison):
+        file = run_folder.RunFolder(run.run_id).path / "provenance.json"
+        if file.exists():
+            entries[run.run_id] = json.loads(file.read_text())
+    return list(entries.values())
+
+
+def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _notes(config: StudyConfig) -> list[str]:
+    """What a reader must know about the data and models of this study."""
+    said = list(config.notes)
+    if any(dataset.name == "fictional" for dataset in config.datasets):
+        said.append(
+            "The data set “fictional” is invented, text and facts alike: it shows how the study "
+            "works and is no evidence about real questions."
+        )
+    if "random-llama" in config.models:
+        said.append("The model “random-llama” has random weights: its answers are noise.")
+    for served in filter(names.is_endpoint, config.models):
+        said.append(
+            f"The model “{served.rpartition('#')[2]}” is behind a server, which gives neither "
+            "weights nor likelihoods: it is not trained, and has no context gain and no retention."
+        )
+    return said

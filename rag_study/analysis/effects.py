@@ -1,0 +1,228 @@
+"""What fine-tuning changed: paired effects, intervals, corrections, power and verdicts.
+
+The unit is the question, paired across runs and clustered by `group` (the paper, the article, the
+world; a question without a group is a cluster of its own). Which runs are paired is in `pairing`,
+how sure a mean is in `estimates`, the arithmetic in `resampling`.
+
+**Seeds.** A row of one seed concerns the adapter that was trained with it, not the recipe. Where a
+recipe was trained with several seeds there is one more row, of the seed ALL_SEEDS, about their
+mean: its interval holds the spread between seeds, and it carries the verdict.
+
+Example:
+    comparisons = compare(results, ["retrieved"], ["judge_accuracy"], ["answer_recall"],
+                          margins={"judge_accuracy": 0.25}, judge_valid={"qwen": True})
+    comparisons.attrs["skipped"]    # sentences: what could not be compared, and why
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, pool, tabulate
+from rag_study.analysis.pairing import DEFAULT, Scores, pair_runs, read
+from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.verdicts import add_verdicts, detectable
+from rag_study.evaluation.metrics import METRICS
+
+SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
+COMPARISON_COLUMNS = [
+    *KEY_COLUMNS,
+    *("baseline", "n_questions", "n_clusters", "n_seeds", "mean_base", "mean_tuned"),
+    *("difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "df", "seed_sd"),
+    *("p_value", "p_holm", "effect_size", "mde", "n_needed"),
+    *("primary", "margin", "verdict", "reason"),
+]
+INTERACTION_COLUMNS = [
+    *KEY_COLUMNS,
+    *("n_questions", "n_clusters", "n_seeds", "difference_none", "difference_context"),
+    *("interaction", "ci_low", "ci_high", "se", "df", "seed_sd", "p_value"),
+]
+
+
+# --- Tables of the study ----------------------------------------------------------------------
+
+
+def summarise(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
+    """Mean of every metric per run and context (and judge), with a 95 % cluster interval.
+
+    `results` has one row per run, context, question and judge. Returns SUMMARY_COLUMNS, one row
+    per mean, in the metric's unit; judge is '' for reference metrics. Missing scores are left out
+    (`n_questions` says how many are in) and a metric without any score gives no row.
+    Raises ValueError for missing columns, for a question that occurs twice and for one in two
+    groups.
+    """
+    scores, samples = read(results), []
+    for (run, context, judge), (questions, values) in scores.blocks.items():
+        for column, metric in enumerate(scores.metrics_of(judge)):
+            scored = ~np.isnan(values[:, column])
+            if scored.any():
+                asked = questions[scored]
+                own = (asked, values[scored, column], scores.clusters[asked])
+                samples.append(Sample(run, context, metric, judge, *own))
+    samples.sort(key=lambda s: (s.run, s.context, s.metric, s.judge))
+    estimates = estimate(samples, n_resamples, n_flips=0)
+    return tabulate(scores.runs, samples, estimates, SUMMARY_COLUMNS)
+
+
+def compare(
+    results: pd.DataFrame,
+    primary_contexts: Sequence[str],
+    primary_metrics: Sequence[str],
+    reference_metrics: Sequence[str],
+    margins: dict[str, float | None],
+    judge_valid: dict[str, bool],
+    n_resamples: int = 10_000,
+) -> pd.DataFrame:
+    """Every tuned run against the bases of the same data, model and retrieval.
+
+    `baseline` names the base's prompting: the default one, and the prompt-only alternatives to
+    training where the study has them (these are compared with the default one as well, as rows of
+    method "none"). Differences are tuned minus base, paired by question within a context; pairs
+    with a missing score are dropped. Returns COMPARISON_COLUMNS, sorted by their key, in the
+    metric's unit; `attrs["skipped"]` lists in sentences what could not be compared.
+
+    The primary family is every comparison of a trained run with the default base in
+    `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
+    judge absent from `judge_valid` is not valid). Where a recipe has several seeds, the row of all
+    seeds is in the family and those of single seeds are not. If no judge is valid,
+    `reference_metrics` take the place of the judged ones. Scores have no say in this. `margins`
+    overrides the defaults of METRICS; None takes a metric's margin away.
+
+    `mde` is the difference that 80 % of such studies would detect (`verdicts.detectable`);
+    `effect_size` is d_z, the difference in standard deviations of the paired differences. The
+    smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each member, or Holm's
+    correction could find nothing. See `verdicts` for the verdicts.
+
+    Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
+    """
+    family = _family(primary_metrics, reference_metrics, margins, judge_valid)
+    scores = read(results)
+    samples, skipped = difference_samples(scores)
+    for sample in samples:
+        trained = scores.runs.loc[sample.run, "train_size"] > 0  # no prompt, no other system
+        judge, margin = sample.judge, margins.get(sample.metric, METRICS[sample.metric].margin)
+        valid = not judge or judge_valid.get(judge, False)
+        usual = trained and valid and sample.extra["baseline"] == DEFAULT
+        untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
+        sample.extra.update(
+            primary=usual and sample.context in primary_contexts and sample.metric in family,
+            margin=np.nan if margin is None else float(margin),
+            reason="not a primary comparison" if valid else f"judge {judge} {untrusted}",
+        )
+    runs, samples = pool(scores.runs, samples)
+    for sample in samples:
+        for part in sample.parts if sample.extra["primary"] else ():
+            reason = f"one of {len(sample.parts)} seeds: the verdict is about all of them"
+            part.extra.update(primary=False, reason=reason)
+    estimates = _estimate_by_family(samples, n_resamples).rename(columns={"mean": "difference"})
+    estimates["mde"] = detectable(estimates["se"], estimates["df"])
+    difference, sd = estimates["difference"].to_numpy(), estimates["sd"].to_numpy()
+    spread = sd > TOLERANCE
+    without_spread = np.where(np.abs(difference) <= TOLERANCE, 0.0, np.nan)
+    estimates["effect_size"] = np.where(
+        spread, difference / np.where(spread, sd, 1.0), without_spread
+    )
+    table = add_verdicts(tabulate(runs, samples, estimates, COMPARISON_COLUMNS))
+    table.attrs["skipped"] = skipped
+    return table
+
+
+def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
+    """Tuned minus base of single questions, a sample per row of `compare`, and what it skips.
+
+    `extra` names the baseline; the two scores stand beside the differences.
+    """
+    pairs, skipped = pair_runs(scores)
+    samples = []
+    for (run, context, judge, baseline), pair in pairs.items():
+        for column, metric in enumerate(scores.metrics_of(judge)):
+            base, tuned = pair.base[:, column], pair.tuned[:, column]
+            both = ~np.isnan(base) & ~np.isnan(tuned)
+            if both.any():
+                asked, base, tuned = pair.questions[both], base[both], tuned[both]
+                own = (asked, tuned - base, scores.clusters[asked])
+                beside = {"mean_base": base, "mean_tuned": tuned}
+                extra = {"baseline": baseline}
+                samples.append(Sample(run, context, metric, judge, *own, beside, extra))
+    return samples, skipped
+
+
+def of_recipes(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The rows that speak for their recipe: of several seeds only that about all of them."""
+    keys = [name for name in (*KEY_COLUMNS, "baseline") if name != "seed"]
+    groups = comparisons.groupby(keys, dropna=False, observed=True)
+    return comparisons[comparisons["n_seeds"] == groups["n_seeds"].transform("max")]
+
+
+def _family(
+    primary_metrics: Sequence[str],
+    reference_metrics: Sequence[str],
+    margins: dict[str, float | None],
+    judge_valid: dict[str, bool],
+) -> set[str]:
+    """The metrics of the primary comparisons. Raises ValueError for an unknown metric."""
+    named = {*primary_metrics, *reference_metrics, *margins}
+    if unknown := {name for name in named if name not in METRICS}:
+        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(METRICS)}")
+    family = {name for name in primary_metrics if not METRICS[name].judged}
+    if any(judge_valid.values()):
+        family = set(primary_metrics)
+    elif len(family) < len(set(primary_metrics)):
+        family |= set(reference_metrics)
+    return {name for name in family if METRICS[name].margin is not None}
+
+
+def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame:
+    """The estimates, with more sign flips for the primary samples where these are many."""
+    primary = [i for i, sample in enumerate(samples) if sample.extra["primary"]]
+    others = [i for i, sample in enumerate(samples) if not sample.extra["primary"]]
+    flips = max(10_000, 100 * len(primary))
+    if flips == 10_000 or not others:
+        return estimate(samples, n_resamples, flips)
+    parts = [
+        estimate([samples[i] for i in chosen], n_resamples, n_flips).set_axis(chosen)
+        for chosen, n_flips in ((primary, flips), (others, 10_000))
+    ]
+    return pd.concat(parts).sort_index()
+
+
+def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
+    """Does fine-tuning change how much a context helps? Differences of differences.
+
+    For every tuned run, metric and context c other than 'none': (tuned - base in c) - (tuned -
+    base without context), paired by question over the four answers, and once more for all seeds of
+    a recipe. Descriptive: no correction and no verdict. Returns INTERACTION_COLUMNS; intervals are
+    at 95 %. Raises as `compare`.
+    """
+    scores = read(results)
+    runs, samples = pool(scores.runs, interaction_samples(scores))
+    estimates = estimate(samples, n_resamples).rename(columns={"mean": "interaction"})
+    return tabulate(runs, samples, estimates, INTERACTION_COLUMNS)
+
+
+def interaction_samples(scores: Scores) -> list[Sample]:
+    """The differences of differences of single questions (see `interactions`)."""
+    pairs, _ = pair_runs(scores)
+    samples = []
+    for (run, context, judge, baseline), pair in pairs.items():
+        closed = pairs.get((run, "none", judge, baseline))
+        tuned_run = scores.runs.loc[run, "method"] != "none" and baseline == DEFAULT
+        if not tuned_run or context in ("none", "training") or closed is None:
+            continue
+        shared, at, at_closed = np.intersect1d(
+            pair.questions, closed.questions, assume_unique=True, return_indices=True
+        )
+        with_context = (pair.tuned - pair.base)[at]
+        without = (closed.tuned - closed.base)[at_closed]
+        for column, metric in enumerate(scores.metrics_of(judge)):
+            change, change_none = with_context[:, column], without[:, column]
+            both = ~np.isnan(change) & ~np.isnan(change_none)
+            if both.any():
+                change, change_none, asked = change[both], change_none[both], shared[both]
+                beside = {"difference_none": change_none, "difference_context": change}
+                own = (asked, change - change_none, scores.clusters[asked])
+                samples.append(Sample(run, context, metric, judge, *own, beside))
+    return samples

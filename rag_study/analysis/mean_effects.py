@@ -1,0 +1,147 @@
+"""Mean effects of trained states, and what is shown about them: what `claims` are tested with.
+
+A mean is taken over all questions of some samples (of one state, or of all states), clustered by
+group; where the states have several seeds these are its parts, so that the spread between seeds is
+in its standard error (see `estimates`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from rag_study.analysis.effects import difference_samples
+from rag_study.analysis.estimates import Sample, estimate, join
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
+from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
+from rag_study.analysis.verdicts import MIN_CLUSTERS
+from rag_study.evaluation.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class MeanEffect:
+    """A mean effect with what its tests need."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+    df: float
+    n_states: int
+    n_questions: int
+    n_clusters: int
+    name: str = ""
+
+    def below(self, bound: float) -> float:
+        """One-sided p value against the true mean not being below `bound`."""
+        if self.n_clusters < MIN_CLUSTERS or not self.se > 0:
+            return 1.0
+        return float(stdtr(self.df, (self.value - bound) / self.se))
+
+    def above(self, bound: float) -> float:
+        return replace(self, value=-self.value).below(-bound)
+
+    def minus(self, other: MeanEffect) -> MeanEffect:
+        """The difference of two independent means, with Welch's degrees of freedom."""
+        parts = np.array([self.se**2, other.se**2])
+        se = float(np.sqrt(parts.sum()))
+        df = parts.sum() ** 2 / (parts**2 / [self.df, other.df]).sum() if se > 0 else self.df
+        value, half = self.value - other.value, float(stdtrit(df, 0.975)) * se
+        return MeanEffect(
+            *(value, value - half, value + half, se, df, min(self.n_states, other.n_states)),
+            *(self.n_questions + other.n_questions, min(self.n_clusters, other.n_clusters)),
+        )
+
+
+_FACTORS = ["train_format", "variant", *SETTINGS]
+# What stands for the two criteria where no judge is valid.
+REFERENCE_COUNTERPARTS = {"accuracy": "answer_recall", "completeness": "key_point_recall"}
+
+
+class StudyEffects:
+    """The effects of a study, for one judge or ('') for the reference metrics.
+
+    `context` is the one that claims are about, `metrics` the names of accuracy and completeness,
+    `margin` that of every metric (0 where there is none), `differences` the samples of all trained
+    runs against their default bases.
+    """
+
+    def __init__(self, scores: Scores, context: str, margins: dict, judge: str, n_resamples: int):
+        self.scores, self.context, self.judge = scores, context, judge
+        self.n_resamples = n_resamples
+        names = {"accuracy": "judge_accuracy", "completeness": "judge_completeness"}
+        self.metrics = names if judge else REFERENCE_COUNTERPARTS
+        self.margin = {
+            name: margin or 0.0
+            for name, margin in ({n: m.margin for n, m in METRICS.items()} | margins).items()
+        }
+        trained = scores.runs["train_size"] > 0
+        self.differences = [
+            s
+            for s in difference_samples(scores)[0]
+            if trained[s.run] and s.extra["baseline"] == DEFAULT and s.judge in ("", judge)
+        ]
+
+    @property
+    def main(self) -> str:
+        """The metric of the claims about averages: accuracy, or completeness where it is absent."""
+        found = {s.metric for s in self.differences if s.context == self.context}
+        first, second = self.metrics.values()
+        return second if first not in found and second in found else first
+
+    def of(self, metric: str, samples: Sequence[Sample] | None = None) -> list[Sample]:
+        """The samples of a metric in the claims' context."""
+        found = self.differences if samples is None else samples
+        return [
+            s
+            for s in found
+            if s.metric == metric and s.context == self.context and s.judge in ("", self.judge)
+        ]
+
+    def recipe(self, sample: Sample, without: Sequence[str] = ()) -> tuple:
+        """What distinguishes a state: the settings of the run but its seed."""
+        run = self.scores.runs.loc[sample.run]
+        return tuple(run[name] for name in RUN_COLUMNS if name not in ("seed", *without))
+
+    def grouped(self, samples: Sequence[Sample], key: Callable) -> dict[tuple, list[Sample]]:
+        found = defaultdict(list)
+        for sample in samples:
+            found[key(sample)].append(sample)
+        return dict(found)
+
+    def means(self, groups: Sequence[Sequence[Sample]]) -> list[MeanEffect]:
+        """The mean over all questions of all samples of each group."""
+        wholes = []
+        for samples in groups:
+            by_seed = self.grouped(samples, lambda s: self.scores.runs.loc[s.run, "seed"])
+            seeds = tuple(join(found) for found in by_seed.values())
+            wholes.append(replace(join(seeds), beside={}, parts=seeds if len(seeds) > 1 else ()))
+        rows = estimate(wholes, self.n_resamples, n_flips=0).to_dict("records")
+        return [
+            MeanEffect(
+                *(float(row[c]) for c in ("mean", "ci_low", "ci_high", "se", "df")),
+                n_states=len({self.recipe(s) for s in samples}),
+                n_questions=len(np.unique(whole.questions)),
+                n_clusters=int(row["n_clusters"]),
+                name=self.words(samples[0]),
+            )
+            for samples, whole, row in zip(groups, wholes, rows, strict=True)
+        ]
+
+    def mean(self, samples: Sequence[Sample]) -> MeanEffect:
+        return self.means([samples])[0]
+
+    def states(self, metric: str) -> list[MeanEffect]:
+        """The mean of every state in a metric."""
+        return self.means(list(self.grouped(self.of(metric), self.recipe).values()))
+
+    def words(self, sample: Sample) -> str:
+        """The name of a state in a sentence."""
+        run = self.scores.runs.loc[sample.run]
+        factors = factor_words(run, differing(self.scores.runs, _FACTORS))
+        said = f" ({', '.join(factors)})" if factors else ""
+        return f"{state_label(run)}{said} of {run['model']} on {run['dataset']}"

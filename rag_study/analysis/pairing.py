@@ -1,0 +1,191 @@
+"""Which runs are compared with which: the results table as paired scores.
+
+The unit is the question, paired across runs, clustered by `group`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rag_study.evaluation.metrics import METRICS, REFERENCE, RETENTION
+
+# What a run and its base have in common.
+BASE_COLUMNS = ["dataset", "model", "retriever", "chunk_size", "top_k"]
+# `variant` says in words what else distinguishes a training (its data, its strength).
+RUN_COLUMNS = [
+    *("dataset", "model", "method", "train_format", "train_size", "variant", "seed", "prompting"),
+    *("retriever", "chunk_size", "top_k"),
+]
+DEFAULT = "default"  # the prompting that the others and every training are compared with
+ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The results table by blocks.
+
+    `blocks` maps (run, context, judge) to question codes, ascending, and an array (n_questions,
+    n_metrics) whose columns are `metrics_of(judge)`. `clusters` gives each question code its
+    cluster code. `judged` are the metrics that judges gave.
+    """
+
+    runs: pd.DataFrame
+    clusters: np.ndarray
+    blocks: dict[tuple[int, str, str], tuple[np.ndarray, np.ndarray]]
+    judged: tuple[str, ...] = ()
+
+    def metrics_of(self, judge: str) -> tuple[str, ...]:
+        """Names of the columns of a block: a named judge's metrics, or those without a judge."""
+        return self.judged if judge else (*REFERENCE, *RETENTION)
+
+
+def judged_metrics(results: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of a results table that hold judges' scores, in their order there."""
+    return tuple(name for name in results.columns if name in METRICS and METRICS[name].judged)
+
+
+def read(results: pd.DataFrame) -> Scores:
+    if results.empty:
+        return Scores(pd.DataFrame(columns=RUN_COLUMNS), np.empty(0, dtype=int), {})
+    needed = [*RUN_COLUMNS, "context", "question_id", "group", "judge"]
+    if missing := [name for name in needed if name not in results.columns]:
+        raise ValueError(f"the results table lacks the columns {', '.join(missing)}")
+    table = results.reset_index(drop=True)
+
+    def codes(columns: list[str]) -> pd.Series:
+        return table.groupby(columns, dropna=False, observed=True, sort=True).ngroup()
+
+    group = table["group"].astype(object).where(table["group"].notna(), "").astype(str)
+    ids = table["question_id"].astype(str)
+    table = table.assign(
+        context=table["context"].astype(str),
+        judge=table["judge"].astype(object).where(table["judge"].notna(), "").astype(str),
+        # The prefixes keep a question without a group apart from a group of the same name.
+        group=("group " + group).where(group != "", "question " + ids),
+    )
+    # What is asked outside the task is the same for the models of every data set.
+    table["source"] = table["dataset"].where(table["context"] != "retention", "")
+    for name, columns in (
+        *(("run", RUN_COLUMNS), ("question", ["source", "question_id"])),
+        ("cluster", ["source", "group"]),
+    ):
+        table[name] = codes(columns)
+    keys = ["run", "context", "judge", "question"]
+    table = table.sort_values(keys, ignore_index=True)
+    if table.duplicated(keys).any():
+        row = table[table.duplicated(keys)].iloc[0]
+        raise ValueError(
+            f"the results table holds the question {row['question_id']!r} of {row['dataset']!r} "
+            f"twice for one run, context {row['context']!r} and judge {row['judge']!r}"
+        )
+    clusters = table[["question", "cluster"]].drop_duplicates().sort_values("question")
+    if clusters["question"].duplicated().any():
+        code = clusters["question"][clusters["question"].duplicated()].iloc[0]
+        row = table[table["question"] == code].iloc[0]
+        raise ValueError(
+            f"the question {row['question_id']!r} of {row['dataset']!r} belongs to two groups"
+        )
+    blocks, judged = {}, judged_metrics(results)
+    once = table.drop_duplicates(["run", "context", "question"]).assign(judge="")
+    scored = table[table["judge"] != ""]
+    for part, metrics in ((once, (*REFERENCE, *RETENTION)), (scored, judged)):
+        part = part.reset_index(drop=True)
+        questions = part["question"].to_numpy()
+        values = part.reindex(columns=list(metrics)).astype(float).to_numpy()
+        grouped = part.groupby(["run", "context", "judge"], sort=True)
+        for (run, context, judge), rows in grouped.indices.items():
+            rows = np.sort(rows)
+            rows = rows[np.argsort(questions[rows], kind="stable")]
+            blocks[int(run), context, judge] = (questions[rows], values[rows])
+    runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
+    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Scores of a tuned run and its base on the questions both answered, (n, n_metrics) each."""
+
+    questions: np.ndarray
+    base: np.ndarray
+    tuned: np.ndarray
+
+
+def _describe(run: pd.Series) -> str:
+    training = [run["method"], run["train_format"], str(run["train_size"]), run["variant"]]
+    return (
+        f"{' '.join(filter(None, training))} (seed {run['seed']}) of {run['model']} on "
+        f"{run['dataset']}, prompting {run['prompting']}, {run['retriever']} retrieval with "
+        f"chunks of {run['chunk_size']} and top {run['top_k']}"
+    )
+
+
+def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], list[str]]:
+    """Pairs by (run, context, judge, baseline), and sentences on what has no partner.
+
+    A baseline is an untuned run of the same settings, named by its prompting. Tuned runs are
+    compared with each of them, and each other prompting with the default one.
+    """
+    pairs, skipped = {}, []
+    if scores.runs.empty:
+        return pairs, skipped
+    runs = scores.runs
+    settings = runs.groupby(BASE_COLUMNS, dropna=False, observed=True).ngroup()
+    is_base = runs["method"] == "none"
+    base_of: dict[tuple[int, str], dict[int, int]] = defaultdict(dict)
+    for run in runs.index[is_base]:
+        row = runs.loc[run]
+        by_seed = base_of[settings[run], row["prompting"]]
+        if row["seed"] in by_seed or (row["prompting"] == DEFAULT and by_seed):
+            raise ValueError(f"two base runs share the same settings: {_describe(row)}")
+        by_seed[row["seed"]] = run
+    keys_of = defaultdict(set)
+    for run, context, judge in scores.blocks:
+        keys_of[run].add((context, judge))
+    promptings = sorted({DEFAULT, *runs["prompting"][is_base]}, key=lambda p: (p != DEFAULT, p))
+    for run in runs.index[~(is_base & (runs["prompting"] == DEFAULT))]:
+        row = runs.loc[run]
+        for baseline in promptings if not is_base[run] else [DEFAULT]:
+            by_seed = base_of.get((settings[run], baseline), {})
+            # Examples are drawn from a seed's training subset; other bases do not depend on it.
+            base = by_seed.get(row["seed"], by_seed[min(by_seed)] if by_seed else None)
+            name = _describe(row)
+            if base is None:
+                if baseline == DEFAULT:
+                    what = "there is no run of the untuned model to compare with"
+                    skipped.append(f"{name}: {what}")
+                continue
+            found, without = _pairs_of(scores, keys_of, run, base, name)
+            pairs |= {(*key, baseline): pair for key, pair in found.items()}
+            skipped += without if baseline == DEFAULT else []
+    return pairs, skipped
+
+
+def _pairs_of(
+    scores: Scores, keys_of: dict[int, set], run: int, base: int, name: str
+) -> tuple[dict[tuple[int, str, str], Pair], list[str]]:
+    pairs, skipped = {}, []
+    tuned_keys, base_keys = keys_of[run], keys_of[base]
+    for context, judge in sorted(tuned_keys | base_keys):
+        here = f"{name}: context {context!r}"
+        in_both = (context, judge) in tuned_keys & base_keys
+        only = "tuned" if (context, judge) in tuned_keys else "untuned"
+        if not in_both and not judge:
+            skipped.append(f"{here} was answered by the {only} model only")
+        elif not in_both and (context, "") in tuned_keys & base_keys:
+            skipped.append(f"{here}: judge {judge} scored the {only} model only")
+        if not in_both:
+            continue
+        questions_t, tuned = scores.blocks[run, context, judge]
+        questions_b, untuned = scores.blocks[base, context, judge]
+        shared, at_t, at_b = np.intersect1d(
+            questions_t, questions_b, assume_unique=True, return_indices=True
+        )
+        if len(shared):
+            pairs[run, context, judge] = Pair(shared, untuned[at_b], tuned[at_t])
+        else:
+            skipped.append(f"{here}: the two runs have no question in common")
+    return pairs, skipped

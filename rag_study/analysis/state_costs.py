@@ -1,0 +1,53 @@
+"""What each model state cost: time, tokens and memory of its training and of its answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rag_study.common import run_folder
+from rag_study.study.stages import StageRun, all_upstream
+
+COLUMNS = [
+    *("training_minutes", "training_tokens", "training_memory_mb"),
+    *("answering_minutes", "tokens_per_answer", "answering_memory_mb"),
+]
+
+
+def of_run(judged: StageRun) -> dict[str, float | None]:
+    """COLUMNS for the model state behind a `judge_answers` run; None: not recorded or no training.
+
+    Training counts what a continual training did before. Minutes are wall time, of a training with
+    its evaluations; tokens are those of prompts and completions; memory is the process's peak (in
+    `training` that of the GPU where there is one).
+    """
+    found: dict[str, float | None] = dict.fromkeys(COLUMNS)
+    answering = judged.needs("generate_answers")
+    if answering is None:
+        return found
+    trained = [r for r in all_upstream(answering) if r.stage.name == "fine_tune"]
+    if trained:
+        runs = {run.run_id: run for run in trained}.values()
+        metrics = [_read(run, "metrics.json") for run in runs]
+        tokens = [_read(run, "provenance.json").get("tokens") or {} for run in runs]
+        seconds = _sum(one.get("training_seconds") for one in metrics)
+        found["training_minutes"] = None if seconds is None else seconds / 60
+        found["training_tokens"] = _sum(one.get("trained") for one in tokens)
+        found["training_memory_mb"] = max(one.get("peak_memory_mb", 0) for one in metrics)
+    metrics, made = _read(answering, "metrics.json"), _read(answering, "provenance.json")
+    found["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
+    found["answering_memory_mb"] = made.get("peak_memory_mb")
+    processed = _sum(metrics.get(name) for name in ("prompt_tokens", "answer_tokens"))
+    if metrics.get("answers") and processed is not None:
+        found["tokens_per_answer"] = processed / metrics["answers"]
+    return found
+
+
+def _read(run: StageRun, name: str) -> dict[str, Any]:
+    file = run_folder.RunFolder(run.run_id).path / name
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _sum(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,146 @@
+"""Words and numbers shared by figures, tables and report.
+
+Names of what was run, captions, and how a number is written. Nothing here draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from rag_study.analysis.pairing import ALL_SEEDS
+from rag_study.common.wording import is_number, number
+from rag_study.evaluation.metrics import METRICS
+
+# Columns of the tables: how a model was asked, and how it was trained.
+SETTINGS = ["retriever", "chunk_size", "top_k"]
+RECIPE = ["method", "train_format", "variant", "seed"]
+METHODS = {
+    **{"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "IA3"},
+    **{"prompt_tuning": "prompt tuning", "prefix_tuning": "prefix tuning"},
+    "full": "full fine-tuning",
+}
+PROMPTINGS = {"default": "", "brief": "brief", "few_shot": "few-shot"}
+TRAIN_FORMATS = {
+    "closed_book": "trained closed-book",
+    "with_context": "trained with the gold passage",
+    "raft": "trained with gold and distractor passages",
+}
+CONTEXTS = {
+    "none": "without passages",
+    "retrieved": "with retrieved passages",
+    "oracle": "with the gold passages",
+    "distractor": "with distractor passages only",
+    "counterfactual": "with counterfactual passages",
+    "training": "training questions, without passages",
+    "retention": "outside the task",
+}
+RUNGS = {
+    "gold": "right answer",
+    "paraphrase": "right answer, in\nother words",
+    "padded": "right answer\nwith padding",
+    "truncated": "half of the\nright answer",
+    "corrupted": "one wrong fact",
+    "other_question": "answer to an-\nother question",
+    "injected": "same, with an\ninstruction",
+    "refusal": "refusal",
+    "empty": "empty answer",
+}
+
+
+def metric_label(metric: str) -> str:
+    """Name of a metric for people."""
+    return METRICS[metric].label if metric in METRICS else metric
+
+
+def method_label(method: str) -> str:
+    return METHODS.get(method, method.replace("_", " "))
+
+
+def format_label(train_format: str) -> str:
+    return TRAIN_FORMATS.get(train_format, f"trained {train_format.replace('_', ' ')}")
+
+
+def context_label(context: str) -> str:
+    return CONTEXTS.get(context, f"with context “{context}”")
+
+
+def context_rank(context: str) -> int:
+    """Position in the order in which contexts are shown; unknown ones come last."""
+    return list(CONTEXTS).index(context) if context in CONTEXTS else len(CONTEXTS)
+
+
+def state_label(row: pd.Series | dict) -> str:
+    """Short name of a model state: "base", "base, brief", "LoRA 200", or another system's name."""
+    if row["method"] == "none":
+        return ", ".join(filter(None, ("base", PROMPTINGS[row["prompting"]])))
+    if row["train_size"] == 0:
+        return method_label(row["method"])
+    return f"{method_label(row['method'])} {int(row['train_size'])}"
+
+
+def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
+    """Words for some of a run's factors; training factors are left out for the base model."""
+    phrases = {
+        "method": lambda value: method_label(value),
+        "train_format": lambda value: format_label(value),
+        "seed": lambda value: "all seeds" if value == ALL_SEEDS else f"seed {value}",
+        "chunk_size": lambda value: f"chunks of {value} tokens",
+        "top_k": lambda value: f"top {value}",
+        "judge": lambda value: f"judge {value}",
+    }
+    skipped = RECIPE if row["method"] == "none" else []
+    shown = [column for column in columns if column not in skipped and row[column] != ""]
+    return [phrases.get(column, str)(row[column]) for column in shown]
+
+
+def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Those of `columns` in which the runs differ; only trained ones count for training factors."""
+    tuned = frame[frame["train_size"] > 0]
+    return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
+
+
+def is_base(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of the untrained model, asked as usual."""
+    return (frame["method"] == "none") & (frame["prompting"] == "default")
+
+
+def against_base(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with the base as it is usually asked, on the task itself."""
+    if comparisons.empty:
+        return comparisons
+    usual = comparisons["baseline"] == "default"
+    return comparisons[usual & (comparisons["context"] != "retention")]
+
+
+def untrusted_judges(comparisons: pd.DataFrame) -> set[str]:
+    """Judges whose rows `effects.compare` has excluded from verdicts (see its `reason`)."""
+    rows = comparisons[comparisons["judge"] != ""]
+    excluded = [
+        str(reason).startswith(f"judge {judge} ")
+        for judge, reason in zip(rows["judge"], rows["reason"], strict=True)
+    ]
+    return set(rows["judge"][excluded])
+
+
+# --- Captions -------------------------------------------------------------------------------------
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+def in_text(metric: str) -> str:
+    """The metric's label as it stands inside a sentence: "answer recall", "ROUGE-L"."""
+    label = metric_label(metric)
+    return label[0].lower() + label[1:] if label[1:2].islower() else label
+
+
+def auc_words(check: Mapping[str, Any]) -> str:
+    """AUC with its interval where there is one; '' for a judge without AUC."""
+    if not is_number(check.get("auc")):
+        return ""
+    text, low, high = number(check["auc"]), check.get("auc_low"), check.get("auc_high")
+    known = is_number(low) and is_number(high)
+    return f"{text} ({number(low)} to {number(high)})" if known else text

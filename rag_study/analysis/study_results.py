@@ -1,0 +1,77 @@
+"""All tables of a study, read once and handed to report, figures and command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rag_study.analysis.states import untrusted_judges
+
+# The most telling first.
+VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
+
+
+def _no_table() -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that a report shows.
+
+    `study` is the study file as a dict. `results` and `retention` (rows like `results`, in the
+    context "retention") are what was measured; the tables from `summary` to `context_gain` are
+    computed from them by `analysis.analyse` (comparisons with `attrs["skipped"]`, decomposition and
+    follows with `attrs["notes"]`), and `docs/results.md` lists their columns. `judge_checks` has
+    one dict per judge, on its worst data set, as from `judging.validity.check`, with the data set.
+    `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
+    `validity` with the data set (of the AUCs those of right answers against a rung),
+    `judge_agreement` the table of `judging.agreement`. `evidence` and `passages` are the tables of
+    `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
+    as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
+    those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
+    stage, what `provenance.Meter` measures and `provenance.collect` gives.
+    `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
+    sentences shown beside the verdict.
+    """
+
+    study: Mapping[str, Any]
+    results: pd.DataFrame = field(default_factory=_no_table)
+    retention: pd.DataFrame = field(default_factory=_no_table)
+    summary: pd.DataFrame = field(default_factory=_no_table)
+    comparisons: pd.DataFrame = field(default_factory=_no_table)
+    interactions: pd.DataFrame = field(default_factory=_no_table)
+    trends: pd.DataFrame = field(default_factory=_no_table)
+    heterogeneity: pd.DataFrame = field(default_factory=_no_table)
+    length_adjusted: pd.DataFrame = field(default_factory=_no_table)
+    claims: pd.DataFrame = field(default_factory=_no_table)
+    decomposition: pd.DataFrame = field(default_factory=_no_table)
+    decomposition_changes: pd.DataFrame = field(default_factory=_no_table)
+    follows: pd.DataFrame = field(default_factory=_no_table)
+    context_gain: pd.DataFrame = field(default_factory=_no_table)
+    judge_checks: Sequence[Mapping[str, Any]] = ()
+    ladder: pd.DataFrame = field(default_factory=_no_table)
+    ladder_auc: pd.DataFrame = field(default_factory=_no_table)
+    ladder_facts: pd.DataFrame = field(default_factory=_no_table)
+    judge_agreement: pd.DataFrame = field(default_factory=_no_table)
+    retrieval: pd.DataFrame = field(default_factory=_no_table)
+    evidence: pd.DataFrame = field(default_factory=_no_table)
+    passages: pd.DataFrame = field(default_factory=_no_table)
+    costs: pd.DataFrame = field(default_factory=_no_table)
+    finished: Sequence[str] = ()
+    missing: Sequence[Mapping[str, Any]] = ()
+    provenance: Sequence[Mapping[str, Any]] = ()
+    figures: Mapping[str, Path] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def invalid_judges(self) -> set[str]:
+        """Judges whose scores carry no verdict: checked without success, or not checked at all."""
+        invalid = {check["judge"] for check in self.judge_checks if not check.get("valid")}
+        if "reason" in self.comparisons:
+            invalid |= untrusted_judges(self.comparisons)
+        return invalid

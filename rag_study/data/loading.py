@@ -1,0 +1,99 @@
+"""Question-answering data sets, all brought into one schema and split without leakage.
+
+One file per data set; `load` is the only way in, `load_pools` and `load_corpus` read what stage
+01 wrote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rag_study.common import files
+from rag_study.common.errors import StudyError
+from rag_study.common.paths import located
+from rag_study.data import registry
+from rag_study.data.registry import Source
+from rag_study.data.schema import POOLS, Document, QADataset, Question
+from rag_study.data.splits import Split, leakage, split, train_subset
+
+__all__ = [
+    "leakage",
+    "load",
+    "load_corpus",
+    "load_pools",
+    "revision_of",
+    "save_prepared",
+    "split",
+    "train_subset",
+]
+
+
+def load(
+    name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
+) -> QADataset:
+    """Load a data set by name. Raises StudyError, naming file and record, for bad data."""
+    loader = registry.find(name)
+    return loader.load(source_of(name, path, corpus_path, options))
+
+
+def revision_of(
+    name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
+) -> str:
+    """What identifies the data's content in run ids (a path or a date would not)."""
+    return registry.find(name).revision(source_of(name, path, corpus_path, options))
+
+
+def source_of(
+    name: str, path: str, corpus_path: str, options: dict[str, Any] | None
+) -> registry.Source:
+    """Where a data set is read, with its options checked. Raises StudyError for what cannot be."""
+    loader = registry.find(name)
+    if not path and loader.expected and not loader.hub:
+        raise StudyError(f"data set `{name}` needs `path:`, {loader.expected}")
+    if path and not loader.expected:
+        raise StudyError(f"data set `{name}` is generated and takes no `path:`")
+    if corpus_path and not loader.takes_corpus:
+        raise StudyError(f"data set `{name}` takes no `corpus:`")
+    try:
+        checked = loader.options.model_validate(options or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        known = ", ".join(loader.options.model_fields) or "none"
+        raise StudyError(
+            f"data set `{name}`, option '{key}': {first['msg']} (options: {known})"
+        ) from None
+    return Source(
+        located(path) if path else None, located(corpus_path) if corpus_path else None, checked
+    )
+
+
+def save_prepared(folder: Path, dataset: QADataset, split: Split) -> None:
+    """Write `corpus.jsonl` and one `<pool>.jsonl` per pool, questions in their fixed order."""
+    for pool, questions in split.pools.items():
+        files.write_jsonl(folder / f"{pool}.jsonl", map(dataclasses.asdict, questions))
+    files.write_jsonl(folder / "corpus.jsonl", map(dataclasses.asdict, dataset.documents))
+
+
+def load_pools(folder: Path) -> dict[str, list[Question]]:
+    """Questions by pool (train, validation, test) in their fixed order, as stage 01 wrote them."""
+    return {
+        pool: [_question(row) for row in files.read_jsonl(folder / f"{pool}.jsonl")]
+        for pool in POOLS
+    }
+
+
+def load_corpus(folder: Path) -> list[Document]:
+    """The documents that stage 01 wrote."""
+    return [Document(**row) for row in files.read_jsonl(folder / "corpus.jsonl")]
+
+
+def _question(row: dict) -> Question:
+    for key in ("answers", "gold_doc_ids"):
+        row[key] = tuple(row[key])
+    row["key_points"] = tuple(map(tuple, row["key_points"]))
+    return Question(**row)

@@ -1,0 +1,297 @@
+"""Source files as they are distributed: plain, .gz, in an archive, a folder of them, Parquet.
+
+Everything is read as a stream, nothing is unpacked to disk, and what is wrong with a file is said
+with its name and the record.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from rag_study.common import files
+from rag_study.common.errors import StudyError
+from rag_study.data.reading.fields import kind, mapping
+
+_MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
+# Bytes of a first line that are looked at to tell what a file holds.
+_LONGEST_ROW = 1_000_000
+
+ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
+# RuntimeError: zipfile says so of members with a password or an unknown compression.
+_DAMAGED = (
+    *(EOFError, zlib.error, gzip.BadGzipFile),
+    *(tarfile.TarError, zipfile.BadZipFile, RuntimeError),
+)
+SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet", *ARCHIVES)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file, or a member of an archive. `label` names it in messages."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's own name without folders and without `.gz`."""
+        return Path(self.member or self.path.name).name.removesuffix(".gz")
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The uncompressed bytes. Raises StudyError for a damaged or unreadable file."""
+        try:
+            if self.member:
+                with (
+                    _member(self.path, self.member) as packed,
+                    gzip.open(packed) if self.member.endswith(".gz") else packed as file,
+                ):
+                    yield file
+            elif self.path.suffix == ".gz":
+                with gzip.open(self.path) as file:
+                    yield file
+            else:
+                with self.path.open("rb") as file:
+                    yield file
+        except _DAMAGED as error:
+            raise StudyError(
+                f"{self.label}: the compressed file is damaged or cut off ({error}). "
+                "Get it again, or compress it again."
+            ) from None
+        except OSError as error:
+            raise StudyError(f"{self.label}: cannot be read ({error.strerror or error}).") from None
+
+
+def source_files(path: Path, dataset: str, expected: str) -> list[SourceFile]:
+    """The data files at `path`: itself, those of the folder and below, or an archive's members.
+
+    Sorted by name; hidden files are passed over. `expected` says in the message what should be
+    there. Raises StudyError when nothing is.
+    """
+    if not path.exists():
+        raise StudyError(f"{path}: there is no such file or folder (data set `{dataset}`).")
+    found = [file for p in (_data_files(path) if path.is_dir() else [path]) for file in _expand(p)]
+    if not found:
+        raise StudyError(
+            f"{path}: there is no data file for `{dataset}` here ({', '.join(SUFFIXES)}); "
+            f"expected: {expected}."
+        )
+    return found
+
+
+def fingerprint(path: Path) -> str:
+    """Hash over the content of a file, or of all data files in a folder with their names from
+    there on. Raises StudyError when there is nothing to read."""
+    if path.is_dir():
+        return files.content_hash(named_files(path))
+    if not path.exists():
+        raise StudyError(f"{path}: there is no such file or folder.")
+    return files.digests([path])[0][:16]
+
+
+def named_files(place: Path) -> list[tuple[str, Path]]:
+    """The data files at a place, each with its name from there on; of a file by itself the name
+    does not count and is "". Raises StudyError when there is no such place."""
+    if place.is_dir():
+        return [(path.relative_to(place).as_posix(), path) for path in _data_files(place)]
+    if not place.exists():
+        raise StudyError(f"{place}: there is no such file or folder.")
+    return [("", place)]
+
+
+def read_json(file: SourceFile) -> Any:
+    """The whole file as one JSON value. Raises StudyError when it is none."""
+    with file.open() as stream:
+        return _parse(_decode(stream.read(), file.label), file.label)
+
+
+def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where, record) from JSON lines, a JSON array of objects, or Parquet, as a stream.
+
+    `where` names file and line or record for messages. Raises StudyError for anything else.
+    """
+    if file.name.endswith(".parquet"):
+        yield from _parquet_rows(file)
+        return
+    with file.open() as stream:
+        is_array = stream.read(4096).removeprefix(_MARK).lstrip()[:1] == b"["
+    with file.open() as stream:
+        yield from _array(stream, file.label) if is_array else _lines(stream, file.label)
+
+
+def records_under(file: SourceFile, key: str, unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As `records`, from the list at `key` of a file that is one JSON object; `unit` names a record
+    in messages. Yields nothing where there is no such list."""
+    with file.open() as stream:
+        yield from _array(stream, file.label, f"{key}.item", unit)
+
+
+def holds_rows(file: SourceFile, key: str) -> bool:
+    """Whether the file is a table, a JSON array or JSON lines, not one object with `key`."""
+    if file.name.lower().endswith((".jsonl", ".parquet")):
+        return True
+    with file.open() as stream:
+        first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
+    if first.startswith(b"["):
+        return True
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and key not in row
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p.relative_to(folder)))
+
+
+def _is_data(path: Path) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.name.lower().endswith(SUFFIXES) and not hidden
+
+
+def _expand(path: Path) -> list[SourceFile]:
+    if not path.name.lower().endswith(ARCHIVES):
+        return [SourceFile(path)]
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                names = [m.filename for m in archive.infolist() if not m.is_dir()]
+        else:
+            with tarfile.open(path) as archive:
+                names = [m.name for m in archive if m.isfile()]
+    except (OSError, *_DAMAGED) as error:
+        raise StudyError(
+            f"{path}: the archive is damaged or cut off ({error}). Get it again."
+        ) from None
+    return [SourceFile(path, name) for name in sorted(names) if _is_data(Path(name))]
+
+
+@contextmanager
+def _member(path: Path, name: str) -> Iterator[IO[bytes]]:
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+            yield file
+    else:
+        with tarfile.open(path) as archive, archive.extractfile(name) as file:
+            yield file
+
+
+def _decode(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StudyError(
+            f"{where}: is not UTF-8 text (byte {error.start + 1}). Save the file as UTF-8."
+        ) from None
+
+
+def _parse(text: str, where: str) -> Any:
+    if not text.strip():
+        raise StudyError(f"{where}: the file is empty.")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StudyError(
+            f"{where}: is not valid JSON ({error.msg} at line {error.lineno}, column "
+            f"{error.colno}). It may be cut off."
+        ) from None
+    except RecursionError:
+        raise StudyError(f"{where}: is nested too deeply to be data.") from None
+
+
+def _lines(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, raw in enumerate(stream, start=1):
+        where = f"{label}, line {number}"
+        line = _decode(raw, where).strip() if number == 1 else _decode_line(raw, where)
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise StudyError(
+                f"{where}: is not JSON ({error.msg} at column {error.colno}). "
+                "Each line must be one JSON object."
+            ) from None
+        except RecursionError:
+            raise StudyError(f"{where}: is nested too deeply to be data.") from None
+        yield where, mapping(row, where)
+
+
+def _decode_line(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise StudyError(f"{where}: is not UTF-8 text. Save the file as UTF-8.") from None
+
+
+def _array(
+    stream: IO[bytes], label: str, prefix: str = "item", unit: str = "record"
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    import ijson
+
+    number = 0
+    try:
+        for number, row in enumerate(ijson.items(_WithoutMark(stream), prefix, use_float=True), 1):
+            where = f"{label}, {unit} {number}"
+            yield where, mapping(row, where)
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudyError(
+            f"{label}: is not valid JSON in UTF-8 after {unit} {number} ({reason}). "
+            "It may be cut off."
+        ) from None
+
+
+class _WithoutMark:
+    """A stream without the byte-order mark at its start."""
+
+    def __init__(self, stream: IO[bytes]):
+        self._stream = stream
+        self._start = stream.read(len(_MARK)).removeprefix(_MARK)
+
+    def read(self, size: int = -1) -> bytes:
+        if size == 0:
+            return b""
+        if self._start:
+            start, self._start = self._start, b""
+            return start
+        return self._stream.read(size)
+
+
+def _parquet_rows(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    if file.member:
+        raise StudyError(f"{file.label}: Parquet is not read out of archives; unpack it first.")
+    number = 0
+    try:
+        for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(batch_size=64):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{file.label}, row {number}", row
+    except (pyarrow.ArrowException, OSError) as error:
+        raise StudyError(f"{file.label}: is not a readable Parquet file ({error}).") from None
+
+
+def wrong_format(where: str, dataset: str, expected: str, given: Any) -> StudyError:
+    """The error for a file or record that is in none of the formats of a data set."""
+    if isinstance(given, dict):
+        what = f"it has the keys {', '.join(sorted(map(str, given))[:12]) or '(none)'}"
+    else:
+        what = f"it is {kind(given)}"
+    return StudyError(f"{where}: is not in a format of `{dataset}`; {what}. Expected: {expected}.")

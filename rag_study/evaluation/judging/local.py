@@ -1,0 +1,300 @@
+"""A judge on this machine: any causal language model, in any precision, with an adapter or not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rag_study.common.errors import StudyError
+from rag_study.evaluation.judging import prompts as judging_prompts
+from rag_study.evaluation.judging.criteria import Criterion
+from rag_study.evaluation.judging.judge import Item, Judge, Reading, expectation
+from rag_study.models import prompts
+from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
+from rag_study.models.sampling import item_seed
+
+if TYPE_CHECKING:
+    import torch
+
+# Prompts much shorter than the longest of their batch would mostly be padding: they go into a batch
+# of their own. Smaller batches than this are not split any more.
+LIKE_LENGTH = 0.8
+SMALL_BATCH = 4
+# Of several samples. Of one, the likeliest words are taken.
+TEMPERATURE = 0.7
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A rendered item: token ids of the shared prefix, and of each criterion's ending."""
+
+    prefix: list[int]
+    endings: dict[str, list[int]]
+    cut: bool
+
+
+class LocalJudge(Judge):
+    """A causal language model that grades answers.
+
+    With `reasoning_tokens` it first writes so many tokens of reasoning at most for each criterion,
+    then comes to the same scoring position; `samples` of them are drawn (one: greedily), and their
+    probabilities averaged. `trained`: it was trained to grade, and is told the criteria's
+    `trained_rubric`. Raises StudyError when the model's tokenizer has no five single tokens for the
+    five digits, and for a criterion that a trained judge does not know.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        criteria: Sequence[Criterion],
+        reasoning_tokens: int = 0,
+        samples: int = 1,
+        trained: bool = False,
+    ):
+        super().__init__(lm.name, criteria)
+        self._lm, self._trained = lm, trained
+        unknown = [one.name for one in criteria if trained and not one.trained_rubric]
+        if unknown:
+            raise StudyError(
+                f"{lm.name} was trained to grade, and not by '{unknown[0]}': the criterion has no "
+                "`trained_rubric`. Give it to a judge that reads the whole rubric."
+            )
+        self._reasoning_tokens, self._samples = reasoning_tokens, samples
+        tuned = getattr(lm.model, "peft_config", {}).values()
+        if any(config.is_prompt_learning for config in tuned):
+            raise StudyError(
+                f"{lm.name} cannot be a judge with this adapter: its virtual tokens would be read "
+                "anew with every criterion. Use one that changes weights (LoRA and its kind)."
+            )
+        try:
+            self._digits = judging_prompts.digit_tokens(lm.tokenizer)
+        except ValueError as error:
+            raise StudyError(f"{lm.name} cannot be a judge: {error}.") from error
+
+    def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
+        rendered = [self._prompt(item) for item in items]
+        found: dict[str, list[Reading]] = {
+            one.name: [Reading(None, missing=self._too_long)] * len(items) for one in self.criteria
+        }
+        fitting = [(n, prompt) for n, prompt in enumerate(rendered) if prompt is not None]
+        for batch in _batches(fitting):
+            numbers, some = zip(*batch, strict=True)
+            read = self._reason if self._reasoning_tokens else self._read_batch
+            for name, readings in self._in_memory(read, numbers, [items[n] for n in numbers], some):
+                for n, reading in zip(numbers, readings, strict=True):
+                    found[name][n] = replace(reading, cut=rendered[n].cut)
+        return found
+
+    # --- Prompts ---------------------------------------------------------------------------------
+
+    @property
+    def _too_long(self) -> str:
+        return (
+            f"question, reference and rubric do not fit into {self.name}'s window of "
+            f"{self._lm.max_length} tokens"
+        )
+
+    def _rubric(self, criterion: Criterion, item: Item) -> str:
+        if self._trained:
+            return criterion.trained_rubric
+        return judging_prompts.judge_rubric(criterion, item.passages or (), self._lm.tokenizer)
+
+    def _prompt(self, item: Item) -> _Prompt | None:
+        """The item's prompt, with as much of the candidate as fits; None where nothing would."""
+        tokenizer, candidate, cut = self._lm.tokenizer, item.candidate, False
+        while True:
+            prefix, endings = judging_prompts.judge_prompt(
+                tokenizer,
+                item.question,
+                item.reference,
+                candidate,
+                {one.name: self._rubric(one, item) for one in self.criteria},
+            )
+            longest = max(map(len, endings.values())) + self._reasoning_tokens
+            excess = len(prefix) + longest - self._lm.max_length
+            if excess <= 0:
+                return _Prompt(prefix, endings, cut)
+            ids = tokenizer.encode(candidate, add_special_tokens=False)
+            if not candidate or excess >= len(ids):
+                return None
+            shorter = tokenizer.decode(ids[: len(ids) - excess])
+            # Half a letter may come back as a sign of its own, as long as what was cut.
+            candidate = shorter if len(shorter) < len(candidate) else candidate[: len(shorter) // 2]
+            cut = True
+
+    # --- One pass for the prefix, one for each criterion -----------------------------------------
+
+    def _in_memory(
+        self, read: Any, numbers: Sequence[int], items: Sequence[Item], some: Sequence[_Prompt]
+    ) -> list[tuple[str, list[Reading]]]:
+        """What `read` gives for the batch; one that does not fit into memory is read in halves."""
+        import torch
+        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+        try:
+            with torch.inference_mode():
+                return list(read(items, some))
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)
+        if len(some) == 1:
+            raise StudyError(
+                f"an answer with {len(some[0].prefix)} tokens does not fit into memory with the "
+                f"judge {self.name}, even alone."
+            )
+        _log.warning("out of memory with %d answers at once; judging in halves", len(some))
+        half = len(some) // 2
+        first = self._in_memory(read, numbers[:half], items[:half], some[:half])
+        rest = self._in_memory(read, numbers[half:], items[half:], some[half:])
+        return [(name, a + b) for (name, a), (_, b) in zip(first, rest, strict=True)]
+
+    def _read_batch(
+        self, items: Sequence[Item], some: Sequence[_Prompt]
+    ) -> Iterator[tuple[str, list[Reading]]]:
+        """(criterion, readings), all criteria from one cache of the prefixes."""
+        lm, pad = self._lm, self._lm.tokenizer.pad_token_id
+        prefix, mask = (t.to(lm.device) for t in left_pad([one.prefix for one in some], pad))
+        cache = lm.model(
+            input_ids=prefix,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+        for criterion in self.criteria:
+            # Endings with passages in them differ in length: masked places before them fill up.
+            ending, own = left_pad([one.endings[criterion.name] for one in some], pad)
+            ending, whole = ending.to(lm.device), _joined(mask, own.to(lm.device))
+            width = ending.shape[1]
+            logits = lm.model(
+                input_ids=ending,
+                attention_mask=whole,
+                position_ids=(whole.cumsum(dim=1) - 1).clamp(min=0)[:, -width:],
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            cache.crop(-width)  # back to the shared prefix for the next criterion
+            yield criterion.name, self._readings(logits)
+
+    def _readings(self, logits: torch.Tensor) -> list[Reading]:
+        """From logits (batch, vocabulary) at the place of the digit."""
+        digits = logits.double().softmax(dim=-1)[:, self._digits]
+        mass = digits.sum(dim=-1)
+        return [
+            Reading(tuple(p), m)
+            for p, m in zip((digits / mass[:, None]).tolist(), mass.tolist(), strict=True)
+        ]
+
+    # --- Reasoning -------------------------------------------------------------------------------
+
+    def _reason(
+        self, items: Sequence[Item], some: Sequence[_Prompt]
+    ) -> Iterator[tuple[str, list[Reading]]]:
+        """(criterion, readings) after the model's own reasoning, ending where it would score."""
+        tokenizer = self._lm.tokenizer
+        after = judging_prompts.judge_frame(tokenizer)[1]
+        for criterion in self.criteria:
+            asked = [
+                one.prefix
+                + tokenizer.encode(
+                    f"{self._rubric(criterion, item)}\n{prompts.JUDGE_REASONING}{after}",
+                    add_special_tokens=False,
+                )
+                for item, one in zip(items, some, strict=True)
+            ]
+            drawn: list[list[Reading]] = []
+            said: list[list[str]] = []
+            for sample in range(self._samples):
+                seeds = [item_seed(sample, criterion.name, item.candidate) for item in items]
+                said.append(self._generate(asked, seeds))
+                scored = [
+                    ids
+                    + tokenizer.encode(f"{text}\n{prompts.JUDGE_REPLY}", add_special_tokens=False)
+                    + judging_prompts.digit_lead(tokenizer)
+                    for ids, text in zip(asked, said[-1], strict=True)
+                ]
+                drawn.append(self._at_the_end(scored))
+            yield (
+                criterion.name,
+                [
+                    averaged(of_item, texts)
+                    for of_item, texts in zip(
+                        zip(*drawn, strict=True), zip(*said, strict=True), strict=True
+                    )
+                ],
+            )
+
+    def _generate(self, asked: Sequence[list[int]], seeds: Sequence[int]) -> list[str]:
+        """Reasoning for each prompt, up to where the model itself would name a score."""
+        lm = self._lm
+        ids, mask = left_pad(asked, lm.tokenizer.pad_token_id)
+        options: dict[str, Any] = {}
+        if self._samples > 1:
+            from rag_study.models.sampling import SeededSampling
+
+            options["logits_processor"] = [SeededSampling(TEMPERATURE, 1.0, seeds)]
+        output = lm.model.generate(
+            input_ids=ids.to(lm.device),
+            attention_mask=mask.to(lm.device),
+            max_new_tokens=self._reasoning_tokens,
+            **decoding(lm),
+            **options,
+        )[:, ids.shape[1] :].tolist()
+        texts = []
+        for new in output:
+            length = next((i for i, token in enumerate(new) if token in end_tokens(lm)), len(new))
+            texts.append(lm.tokenizer.decode(new[:length], skip_special_tokens=True))
+        return [text.split(prompts.JUDGE_REPLY)[0].strip() for text in texts]
+
+    def _at_the_end(self, sequences: Sequence[list[int]]) -> list[Reading]:
+        lm = self._lm
+        ids, mask = (t.to(lm.device) for t in left_pad(sequences, lm.tokenizer.pad_token_id))
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        output = lm.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=False,
+            logits_to_keep=1,
+        )
+        return self._readings(output.logits[:, -1])
+
+
+def averaged(readings: Sequence[Reading], said: Sequence[str]) -> Reading:
+    """Several samples of one score as one reading; those without a score are left out."""
+    scored = [one for one in readings if one.probabilities is not None]
+    if not scored:
+        return replace(readings[0], reasoning=tuple(said))
+    masses = [one.mass for one in scored]
+    return Reading(
+        tuple(sum(p) / len(scored) for p in zip(*(r.probabilities for r in scored), strict=True)),
+        sum(masses) / len(masses),
+        max((one.outside for one in scored if one.outside is not None), default=None),
+        reasoning=tuple(said),
+        samples=tuple(expectation(one.probabilities) for one in scored),
+    )
+
+
+def _batches(prompts: Sequence[tuple[int, _Prompt]]) -> Iterator[list[tuple[int, _Prompt]]]:
+    """The prompts in batches of like length, longest first; the same for the same prompts."""
+    batch: list[tuple[int, _Prompt]] = []
+    for number, prompt in sorted(prompts, key=lambda pair: -len(pair[1].prefix)):
+        shorter = batch and len(prompt.prefix) < LIKE_LENGTH * len(batch[0][1].prefix)
+        if shorter and len(batch) >= SMALL_BATCH:
+            yield batch
+            batch = []
+        batch.append((number, prompt))
+    if batch:
+        yield batch
+
+
+def _joined(*masks: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.cat(masks, dim=1)

@@ -1,0 +1,165 @@
+"""Grades for the answers of a run, and for the ladder that checks the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from rag_study.answering.contexts import ContextBuilder
+from rag_study.common.run_folder import RunFolder
+from rag_study.data.schema import Document, Question
+from rag_study.evaluation import reference
+from rag_study.evaluation.judging.judge import Item, Judge
+
+Passages = Sequence[tuple[str, str]]
+# Answers of the ladder that are graded twice.
+REPEATED = 24
+# Of a gold document, for criteria that need passages: about what two retrieved ones hold.
+MAX_PASSAGE_WORDS = 250
+
+
+def judge_answers(
+    judge: Judge,
+    answers: pd.DataFrame,
+    questions: Sequence[Question],
+    batch_size: int,
+    folder: RunFolder,
+    passages: Mapping[tuple[str, str], Passages] | None = None,
+) -> Iterator[list[dict[str, Any]]]:
+    """Score an answers table (context, question_id, position, answer) in the batches in which it
+    was answered; yields rows of context, question_id, reference metrics and the judge's scores.
+
+    `passages` by (context, question id), from `passages_shown`, are for criteria that need them.
+    """
+    by_id = {question.id: question for question in questions}
+    for context, part in answers.groupby("context", sort=False):
+        # By position, not by count: a question without an answer must not shift the batches.
+        for number, rows in part.groupby(part["position"] // batch_size, sort=True):
+            batch = [
+                (
+                    {"context": context, "question_id": row.question_id},
+                    row.answer,
+                    (passages or {}).get((context, row.question_id)),
+                )
+                for row in rows.sort_values("position").itertuples()
+            ]
+            score = partial(_score_batch, judge, batch, by_id)
+            yield folder.part(f"{context}-{number * batch_size:05d}", score)
+
+
+def judge_ladder(
+    judge: Judge,
+    rungs: Sequence[dict[str, str]],
+    questions: Sequence[Question],
+    batch_size: int,
+    folder: RunFolder,
+    passages: Mapping[str, Passages] | None = None,
+) -> Iterator[list[dict[str, Any]]]:
+    """Score a ladder; yields its rows with the reference metrics and the judge's scores, and with
+    `place`, the row's number in `rungs`: what is about equally long is scored together."""
+    by_id = {question.id: question for question in questions}
+    asked = [
+        (
+            {"place": place, **row},
+            row["candidate"],
+            (passages or {}).get(row["question_id"]),
+        )
+        for place, row in enumerate(rungs)
+    ]
+
+    def length(entry: tuple[dict[str, Any], str, Passages | None]) -> int:
+        question = by_id[entry[0]["question_id"]]
+        return len(entry[1]) + len(question.question) + len(question.reference)
+
+    asked.sort(key=length, reverse=True)
+    for start in range(0, len(asked), batch_size):
+        score = partial(_score_batch, judge, asked[start : start + batch_size], by_id)
+        yield folder.part(f"ladder-{start:05d}", score)
+
+
+def judge_repeatedly(
+    judge: Judge,
+    ladder: pd.DataFrame,
+    questions: Sequence[Question],
+    passages: Mapping[str, Passages] | None = None,
+) -> pd.DataFrame:
+    """The ladder with `<metric>_again` for up to REPEATED of the answers that the model was asked
+    about, spread over the ladder, each graded a second time and alone; missing elsewhere."""
+    by_id = {question.id: question for question in questions}
+    table = ladder.copy()
+    for one in judge.criteria:
+        table[f"{one.metric}_again"] = pd.Series(float("nan"), index=table.index)
+    asked = table.index[table["judge_by_rule"] == ""]
+    for index in asked[:: max(1, -(-len(asked) // REPEATED))]:
+        row = table.loc[index]
+        given = (passages or {}).get(row["question_id"])
+        item = Item.of(by_id[row["question_id"]], row["candidate"], given)
+        scores = judge.score([item])[0]
+        for one in judge.criteria:
+            table.loc[index, f"{one.metric}_again"] = scores[one.metric]
+    return table
+
+
+def passages_shown(
+    answers: pd.DataFrame, questions: Sequence[Question], builder: ContextBuilder
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """(title, text) of what each answer was given, by (context, question id).
+
+    Contexts without passages have none; there, groundedness has no meaning.
+    """
+    by_id = {question.id: question for question in questions}
+    found = {}
+    for row in answers.itertuples():
+        kept = set(row.passages)
+        given = builder.context(by_id[row.question_id], row.context).passages if kept else ()
+        shown = [(p.title, p.text) for p in given or () if p.chunk_id in kept]
+        found[row.context, row.question_id] = shown
+    return found
+
+
+def gold_passages(
+    questions: Sequence[Question], documents: Sequence[Document]
+) -> dict[str, list[tuple[str, str]]]:
+    """(title, beginning of the text) of the gold documents, by question id, for the ladder.
+
+    The part around the first answer is taken where a document is long.
+    """
+    by_id = {document.doc_id: document for document in documents}
+    return {
+        question.id: [
+            (by_id[doc_id].title, _around_answer(by_id[doc_id].text, question))
+            for doc_id in question.gold_doc_ids
+            if doc_id in by_id
+        ]
+        for question in questions
+    }
+
+
+def _around_answer(text: str, question: Question) -> str:
+    words = text.split()
+    if len(words) <= MAX_PASSAGE_WORDS:
+        return text
+    places = [text.lower().find(answer.lower()) for answer in question.answers]
+    first = min((place for place in places if place >= 0), default=0)
+    start = max(0, len(text[:first].split()) - MAX_PASSAGE_WORDS // 2)
+    return " ".join(words[start : start + MAX_PASSAGE_WORDS])
+
+
+def _score_batch(
+    judge: Judge,
+    batch: Sequence[tuple[dict[str, Any], str, Passages | None]],
+    by_id: dict[str, Question],
+) -> list[dict[str, Any]]:
+    """Each row (which names its question) with all scores of the answer beside it."""
+    asked = [by_id[row["question_id"]] for row, _, _ in batch]
+    items = [
+        Item.of(question, answer, given)
+        for question, (_, answer, given) in zip(asked, batch, strict=True)
+    ]
+    return [
+        row | reference.score(answer, question) | judged
+        for (row, answer, _), question, judged in zip(batch, asked, judge.score(items), strict=True)
+    ]

@@ -1,0 +1,63 @@
+"""Metrics that compare an answer with the reference answers. No model is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from rag_study.common.text import contains, normalise
+from rag_study.data.schema import Question
+from rag_study.evaluation.refusals import is_refusal
+
+
+def score(answer: str, question: Question) -> dict[str, float | None]:
+    """The reference metrics of one answer that need no model (`semantic_similarity` does); against
+    several right answers the best counts.
+
+    A question without short answers (a summary) is compared with its reference by ROUGE-L alone:
+    exact match, token F1 and answer recall are None. `key_point_recall` is None for a question
+    without key points.
+    """
+    short = question.answers
+    return {
+        "exact_match": max((exact_match(answer, a) for a in short), default=None),
+        "token_f1": max((token_f1(answer, a) for a in short), default=None),
+        "rouge_l": max(rouge_l(answer, a) for a in (*short, question.reference)),
+        "answer_recall": max((contains(answer, a) for a in short), default=None),
+        "key_point_recall": key_point_recall(answer, question.key_points),
+        "refusal_rate": float(is_refusal(answer)),
+        "answer_length": float(len(answer.split())),
+    }
+
+
+def exact_match(answer: str, gold: str) -> float:
+    return float(normalise(answer) == normalise(gold))
+
+
+def token_f1(answer: str, gold: str) -> float:
+    """Harmonic mean of token precision and recall, tokens counted as often as they occur."""
+    answer_tokens, gold_tokens = normalise(answer).split(), normalise(gold).split()
+    if not answer_tokens or not gold_tokens:
+        return float(answer_tokens == gold_tokens)
+    common = (Counter(answer_tokens) & Counter(gold_tokens)).total()
+    return 2 * common / (len(answer_tokens) + len(gold_tokens))
+
+
+def rouge_l(answer: str, gold: str) -> float:
+    """F-measure of the longest common subsequence (rouge-score, without stemming)."""
+    return float(_rouge().score(gold, answer)["rougeL"].fmeasure)
+
+
+def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> float | None:
+    """Share of the key points of which any wording stands in the answer as whole words."""
+    if not key_points:
+        return None
+    found = [any(contains(answer, wording) for wording in point) for point in key_points]
+    return sum(found) / len(found)
+
+
+@lru_cache(maxsize=1)
+def _rouge():
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=False)

@@ -1,0 +1,12 @@
+"""Answers for people to grade: the sample, its file, agreement with the judge, estimates."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "agreement": ["agree"],
+        "csv_file": ["read", "write"],
+        "sample": ["Sample", "draw"],
+    },
+)

@@ -1,0 +1,216 @@
+"""Language models by name: bundled, random (for tests), from a hub, from a folder.
+
+Nothing here imports torch at module level: planning a study needs only names and revisions.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from rag_study.common import files, meter
+from rag_study.common.errors import StudyError
+from rag_study.models.language_model import LanguageModel, cast_weights
+from rag_study.models.names import (
+    GENERATORS,
+    JUDGES,
+    Preset,
+    bundled_names,
+    is_endpoint,
+    package_file,
+    verify_checksum,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load_generator(
+    name: str,
+    dtype: str = "float32",
+    adapter_dir: Path | None = None,
+    quantised: bool | None = None,
+    strength: float = 1.0,
+) -> LanguageModel:
+    """Load a causal language model for inference or training, with an adapter if one is given.
+
+    `dtype` is "float32" or "bfloat16". `quantised` loads the base in 4-bit (NF4); left out, the
+    base is loaded as the adapter knew it in training. `strength` moves the tuned weights back
+    towards the base: 1 is the adapter, 0 the base. Several GPUs hold one model together. Weights
+    are read from safetensors only, and code that comes with a model is never run. Raises
+    StudyError when the model cannot be had, is not 4-bit where it should be, or is not the one
+    that the adapter was made for.
+    """
+    import torch
+
+    from rag_study.models import adapters
+
+    if is_endpoint(name):
+        raise StudyError(
+            f"the model '{name}' is on a server and cannot be loaded here; endpoints.connect asks "
+            "it for answers. It cannot be trained here either."
+        )
+    if adapter_dir is None and strength != 1:
+        raise StudyError(f"strength {strength} needs an adapter to be applied to.")
+    note = None
+    if adapter_dir is not None:
+        note = adapters.read_note(adapter_dir)
+        adapters.check_base(note, name, adapter_dir)
+        adapters.check_strength(note, strength)
+    if quantised is None:
+        quantised = bool(note and note.quantised)
+    torch_dtype = getattr(torch, dtype)
+    # Its backward pass gives NaN for masked bfloat16 sequences of some lengths (128 n + 64) on
+    # Hopper GPUs: pytorch/pytorch#196678, in 2.11 to 2.13. Other kernels take over.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    if note is not None and note.method == "full":
+        tokenizer = _load(name, torch_dtype, quantised, tokenizer_only=True)[1]
+        model = _from_pretrained(str(adapter_dir), None, torch_dtype, quantised, name)
+        if strength != 1:
+            base = _load(name, torch_dtype, quantised)[0]
+            adapters.blend(base, model, strength)
+    else:
+        model, tokenizer = _load(name, torch_dtype, quantised)
+        if adapter_dir is not None:
+            model = adapters.attach(model, adapter_dir, name, strength)
+    if tokenizer.pad_token_id is None:
+        # Llama 2 has none. Padding is masked by position everywhere, so any token serves.
+        tokenizer.pad_token = tokenizer.eos_token
+    model.eval()
+    meter.count_tokens(model)
+    return LanguageModel(name, model, tokenizer, dtype, quantised)
+
+
+def load_judge(
+    name: str, dtype: str, adapter_dir: Path | None = None, quantised: bool | None = None
+) -> LanguageModel:
+    """As `load_generator`; of a preset that was trained to grade, with its adapter."""
+    preset = JUDGES.get(name)
+    if preset is None:
+        return load_generator(name, dtype, adapter_dir, quantised)
+    adapter = Path(__file__).parent / preset.adapter
+    verify_checksum(adapter / "adapter_model.safetensors", preset.revision)
+    return replace(load_generator(preset.base, dtype, adapter, quantised), name=name)
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a preset, a hub id or a folder. Raises StudyError when it cannot be had."""
+    import torch
+
+    return _load(name, torch.float32, quantised=False, tokenizer_only=True)[1]
+
+
+def _load(
+    name: str, dtype: torch.dtype, quantised: bool, tokenizer_only: bool = False
+) -> tuple[Any, Any]:
+    """(model, tokenizer) of a name; the model is None where only the tokenizer is asked for."""
+    from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # a second of loading is not worth a bar in every notebook
+    preset = GENERATORS.get(name)
+    if preset and preset.source == "random":
+        from rag_study.models.random_llama import build
+
+        model, tokenizer = build()
+        if quantised:
+            with tempfile.TemporaryDirectory() as folder:
+                model.save_pretrained(folder)
+                return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
+        return cast_weights(model.to(_first_device()), dtype), tokenizer
+    location, revision = _location(name, preset)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+        if tokenizer_only:
+            return None, tokenizer
+        return _from_pretrained(location, revision, dtype, quantised, name), tokenizer
+    except OSError as error:
+        raise StudyError(
+            f"the model '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
+            "It is neither bundled nor in the local hub cache, or the hub cannot be reached. "
+            f"Models that need no download: {', '.join(bundled_names())}."
+        ) from error
+
+
+def _from_pretrained(
+    location: str, revision: str | None, dtype: torch.dtype, quantised: bool, name: str
+) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from rag_study.models import quantisation
+
+    options: dict[str, Any] = {}
+    if quantised:
+        options["quantization_config"] = quantisation.four_bit_config(dtype)
+        config = AutoConfig.from_pretrained(location, revision=revision)
+        quantisation.check_config(name, config, dtype)
+    model = AutoModelForCausalLM.from_pretrained(
+        location,
+        revision=revision,
+        dtype=dtype,
+        use_safetensors=True,
+        device_map=_device_map(),
+        **options,
+    )
+    if quantised:
+        quantisation.check_loaded(name, model)
+    return model
+
+
+def _device_map() -> str | dict[str, Any] | None:
+    """Where accelerate puts the weights: spread over all GPUs that this process may use."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    # Started by `accelerate launch` or torchrun, each process has a GPU and a model of its own.
+    if "LOCAL_RANK" in os.environ or torch.cuda.device_count() == 1:
+        return {"": _first_device()}
+    return "auto"
+
+
+def _first_device() -> str:
+    import torch
+
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+
+
+def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
+    if preset is None:
+        return name, None
+    if preset.source.startswith("package:"):
+        return str(_converted(name, preset)), None
+    return preset.source, preset.revision
+
+
+def _converted(name: str, preset: Preset) -> Path:
+    """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s."""
+    target = files.cache_dir() / f"{name}-{preset.revision[:12]}"
+    if target.exists():
+        return target
+    source = package_file(name, preset)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            verify_checksum(source, preset.revision)
+            files.write_folder(target, partial(_convert, source))
+    return target
+
+
+def _convert(source: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    gguf = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
+    # The dequantised weights are ordinary ones; the GGUF settings cannot be serialised.
+    model.hf_quantizer.remove_quantization_config(model)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**gguf).save_pretrained(folder)

@@ -1,0 +1,179 @@
+"""Every prompt and chat-template rule of the study.
+
+Training and answering render their prompts with `answer_prompt`, so that they cannot differ.
+Hashes of the texts enter the run ids: a changed prompt is another experiment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+
+ANSWER_SYSTEM = "You answer questions."
+ANSWER_WITHOUT_CONTEXT = "Question: {question}"
+ANSWER_WITH_CONTEXT = (
+    "Answer the question with the help of these passages.\n\n{passages}\n\nQuestion: {question}"
+)
+PASSAGE = "[{number}] {title}\n{text}"
+# What a user would try before any training: ask for short answers, or show some.
+BRIEF = "Answer in as few words as possible, without explanation."
+PROMPTINGS = ("default", "brief", "few_shot")
+
+# Query likelihood (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
+# Generation"): a passage is as good as it makes the question likely.
+RERANK = "Passage: {passage}\n\nPlease write a question based on this passage."
+
+# Outside the task. Not the words of the study's own prompts: being tuned on those must not help or
+# hurt by itself. A chat model would otherwise begin its reply with half a sentence of its own.
+RETENTION_SYSTEM = "You are a helpful assistant."
+RETENTION_LEAD = "Answer:"
+
+JUDGE_SYSTEM = "You grade answers."
+JUDGE_PREFIX = """A candidate answered a question. Compare the candidate with the reference answer.
+
+Question: {question}
+Reference: {reference}
+Candidate: <<<{candidate}>>>
+
+"""
+JUDGE_REPLY = "Score:"
+# For a judge that reasons: instead of the digit at once, and before it in a chat with a server.
+JUDGE_REASONING = (
+    "Before the digit, compare the candidate with the reference, fact by fact, in a few sentences."
+)
+JUDGE_AFTER_REASONING = "Now give the score. Reply with one digit from 1 to 5 and nothing else."
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How a model is asked: one of PROMPTINGS, and (question, answer) examples for `few_shot`."""
+
+    name: str = "default"
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+AS_USUAL = Prompting()
+
+
+def answer_messages(
+    question: str, passages: Sequence[tuple[str, str]], prompting: Prompting = AS_USUAL
+) -> list[dict[str, str]]:
+    """Chat messages that ask a question, with (title, text) passages or without any.
+
+    `brief` adds an instruction to the question; `few_shot` puts the examples, without passages of
+    their own, as earlier turns before it.
+    """
+    if passages:
+        listed = "\n\n".join(
+            PASSAGE.format(number=number, title=title, text=text)
+            for number, (title, text) in enumerate(passages, start=1)
+        )
+        user = ANSWER_WITH_CONTEXT.format(passages=listed, question=question)
+    else:
+        user = ANSWER_WITHOUT_CONTEXT.format(question=question)
+    if prompting.name == "brief":
+        user = f"{user}\n{BRIEF}"
+    turns = [("system", ANSWER_SYSTEM)]
+    for asked, answered in prompting.examples:
+        turns += [("user", ANSWER_WITHOUT_CONTEXT.format(question=asked)), ("assistant", answered)]
+    return [{"role": role, "content": text} for role, text in [*turns, ("user", user)]]
+
+
+def answer_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    passages: Sequence[tuple[str, str]] = (),
+    prompting: Prompting = AS_USUAL,
+) -> list[int]:
+    """Token ids of the prompt up to where the answer begins, the beginning token once."""
+
+    def cleaned(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        return tuple((clean(one, tokenizer), clean(other, tokenizer)) for one, other in pairs)
+
+    prompting = Prompting(prompting.name, cleaned(prompting.examples))
+    messages = answer_messages(clean(question, tokenizer), cleaned(passages), prompting)
+    return _encoded(tokenizer, messages)
+
+
+def instruction_prompt(tokenizer: PreTrainedTokenizerBase, instruction: str) -> list[int]:
+    """Token ids of a general instruction, which is no question of the task."""
+    return _encoded(tokenizer, [{"role": "user", "content": clean(instruction, tokenizer)}])
+
+
+def _encoded(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
+    text = render(tokenizer, messages)
+    # The template writes the beginning token itself where the model wants one.
+    return tokenizer.encode(text, add_special_tokens=False)
+
+
+def completion(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
+    """Token ids of an answer to be learned; the end token is part of it."""
+    ids = tokenizer.encode(clean(answer, tokenizer), add_special_tokens=False)
+    return [*ids, tokenizer.eos_token_id]
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """The chat as text, ready for the assistant's reply.
+
+    Templates without a system role (Mistral, Gemma) raise or drop it; there the system text opens
+    the first user turn instead.
+    """
+    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
+    system, *rest = messages
+    if system["role"] != "system":
+        return tokenizer.apply_chat_template(messages, **options)
+    try:
+        text = tokenizer.apply_chat_template(messages, **options)
+        if system["content"] in text:
+            return text
+    except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
+        if "role" not in str(error).lower():
+            raise
+    first = {"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}
+    return tokenizer.apply_chat_template([first, *rest[1:]], **options)
+
+
+def clean(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Text from data or models without chat control tokens, and with single blank lines."""
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, " ")
+    text = re.sub(r"<\|[^|<>]{1,40}\|>|\[/?INST\]|<</?SYS>>", " ", text)
+    return re.sub(r"\n\s*\n+", "\n", text).strip()
+
+
+def hash_for(stage_name: str) -> str:
+    """Hash over the prompts that a stage uses; "" for stages without any."""
+    parts: tuple[Any, ...]
+    match stage_name:
+        case "fine_tune" | "generate_answers":
+            parts = (
+                ANSWER_SYSTEM,
+                ANSWER_WITHOUT_CONTEXT,
+                ANSWER_WITH_CONTEXT,
+                PASSAGE,
+                BRIEF,
+                inspect.getsource(answer_messages),
+                inspect.getsource(instruction_prompt),
+            )
+        case "index_corpus":
+            parts = (RERANK,)
+        case "measure_retention":
+            parts = (RETENTION_SYSTEM, RETENTION_LEAD)
+        case "judge_answers" | "validate_judge":
+            # The rubrics are in the ids beside these (`Criterion.fingerprint`).
+            parts = (
+                *(JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY),
+                *(PASSAGE, JUDGE_REASONING, JUDGE_AFTER_REASONING),
+            )
+        case _:
+            return ""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

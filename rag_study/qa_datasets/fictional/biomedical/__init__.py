@@ -1,1 +1,0 @@
-"""Worlds of the style `biomedical`: each is three abstracts that belong together."""

@@ -1,0 +1,274 @@
+"""Single answers to look at: what `notebooks/00_explore.ipynb` shows.
+
+`load` reads a finished study's folder, `Selection` names what is compared with its base, and
+`changes_table` and `side_by_side` show it. `Explorer` puts widgets around these; where there is no
+front end to show widgets (a batch run), `display_static` shows the same as a page.
+
+Example:
+    study = load("demo")
+    chosen = selections(study)[0]
+    changes_table(study, chosen, Score("answer_recall"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
+from rag_study.analysis.states import (
+    SETTINGS,
+    context_label,
+    context_rank,
+    differing,
+    factor_words,
+    is_base,
+    metric_label,
+    state_label,
+)
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.common.wording import is_number, number, signed
+from rag_study.evaluation.metrics import METRICS
+from rag_study.report.explorer import side_by_side as answers
+
+_TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
+# What a table of questions is called for people, and the columns it is made of.
+_SHOWN = {
+    **{"question_id": "id", "question": "question", "reference": "reference"},
+    **{"answer_base": "base answer", "answer_tuned": "other answer"},
+    **{"score_base": "base", "score_tuned": "other", "change": "change"},
+}
+
+
+@dataclass(frozen=True)
+class StudyAnswers:
+    """The tables of a finished study that single answers are read from."""
+
+    name: str
+    results: pd.DataFrame
+    comparisons: pd.DataFrame
+    evidence: pd.DataFrame
+    passages: pd.DataFrame
+    judge_checks: pd.DataFrame
+
+    @property
+    def invalid_judges(self) -> set[str]:
+        """Judges of the results that did not pass a check, or had none."""
+        valid = set()
+        if not self.judge_checks.empty:
+            valid = set(self.judge_checks.loc[self.judge_checks["valid"].astype(bool), "judge"])
+        return set(self.results["judge"].dropna()) - {""} - valid
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A model state other than the base, in one context; `run` has RUN_COLUMNS."""
+
+    run: dict[str, Any] = field(hash=False)
+    context: str
+    label: str
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As `answers.two_states` takes it."""
+        return {**self.run, "context": self.context}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric, and the judge where one gave it."""
+
+    metric: str
+    judge: str = ""
+
+
+# --- What there is --------------------------------------------------------------------------------
+
+
+def study_names() -> list[str]:
+    """Names of the studies that have results, the newest first."""
+    found = sorted(
+        run_folder.outputs_dir().glob("*/results.parquet"), key=lambda path: -path.stat().st_mtime
+    )
+    return [path.parent.name for path in found]
+
+
+def load(name: str) -> StudyAnswers:
+    """Read a study's tables. Raises StudyError where it has none, and says what to do."""
+    folder = run_folder.study_dir(name)
+    if not (folder / "results.parquet").exists():
+        known = ", ".join(study_names()) or "none yet"
+        raise StudyError(
+            f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
+            f"(there: {known}). Run one first: rag-study run params/smoke.yaml"
+        )
+    return StudyAnswers(name, *(_read(folder / f"{table}.parquet") for table in _TABLES))
+
+
+def _read(file: Path) -> pd.DataFrame:
+    return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+
+
+def selections(study: StudyAnswers) -> list[Selection]:
+    """Every state and context that can be compared with its base, as people read them."""
+    results = study.results
+    if results.empty:
+        return []
+    runs = results[[*RUN_COLUMNS, "context"]].drop_duplicates()
+    extra = differing(runs, ["train_format", "variant", "seed", *SETTINGS])
+    runs = runs[~is_base(runs)]
+    runs = runs.assign(rank=runs["context"].map(context_rank)).sort_values([*RUN_COLUMNS, "rank"])
+    return [
+        Selection(
+            {name: row[name] for name in RUN_COLUMNS},
+            row["context"],
+            " · ".join([state_label(row), *factor_words(row, extra)]),
+        )
+        for row in runs.to_dict("records")
+    ]
+
+
+def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
+    """The scores that both answers of some question have, by their names for people. A judge that
+    is not valid is called that."""
+    base, other = answers.two_states(study.results, chosen.row)
+    found = {}
+    for name, metric in METRICS.items():
+        if name not in study.results:
+            continue
+        judges = sorted(set(other["judge"].dropna()) - {""}) if metric.judged else [""]
+        for judge in judges:
+            if not answers.changes(base, other, name, judge)["change"].notna().any():
+                continue
+            label = metric_label(name)
+            if judge:
+                label += f", {judge}" + " (not valid)" * (judge in study.invalid_judges)
+            found[label] = Score(name, judge)
+    return found
+
+
+# --- What is shown --------------------------------------------------------------------------------
+
+
+def changes_table(study: StudyAnswers, chosen: Selection, score: Score) -> pd.DataFrame:
+    """One row per question, the largest change first, indexed by question id."""
+    base, other = answers.two_states(study.results, chosen.row)
+    table = answers.changes(base, other, score.metric, score.judge)
+    return table[list(_SHOWN)].rename(columns=_SHOWN).round(3).set_index("id")
+
+
+def summary(study: StudyAnswers, chosen: Selection, score: Score) -> str:
+    """The comparison that the answers belong to, in one or two sentences."""
+    about = f"{chosen.label} against the base, {context_label(chosen.context)}"
+    rows = study.comparisons
+    for name, value in {**chosen.row, "metric": score.metric, "judge": score.judge}.items():
+        rows = rows[rows[name] == value] if not rows.empty else rows
+    rows = rows[rows["baseline"] == DEFAULT] if not rows.empty else rows
+    if rows.empty:
+        return f"{about}. The study has no comparison of this score."
+    row = rows.iloc[0]
+    interval = ""
+    if is_number(row["ci_low"]):
+        ends = [signed(row[name], score.metric) for name in ("ci_low", "ci_high")]
+        interval = f" (95 % interval {ends[0]} to {ends[1]})"
+    said = ": ".join(filter(None, [row["verdict"], row["reason"]]))
+    return (
+        f"{about}: {metric_label(score.metric)} changed by "
+        f"{signed(row['difference'], score.metric)}{interval} over {row['n_questions']} "
+        f"questions. {said[:1].upper()}{said[1:]}."
+    )
+
+
+def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> str:
+    """The two answers to a question as HTML: scores, judge's probabilities, passages; escaped."""
+    base, other = answers.two_states(study.results, chosen.row)
+    question = other[other["question_id"] == question_id].iloc[0]
+    seen = (study.evidence, study.evidence)
+    if not study.evidence.empty:
+        seen = answers.two_states(study.evidence, chosen.row)
+    sides = [
+        {
+            "title": title,
+            "answer": rows.loc[rows["question_id"] == question_id, "answer"].iloc[0],
+            "probabilities": [
+                {**one, "invalid": one["judge"] in study.invalid_judges}
+                for one in answers.probabilities(evidence, question_id)
+            ],
+            "passages": answers.passages_of(evidence, study.passages, question_id),
+        }
+        for title, rows, evidence in (("base", base, seen[0]), (chosen.label, other, seen[1]))
+    ]
+    scores = [
+        {**one, "invalid": one["judge"] in study.invalid_judges}
+        for one in answers.scores(base, other, question_id)
+    ]
+    return _template().render(
+        question_id=question_id,
+        question=question["question"],
+        reference=question["reference"],
+        context=context_label(chosen.context),
+        other=question.get("other_answer"),
+        sides=sides,
+        same_passages=sides[0]["passages"] == sides[1]["passages"],
+        passages_known=not study.evidence.empty,
+        scores=scores,
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment.get_template("side_by_side.html.j2")
+
+
+def display_static(name: str = "", most: int = 3) -> None:
+    """What the widgets would show first, as a page: the newest study's (or `name`'s) first state
+    and the `most` questions that changed most. Says it when there is nothing to show."""
+    from IPython.display import HTML, display
+
+    shown = next(_first_choice(name), None)
+    if shown is None:
+        print(nothing_to_show(name))
+        return
+    study, chosen, score = shown
+    table = changes_table(study, chosen, score)
+    print(summary(study, chosen, score))
+    display(table.head(10))
+    for question_id in table.index[:most]:
+        display(HTML(side_by_side(study, chosen, question_id)))
+
+
+def _first_choice(name: str) -> Iterator[tuple[StudyAnswers, Selection, Score]]:
+    names = [name] if name else study_names()
+    for study in map(load, names[:1]):
+        chosen = preferred(selections(study))
+        scores = score_choices(study, chosen) if chosen else {}
+        if scores:
+            yield study, chosen, next(iter(scores.values()))
+
+
+def preferred(found: list[Selection]) -> Selection | None:
+    """What is shown first: a trained state with retrieved passages, where there is one."""
+    order = sorted(found, key=lambda one: (one.run["train_size"] == 0, one.context != "retrieved"))
+    return order[0] if order else None
+
+
+def nothing_to_show(name: str) -> str:
+    """Why there are no answers to look at, in a sentence."""
+    if not study_names():
+        return (
+            f"There is no finished study in {run_folder.outputs_dir()} yet. "
+            "Run one first: make demo, or rag-study run params/smoke.yaml"
+        )
+    return f"The study {name or study_names()[0]} has no model state beside its base to compare."

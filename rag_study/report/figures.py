@@ -1,0 +1,85 @@
+"""Which figures a study has, in the order in which its report shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from rag_study.analysis.decomposition import Right
+from rag_study.analysis.study_results import StudyResults
+from rag_study.evaluation.metrics import METRICS
+from rag_study.report import plots
+from rag_study.report.headline import headline_row
+from rag_study.study.config import StudyConfig
+
+# The counterparts of the judge's two criteria that need no judge.
+_REFERENCE = ["answer_recall", "key_point_recall"]
+
+
+def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, Path]:
+    """Draw and save all figures, as PNG and SVG; returns caption -> PNG, the headline figure first.
+
+    As in the paper, accuracy and completeness against train size with one panel per model; here
+    by the judge and by their counterparts among the reference metrics, answer recall and
+    key-point recall. What carries the verdict comes first. Nothing is computed here.
+    """
+    context = study.primary.contexts[0]
+    summary, invalid = results.summary, sorted(results.invalid_judges)
+    judge_carries = any(check["valid"] for check in results.judge_checks)
+    judged = study.judged_metrics
+    metrics = [*judged, *_REFERENCE] if judge_carries else [*_REFERENCE, *judged]
+    drawn: list[tuple[str, str, Figure]] = []
+    for metric in metrics:
+        note = ""
+        if METRICS[metric].judged and invalid:
+            note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
+        label = METRICS[metric].label
+        margin = study.margins.get(metric, METRICS[metric].margin)
+        curves = plots.train_size_curves(summary, metric, context, margin, note)
+        lines = plots.context_interaction(summary, metric, note)
+        drawn += [
+            (f"{label} against train size", f"train_size_{metric}", curves),
+            (f"{label} by context", f"context_{metric}", lines),
+        ]
+    right = Right()
+    parts, followed = results.decomposition, results.follows
+    drawn += [
+        ("Tuned − base", "effects", plots.effects_forest(results.comparisons, invalid)),
+        (
+            "Where answers go wrong",
+            "where_answers_go_wrong",
+            plots.loss_decomposition(parts, right, _notes(parts)),
+        ),
+        (
+            "Scores of single answers",
+            "scores",
+            plots.score_distributions(
+                results.results, summary, context, [*metrics, "answer_length"], invalid
+            ),
+        ),
+        ("Outside the task", "retention", plots.retention_forest(results.comparisons)),
+        ("Cost and effect", "cost", _cost(results, context)),
+        ("Retrieval", "retrieval", plots.retrieval_quality(results.retrieval)),
+        (
+            "The judge's check",
+            "judge_ladder",
+            plots.judge_ladder(results.ladder, results.ladder_auc, invalid),
+        ),
+    ]
+    if not followed.empty:
+        figure = plots.context_or_memory(followed, right, _notes(followed))
+        drawn.append(("Context or memory", "context_or_memory", figure))
+    return {caption: plots.save(figure, folder, name) for caption, name, figure in drawn}
+
+
+def _cost(results: StudyResults, context: str) -> Figure:
+    """Cost against the metric that the headline is about."""
+    row = headline_row(results.comparisons)
+    metric, judge = ("answer_recall", "") if row is None else (row["metric"], row["judge"])
+    where = context if row is None else row["context"]
+    return plots.cost_against_effect(results.comparisons, results.costs, metric, where, judge)
+
+
+def _notes(table) -> str:
+    return " ".join(table.attrs.get("notes", []))

@@ -1,0 +1,184 @@
+"""The results of a study and its verdict in words.
+
+Verdicts are those of `effects.compare`; nothing is decided here. What could not be computed is
+said, never left out and never shown as zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from rag_study.analysis.states import (
+    context_label,
+    format_label,
+    in_text,
+    method_label,
+)
+from rag_study.analysis.study_results import VERDICTS, StudyResults
+from rag_study.analysis.verdicts import MIN_CLUSTERS
+from rag_study.common.wording import counted, is_number, listed, rounded_up, signed
+from rag_study.evaluation.metrics import METRICS
+
+
+def headline(results: StudyResults) -> str:
+    """The answer of the study in at most three sentences: verdict, main difference, what the
+    verdict rests on."""
+    return " ".join(filter(None, headline_parts(results)))
+
+
+def headline_parts(results: StudyResults) -> tuple[str, str]:
+    """The answer in two sentences (verdict and main difference), and a third on what it rests on
+    ('' where there is no verdict)."""
+    comparisons = results.comparisons
+    if comparisons.empty:
+        missing = len(results.missing)
+        why = f"; {counted(missing, 'run')} failed or did not finish" if missing else ""
+        return f"No answer yet. No trained model could be compared with its base model{why}.", ""
+    primary = comparisons[comparisons["primary"]]
+    if primary.empty:
+        computed = (
+            f"No verdict. {counted(len(comparisons), 'difference')} between trained and base "
+            f"models {'was' if len(comparisons) == 1 else 'were'} computed, but none is a primary "
+            f"comparison."
+        )
+        return computed, _why_none_primary(results)
+    row = headline_row(comparisons)
+    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)}", _carrier(results)
+
+
+def headline_verdict(comparisons: pd.DataFrame) -> str:
+    """The verdict that the headline's first words give; 'no verdict' without primary rows."""
+    row = headline_row(comparisons)
+    return "no verdict" if row is None or not row["primary"] else str(row["verdict"])
+
+
+def headline_row(comparisons: pd.DataFrame) -> pd.Series | None:
+    """The comparison that the headline and the examples are about: a primary one with the most
+    telling verdict, and among these the largest change in margins. Without primary comparisons
+    the largest change of a metric that no judge gave."""
+    if comparisons.empty:
+        return None
+    rows = comparisons[comparisons["primary"]]
+    if rows.empty:
+        rows = comparisons[(comparisons["judge"] == "") & comparisons["margin"].notna()]
+    if rows.empty:
+        return None
+    importance = {verdict: rank for rank, verdict in enumerate(VERDICTS)} | {"hurts": 0}
+    size = (rows["difference"].abs() / rows["margin"].fillna(1.0)).fillna(-1.0)
+    order = pd.DataFrame({"rank": rows["verdict"].map(importance).fillna(9), "size": -size})
+    return rows.loc[order.sort_values(["rank", "size"], kind="stable").index[0]]
+
+
+def _verdict_sentence(primary: pd.DataFrame) -> str:
+    counts = Counter(primary["verdict"])
+    total = len(primary)
+    leading = next((v for v in VERDICTS if counts[v]), "no verdict")
+    said = {**{v: v.capitalize() for v in VERDICTS}, "cannot tell": "Cannot tell yet"}
+    if total == 1:
+        return f"{said[leading]}."
+    formats = primary["train_format"].unique()
+    scope = f"{total} primary comparisons"
+    if len(formats) == 1:
+        scope += f" (all {format_label(formats[0])})"
+    if len(counts) == 1:
+        every = "any" if leading in ("cannot tell", "no verdict") else "all"
+        return f"{said[leading]}, in {every} of the {scope}."
+    rest = {
+        "no difference that matters": "no difference that matters in {}",
+        "cannot tell": "{} cannot be told yet",
+        "no verdict": "{} without a verdict",
+    }
+    if counts["helps"] and counts["hurts"]:
+        start = f"Mixed: helps in {counts['helps']} and hurts in {counts['hurts']} of {scope}"
+        shown = {"helps", "hurts"}
+    else:
+        start = f"{said[leading]} in {counts[leading]} of {scope}"
+        shown = {leading}
+        if leading == "cannot tell":
+            start = f"Cannot tell yet in {counts[leading]} of {scope}"
+    others = [text.format(counts[v]) for v, text in rest.items() if counts[v] and v not in shown]
+    return "; ".join([start, *others]) + "."
+
+
+def _change_sentence(row: pd.Series, primary: pd.DataFrame) -> str:
+    where = [
+        f"{word} {row[column]}"
+        for column, word in (("dataset", "on"), ("model", "with"))
+        if primary[column].nunique() > 1
+    ]
+    context = context_label(row["context"])
+    subject = " ".join(
+        [
+            f"{context[0].upper()}{context[1:]},",
+            f"{method_label(row['method'])} on {int(row['train_size'])} examples",
+            format_label(row["train_format"]),
+        ]
+    )
+    questions = counted(int(row["n_questions"]), "question")
+    change = f"{in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
+    difference = signed(row["difference"], row["metric"])
+    interval = "no interval can be computed"
+    if is_number(row["ci_low"]) and is_number(row["ci_high"]):
+        ends = (signed(row[name], row["metric"]) for name in ("ci_low", "ci_high"))
+        interval = f"95 % interval {' to '.join(ends)}"
+    verb = {"helps": "raised", "hurts": "lowered"}.get(row["verdict"], "changed")
+    text = f"{subject} {verb} {change} by {difference} ({interval}, {questions})"
+    margin = f"{row['margin']:g}"
+    match row["verdict"]:
+        case "helps" | "hurts":
+            text += f"; differences of {margin} or more matter here"
+        case "no difference that matters":
+            text += f", and its 90 % interval lies inside the margin of ±{margin}"
+        case "cannot tell" if pd.notna(row["n_needed"]):
+            text += f"; about {rounded_up(row['n_needed'])} questions would settle it"
+        case "cannot tell":
+            text += "; the difference is too close to the margin to be settled by more questions"
+        case "no verdict" if row["n_clusters"] < MIN_CLUSTERS:
+            groups = counted(int(row["n_clusters"]), "independent group")
+            text += f"; {groups} of questions {'is' if row['n_clusters'] == 1 else 'are'} too few"
+            text += f", a verdict needs {MIN_CLUSTERS}"
+        case "no verdict":
+            text += "; the study declares no margin for this metric"
+    if len(primary) > 1:
+        text = f"The largest change: {text[0].lower()}{text[1:]}"
+    return f"{text}."
+
+
+def _carrier(results: StudyResults) -> str:
+    """What the verdict rests on, and why."""
+    primary = results.comparisons[results.comparisons["primary"]]
+    metrics = listed([in_text(m) for m in METRICS if m in set(primary["metric"])])
+    judges = sorted(set(primary["judge"]) - {""})
+    checks = {check["judge"]: check for check in results.judge_checks}
+    if judges:
+        named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in judges])
+        passed = "which passed its check" if len(judges) == 1 else "which passed their checks"
+        return f"The verdict rests on {metrics} as scored by {named}, {passed}."
+    by_reference = f"The verdict rests on {metrics}, measured against the reference answers,"
+    invalid = sorted(results.invalid_judges)
+    if not invalid:
+        return f"{by_reference} because the study has no judge."
+    named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in invalid])
+    failed = "the judge {} did not pass its check" if len(invalid) == 1 else "no judge passed: {}"
+    return f"{by_reference} because {failed.format(named)}."
+
+
+def _why_none_primary(results: StudyResults) -> str:
+    invalid = sorted(results.invalid_judges)
+    if invalid:
+        return (
+            f"The scores of {listed(invalid)} carry no verdict: the judge's check was not passed."
+        )
+    return "The study's primary contexts and metrics are not among the results."
+
+
+def _ranking_words(check: Mapping[str, Any] | None) -> str:
+    """The judge's AUC without the term, for a reader who opens the report cold."""
+    if not check or not is_number(check.get("auc")):
+        return ""
+    share = f"{check['auc']:.0%}".replace("%", " %")
+    return f" (it ranks a right above a wrong answer in {share} of pairs; 50 % is guessing)"

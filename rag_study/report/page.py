@@ -1,0 +1,246 @@
+"""The report of a study: one HTML file that stands alone.
+
+It begins with the verdict in words. What could not be computed is said, never left out and never
+shown as zero.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from rag_study.analysis.pairing import ALL_SEEDS
+from rag_study.analysis.states import (
+    RUNGS,
+    TRAIN_FORMATS,
+    auc_words,
+    context_label,
+    format_label,
+    method_label,
+    metric_label,
+)
+from rag_study.analysis.study_results import StudyResults
+from rag_study.common import files
+from rag_study.common.wording import NOT_KNOWN, counted, number
+from rag_study.evaluation.metrics import METRICS
+from rag_study.labelling import tables as label_tables
+from rag_study.report import explanation_tables, tables
+from rag_study.report.explorer import side_by_side
+from rag_study.report.headline import headline_parts, headline_row, headline_verdict
+from rag_study.report.limits import limits
+from rag_study.report.reproduction import making
+
+EXAMPLES = 5
+# base64 makes 4 bytes of 3: embedded figures stay below 4 MB, the whole report below 5 MB.
+FIGURE_BYTES = 3_000_000
+_CUT = 600
+# Figures that stand beside the table of their numbers, by section of the page.
+_PLACES = {
+    "Tuned − base": "effects",
+    "Where answers go wrong": "decomposition",
+    "Context or memory": "follows",
+    "Outside the task": "retention",
+    "The judge's check": "judge",
+    "Retrieval": "retrieval",
+}
+# The images say which judge; these are for readers who do not see them.
+_DOUBTFUL = "uses a judge that is not valid"
+_PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
+_ALL_METRICS = ("Tuned − base", "Scores of single answers", "The judge's check")
+
+
+def build_report(results: StudyResults, out: Path | str) -> Path:
+    """Render the report and write it to `out`, replacing the file in one step. Returns its path.
+
+    What people said (`human_labels`) is read from the same folder. Figures are embedded up to
+    FIGURE_BYTES; one beyond that, or whose file does not exist, is named in the report instead.
+    """
+    out = Path(out)
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(**_content(results), people=label_tables.for_report(out.parent))
+    )
+    # Not every text that a model writes can be encoded.
+    files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
+    return out
+
+
+def _content(results: StudyResults) -> dict[str, Any]:
+    comparisons = results.comparisons
+    effects = tables.effects_rows(results)
+    verdict, basis = headline_parts(results)
+    checks = [
+        {**check, "auc_words": auc_words(check) or NOT_KNOWN} for check in results.judge_checks
+    ]
+    trained_formats = set(comparisons.get("train_format", []))
+    figures = _embedded(results)
+    return {
+        "name": results.study.get("name", "study"),
+        "verdict": verdict,
+        "basis": basis,
+        "verdict_css": tables.VERDICT_CLASSES[headline_verdict(comparisons)],
+        "notes": results.notes,
+        "opening": figures[:1],
+        "figures": figures[1:],
+        "effects": effects,
+        "n_primary": sum(row["primary"] for row in effects),
+        "several_seeds": ALL_SEEDS in set(comparisons.get("seed", [])),
+        "formats": sorted({format_label(f) for f in trained_formats & set(TRAIN_FORMATS)}),
+        "closed_book": "closed_book" in trained_formats,
+        "prompts": tables.prompt_rows(results),
+        "retention": tables.retention_rows(results),
+        "claims": explanation_tables.claim_rows(results),
+        "trends": explanation_tables.trend_rows(results),
+        "heterogeneity": explanation_tables.heterogeneity_rows(results),
+        "lengths": explanation_tables.length_rows(results),
+        "decomposition": explanation_tables.decomposition_table(results),
+        "follows": explanation_tables.follows_table(results),
+        "decomposition_notes": results.decomposition.attrs.get("notes", []),
+        "checks": checks,
+        "unchecked": sorted(results.invalid_judges - {check["judge"] for check in checks}),
+        "ladder": results.ladder_auc.to_dict("records"),
+        "judge_facts": explanation_tables.judge_fact_rows(results),
+        "agreement": explanation_tables.agreement_rows(results),
+        "retrieval": results.retrieval.to_dict("records"),
+        "means": tables.means_table(results),
+        "interactions": tables.interaction_rows(results),
+        "examples": examples(results),
+        "limits": limits(results),
+        "missing": [
+            {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}
+            for run in results.missing
+        ],
+        "making": making(results),
+    }
+
+
+# --- Examples -----------------------------------------------------------------------------------
+
+
+def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
+    """The questions with the largest gains and losses, in the headline's comparison and metric.
+
+    Returns {"about": sentence, "gains": rows, "losses": rows}; the sentence says it when there is
+    nothing to show. Ties are resolved by question id.
+    """
+    row = headline_row(results.comparisons)
+    if row is None or results.results.empty:
+        nothing = {
+            "about": "There is no comparison to take examples from.",
+            "passages_known": False,
+        }
+        return {**nothing, "gains": [], "losses": []}
+    metric = row["metric"]
+    base, tuned = side_by_side.two_states(results.results, row)
+    pairs = side_by_side.changes(base, tuned, metric, row["judge"])
+    seen = results.evidence
+    seen = side_by_side.two_states(seen, row)[1] if not seen.empty else seen
+    seed = f", seed {side_by_side.seed_shown(tuned, row)}" if row["seed"] == ALL_SEEDS else ""
+    about = (
+        f"{metric_label(metric)}, {context_label(row['context'])}: "
+        f"{method_label(row['method'])} on {int(row['train_size'])} examples "
+        f"{format_label(row['train_format'])}{seed}, {row['model']} on {row['dataset']}. "
+        f"Of {counted(int(pairs['change'].notna().sum()), 'question')}, "
+        f"{int((pairs['change'] > 0).sum())} scored higher and "
+        f"{int((pairs['change'] < 0).sum())} lower than with the base model."
+    )
+
+    def shown(pair: dict[str, Any]) -> dict[str, Any]:
+        found = side_by_side.scores(base, tuned, pair["question_id"])
+        passages = side_by_side.passages_of(seen, results.passages, pair["question_id"])
+        return {
+            "id": pair["question_id"],
+            "question": pair["question"],
+            "reference": pair["reference"],
+            "base": _cut(pair["answer_base"]),
+            "tuned": _cut(pair["answer_tuned"]),
+            "base_score": number(pair["score_base"]),
+            "tuned_score": number(pair["score_tuned"]),
+            "scores": [
+                {
+                    **score,
+                    "invalid": score["judge"] in results.invalid_judges,
+                    "base": number(score["base"]),
+                    "tuned": number(score["tuned"]),
+                }
+                for score in found
+            ],
+            "passages": [{"title": p["title"], "text": _cut(p["text"])} for p in passages],
+        }
+
+    def largest(sign: int) -> list[dict[str, Any]]:
+        side = pairs[pairs["change"] * sign > 0].head(most)
+        return [shown(pair) for pair in side.to_dict("records")]
+
+    return {
+        "about": about,
+        "passages_known": not results.evidence.empty,
+        "gains": largest(1),
+        "losses": largest(-1),
+    }
+
+
+def _cut(text: Any) -> str:
+    text = "" if pd.isna(text) else str(text)
+    return text if len(text) <= _CUT else f"{text[:_CUT]}… (cut here)"
+
+
+# --- The page -----------------------------------------------------------------------------------
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["label"] = metric_label
+    environment.globals["not_known"] = NOT_KNOWN
+    environment.filters["rung"] = lambda rung: (
+        RUNGS.get(rung, rung).replace("-\n", "").replace("\n", " ")
+    )
+    return environment
+
+
+def _embedded(results: StudyResults) -> list[dict[str, Any]]:
+    """Caption, alternative text and data URI of every figure; `problem` where there is none."""
+    left, figures = FIGURE_BYTES, []
+    judged = [w for m in METRICS.values() if m.judged for w in (m.name, m.label.lower())]
+    for caption, path in results.figures.items():
+        words = caption if " " in caption else caption.replace("_", " ")
+        figure = {
+            "caption": words,
+            "alt": f"Figure: {words}. The values stand in the tables of this report.",
+            "place": _PLACES.get(caption, ""),
+            "uri": "",
+            "width": 0,
+            "problem": "",
+            "doubtful": "",
+        }
+        if results.invalid_judges and any(word in caption.lower() for word in judged):
+            figure["doubtful"] = _DOUBTFUL
+        elif results.invalid_judges and caption in _ALL_METRICS:
+            figure["doubtful"] = _PARTLY_DOUBTFUL
+        path = Path(path)
+        if not path.is_file():
+            figure["problem"] = "This figure could not be drawn."
+        elif path.stat().st_size > left:
+            figure["problem"] = f"Left out to keep the report small; see {path.name}."
+        else:
+            left -= path.stat().st_size
+            png = path.read_bytes()
+            encoded = base64.b64encode(png).decode("ascii")
+            # Bytes 16 to 20 of a PNG are its width. Shown at 110 pixels an inch, text of the
+            # figure is as large as that of the page.
+            figure["width"] = round(int.from_bytes(png[16:20], "big") * 110 / 150)
+            figure["uri"] = f"data:image/png;base64,{encoded}"
+        figures.append(figure)
+    return figures

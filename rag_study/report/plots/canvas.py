@@ -1,0 +1,239 @@
+"""What the figures of a study have in common: style, layout, scales, and the marks of a series."""
+
+from __future__ import annotations
+
+import functools
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rag_study.analysis.states import metric_label
+from rag_study.evaluation.metrics import METRICS
+
+GREY = "#8a8a8a"
+WARNING = "#b3311a"
+MARKERS = "osD^vPX*"
+LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2))]
+STYLE = {
+    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.labelsize": 9, "axes.titlesize": 10},
+    **{"xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9},
+    "svg.hashsalt": "rag-study",
+}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorator: draw in the style of the study's figures, whatever the caller has set."""
+
+    @functools.wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with sns.axes_style("whitegrid"), plt.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def layout(
+    n_panels: int,
+    *,
+    panel: tuple[float, float],
+    title: str,
+    caption: str = "",
+    note: str = "",
+    handles: Sequence[Line2D | Patch] = (),
+    columns: int = 3,
+    row_labels: float = 0.0,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a header (title, note, legend) and a caption around a grid of panels.
+
+    `panel` is the size of one panel and `row_labels` the room for labels left of the first
+    column, both in inches. Header and caption are measured in lines, so that they never run into
+    the panels.
+    """
+    columns = min(columns, n_panels)
+    rows = math.ceil(n_panels / columns)
+    width = max(6.5, columns * panel[0] + 0.3 + row_labels)
+    title_lines = textwrap.wrap(title, int(width * 10.2))
+    note_lines = textwrap.wrap(note, int((width - 0.4) * 11.3))
+    caption = caption.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+    caption_lines = textwrap.wrap(caption, int(width * 15))
+    longest = max((len(handle.get_label()) for handle in handles), default=0)
+    legend_columns = max(1, min(len(handles), int((width - 0.2) / (0.75 + 0.078 * longest))))
+    legend_rows = math.ceil(len(handles) / legend_columns)
+    heights = {
+        "title": 0.12 + 0.23 * len(title_lines),
+        "note": 0.2 + 0.2 * len(note_lines) if note else 0.0,
+        "legend": 0.12 + 0.2 * legend_rows if handles else 0.0,
+    }
+    header = sum(heights.values()) + 0.05
+    footer = 0.12 + 0.175 * len(caption_lines) if caption else 0.0
+    height = header + rows * panel[1] + footer
+
+    fig = plt.figure(figsize=(width, height), layout="constrained")
+    # Not in pyplot's list: nothing to leak, and a notebook shows the figure once.
+    plt.close(fig)
+    body = (0.0, footer / height, 1.0, 1 - (header + footer) / height)
+    fig.get_layout_engine().set(rect=body, wspace=0.04, hspace=0.05)
+    left = 0.1 / width
+    top = height - 0.1
+    fig.text(left, top / height, "\n".join(title_lines), fontsize=12, fontweight="bold", va="top")
+    top -= heights["title"]
+    if note:
+        box = {"facecolor": "#fdecea", "edgecolor": WARNING, "boxstyle": "round,pad=0.35"}
+        fig.text(
+            left + 0.06 / width,
+            (top - 0.04) / height,
+            "\n".join(note_lines),
+            **{"fontsize": 10, "fontweight": "bold", "color": WARNING, "va": "top", "bbox": box},
+        )
+        top -= heights["note"]
+    if handles:
+        fig.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.0, (top + 0.06) / height),
+            ncols=legend_columns,
+            frameon=False,
+            handlelength=2.8,
+        )
+    fig.text(left, 0.08 / height, "\n".join(caption_lines), fontsize=9, color="#333333")
+    axes = list(fig.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[n_panels:]:
+        ax.remove()
+    for ax in axes[:n_panels]:
+        sns.despine(ax=ax)
+    return fig, axes[:n_panels]
+
+
+def nothing(title: str, message: str, note: str = "") -> Figure:
+    """A figure that only says why there is nothing to draw."""
+    fig, (ax,) = layout(1, panel=(6.5, 1.2), title=title, note=note)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, message, ha="center", va="center", fontsize=10, transform=ax.transAxes)
+    return fig
+
+
+def panel_keys(
+    rows: pd.DataFrame, columns: list[str]
+) -> tuple[list[tuple[str, Callable[[pd.DataFrame], pd.Series]]], int]:
+    """(title, row selector) per panel, and how many panels stand side by side. Judges get panels
+    of their own where there are several."""
+    if rows["judge"].nunique() > 1:
+        columns = [*columns, "judge"]
+    rows = rows.sort_values(columns)
+    panels = []
+    for key in rows[columns].drop_duplicates().itertuples(index=False, name=None):
+        title = "\n".join(
+            textwrap.fill(f"judge: {value}" if column == "judge" else str(value), 28)
+            for column, value in zip(columns, key, strict=True)
+        )
+        panels.append((title, lambda frame, key=key: (frame[columns] == list(key)).all(axis=1)))
+    innermost = rows[columns[-1]].nunique()
+    return panels, innermost if innermost in (2, 3) else 3
+
+
+def set_scales(axes: list[Axes], metric: str, rows: pd.DataFrame) -> None:
+    """One y scale for all panels: the metric's own, or a part of it where that hides everything."""
+    values = rows[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    least, most = np.nanmin(values), np.nanmax(values)
+    known = METRICS.get(metric)
+    label = metric_label(metric)
+    if known is None or known.high is None:
+        low, high = min(0.0, least), most
+    elif most - least < 0.2 * (known.high - known.low):
+        room = max(0.5 * (most - least), 0.02 * (known.high - known.low))
+        low, high = max(known.low, least - room), min(known.high, most + room)
+        label += f"\n(part of the scale {known.low:g} to {known.high:g})"
+    else:
+        low, high = known.low, known.high
+    pad = 0.03 * (high - low) or 0.5
+    for ax in axes:
+        ax.set_ylim(low - pad, high + pad)
+        first = ax.get_subplotspec().is_first_col()
+        ax.tick_params(labelleft=first)
+        if first:
+            ax.set_ylabel(label)
+
+
+def scorer_title(ax: Axes, metric: str, judge: str, invalid: bool) -> None:
+    """Head a panel with its metric and judge, and say so where the judge is not valid."""
+    parts = [metric_label(metric), judge, "judge NOT VALID" if invalid else ""]
+    title = "\n".join(textwrap.fill(part, 27) for part in parts if part)
+    ax.set_title(title, loc="left", color=WARNING if invalid else "black")
+
+
+def series_colour(index: int) -> tuple[float, float, float]:
+    """Colour of the series at this position, from the colour-blind safe palette."""
+    palette = sns.color_palette("colorblind")
+    return palette[index % len(palette)]
+
+
+def legend_handle(label: str, index: int) -> Line2D:
+    """Colour, line style and marker of the series at this position, for a legend."""
+    return Line2D(
+        [],
+        [],
+        color=series_colour(index),
+        linestyle=LINES[index % len(LINES)],
+        marker=MARKERS[index % len(MARKERS)],
+        label=label,
+    )
+
+
+def level_handle(label: str, index: int) -> Line2D:
+    """As `legend_handle`, for a mean that holds at every place of the x axis."""
+    return Line2D([], [], color=series_colour(index), linestyle=":", linewidth=2, label=label)
+
+
+def level_line(ax: Axes, mean: float, low: float, high: float, index: int) -> None:
+    """A mean across the whole panel, with its interval as a band."""
+    colour = series_colour(index)
+    ax.axhline(mean, color=colour, linestyle=":", linewidth=2)
+    ax.axhspan(low, high, color=colour, alpha=0.10, linewidth=0)
+
+
+def mean_line(ax: Axes, x, mean, low, high, index: int) -> None:
+    """Means joined by a line, each with its interval drawn from `low` to `high`."""
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    colour = series_colour(index)
+    known = np.isfinite(low) & np.isfinite(high)
+    ax.vlines(np.asarray(x)[known], low[known], high[known], color=colour, linewidth=1.4)
+    for ends in (low, high):
+        ax.plot(x, ends, linestyle="", marker="_", markersize=7, color=colour)
+    ax.plot(
+        x,
+        np.asarray(mean, dtype=float),
+        color=colour,
+        linestyle=LINES[index % len(LINES)],
+        marker=MARKERS[index % len(MARKERS)],
+        markersize=6,
+        linewidth=1.8,
+    )
+
+
+def dodge(index: int, count: int) -> float:
+    """Sideways shift that keeps the intervals of several lines apart."""
+    step = min(0.09, 0.5 / max(count, 1))
+    return (index - (count - 1) / 2) * step
+
+
+def save(figure: Figure, folder: Path | str, name: str) -> Path:
+    """Write `name`.png (150 dpi) and `name`.svg into `folder`, close the figure, and return the
+    path of the PNG. No dates go in, and ids in the SVG are fixed as far as matplotlib allows."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    png = folder / f"{name}.png"
+    with plt.rc_context(STYLE):
+        figure.savefig(png, dpi=150, metadata={"Software": None})
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+    return png

@@ -1,0 +1,39 @@
+"""None"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from rag_study.analysis.pairing import ALL_SEEDS
+from rag_study.analysis.states import format_label, method_label
+
+
+def span(values: pd.Series) -> str:
+    """A whole number, or the least and the largest: "40", "30 to 40"."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def mean_caption(rows: pd.DataFrame) -> str:
+    """What the points and lines of a figure of means are."""
+    return (
+        f"Means with 95 % intervals (bootstrap over groups of questions), "
+        f"n = {span(rows['n_questions'])} questions per point."
+    )
+
+
+def recipe_caption(rows: pd.DataFrame) -> str:
+    """Which training the figure is about, in one sentence; empty without trained runs."""
+    tuned = rows[rows["train_size"] > 0]
+    systems = rows.loc[(rows["method"] != "none") & (rows["train_size"] == 0), "method"].unique()
+    others = f" Not trained here, answers from elsewhere: {', '.join(systems)}." * bool(
+        len(systems)
+    )
+    if tuned.empty:
+        return others.strip()
+    formats = " or ".join(format_label(f) for f in sorted(tuned["train_format"].unique()))
+    methods = ", ".join(method_label(m) for m in sorted(tuned["method"].unique()))
+    seeds = sorted(seed for seed in tuned["seed"].unique() if seed != ALL_SEEDS)
+    seed_text = f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    seed_text = seed_text if seeds else "all training seeds"
+    return f"Trained models were {formats} ({methods}, {seed_text}).{others}"

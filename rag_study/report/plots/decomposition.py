@@ -1,0 +1,173 @@
+"""Stacked bars of the categories of `decomposition`: one bar for each model state."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
+
+from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS, Right
+from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.states import SETTINGS, differing, factor_words, is_base, state_label
+from rag_study.report.plots import canvas
+from rag_study.report.plots.captions import span
+
+MOST_BARS = 40
+_LABEL_WIDTH = 34  # characters of a bar's label in one line
+_ROW = 0.34  # inches from bar to bar; a line of a label takes half of it
+# (colour of the palette, hatch). Shades of one part of the story share a colour.
+_PALETTE = sns.color_palette("colorblind")
+_FILLS = {
+    "right, also without passages": (0, ""),
+    "right, only with passages": (9, ""),
+    "right": (0, ""),
+    "generation failure": (1, "//"),
+    "retrieval miss": (8, "\\\\"),
+    "retrieval miss, wrong with gold too": (3, "xx"),
+    "retrieval miss, gold not tried": (8, "--"),
+    "answered the unanswerable": (4, ".."),
+    "wrong, gold unknown": (5, "++"),
+    "not scored": (7, ""),
+    "follows context": (0, ""),
+    "names both": (9, "//"),
+    "follows memory": (1, "\\\\"),
+    "neither": (7, ".."),
+}
+
+
+@canvas.styled
+def loss_decomposition(shares: pd.DataFrame, right: Right, note: str = "") -> Figure:
+    """Where right and wrong answers come from, from the table of `decomposition.shares`.
+
+    `right` is the definition that the table was made with, and stands in the caption. `note` is
+    set in a box: what could not be told apart, say.
+    """
+    title = "Where answers with retrieved passages go wrong"
+    return _stacked(shares, right, title, note, CATEGORIES)
+
+
+@canvas.styled
+def context_or_memory(shares: pd.DataFrame, right: Right, note: str = "") -> Figure:
+    """What answers follow where the passages contradict the right answer, from the `shares` of
+    `decomposition.follow`."""
+    title = "Context or memory: answers to passages with a changed fact"
+    return _stacked(shares, right, title, note, FOLLOWS)
+
+
+def _stacked(
+    shares: pd.DataFrame, right: Right, title: str, note: str, categories: dict[str, str]
+) -> Figure:
+    if shares.empty:
+        return canvas.nothing(title, "No question was answered for this figure.", note)
+    # In the order of the story, from good to bad, which is that of the fills.
+    shown = [c for c in _FILLS if c in categories and (shares["category"] == c).any()]
+    rows, left_out = _bars(shares)
+    height = sum(row["height"] for row in rows)
+    caption = (
+        f"Shares of questions, n = {span(shares['n_questions'])} per bar; each question is in one "
+        f"category. “Right”: {right}. Intervals, and shares too narrow for a label, are in the "
+        f"table.{left_out}"
+    )
+    fig, (ax,) = canvas.layout(
+        1,
+        panel=(7.2, 0.55 + height * _ROW),
+        title=title,
+        caption=caption,
+        note=note,
+        handles=[_patch(category) for category in shown],
+    )
+    labels = _draw(ax, rows, shares, shown)
+    ax.set_ylim(height, 0)
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    ax.set_xlabel("share of questions")
+    ax.grid(axis="y", visible=False)
+    sns.despine(ax=ax, left=True)
+    _drop_what_does_not_fit(fig, labels)
+    return fig
+
+
+def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
+    """The lines of the figure from top to bottom (headings and bars), and a sentence on bars left
+    out. Heights are in rows."""
+    extra = differing(shares, ["train_format", "variant", "seed", *SETTINGS])
+    runs = shares[RUN_COLUMNS].drop_duplicates()
+    runs = runs.assign(trained=~is_base(runs)).sort_values(
+        ["dataset", "model", "trained", "train_size", *RUN_COLUMNS[2:]]
+    )
+    rows, heading = [], None
+    for run in runs[RUN_COLUMNS].iloc[:MOST_BARS].to_dict("records"):
+        if heading != (run["dataset"], run["model"]):
+            heading = (run["dataset"], run["model"])
+            rows.append({"label": _wrapped(heading), "run": None})
+        rows.append({"label": _wrapped([state_label(run), *factor_words(run, extra)]), "run": run})
+    for row in rows:
+        row["height"] = max(1.0, 0.5 * (row["label"].count("\n") + 1) + 0.15)
+    more = len(runs) - MOST_BARS
+    return rows, f" {more} further model states are in the table." * (more > 0)
+
+
+def _wrapped(words: Sequence[str]) -> str:
+    # A hard space, so that no line begins with the dot.
+    return textwrap.fill("\u00a0· ".join(words), _LABEL_WIDTH)
+
+
+def _draw(
+    ax: Axes, rows: list[dict], shares: pd.DataFrame, shown: list[str]
+) -> list[tuple[Rectangle, Text]]:
+    """Draws the bars; returns each piece with its label."""
+    top, labels, ticks = 0.0, [], []
+    for row in rows:
+        middle = top + row["height"] / 2
+        top += row["height"]
+        ticks.append((middle, row["label"], row["run"] is None))
+        if row["run"] is None:
+            continue
+        own = shares[(shares[RUN_COLUMNS] == list(row["run"].values())).all(axis=1)]
+        share_of = own.set_index("category")["share"]
+        left = 0.0
+        for category in shown:
+            share = float(share_of.get(category, 0.0))
+            if share <= 0:
+                continue
+            colour, hatch = _fill(category)
+            style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.8}
+            (piece,) = ax.barh(middle, share, 0.74, left, **style)
+            text = ax.text(
+                left + share / 2,
+                middle,
+                f"{share:.0%}".replace("%", "\u2009%"),
+                **{"ha": "center", "va": "center", "fontsize": 9, "color": "black"},
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+            )
+            labels.append((piece, text))
+            left += share
+    ax.set_yticks([middle for middle, _, _ in ticks], [label for _, label, _ in ticks])
+    for (_, _, is_heading), tick in zip(ticks, ax.get_yticklabels(), strict=True):
+        tick.set_fontweight("bold" if is_heading else "normal")
+    ax.tick_params(axis="y", length=0)
+    return labels
+
+
+def _fill(category: str) -> tuple[tuple[float, float, float], str]:
+    index, hatch = _FILLS[category]
+    return _PALETTE[index], hatch
+
+
+def _patch(category: str) -> Patch:
+    colour, hatch = _fill(category)
+    return Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=category)
+
+
+def _drop_what_does_not_fit(fig: Figure, labels: list[tuple[Rectangle, Text]]) -> None:
+    """Takes away the labels that are wider than their piece, once the layout is known."""
+    fig.draw_without_rendering()
+    for piece, text in labels:
+        if text.get_bbox_patch().get_window_extent().width > piece.get_window_extent().width - 2:
+            text.remove()

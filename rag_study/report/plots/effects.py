@@ -1,0 +1,143 @@
+"""Forest plots: what training changed on the task and outside it, with intervals and margins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rag_study.analysis.pairing import DEFAULT
+from rag_study.analysis.states import against_base, untrusted_judges
+from rag_study.evaluation.metrics import METRICS
+from rag_study.report.plots import canvas, forest
+from rag_study.report.plots.captions import recipe_caption, span
+
+_MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
+
+
+@canvas.styled
+def effects_forest(
+    comparisons: pd.DataFrame, invalid_judges: Collection[str] | None = None
+) -> Figure:
+    """Differences trained minus base with 95 % intervals: one row per model state and context,
+    one panel per metric (and judge).
+
+    `comparisons` is the table of `effects.compare`. Judged metrics share one x scale, metrics from
+    0 to 1 another. The margin is shaded; primary comparisons are filled, in the colour and shape of
+    their verdict. Panels of `invalid_judges` (default: those that the table's reasons name) are
+    grey and say so.
+    """
+    title = "What training changed: difference to the base model"
+    rows = against_base(comparisons)
+    if not rows.empty:
+        rows = rows[np.isfinite(rows["difference"].astype(float))]
+    if rows.empty:
+        return canvas.nothing(title, "No trained run could be compared with its base.")
+    rows, left_out = forest.most_important(rows)
+    invalid = untrusted_judges(comparisons) if invalid_judges is None else set(invalid_judges)
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=colour,
+            marker=forest.VERDICT_MARKERS[verdict],
+            label=f"primary: {verdict}",
+        )
+        for verdict, colour in forest.VERDICT_COLOURS.items()
+        if (rows["primary"] & (rows["verdict"] == verdict)).any()
+    ]
+    handles += [
+        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="not primary"),
+        _MARGIN,
+    ]
+    caption = (
+        f"Points right of the zero line: higher after training. {_intervals(rows)} Only primary "
+        f"comparisons have a verdict. The number in a name is that of training examples. "
+        f"{recipe_caption(rows)}{left_out}"
+    )
+    return _drawn(rows, title, caption, handles, invalid)
+
+
+@canvas.styled
+def retention_forest(comparisons: pd.DataFrame) -> Figure:
+    """What training cost outside the task: differences trained minus base with 95 % intervals, one
+    panel per measure. `comparisons` is the table of `effects.compare`."""
+    title = "What training cost outside the task"
+    if comparisons.empty:
+        return canvas.nothing(title, "Retention was not measured.")
+    rows = comparisons[
+        (comparisons["context"] == "retention")
+        & (comparisons["baseline"] == DEFAULT)
+        & (comparisons["method"] != "none")
+        & np.isfinite(comparisons["difference"].astype(float))
+    ]
+    if rows.empty:
+        return canvas.nothing(title, "Retention was not measured.")
+    # Said once in the title, not in every row.
+    rows = rows.assign(context="")
+    caption = (
+        f"Left of the zero line: lower after training, which is a loss, except for general text, "
+        f"where more nats per token mean that ordinary text has become less likely to the model. "
+        f"{_intervals(rows, 'items of small general sets')} Descriptive, without a verdict. "
+        f"{recipe_caption(rows)}"
+    )
+    handles = [
+        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference"),
+    ]
+    return _drawn(rows, title, caption, [*handles, _MARGIN], set())
+
+
+def _intervals(rows: pd.DataFrame, items: str = "questions") -> str:
+    return (
+        f"Lines: 95 % intervals (bootstrap over {span(rows['n_clusters'])} independent groups), "
+        f"n = {span(rows['n_questions'])} {items}."
+    )
+
+
+def _drawn(
+    rows: pd.DataFrame,
+    title: str,
+    caption: str,
+    handles: list[Line2D | Patch],
+    invalid: set[str],
+) -> Figure:
+    order = {name: i for i, name in enumerate(METRICS)}
+    panels = sorted(
+        {(row.metric, row.judge) for row in rows.itertuples()},
+        key=lambda key: (order.get(key[0], len(order)), key[1]),
+    )
+    labels, position = forest.labelled_rows(rows)
+    fig, axes = canvas.layout(
+        len(panels),
+        panel=(2.3, 0.26 * len(labels) + 0.75),
+        title=title,
+        caption=caption,
+        handles=handles,
+        columns=2 if len(panels) == 4 else 3,
+        row_labels=0.088 * max(map(len, labels.values())),
+    )
+    families = {}
+    for ax, (metric, judge) in zip(axes, panels, strict=True):
+        part = rows[(rows["metric"] == metric) & (rows["judge"] == judge)]
+        forest.draw_panel(ax, part, position, greyed=judge in invalid)
+        families.setdefault(forest.scale_family(metric), []).append((ax, part))
+        canvas.scorer_title(ax, metric, judge, judge in invalid)
+        ax.set_yticks(list(labels), list(labels.values()))
+        for tick, y in zip(ax.get_yticklabels(), labels, strict=True):
+            if y not in position.values():
+                tick.set_fontweight("bold")
+        ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
+        ax.set_ylim(max(labels) + 0.6, -0.6)
+        ax.grid(False, axis="y")
+    for members in families.values():
+        values = pd.concat([part for _, part in members])
+        edges = values[["ci_low", "ci_high", "difference"]].to_numpy(dtype=float)
+        margin = np.nan_to_num(values["margin"].to_numpy(dtype=float)).max()
+        reach = 1.08 * max(np.nanmax(np.abs(edges)), 1.3 * margin, 1e-3)
+        for ax, _ in members:
+            ax.set_xlim(-reach, reach)
+    return fig

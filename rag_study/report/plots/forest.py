@@ -1,0 +1,93 @@
+"""Parts of the forest plot: which rows it has, and how the differences of a panel are drawn."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.states import SETTINGS, context_rank, differing, factor_words, state_label
+from rag_study.evaluation.metrics import METRICS
+from rag_study.report.plots.canvas import GREY
+
+VERDICT_COLOURS = {
+    "helps": "#00735a",
+    "hurts": "#b3311a",
+    "no difference that matters": "#0b5a99",
+    "cannot tell": "#7a5b00",
+    "no verdict": "#555555",
+}
+VERDICT_MARKERS = {
+    "helps": ">",
+    "hurts": "<",
+    "no difference that matters": "s",
+    "cannot tell": "D",
+    "no verdict": "X",
+}
+_STATE = [*RUN_COLUMNS, "context"]
+_MOST_ROWS = 45
+
+
+def most_important(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Rows that fit one readable figure, and a sentence on those left out."""
+    primary = rows[rows["primary"]]
+    if len(rows[_STATE].drop_duplicates()) <= _MOST_ROWS or primary.empty:
+        return rows, ""
+    shown = rows[
+        rows["metric"].isin(primary["metric"].unique())
+        & rows["context"].isin(primary["context"].unique())
+    ]
+    left_out = f"{len(rows) - len(shown)} other differences are in the table."
+    return shown, f" Only contexts and metrics of the primary comparisons are shown; {left_out}"
+
+
+def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]:
+    """Row labels by y, and y by (run, context). A heading stands above each data set and model."""
+    extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
+    found = rows[_STATE].drop_duplicates()
+    found = found.assign(rank=found["context"].map(context_rank))
+    found = found.sort_values([*_STATE[:-1], "rank"])
+    labels, position, heading = {}, {}, None
+    for row in found.to_dict("records"):
+        if heading != (row["dataset"], row["model"]):
+            heading = (row["dataset"], row["model"])
+            labels[len(labels)] = " · ".join(heading)
+        words = filter(None, [state_label(row), *factor_words(row, extra), row["context"]])
+        position[tuple(row[key] for key in _STATE)] = len(labels)
+        labels[len(labels)] = " · ".join(words)
+    return labels, position
+
+
+def draw_panel(ax: Axes, part: pd.DataFrame, position: dict[tuple, int], greyed: bool) -> None:
+    """One metric's differences at the heights of `position`, with margin and verdict."""
+    if greyed:
+        ax.set_facecolor("#ececec")
+    ax.axvline(0, color="#333333", linewidth=1)
+    for row in part.to_dict("records"):
+        y = position[tuple(row[key] for key in _STATE)]
+        if not math.isnan(row["margin"]):
+            ax.fill_betweenx(
+                [y - 0.5, y + 0.5],
+                -row["margin"],
+                row["margin"],
+                color=GREY if greyed else "#0b5a99",
+                alpha=0.15,
+                linewidth=0,
+            )
+        colour = GREY if greyed else "#333333"
+        face, marker, size = "white", "o", 5.0
+        if row["primary"]:
+            colour = face = VERDICT_COLOURS.get(row["verdict"], "#333333")
+            marker, size = VERDICT_MARKERS.get(row["verdict"], "D"), 7.5
+        ax.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=2)
+        ax.plot(
+            [row["difference"]], [y], marker, color=colour, markerfacecolor=face, markersize=size
+        )
+
+
+def scale_family(metric: str) -> tuple:
+    """Metrics of the same family share an x scale."""
+    known = METRICS.get(metric)
+    return (known.low, known.high) if known and known.high is not None else (metric,)

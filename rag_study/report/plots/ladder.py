@@ -1,0 +1,152 @@
+"""The judge's check as pictures: its scores of answers of known quality, and its calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rag_study.analysis.states import RUNGS
+from rag_study.evaluation.metrics import METRICS
+from rag_study.report.plots import canvas
+from rag_study.report.plots.captions import span
+
+RIGHT = ("gold", "paraphrase")
+
+
+@canvas.styled
+def judge_ladder(
+    ladder: pd.DataFrame, auc_table: pd.DataFrame, invalid_judges: Collection[str] = ()
+) -> Figure:
+    """Scores of answers of known quality, per judge and criterion and per reference metric.
+
+    `ladder`: judge, question_id, rung, and a column for each metric; `auc_table`: those rows of
+    `judging.validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
+    how often a right answer (gold or paraphrase) scores higher than one of that rung.
+    """
+    title = "Check of the scorers: answers of known quality"
+    if ladder.empty:
+        return canvas.nothing(title, "No answer of the check was scored.")
+    judged = [name for name in METRICS if METRICS[name].judged and name in ladder]
+    panels = [
+        (judge, metric, part)
+        for judge, part in ladder.groupby("judge", sort=False)
+        for metric in judged
+    ]
+    several = ["dataset"] if "dataset" in ladder else []
+    once = ladder.drop_duplicates([*several, "question_id", "rung"])
+    # What counts refusals sorts refusals from the rest by its definition.
+    others = [name for name in METRICS if name not in (*judged, "refusal_rate")]
+    panels += [("", name, once) for name in others if name in ladder]
+    panels = [panel for panel in panels if panel[2][panel[1]].notna().any()]
+    if not panels:
+        return canvas.nothing(title, "No answer of the check was scored.")
+    rungs = [rung for rung in RUNGS if (ladder["rung"] == rung).any()]
+    questions = once.groupby("rung")["question_id"].nunique().max()
+    caption = (
+        f"Dots: answers; boxes: quartiles. n = {questions} questions, each with the kinds of "
+        "answer that can be made for it. AUC (area under the ROC curve, with 95 % interval): share "
+        "of pairs in which a right answer (gold or paraphrase) scores higher than one of this row; "
+        "1 is perfect, 0.5 is guessing, and what is expected where both deserve the same grade. "
+        "Empty answers and refusals are scored by rule."
+    )
+    fig, axes = canvas.layout(
+        len(panels),
+        panel=(3.7, 0.42 * len(rungs) + 0.8),
+        title=title,
+        caption=caption,
+        columns=2,
+        row_labels=1.3,
+    )
+    for ax, (judge, metric, part) in zip(axes, panels, strict=True):
+        invalid = judge in invalid_judges
+        canvas.scorer_title(ax, metric, judge, invalid)
+        jitter = np.random.default_rng(0)
+        for y, rung in enumerate(rungs):
+            scores = part.loc[part["rung"] == rung, metric].dropna().to_numpy(dtype=float)
+            _scores(ax, y, scores, canvas.GREY if invalid else canvas.series_colour(y), jitter)
+            text = _auc_text(auc_table, judge or metric, metric, rung)
+            if rung not in RIGHT:
+                ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=9)
+        ax.set_yticks(range(len(rungs)), [RUNGS[rung] for rung in rungs])
+        ax.set_ylim(len(rungs) - 0.5, -0.5)
+        ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
+        low, high = METRICS[metric].low, METRICS[metric].high
+        if high is not None:
+            ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+        ax.grid(False, axis="y")
+    return fig
+
+
+@canvas.styled
+def calibration(table: pd.DataFrame, judge: str, valid: bool) -> Figure:
+    """Mean score of a judge by the grade that the answers deserve: one panel per criterion.
+
+    `table` is that of `judging.validity.calibration`.
+    """
+    title = "Do the scores mean what they say?"
+    if table.empty:
+        return canvas.nothing(title, "No answer whose grade is known was scored.")
+    criteria: Sequence[str] = list(table["criterion"].unique())
+    caption = (
+        "Mean score of the ladder's answers by the grade that they deserve, with 95 % intervals, "
+        f"n = {span(table['n'])} questions per point. Dotted: scores that equal the grade. A judge "
+        "that is off the line may still put answers into the right order, which the AUCs show."
+    )
+    fig, axes = canvas.layout(
+        len(criteria), panel=(3.0, 2.7), title=title, caption=caption, columns=3
+    )
+    for ax, name in zip(axes, criteria, strict=True):
+        part = table[table["criterion"] == name].sort_values("deserves")
+        metric = f"judge_{name}"
+        canvas.scorer_title(ax, metric, judge, not valid)
+        ax.plot([1, 5], [1, 5], linestyle=":", color=canvas.GREY)
+        canvas.mean_line(ax, part["deserves"], part["mean"], part["low"], part["high"], 0)
+        ax.set(xlim=(0.8, 5.2), ylim=(0.8, 5.2), xticks=range(1, 6), yticks=range(1, 6))
+        ax.set_xlabel("grade that the answers deserve")
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("mean score")
+    return fig
+
+
+def _scores(
+    ax: Axes, y: int, scores: np.ndarray, colour: object, jitter: np.random.Generator
+) -> None:
+    heights = y + jitter.uniform(-0.22, 0.22, len(scores))
+    ax.plot(scores, heights, ".", color=colour, alpha=0.55, markersize=5)
+    if len(scores):
+        box = {"color": "#222222", "linewidth": 1.2}
+        ax.boxplot(
+            scores,
+            positions=[y],
+            orientation="horizontal",
+            widths=0.55,
+            showfliers=False,
+            manage_ticks=False,
+            boxprops=box,
+            medianprops={**box, "linewidth": 2.4},
+            whiskerprops=box,
+            capprops=box,
+        )
+
+
+def _auc_text(auc_table: pd.DataFrame, scorer: str, metric: str, rung: str) -> str:
+    if auc_table.empty:
+        return "unknown"
+    criterion = metric.removeprefix("judge_") if scorer != metric else ""
+    found = auc_table[
+        (auc_table["scorer"] == scorer)
+        & (auc_table["criterion"] == criterion)
+        & (auc_table["rung"] == rung)
+    ]
+    if found.empty or math.isnan(found.iloc[0]["auc"]):
+        return "unknown"
+    # Of several data sets the one on which the scorer does worst.
+    row = found.sort_values("auc_low").iloc[0]
+    equal = " (equal)" if row["expected"] == "equal" else ""
+    return f"{row['auc']:.2f}{equal}\n({row['auc_low']:.2f} to {row['auc_high']:.2f})"

@@ -1,0 +1,50 @@
+"""How well the search finds the passages that hold the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rag_study.report.plots import canvas
+from rag_study.report.plots.captions import span
+
+
+@canvas.styled
+def retrieval_quality(per_k: pd.DataFrame) -> Figure:
+    """Recall@k and mean reciprocal rank over the number of retrieved passages k.
+
+    Columns: dataset, k, recall, recall_low, recall_high, mrr, mrr_low, mrr_high, n (questions);
+    one line per data set, intervals at 95 %.
+    """
+    title = "Does the retriever find the passages that hold the answer?"
+    if per_k.empty or per_k[["recall", "mrr"]].isna().all(axis=None):
+        return canvas.nothing(title, "Retrieval was not measured.")
+    datasets = list(per_k["dataset"].unique())
+    ks = sorted(per_k["k"].unique())
+    caption = (
+        f"Recall@k: share of a question's gold passages among the first k. Mean reciprocal rank: "
+        f"1 / rank of the first gold passage, 0 if it is not among the first k. 95 % intervals, "
+        f"n = {span(per_k['n'])} questions."
+    )
+    fig, axes = canvas.layout(
+        2,
+        panel=(3.4, 2.8),
+        title=title,
+        caption=caption,
+        handles=[canvas.legend_handle(name, i) for i, name in enumerate(datasets)],
+    )
+    names = {"recall": "Recall@k", "mrr": "Mean reciprocal rank"}
+    for ax, (column, name) in zip(axes, names.items(), strict=True):
+        ax.set_title(name, loc="left")
+        for index, dataset in enumerate(datasets):
+            part = per_k[per_k["dataset"] == dataset].sort_values("k")
+            x = np.array([ks.index(k) for k in part["k"]]) + canvas.dodge(index, len(datasets))
+            canvas.mean_line(
+                ax, x, part[column], part[f"{column}_low"], part[f"{column}_high"], index
+            )
+        ax.set_xticks(range(len(ks)), ks)
+        ax.set_xlim(-0.4, len(ks) - 0.6)
+        ax.set_xlabel("retrieved passages k")
+        ax.set_ylim(-0.02, 1.04)
+    return fig

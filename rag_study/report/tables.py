@@ -1,0 +1,248 @@
+"""The tables of a study: the effects for a terminal, and the cells of the report's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.states import (
+    PROMPTINGS,
+    RECIPE,
+    against_base,
+    auc_words,
+    context_rank,
+    differing,
+    factor_words,
+    metric_label,
+    state_label,
+    untrusted_judges,
+)
+from rag_study.analysis.study_results import StudyResults
+from rag_study.common.wording import is_number, number, p_words, signed
+from rag_study.evaluation.metrics import METRICS
+
+# The names of the verdicts in the report's style sheet.
+VERDICT_CLASSES = {
+    "helps": "helps",
+    "hurts": "hurts",
+    "no difference that matters": "same",
+    "cannot tell": "unknown",
+    "no verdict": "none",
+}
+
+
+def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
+    """The comparisons for a terminal of 100 columns: primary rows, then up to `most_others` of the
+    others, dimmed."""
+    table = Table(
+        title="Trained − base, with 95 % intervals",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    comparisons = against_base(comparisons)
+    if comparisons.empty:
+        table.add_column("No trained model could be compared with its base model.")
+        return table
+    factors = run_factors(comparisons)
+    several_judges = comparisons["judge"].replace("", None).nunique() > 1
+    untrusted = untrusted_judges(comparisons)
+    table.add_column("State", no_wrap=True)
+    if factors:
+        table.add_column("Run", overflow="fold")
+    table.add_column("Context", no_wrap=True)
+    table.add_column("Metric", overflow="fold", min_width=12)
+    # Both do not fit into 100 columns.
+    for name in ("Difference", "n") if factors else ("Base → trained", "Difference", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Verdict", max_width=15)
+    colours = {"helps": "bold green", "hurts": "bold red", "cannot tell": "yellow"}
+    rows = _primary_first(comparisons)
+    others = int((~rows["primary"]).sum())
+    for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
+        metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
+        interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
+        verdict = row["verdict"] or ("judge not valid" if row["judge"] in untrusted else "")
+        judge = f", {row['judge']}" if several_judges and row["judge"] else ""
+        # As Text below, not as markup: names may hold square brackets.
+        means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
+        cells = [
+            state_label(row),
+            *([" · ".join(factor_words(row, factors))] if factors else []),
+            row["context"],
+            metric_label(metric) + judge,
+            *([] if factors else [means]),
+            f"{signed(row['difference'], metric)} {interval}",
+            str(row["n_questions"]),
+        ]
+        table.add_row(
+            *(Text(cell) for cell in cells),
+            Text(verdict, style=colours.get(verdict, "")),
+            style="" if row["primary"] else "dim",
+        )
+    if others > most_others:
+        table.caption = f"and {others - most_others} other differences, which are in the report"
+    return table
+
+
+def effects_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """One row per comparison with the base model on the task, as words, primary ones first."""
+    return _difference_rows(results, against_base(results.comparisons))
+
+
+def prompt_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """Trained minus the best of the prompts that need no training, for each primary comparison.
+
+    Best is the prompt with the highest mean on these very questions, which favours the prompt.
+    """
+    comparisons = results.comparisons
+    if comparisons.empty or (comparisons["baseline"] == DEFAULT).all():
+        return []
+    keys = [*RUN_COLUMNS, "context", "metric", "judge"]
+    rows = comparisons.merge(comparisons.loc[comparisons["primary"], keys], on=keys)
+    rows = rows.assign(other=rows["baseline"] != DEFAULT)
+    best = rows.sort_values(["mean_base", "other"], ascending=[False, True], kind="stable")
+    return _difference_rows(results, best.drop_duplicates(keys).sort_index())
+
+
+def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """Trained minus base outside the task."""
+    comparisons = results.comparisons
+    if comparisons.empty:
+        return []
+    outside = (comparisons["context"] == "retention") & (comparisons["baseline"] == DEFAULT)
+    return _difference_rows(results, comparisons[outside & (comparisons["method"] != "none")])
+
+
+def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
+    if comparisons.empty:
+        return []
+    factors = run_factors(comparisons)
+    invalid = results.invalid_judges
+    return [
+        {
+            **common_cells(row, factors, invalid),
+            "baseline": ", ".join(filter(None, ("base", PROMPTINGS[row["baseline"]]))),
+            "base": number(row["mean_base"]),
+            "tuned": number(row["mean_tuned"]),
+            "difference": signed(row["difference"], row["metric"]),
+            "p": p_words(row["p_holm"]),
+            "mde": number(row["mde"]),
+            "clusters": row["n_clusters"],
+            "margin": f"{row['margin']:g}" if is_number(row["margin"]) else "none",
+            "verdict": row["verdict"],
+            "css": VERDICT_CLASSES.get(row["verdict"], ""),
+            "reason": row["reason"],
+            "primary": bool(row["primary"]),
+        }
+        for row in _primary_first(comparisons).to_dict("records")
+    ]
+
+
+def means_table(results: StudyResults) -> dict[str, Any]:
+    """One row per run and context, one column per metric (and judge)."""
+    summary = results.summary
+    if summary.empty:
+        return {"columns": [], "rows": []}
+    checks = {check["judge"]: check for check in results.judge_checks}
+    invalid = results.invalid_judges
+    pairs = summary[["metric", "judge"]].drop_duplicates().itertuples(index=False, name=None)
+    pairs = sorted(pairs, key=lambda pair: (list(METRICS).index(pair[0]), pair[1]))
+    columns = [
+        {
+            "label": metric_label(metric),
+            "judge": judge,
+            "auc": auc_words(checks.get(judge, {})),
+            "invalid": judge in invalid,
+        }
+        for metric, judge in pairs
+    ]
+    factors = run_factors(summary)
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
+    rows = []
+    for _, part in _ordered(summary).groupby(keys, sort=False, dropna=False):
+        first = part.iloc[0]
+        cells = {(row.metric, row.judge): row for row in part.itertuples()}
+        rows.append(
+            {
+                "state": state_label(first),
+                "factors": " · ".join(factor_words(first, factors)),
+                "context": first["context"],
+                "n": int(part["n_questions"].max()),
+                "cells": [_mean_cell(cells.get(pair)) for pair in pairs],
+            }
+        )
+    return {"columns": columns, "rows": rows}
+
+
+def _mean_cell(row: Any) -> dict[str, str]:
+    if row is None or not is_number(row.mean):
+        return {"mean": "–", "interval": ""}
+    known = is_number(row.ci_low) and is_number(row.ci_high)
+    interval = f"{number(row.ci_low)}–{number(row.ci_high)}" if known else "no interval"
+    return {"mean": number(row.mean), "interval": interval}
+
+
+def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """One row per difference of differences, as words."""
+    frame = results.interactions
+    if frame.empty:
+        return []
+    factors = run_factors(frame)
+    invalid = results.invalid_judges
+    return [
+        {
+            **common_cells(row, factors, invalid),
+            "none": signed(row["difference_none"], row["metric"]),
+            "with_context": signed(row["difference_context"], row["metric"]),
+            "interaction": signed(row["interaction"], row["metric"]),
+            "p": p_words(row["p_value"]),
+        }
+        for row in _ordered(frame).to_dict("records")
+    ]
+
+
+def run_factors(frame: pd.DataFrame) -> list[str]:
+    """What tells the runs of a table apart, beside method and train size."""
+    return differing(frame, [*BASE_COLUMNS, "train_format", "variant", "seed"])
+
+
+def common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> dict[str, Any]:
+    """The cells that every row of differences has, as words."""
+    return {
+        "state": state_label(row),
+        "factors": " · ".join(factor_words(row, factors)),
+        "context": row["context"],
+        "metric": metric_label(row["metric"]),
+        "judge": row["judge"],
+        "invalid": row["judge"] in invalid,
+        "low": signed(row["ci_low"], row["metric"]),
+        "high": signed(row["ci_high"], row["metric"]),
+        "n": row.get("n_questions", ""),
+    }
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by run, then contexts and metrics in the order in which people read them."""
+    metrics = list(METRICS)
+    order = frame.assign(
+        trained=frame["method"] != "none",
+        context_rank=frame["context"].map(context_rank),
+        metric_rank=frame["metric"].map(metrics.index),
+    )
+    keys = [
+        *(*BASE_COLUMNS, "trained", "prompting", *RECIPE, "train_size"),
+        *("context_rank", "metric_rank", "judge"),
+    ]
+    return frame.loc[order.sort_values(keys, kind="stable").index]
+
+
+def _primary_first(comparisons: pd.DataFrame) -> pd.DataFrame:
+    return _ordered(comparisons).sort_values("primary", ascending=False, kind="stable")

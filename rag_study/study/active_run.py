@@ -1,0 +1,134 @@
+"""What every notebook does first and last: `begin` a stage run, `finish` it.
+
+The same two calls serve a batch run (papermill) and a notebook that someone runs in JupyterLab:
+same parameters, same run id, same folder.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rag_study.common import files, machine, meter, provenance, run_folder
+from rag_study.common.errors import StudyError
+from rag_study.study import plan, stages
+from rag_study.study.stages import MADE_BY_FILE, is_done
+
+
+class ActiveRun:
+    """A stage run that this process works on and holds the lock of."""
+
+    def __init__(self, run: stages.StageRun):
+        self.run = run
+        self.store = run_folder.RunFolder(run.run_id)
+        self.folder = self.store.path
+        self._lock = self.store.acquire()
+        self._meter = meter.Meter()
+        before = self.store.status()
+        self._about = {**run_folder.started_now(), "tries": before.tries + 1}
+        self._done_before = before.extent
+        for written in [
+            self.folder,
+            *([run_folder.study_dir(run.slug)] if run.is_comparison else []),
+        ]:
+            files.sweep(written)
+        files.write_yaml(self.folder / "params.yaml", run.parameters)
+        if not is_done(run, before):
+            if run.is_comparison:  # from here on the tables are no longer those of an earlier one
+                (run_folder.study_dir(run.slug) / MADE_BY_FILE).unlink(missing_ok=True)
+            self.store.set_status("running", extent=self._done_before, **self._about)
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    def input(self, stage_name: str) -> Path | None:
+        """Folder of an upstream run; None where there is none (a base has no fine-tuning run)."""
+        needed = self.run.needs(stage_name)
+        return run_folder.RunFolder(needed.run_id).path if needed else None
+
+    def collect(self, batches: Iterable[list[dict]], total: int, size: int) -> list[dict]:
+        """Go through batches of `size` items and return all their rows.
+
+        The progress, of `total` items, is told to whoever watches from outside.
+        """
+        from tqdm.auto import tqdm
+
+        rows: list[dict] = []
+        # The bar is for people in JupyterLab; a batch run reports through progress.json.
+        with tqdm(total=total, disable="JPY_SESSION_NAME" not in os.environ) as bar:
+            self.store.set_progress(0, total)
+            for batch in batches:
+                rows += batch
+                bar.update(min(size, total - bar.n))
+                self.store.set_progress(min(len(rows), total), total)
+        return rows
+
+    def finish(self, metrics: dict[str, Any], extent: dict[str, int] | None = None) -> None:
+        """Record metrics and provenance; the status `done` is written last.
+
+        `extent` is given by a run that did less than what was asked (a study with missing runs).
+        Otherwise what was asked now adds to what was done before.
+        """
+        if extent is None:
+            extent = dict(self._done_before)
+            for item, amount in self.run.extent.items():
+                extent[item] = max(amount, extent.get(item, 0))
+        measured, finished = self._meter.read(), time.time()
+        files.write_json(self.folder / "metrics.json", metrics)
+        files.write_json(
+            self.folder / "provenance.json",
+            {
+                "run_id": self.run_id,
+                "stage": self.run.stage.name,
+                "identity": self.run.identity,
+                "started": self._about["started"],
+                "finished": finished,
+                "tries": self._about["tries"],
+                **measured,
+                **provenance.collect(),
+            },
+        )
+        files.settle(self.folder)
+        self.store.set_status(
+            "done",
+            extent=extent,
+            package_hash=provenance.package_hash(),
+            finished=finished,
+            seconds=measured["wall_seconds"],
+            **self._about,
+        )
+        self._lock.release(force=True)
+
+
+def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
+    """Start a stage run with the values of the notebook's parameters cell.
+
+    `namespace` is the notebook's `globals()`. What the stage needs and is not there yet is run
+    first, so a notebook works when it is the first one that someone opens. Raises StudyError
+    when that fails or another process works on this very run.
+    """
+    stage = stages.find_stage(stage_name)
+    names = stages.notebook_parameters(stage.path)
+    run = plan.stage_run(stage_name, {name: namespace[name] for name in names})
+    machine.apply_threads(machine.resolve_threads(run.parameters.get("threads", 0)))
+    # A comparison of an unfinished study shows what is missing; every other stage needs all.
+    if stage.name != "compare" or "RAG_STUDY_BATCH" not in os.environ:
+        _run_missing(run)
+    return ActiveRun(run)
+
+
+def _run_missing(run: stages.StageRun) -> None:
+    from rag_study.study.running import runner
+
+    for needed in run.upstream:
+        if is_done(needed):
+            continue
+        _run_missing(needed)
+        print(f"{needed.run_id} is not there yet; running it now ...")
+        ended = runner.execute(needed)
+        if ended.outcome not in ("done", "reused"):
+            raise StudyError(f"{needed.run_id}: {ended.outcome}. {ended.status.message}")

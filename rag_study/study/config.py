@@ -1,0 +1,214 @@
+"""The study file: what may stand in it, and how it is read.
+
+Unknown keys are refused. Every problem is reported in one message that names the file, the key,
+what was given and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from rag_study.common.errors import StudyError
+from rag_study.common.messages import explain, nearest
+from rag_study.common.paths import located, portable
+from rag_study.evaluation import metrics
+from rag_study.evaluation.judging import criteria
+from rag_study.models import methods
+from rag_study.models.names import is_endpoint
+from rag_study.study.sections import (
+    ComputeConfig,
+    Context,
+    DatasetConfig,
+    FineTuningConfig,
+    GenerationConfig,
+    JudgeConfig,
+    Part,
+    PrimaryConfig,
+    RetrievalConfig,
+    SystemConfig,
+    check_model,
+    refuse_repeats,
+)
+
+
+class StudyConfig(Part):
+    """A whole study. Every list is a factor of the grid; the base model is always run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    models: list[str] = Field(min_length=1)
+    datasets: list[DatasetConfig] = Field(min_length=1)
+    systems: list[SystemConfig] = Field([])
+    fine_tuning: list[FineTuningConfig] = Field([])
+    prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
+    contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
+    generation: GenerationConfig = GenerationConfig()
+    retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
+    judges: list[JudgeConfig] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    primary: PrimaryConfig = PrimaryConfig()
+    semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
+    margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
+    compute: ComputeConfig = ComputeConfig()
+    notes: list[str] = Field([], description="sentences for whoever reads the result")
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not is_endpoint(name):
+                check_model(name)
+        return names
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StudyConfig:
+        if self.name == "runs":
+            raise ValueError("name: 'runs' is the folder of all studies' runs; take another")
+        for key in ("models", "contexts", "seeds", "prompting"):
+            refuse_repeats(key, getattr(self, key))
+        refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])
+        scoring = [judge.model_dump(exclude={"name", "ladder_size"}) for judge in self.judges]
+        if same := [j for j in self.judges if scoring.count(scoring[self.judges.index(j)]) > 1]:
+            raise ValueError(f"judges: '{same[0].display_name}' stands there twice under two names")
+        self._check_metrics()
+        labels = [d.display_name for d in self.datasets]
+        refuse_repeats("datasets (by label)", labels)
+        refuse_repeats("systems (by name)", [s.name for s in self.systems])
+        for system in self.systems:
+            if system.dataset is None and len(labels) > 1:
+                raise ValueError(f"systems: `{system.name}` needs `dataset:`, one of {labels}")
+            if system.dataset is not None and system.dataset not in labels:
+                raise ValueError(f"systems: there is no data set '{system.dataset}' in {labels}")
+            if system.name in ("none", *methods.METHODS):
+                raise ValueError(f"systems: '{system.name}' is the name of a training method")
+            if system.context not in self.contexts:
+                raise ValueError(
+                    f"systems: `{system.name}` is compared in '{system.context}', which "
+                    f"`contexts` {self.contexts} does not have"
+                )
+        for tuning in self.fine_tuning:
+            if unknown := [name for name in tuning.sequence if name not in labels]:
+                raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
+        if self.generation.context_gain and any(map(is_endpoint, self.models)):
+            raise ValueError("context_gain needs the model itself; a server does not tell it")
+        if "default" not in self.prompting:
+            raise ValueError("prompting: `default` is what the others are compared with; add it")
+        missing = [c for c in self.primary.contexts if c not in self.contexts]
+        if missing:
+            raise ValueError(
+                f"primary.contexts names {missing}, which `contexts` {self.contexts} does not have"
+            )
+        return self
+
+    @property
+    def judged_metrics(self) -> list[str]:
+        """Metrics of all criteria that any of the judges scores, in the order of METRICS."""
+        scored = {one.metric for judge in self.judges for one in criteria.find_all(judge.criteria)}
+        return [name for name in metrics.METRICS if name in scored]
+
+    def _check_metrics(self) -> None:
+        judged = self.judged_metrics
+        for name in self.primary.metrics:
+            if name not in judged:
+                near = nearest(name, judged)
+                raise ValueError(f"primary.metrics: no judge scores '{name}'{near}")
+        checked = {
+            one.metric
+            for judge in self.judges
+            for one in criteria.find_all(judge.criteria)
+            if one.required
+        }
+        for name in self.primary.metrics:
+            if name not in checked:
+                raise ValueError(
+                    f"primary.metrics: '{name}' can carry no verdict, since its criterion has no "
+                    "`required`: nothing says when a judge of it is to be believed"
+                )
+        for name in self.margins:
+            if name not in (known := [*judged, *metrics.REFERENCE]):
+                raise ValueError(f"margins: unknown metric '{name}'{nearest(name, known)}")
+
+
+def load_study(path: Path | str) -> StudyConfig:
+    """Read and check a study file. Raises StudyError with one message for all its problems.
+
+    A relative data set `path` counts from the study file's own folder. A relative study file
+    counts from the working folder, else from the project: notebooks run in several places.
+    """
+    path = located(path) if located(path).exists() else Path(path)
+    try:
+        config = StudyConfig.model_validate(_read_yaml(path), context={"folder": path.parent})
+    except ValidationError as error:
+        raise StudyError(explain(path, error, _keys_at)) from error
+
+    def placed(value: str | None) -> str | None:
+        return portable(path.parent / Path(value).expanduser()) if value else None
+
+    datasets = [
+        d.model_copy(update={"path": placed(d.path), "corpus": placed(d.corpus)})
+        for d in config.datasets
+    ]
+    systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
+    return config.model_copy(update={"datasets": datasets, "systems": systems})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
+        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+        raise StudyError(f"{path}: there is no such study file.{hint}") from None
+    except IsADirectoryError:
+        raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        problem = error.problem.splitlines()[0]
+        raise StudyError(
+            f"{path}, line {line}: {problem}. Each key may stand once; delete one of them."
+        ) from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise StudyError(f"{path}{where}: this is not valid YAML ({what}).") from None
+    if content is None:
+        raise StudyError(f"{path}: the file is empty. params/demo.yaml is an example to copy.")
+    if not isinstance(content, dict):
+        raise StudyError(
+            f"{path}: a study file is a YAML mapping (`name: ...`, `models: ...`), "
+            f"this is a {type(content).__name__}."
+        )
+    return content
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    inner: dict[str, type[BaseModel]] = {
+        "systems": SystemConfig,
+        "fine_tuning": FineTuningConfig,
+        "retrieval": RetrievalConfig,
+        "generation": GenerationConfig,
+        "judges": JudgeConfig,
+        "primary": PrimaryConfig,
+        "compute": ComputeConfig,
+    }
+    part = inner.get(location[0], StudyConfig) if len(location) > 1 else StudyConfig
+    return list(part.model_fields)

@@ -1,0 +1,163 @@
+"""Results on their way between machines: one compressed archive with the runs of a study.
+
+Run ids say what a result depends on, so a run is the same run wherever it was made.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from rag_study.common import files, run_folder
+from rag_study.common.errors import StudyError
+from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, RunFolder, Status
+from rag_study.study import stages
+from rag_study.study.stages import StageRun
+
+_RUN = re.compile(r"runs/[a-z_]+/[a-z0-9-]+-[0-9a-f]{8}")
+_STUDY = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def pack(runs: Sequence[StageRun], target: Path) -> tuple[int, int]:
+    """Write the finished ones of a study's runs, and the study's own folder, to a .tar.gz.
+
+    Returns (runs written, runs left out because they are not done). The same results give the
+    same bytes. Raises StudyError when nothing is done or the file exists already.
+    """
+    if target.exists():
+        raise StudyError(f"{target}: exists already; name another file or delete it.")
+    done = [run for run in runs if stages.is_done(run)]
+    if not done:
+        raise StudyError("no run of this study is done, so there is nothing to export.")
+    folders = [RunFolder(run.run_id).path for run in done]
+    folders += [run_folder.study_dir(run.slug) for run in runs if run.is_comparison]
+
+    def write(name: str) -> None:
+        # Not tarfile's own "w:gz": it writes name and time of day into the file.
+        with (
+            open(name, "wb") as raw,
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as archive,
+        ):
+            for file in sorted(file for folder in folders for file in _kept(folder)):
+                member = archive.gettarinfo(file, str(file.relative_to(run_folder.outputs_dir())))
+                member.mtime = member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                with file.open("rb") as content:
+                    archive.addfile(member, content)
+
+    files.write_with(target, write)
+    return len(done), len(runs) - len(done)
+
+
+def unpack(source: Path) -> tuple[list[str], list[str]]:
+    """Put the runs of an archive into the outputs folder; (ids brought, ids there already).
+
+    A run that is done here already stays as it is, and one that is being worked on too; a study's
+    tables come with its comparison. Nothing
+    is written before every member of the archive is found to be harmless: an ordinary file or
+    folder, inside a run's or a study's folder. Raises StudyError otherwise.
+    """
+    outputs = run_folder.outputs_dir()
+    try:
+        with tarfile.open(source) as archive:
+            members = archive.getmembers()
+            while archive.fileobj.read(1 << 20):
+                pass  # to its end, where the checksum of the whole archive stands
+            tops = {_place(source, member) for member in members}
+            needed = sum(member.size for member in members)
+            outputs.mkdir(parents=True, exist_ok=True)
+            if needed > shutil.disk_usage(outputs).free:
+                raise StudyError(f"{source}: holds {needed:,} bytes, more than is free.")
+            with tempfile.TemporaryDirectory(dir=outputs, prefix=".import-") as staging:
+                archive.extractall(staging, filter="data")
+                return _move_in(source, Path(staging), sorted(tops))
+    except FileNotFoundError:
+        raise StudyError(f"{source}: there is no such file.") from None
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise StudyError(
+            f"{source}: one name is a file and a folder ({error}); nothing was imported."
+        ) from None
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.filename != str(source) and error.errno:
+            raise
+        raise StudyError(f"{source}: is no whole archive of results ({error}).") from None
+
+
+def _place(source: Path, member: tarfile.TarInfo) -> str:
+    """The run's or study's folder that a member lies in. Raises StudyError for anything else."""
+    path = PurePosixPath(member.name)
+    top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
+    problem = None
+    if not (member.isreg() or member.isdir()):
+        problem = "is neither a file nor a folder"
+    elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
+        problem = "leads out of the outputs folder"
+    elif top == "runs" or not (_RUN if top.startswith("runs/") else _STUDY).fullmatch(top):
+        problem = "is not part of a run or a study"
+    elif path.name in (LOCK_FILE, CLAIM_FILE):
+        problem = "is a lock"
+    if problem:
+        raise StudyError(f"{source}: '{member.name}' {problem}; nothing was imported.")
+    return top
+
+
+def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], list[str]]:
+    brought, there = [], []
+    runs = [top.removeprefix("runs/") for top in tops if top.startswith("runs/")]
+    for run_id in runs:
+        if not _says_done(staging / "runs" / run_id / "status.json"):
+            raise StudyError(f"{source}: the run {run_id} is not done; nothing was imported.")
+    for run_id in runs:
+        folder = RunFolder(run_id)
+        if folder.status().state in ("done", "running"):
+            there.append(run_id)
+            continue
+        claim = folder.claim()
+        try:
+            folder.clear()
+            # The status last: whoever looks meanwhile does not see a run that is done.
+            moved = sorted((staging / "runs" / run_id).iterdir(), key=_is_status)
+            for item in moved:
+                os.replace(item, folder.path / item.name)
+        finally:
+            claim.release(force=True)
+        brought.append(run_id)
+    compared = {run_id.removeprefix("compare/")[: -len("-01234567")] for run_id in brought}
+    for top in tops:
+        # Tables belong to their comparison: those of one that was made here stay with it.
+        if not top.startswith("runs/") and top in compared:
+            for item in sorted((staging / top).rglob("*")):
+                if item.is_file():
+                    target = run_folder.outputs_dir() / item.relative_to(staging)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(item, target)
+    return brought, there
+
+
+def _says_done(file: Path) -> bool:
+    try:
+        return Status.read(file).state == "done"
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _is_status(path: Path) -> bool:
+    return path.name == "status.json"
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        private = path.name in (LOCK_FILE, CLAIM_FILE)
+        private |= any(files.is_leftover(one) for one in (inside, *inside.parents))
+        if path.is_file() and not path.is_symlink() and not private:
+            yield path

@@ -1,0 +1,70 @@
+"""What a stage run needs of a machine, and what this machine has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from rag_study.common.machine import resolve_dtype, resolve_threads
+from rag_study.models.names import is_endpoint, parameters_of
+from rag_study.study.stages import StageRun
+
+# Interpreter, torch and data of a notebook, in bytes; measured at 0.6 to 1.0 GB on a CPU.
+_OWN_MEMORY = 1e9
+# Activations, and keys and values, beside the weights.
+_BESIDE_WEIGHTS = 1.25
+_BYTES = {"float32": 4.0, "bfloat16": 2.0}
+# NF4 with its quantisation constants; weights, gradients and two moments of AdamW in float32.
+_QUANTISED_BYTES, _FULL_TRAINING_BYTES = 0.6, 16.0
+
+
+def labels(run: StageRun) -> dict[str, float]:
+    """The resources that a run takes, by the names that workers of a cluster declare: `GPU` (1
+    where a model is run) and `MEMORY` (bytes for models, where their size is known)."""
+    if not models_of(run):
+        return {}
+    return {"GPU": 1, "MEMORY": memory_of(run)}
+
+
+def memory_of(run: StageRun, auto: str | None = None) -> float:
+    """Bytes that a run is expected to take; only its own process's where no size is known.
+
+    `auto` is what the dtype "auto" means on the machine in question, None: this one.
+    """
+    weights = max((parameters_of(name) or 0 for name in models_of(run)), default=0)
+    return _OWN_MEMORY + _BESIDE_WEIGHTS * bytes_per_weight(run, auto) * weights
+
+
+def bytes_per_weight(run: StageRun, auto: str | None = None) -> float:
+    """Bytes that a run keeps for every weight of its model, with what training adds to them."""
+    given = run.parameters
+    if run.stage.name == "fine_tune" and given["method"] == "full":
+        return _FULL_TRAINING_BYTES
+    if given.get("method") == "qlora" and "judge" not in given:
+        return _QUANTISED_BYTES
+    dtype = given.get("dtype", "float32")
+    return _BYTES[auto if auto and dtype == "auto" else resolve_dtype(dtype)]
+
+
+def default_workers(runs: Iterable[StageRun]) -> int:
+    """How many runs the cores of this machine carry side by side.
+
+    The threads of a run are part of its id (results depend on them), so they decide how many
+    workers there are, never the other way round.
+    """
+    threads = max(resolve_threads(run.parameters.get("threads", 1)) for run in runs)
+    return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def models_of(run: StageRun) -> list[str]:
+    """Names of the models that a run loads on its own machine."""
+    asked = {
+        "index_corpus": ("embedding_model", "reranker"),
+        "fine_tune": ("model", "reranker"),
+        "generate_answers": ("model",),
+        "judge_answers": ("judge",),
+        "validate_judge": ("judge",),
+        "measure_retention": ("model",),
+    }.get(run.stage.name, ())
+    names = [run.parameters.get(key, "") for key in asked]
+    return [name for name in names if name and not is_endpoint(name)]

@@ -1,0 +1,140 @@
+"""One run of a study: which of its stage runs have to be done, and how far that is."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rag_study.common.run_folder import RunFolder, Status
+from rag_study.study import plan, stages
+from rag_study.study.running.executors import Executor
+from rag_study.study.running.runner import USUAL, Ended, Options
+from rag_study.study.stages import StageRun, is_done
+
+# What a stage run can come to. Reused is done, and everything else is missing.
+OUTCOMES = ("done", "reused", "failed", "timeout", "killed", "blocked")
+FAILURES = ("failed", "timeout", "killed")
+OnEvent = Callable[[str, StageRun, Status], None]
+
+
+@dataclass
+class Progress:
+    """How far a run of a study is, kept up to date for whoever displays it.
+
+    `outcomes` maps the id of each stage run that has ended to one of `OUTCOMES`, `running` the id
+    of each that has begun to the run and the moment (monotonic seconds). `workers` is how many
+    run side by side.
+    """
+
+    runs: list[StageRun]
+    workers: int = 1
+    began: float = field(default_factory=time.monotonic)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    running: dict[str, tuple[StageRun, float]] = field(default_factory=dict)
+    _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def count(self, *outcomes: str) -> int:
+        return sum(outcome in outcomes for outcome in self.outcomes.values())
+
+    @property
+    def left(self) -> int:
+        return len(self.runs) - len(self.outcomes) - len(self.running)
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def begin(self, run: StageRun) -> None:
+        self.running[run.run_id] = (run, time.monotonic())
+
+    def end(self, run: StageRun, outcome: str, status: Status) -> None:
+        self.running.pop(run.run_id, None)
+        self.outcomes[run.run_id] = outcome
+        if outcome in ("done", "reused") and status.seconds > 0:
+            self._seconds[run.stage.name].append(status.seconds)
+
+    def by_stage(self) -> dict[str, Counter[str]]:
+        """Stage name -> how many of its runs are in which state, in the order of the stages."""
+        table: dict[str, Counter[str]] = defaultdict(Counter)
+        for run in self.runs:
+            waiting = "running" if run.run_id in self.running else "left"
+            table[run.stage.name][self.outcomes.get(run.run_id, waiting)] += 1
+        return {name: table[name] for name in stages.STAGES if name in table}
+
+    def seconds_left(self) -> tuple[float, int]:
+        """(estimated seconds until all is done, runs left of which no stage has finished yet).
+
+        A run is expected to take the median of the finished ones of its stage, and the workers
+        are expected to be always busy. Runs of other stages than those finished are not in it.
+        """
+        usual = {name: statistics.median(taken) for name, taken in self._seconds.items()}
+        work, unknown = 0.0, 0
+        for run in self.runs:
+            if run.run_id in self.outcomes:
+                continue
+            if run.stage.name not in usual:
+                unknown += 1
+                continue
+            spent = 0.0
+            if run.run_id in self.running:
+                spent = time.monotonic() - self.running[run.run_id][1]
+            work += max(0.0, usual[run.stage.name] - spent)
+        return work / self.workers, unknown
+
+
+def run_all(
+    progress: Progress,
+    executor: Executor,
+    options: Options = USUAL,
+    on_event: OnEvent = lambda *_: None,
+    *,
+    force: bool = False,
+) -> None:
+    """Do what is not done yet of the study's runs; with `force`, all of them from the beginning.
+
+    A run whose upstream is not done is blocked; with `keep_going` the others still run, and the
+    comparison shows what is there. Without it nothing is started after a failure. `on_event` is
+    told "reused", "started", "ended" or "blocked". Raises StudyError when prepared data turns out
+    to have too few questions for the study, and when a run to be forced is being worked on.
+    """
+
+    def tell(run: StageRun, ended: Ended | None) -> None:
+        if ended is None:
+            progress.begin(run)
+            on_event("started", run, Status())
+            return
+        progress.end(run, ended.outcome, ended.status)
+        on_event(
+            ended.outcome if ended.outcome in ("reused", "blocked") else "ended", run, ended[1]
+        )
+        if ended.outcome in FAILURES and not options.keep_going:
+            executor.drain()
+        if ended.outcome == "done" and run.stage.name == "prepare_data":
+            plan.check_pools(progress.runs)  # before anything is trained on data that is not enough
+
+    waiting = []
+    for run in progress.runs:
+        folder = RunFolder(run.run_id)
+        if force:
+            folder.clear()
+        status = folder.status()
+        if is_done(run, status):
+            tell(run, Ended("reused", status))
+        else:
+            waiting.append(run)
+    # The comparison needs everything else, and with `keep_going` also what has failed.
+    comparisons = [run for run in waiting if run.is_comparison]
+    others = [run for run in waiting if not run.is_comparison]
+    with executor if waiting else contextlib.nullcontext():
+        for batch in (others, comparisons):
+            if batch and not executor.draining:
+                progress.workers = executor.workers
+                executor.run(batch, options, tell)
+    why = Status(message="an earlier run failed; --keep-going runs the others all the same")
+    for run in waiting:
+        if run.run_id not in progress.outcomes:
+            tell(run, Ended("blocked", why))

@@ -1,0 +1,175 @@
+"""The stages of a study and their runs: which notebook, what comes before, what is done."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from rag_study.common.errors import StudyError
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.run_folder import RunFolder, Status, study_dir
+
+NOTEBOOKS = PROJECT_ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook of the study.
+
+    `version` is raised when the package changes what the stage computes. `extent` names the
+    parameters that only say how much is asked for; they do not enter the run id.
+    """
+
+    name: str
+    notebook: str
+    version: int
+    upstream: tuple[str, ...] = ()
+    extent: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        return NOTEBOOKS / f"{self.notebook}.ipynb"
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("prepare_data", "01_prepare_data", 2),
+        Stage("index_corpus", "02_index_corpus", 3, ("prepare_data",)),
+        Stage("fine_tune", "03_fine_tune", 3, ("prepare_data", "index_corpus")),
+        Stage(
+            "generate_answers",
+            "04_generate_answers",
+            4,
+            ("prepare_data", "index_corpus", "fine_tune"),
+            ("contexts", "test_size"),
+        ),
+        Stage(
+            "import_answers",
+            "04_import_answers",
+            2,
+            ("prepare_data",),
+            ("contexts", "test_size"),
+        ),
+        Stage(
+            "judge_answers",
+            "05_judge_answers",
+            2,
+            ("prepare_data", "generate_answers", "import_answers"),
+            ("contexts", "test_size"),
+        ),
+        Stage("measure_retention", "measure_retention", 1, ("fine_tune",), ("retention",)),
+        Stage("validate_judge", "validate_judge", 2, ("prepare_data",)),
+        Stage("compare", "06_compare", 1),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class StageRun:
+    """One notebook with one set of parameter values; `run_id` names its folder."""
+
+    stage: Stage
+    parameters: dict[str, Any]
+    upstream: tuple[StageRun, ...]
+    slug: str
+    identity: dict[str, Any]
+
+    @cached_property
+    def run_id(self) -> str:
+        text = json.dumps(self.identity, sort_keys=True)
+        return f"{self.stage.name}/{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def extent(self) -> dict[str, int]:
+        """How much is asked for: questions by context; of a comparison, all of the study's runs."""
+        if self.is_comparison:
+            return {run.run_id: 1 for run in self.upstream}
+        if self.stage.name == "measure_retention":
+            return {"items": self.parameters["retention"]}
+        if not self.stage.extent:
+            return {}
+        asked = dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
+        if "training" in asked and self.parameters["train_size"]:
+            asked["training"] = min(asked["training"], self.parameters["train_size"])
+        return asked
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it is the run that all others of its study lead to; its slug is the study."""
+        return self.stage.name == "compare"
+
+    def needs(self, stage_name: str) -> StageRun | None:
+        """The upstream run of a stage, or None (a base model has no fine-tuning run)."""
+        return next((run for run in self.upstream if run.stage.name == stage_name), None)
+
+
+def find_stage(name: str) -> Stage:
+    """A stage by its name or its notebook's name. Raises StudyError with the nearest name."""
+    for stage in STAGES.values():
+        if name in (stage.name, stage.notebook):
+            return stage
+    near = difflib.get_close_matches(name, STAGES, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise StudyError(f"there is no stage '{name}'; stages: {', '.join(STAGES)}.{hint}")
+
+
+@lru_cache(maxsize=32)
+def notebook_parameters(path: Path) -> dict[str, Any]:
+    """Names and defaults in a notebook's `parameters` cell, read without running it."""
+    for cell in _code_cells(path):
+        if "parameters" in cell["metadata"].get("tags", []):
+            return {
+                target.id: ast.literal_eval(node.value)
+                for node in ast.parse("".join(cell["source"])).body
+                if isinstance(node, ast.Assign | ast.AnnAssign)
+                for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
+            }
+    raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
+
+
+def _code_cells(path: Path) -> list[dict[str, Any]]:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def all_upstream(run: StageRun) -> Iterator[StageRun]:
+    """Everything that a run needs, directly or not; what comes first in time comes first here."""
+    for needed in run.upstream:
+        yield from all_upstream(needed)
+        yield needed
+
+
+# In a study's folder: the id of the comparison whose tables are there, whole.
+MADE_BY_FILE = "made_by.txt"
+
+
+def is_done(run: StageRun, status: Status | None = None) -> bool:
+    """Whether a run has done all that is asked of it (an extensible stage may have done less).
+
+    `status` is the run's, where it has been read already.
+    """
+    status = status or RunFolder(run.run_id).status()
+    return status.state == "done" and covers(status.extent, run.extent) and _published(run)
+
+
+def covers(done: dict[str, int], asked: dict[str, int]) -> bool:
+    """Whether the extent `done` holds at least everything in `asked`."""
+    return all(done.get(item, 0) >= amount for item, amount in asked.items())
+
+
+def _published(run: StageRun) -> bool:
+    """A comparison also needs its tables in the study's folder, and by this very run."""
+    if not run.is_comparison:
+        return True
+    try:
+        return (study_dir(run.slug) / MADE_BY_FILE).read_text().strip() == run.run_id
+    except OSError:
+        return False

@@ -1,0 +1,361 @@
+"""Fine-tuning with PEFT on question-answer pairs, loss on the answer's tokens only.
+
+The training loop is transformers' Trainer. Ours are the loss, the order of the examples, and when
+to evaluate and to write a checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from rag_study.answering.generation import answer_batch
+from rag_study.common import files, meter
+from rag_study.common.errors import StudyError
+from rag_study.common.run_folder import RunFolder
+from rag_study.data.schema import Question
+from rag_study.models import methods
+from rag_study.models.language_model import LanguageModel, cast_weights
+from rag_study.retrieval.passage import Passage
+from rag_study.training import peft
+from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
+from rag_study.training.examples import (
+    Example,
+    collate,
+    completion_loss,
+    example,
+    examples,
+    validation_loss,
+)
+from rag_study.training.pairs import TrainingPair
+from rag_study.training.recipe import Recipe
+
+__all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
+
+SAVE_SECONDS = 60.0  # about so much work is lost at most when a training is killed
+MAX_EVALUATIONS = 10
+# Batches up to this length use plain attention on a processor in bfloat16. PyTorch's fused one
+# takes 3 times as long there at 170 tokens, for its backward pass, and is the faster one at 1,000.
+# The memory of plain attention grows with the square of the length.
+PLAIN_ATTENTION = 256
+PATIENCE = 2  # evaluations without a new best after which early stopping stops
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training did. `history` has one row per log: step, train_loss, validation_loss.
+
+    Losses are nats per completion token. `best_step` is the step with the lowest held-out loss;
+    `validation_loss` is that of the saved weights, which are the best with early stopping and
+    else the last. `seconds` is the whole training with its evaluations, over all tries of a run
+    that was resumed; `tokens_per_second` counts prompts and completions over the steps alone.
+    """
+
+    history: pd.DataFrame
+    base_validation_loss: float
+    validation_loss: float
+    best_step: int
+    optimizer_steps: int
+    trainable_parameters: int
+    tokens_per_second: float
+    seconds: float
+    peak_memory_mb: float
+
+
+def train(
+    lm: LanguageModel,
+    data: Sequence[Example],
+    held_out: Sequence[Example],
+    recipe: Recipe,
+    folder: RunFolder,
+    start: Path | None = None,
+) -> TrainingResult:
+    """Train by the recipe and save the adapter to `folder.path / "adapter"`; `lm` is then tuned.
+
+    Adapter weights are float32 over a base of any precision; linear decay of the learning rate
+    after 10 % warm-up. `start` is the adapter of an earlier training, which goes on here with new
+    data (one data set after the other). A run that was killed goes on from its last checkpoint and
+    comes to the same weights. Raises StudyError when there is no data, when method and model do
+    not fit, and when the loss is no longer a number.
+    """
+    if not data or not held_out:
+        raise StudyError(
+            f"there are {len(data)} training and {len(held_out)} held-out examples; "
+            "training needs some of both."
+        )
+    method = methods.find(recipe.method)
+    set_seed(recipe.seed)  # the adapter's first weights
+    collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
+    base_loss = validation_loss(lm.model, held_out, collator, recipe.batch_size)
+    model = peft.wrap(lm, recipe, start)
+    saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
+    mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
+    per_epoch = -(-len(data) // recipe.batch_size)
+    steps = recipe.max_steps or per_epoch * recipe.epochs
+    watch = _Watch(folder, saved, recipe, steps, per_epoch)
+    trainer = _AnswerTrainer(
+        model=model,
+        args=_arguments(recipe, method, steps, saved.path),
+        train_dataset=data,
+        eval_dataset=held_out,
+        data_collator=collator,
+        callbacks=[watch],
+    )
+    trainer.prepare(watch, saved, recipe, torch.bfloat16 if mixed_precision else None)
+    if lm.dtype == "bfloat16" and not torch.cuda.is_available():
+        trainer.plain_attention = PLAIN_ATTENTION
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    trainer.train(resume_from_checkpoint=str(saved.last) if saved.last else None)
+    trainer.attend()
+    history = _history(trainer.state.log_history, base_loss)
+    losses = history.set_index("step")["validation_loss"].drop(0).dropna()
+    best_step = int(losses.idxmin())
+    kept_step = best_step if recipe.early_stopping else int(losses.index[-1])
+    if kept_step != int(losses.index[-1]):
+        load_trainable(model, saved.best(best_step))
+    final_loss = float(losses[kept_step])
+    if mixed_precision:  # what is saved and measured are the rounded weights
+        model = cast_weights(model, torch.bfloat16)
+        final_loss = validation_loss(model, held_out, collator, recipe.batch_size)
+    model.eval()
+    files.write_folder(folder.path / "adapter", partial(peft.save, model, lm, recipe))
+    saved.clear()
+    lm.model = model
+    return TrainingResult(
+        history=history,
+        base_validation_loss=base_loss,
+        validation_loss=final_loss,
+        best_step=best_step,
+        optimizer_steps=trainer.state.global_step,
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        tokens_per_second=watch.tokens / watch.step_seconds,
+        seconds=watch.seconds(),
+        peak_memory_mb=_peak_memory_mb(),
+    )
+
+
+def answers(
+    lm: LanguageModel, pairs: Sequence[TrainingPair], max_new_tokens: int = 40
+) -> list[str]:
+    """What the model answers to the prompts of some pairs, to be looked at."""
+    questions = [Question(pair.id, pair.question, (pair.answer,)) for pair in pairs]
+    passages = [[Passage("", "", title, text) for title, text in p.passages] for p in pairs]
+    rows = answer_batch(lm, questions, passages, max_new_tokens)
+    return [row["answer"] for row in rows]
+
+
+def _arguments(
+    recipe: Recipe, method: methods.Method, steps: int, output_dir: Path
+) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(output_dir),
+        num_train_epochs=recipe.epochs,
+        max_steps=steps,
+        learning_rate=recipe.learning_rate or method.learning_rate,
+        warmup_steps=steps // 10,
+        per_device_train_batch_size=recipe.batch_size,
+        eval_strategy="no",  # `_Watch` says when to evaluate, to save and to log
+        save_strategy="no",
+        logging_strategy="no",
+        activation_checkpointing=recipe.gradient_checkpointing,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+        logging_nan_inf_filter=False,  # a loss that is not a number must be seen
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    # One model, spread over the GPUs or on one of them: never copied to each (nn.DataParallel).
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+class _AnswerTrainer(Trainer):
+    plain_attention = 0  # longest batch for it
+
+    def prepare(
+        self, watch: _Watch, saved: Checkpoints, recipe: Recipe, autocast: torch.dtype | None
+    ) -> None:
+        self._watch, self._saved, self._recipe, self._autocast = watch, saved, recipe, autocast
+        self._attention = self.model.config._attn_implementation
+        self.remove_callback(PrinterCallback)
+
+    def attend(self, length: int | None = None) -> None:
+        """Choose the attention for a batch of this length; without a length, the model's own.
+
+        It stays until the next choice: with gradient checkpointing the backward pass needs it, too.
+        """
+        plain = length is not None and length <= self.plain_attention and self._attention == "sdpa"
+        name = "eager" if plain else self._attention
+        if self.model.config._attn_implementation != name:
+            model = self.model
+            base = model.get_base_model() if hasattr(model, "get_base_model") else model
+            base.set_attn_implementation(name)
+
+    def _get_train_sampler(self, train_dataset=None):
+        """An order that depends on seed and epoch alone, so that a resumed run keeps it."""
+        lengths = [len(e["input_ids"]) for e in train_dataset or self.train_dataset]
+        return _LengthGrouped(lengths, self._recipe.batch_size, self._recipe.seed)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        self.attend(inputs["input_ids"].shape[1])
+        with self._precision():
+            loss = completion_loss(model, inputs, num_items_in_batch)
+        if not math.isfinite(float(loss.detach())):
+            raise _astray("training loss", self.state.global_step + 1)
+        self._watch.tokens += int(inputs["attention_mask"].sum())
+        return (loss, {}) if return_outputs else loss
+
+    def evaluate(self, *_arguments, **_options) -> dict[str, float]:
+        """The held-out loss by token, as for the base model; Trainer's own weighs by batch."""
+        self.attend()
+        with self._precision():
+            loss = validation_loss(
+                self.model, self.eval_dataset, self.data_collator, self._recipe.batch_size
+            )
+        if not math.isfinite(loss):
+            raise _astray("held-out loss", self.state.global_step)
+        self.log({"eval_loss": loss})
+        self.control.should_evaluate = False
+        if self._recipe.early_stopping:
+            self._keep_best()
+        return {"eval_loss": loss}
+
+    def _keep_best(self) -> None:
+        losses = [entry["eval_loss"] for entry in self.state.log_history if "eval_loss" in entry]
+        best = losses.index(min(losses))
+        if best == len(losses) - 1:
+            save_trainable(self.model, self._saved.best(self.state.global_step))
+        elif len(losses) - 1 - best >= PATIENCE:
+            self.control.should_training_stop = True
+            # A run resumed from here would train on; from before, it stops here again.
+            self.control.should_save = False
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        if self._autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.args.device.type, dtype=self._autocast)
+
+    def _save_checkpoint(self, model, trial):
+        began = time.monotonic()
+        super()._save_checkpoint(model, trial)
+        self._watch.checkpoint_written(self.state.global_step, began)
+
+    def _save(self, output_dir=None, state_dict=None):
+        save_trainable(self.model, Path(output_dir) / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        load_trainable(self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+
+def _astray(what: str, step: int) -> StudyError:
+    return StudyError(
+        f"the {what} is not a number (or infinite) at step {step}. "
+        "Try a lower learning_rate, or dtype float32."
+    )
+
+
+class _LengthGrouped(torch.utils.data.Sampler):
+    """Batches of about equal length, in an order of their own for each seed and epoch."""
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int):
+        self._lengths, self._batch_size, self._seed, self._epoch = lengths, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
+        order = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        return iter(order)
+
+
+class _Watch(TrainerCallback):
+    """Says when to log, evaluate and save; tells the progress; keeps the time."""
+
+    def __init__(
+        self, folder: RunFolder, saved: Checkpoints, recipe: Recipe, steps: int, per_epoch: int
+    ):
+        self._folder, self._saved, self._batch_size = folder, saved, recipe.batch_size
+        self._steps = steps
+        self._log_every = max(1, steps // 40)
+        few = recipe.max_steps == 0 and recipe.epochs <= MAX_EVALUATIONS
+        self._evaluate_every = per_epoch if few else -(-steps // MAX_EVALUATIONS)
+        self.tokens = saved.facts.get("tokens", 0)
+        self.step_seconds = saved.facts.get("step_seconds", 0.0)
+        self._seconds_before = saved.facts.get("seconds", 0.0)
+        self._began = self._last_saved = self._step_began = time.monotonic()
+        self._last_told = 0.0
+        self._pause = SAVE_SECONDS
+
+    def seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    def on_step_begin(self, args, state, control, **_):
+        self._step_began = time.monotonic()
+
+    def on_step_end(self, args, state, control, **_):
+        now = time.monotonic()
+        self.step_seconds += now - self._step_began
+        step, last = state.global_step, state.global_step == self._steps
+        if last or now - self._last_told >= 1:  # a file, and on clusters a slow one
+            self._folder.set_progress(step * self._batch_size, self._steps * self._batch_size)
+            self._last_told = now
+        control.should_log = last or step % self._log_every == 0
+        control.should_evaluate = last or step % self._evaluate_every == 0
+        control.should_save = not last and now - self._last_saved >= self._pause
+
+    def checkpoint_written(self, step: int, began: float) -> None:
+        """`began` on the monotonic clock: large states take long to write, but never a tenth of
+        the time."""
+        facts = {"tokens": self.tokens, "step_seconds": self.step_seconds}
+        self._saved.completed(step, seconds=self.seconds(), **facts)
+        self._last_saved = time.monotonic()
+        self._pause = max(SAVE_SECONDS, 10 * (self._last_saved - began))
+
+
+def _fingerprint(
+    lm: LanguageModel, data: Sequence[Example], held_out: Sequence[Example], recipe: Recipe
+) -> str:
+    """Stands for everything that a checkpoint depends on."""
+    parts = [lm.name, lm.dtype, asdict(recipe), list(data), list(held_out)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _peak_memory_mb() -> float:
+    """Most memory used at once: on the GPUs by tensors, else by this process since it began."""
+    if not torch.cuda.is_available():
+        return meter.peak_memory_mb()
+    devices = range(torch.cuda.device_count())
+    return round(sum(torch.cuda.max_memory_allocated(i) for i in devices) / 1e6, 1)
+
+
+def _history(log: list[dict[str, float]], base_loss: float) -> pd.DataFrame:
+    rows = {0: {"validation_loss": base_loss}}
+    for entry in log:
+        row = rows.setdefault(int(entry["step"]), {})
+        if "loss" in entry:
+            row["train_loss"] = entry["loss"]
+        if "eval_loss" in entry:
+            row["validation_loss"] = entry["eval_loss"]
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("step").reset_index()
+    return table.reindex(columns=["step", "train_loss", "validation_loss"]).astype(float)

@@ -1,0 +1,186 @@
+import io
+import json
+import sys
+
+import pytest
+
+from rag_study import cli
+from rag_study.cli import live
+from rag_study.common import run_folder
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.study import plan, stages
+from rag_study.study.running.study_run import Progress
+
+SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
+
+
+def test_plan_for_machines(command, outputs):
+    code, out, _ = command("plan", SMOKE, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["action"] for row in rows} == {"run"}
+    assert rows[0]["stage"] == "prepare_data"
+    assert rows[-1]["stage"] == "compare"
+    assert not outputs.exists()
+
+
+def test_plan_of_one_stage_is_blocked_without_what_it_needs(command):
+    code, out, _ = command("plan", SMOKE, "--only", "fine_tune", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["action"] for row in rows} == {"blocked"}
+    assert rows[0]["note"].startswith("needs prepare_data/")
+
+
+def test_status_of_a_study_never_run(command, outputs):
+    code, out, _ = command("status", SMOKE)
+    assert code == 1
+    assert "0 of 19 stage runs are done" in out
+    assert not outputs.exists()
+
+
+def test_report_without_any_run_says_what_to_do(command, outputs):
+    code, _, err = command("report", SMOKE)
+    assert code == 2
+    assert "Run it first" in err
+    assert not outputs.exists()
+
+
+def test_running_one_stage_without_its_upstream_fails_and_says_why(command):
+    code, out, _ = command("run", SMOKE, "--only", "05_judge_answers")
+    assert code == 1
+    assert "needs prepare_data/" in out
+
+
+BAD_STUDIES = {
+    "unknown key": {"zebra": 1},
+    "misspelt key": {"contxts": ["none"]},
+    "wrong type": {"models": 3},
+    "unknown model": {"models": ["gpt-17"]},
+    "unknown data set": {"datasets": [{"name": "wikipedia"}]},
+    "unknown method": {"fine_tuning": [{"method": "magic", "train_sizes": [4]}]},
+    "train size above the data": {"fine_tuning": [{"train_sizes": [100_000]}]},
+    "test size above the data": {"datasets": [{"name": "fictional", "test_size": 100_000}]},
+    "slash in the name": {"name": "a/b"},
+    "no such data folder": {"datasets": [{"name": "jsonl", "path": "nowhere"}]},
+}
+
+
+@pytest.mark.parametrize("verb", ["plan", "run", "status", "report"])
+@pytest.mark.parametrize("what", BAD_STUDIES)
+def test_bad_studies_give_one_message_and_leave_nothing(command, outputs, write_study, what, verb):
+    path = write_study(**BAD_STUDIES[what])
+    code, out, err = command(verb, path)
+    assert code == 2
+    assert err.startswith("error:")
+    assert "Traceback" not in out + err
+    assert not outputs.exists()
+    assert sorted(p.name for p in path.parent.iterdir()) == ["small.yaml"]
+
+
+def test_bad_lines_of_own_data_are_named(command, write_study, own_data, outputs):
+    with (own_data / "corpus.jsonl").open("a") as file:
+        file.write("{broken\n")
+    path = write_study(datasets=[{"name": "jsonl", "path": str(own_data), "test_size": 4}])
+    code, _, err = command("run", path)
+    assert code == 2
+    assert "corpus.jsonl, line 41" in err.replace("\n", "")
+    assert not outputs.exists()
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_unknown_stage(command, verb):
+    code, _, err = command(verb, SMOKE, "--only", "finetune")
+    assert code == 2
+    assert "Did you mean 'fine_tune'?" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "2"], "--workers needs --executor local"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "need --executor dask"),
+        (["--executor", "dask"], "--executor dask needs --scheduler or --scheduler-file"),
+        (["--dashboard"], "--dashboard needs --executor local"),
+        (["--executor", "local", "--scheduler-file", "x"], "need --executor dask"),
+    ],
+)
+def test_options_that_do_not_go_together(command, outputs, options, said):
+    code, _, err = command("run", SMOKE, *options)
+    assert code == 2
+    assert said in err
+    assert not outputs.exists()
+
+
+def test_the_cost_of_a_study_on_a_named_machine(command, outputs):
+    code, out, _ = command("plan", SMOKE, "--cost", "--machine", "h100-80gb")
+    assert code == 0
+    assert "GPU hours" in out
+    assert "not measured" in out
+    code, _, err = command("plan", SMOKE, "--cost")
+    assert code == 2
+    assert "Run a small study first" in err
+    assert not outputs.exists()
+
+
+def test_clean_shows_first_and_deletes_when_told(command, outputs):
+    folder = run_folder.RunFolder("fine_tune/old-12345678")
+    folder.set_status("done")
+    code, out, _ = command("clean", SMOKE)
+    assert code == 0
+    assert "runs/fine_tune/old-12345678" in out
+    assert "--delete deletes them" in out
+    assert folder.status().state == "done"
+    command("clean", SMOKE, "--delete")
+    assert not folder.path.exists()
+    assert "Nothing to clean" in command("clean", SMOKE)[1]
+
+
+def test_results_move_from_one_outputs_folder_to_another(command, outputs, tmp_path, monkeypatch):
+    run = plan.expand(SMOKE)[0]
+    run_folder.RunFolder(run.run_id).set_status("done")
+    file = tmp_path / "smoke.tar.gz"
+    code, out, _ = command("export", SMOKE, file)
+    assert code == 0
+    assert "1 runs" in out
+    assert "18 are not done" in out
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    code, out, _ = command("import", file)
+    assert code == 0
+    assert "1 runs imported, 0 were there already" in out
+    assert stages.is_done(run)
+
+
+def test_status_shows_who_works_on_what(command, outputs):
+    folder = run_folder.RunFolder(plan.expand(SMOKE)[0].run_id)
+    lock = folder.acquire()
+    folder.set_status("running", **run_folder.started_now())
+    folder.set_progress(3, 40)
+    _, out, _ = command("status", SMOKE)
+    lock.release(force=True)
+    assert f"3 of 40, process {folder.status().pid} on" in out
+    assert "killed" in command("status", SMOKE)[1]
+
+
+def test_the_live_view_counts_by_stage():
+    from rich.console import Console
+
+    runs = plan.expand(SMOKE)
+    progress = Progress(runs, workers=2)
+    progress.end(runs[0], "done", run_folder.Status("done", seconds=60.0))
+    progress.begin(runs[1])
+    screen = Console(width=100, record=True, file=io.StringIO())
+    screen.print(live.view(progress))
+    shown = screen.export_text()
+    assert "generate_answers" in shown
+    assert f"▸ {runs[1].run_id}" in shown
+    assert "1 of 19 done" in shown
+    assert "no estimate yet" in shown
+
+
+def test_debug_shows_the_traceback(monkeypatch, tmp_path):
+    from rag_study.common.errors import StudyError
+
+    monkeypatch.setattr(sys, "argv", ["rag-study", "plan", str(tmp_path / "no.yaml"), "--debug"])
+    with pytest.raises(StudyError, match="no such study file"):
+        cli.main()

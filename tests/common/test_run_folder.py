@@ -1,0 +1,150 @@
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from rag_study.common import files, run_folder
+from rag_study.common.errors import StudyError
+from rag_study.study import active_run
+from rag_study.study.stages import MADE_BY_FILE, STAGES, StageRun, covers, is_done
+
+
+def hold(run_id, ready):
+    folder = run_folder.RunFolder(run_id)
+    lock = folder.acquire()
+    folder.set_status("running", **run_folder.started_now())
+    ready.set()
+    time.sleep(60)
+    lock.release()
+
+
+@pytest.fixture
+def folder(outputs):
+    return run_folder.RunFolder("stage/one-12345678")
+
+
+def test_a_run_that_was_never_started_is_pending_and_leaves_no_folder(folder, outputs):
+    assert folder.status().state == "pending"
+    assert not folder.is_locked()
+    assert not outputs.exists()
+
+
+def test_a_killed_process_leaves_killed_not_running(folder):
+    ready = multiprocessing.get_context("spawn").Event()
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(folder.run_id, ready))
+    process.start()
+    assert ready.wait(30)
+    assert folder.status().state == "running"
+    assert folder.status().pid == process.pid
+    with pytest.raises(StudyError, match=f"process {process.pid}"):
+        folder.acquire(timeout=0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert folder.status().state == "killed"
+    folder.acquire(timeout=0.1).release()
+
+
+def test_parts_are_made_once_and_read_back_the_same(folder):
+    made = []
+
+    def make():
+        made.append(1)
+        return [{"answer": "line\u2028separator", "score": 0.1 + 0.2, "none": None}]
+
+    first = folder.part("none-00000", make)
+    assert folder.part("none-00000", make) == first
+    assert made == [1]
+
+
+def test_a_failing_part_leaves_nothing_behind(folder):
+    with pytest.raises(ZeroDivisionError):
+        folder.part("x", lambda: [1 / 0])
+    with pytest.raises(TypeError):
+        folder.part("x", lambda: [{"not json": object()}])
+    assert not list((folder.path / "parts").iterdir())
+
+
+@pytest.mark.parametrize(
+    "text", ["{half", "[]", "{}x", '{"state": 5}', '{"extent": {"none": "x"}}', '{"pid": null}']
+)
+def test_damaged_status_says_what_to_do(folder, text):
+    folder.path.mkdir(parents=True)
+    (folder.path / "status.json").write_text(text)
+    with pytest.raises(StudyError, match="Delete the folder"):
+        folder.status()
+
+
+def test_tables_that_are_being_made_again_are_not_taken_for_those_of_before(outputs):
+    before, after = (StageRun(STAGES["compare"], {"n": n}, (), "mine", {"n": n}) for n in (1, 2))
+    run_folder.study_dir("mine").mkdir(parents=True)
+    (run_folder.study_dir("mine") / MADE_BY_FILE).write_text(before.run_id)
+    run_folder.RunFolder(before.run_id).set_status("done")
+    assert is_done(before)
+    active = active_run.ActiveRun(after)  # and then it is killed, with one table of its own written
+    assert not is_done(before)
+    active._lock.release(force=True)
+
+
+def test_clear_keeps_the_lock_file_only(folder):
+    folder.part("p", lambda: [{"a": 1}])
+    folder.set_status("done")
+    folder.clear()
+    assert [p.name for p in folder.path.iterdir()] == [run_folder.LOCK_FILE]
+    assert folder.status().state == "pending"
+
+
+@pytest.mark.parametrize(
+    ("done", "asked", "expected"),
+    [
+        ({"none": 40}, {"none": 40}, True),
+        ({"none": 40}, {"none": 41}, False),
+        ({"none": 40, "oracle": 20}, {"oracle": 20}, True),
+        ({"none": 40}, {"oracle": 1}, False),
+        ({}, {"none": 1}, False),
+        ({"none": 40}, {}, True),
+    ],
+)
+def test_what_covers_what(done, asked, expected):
+    assert covers(done, asked) is expected
+
+
+def test_the_same_process_may_take_its_lock_again(folder):
+    lock = folder.acquire(timeout=0.1)
+    again = folder.acquire(timeout=0.1)
+    assert folder.is_locked()
+    again.release(force=True)
+    assert not folder.is_locked()
+    assert not lock.is_locked
+
+
+def test_looking_at_a_lock_does_not_keep_anybody_from_it(folder):
+    lock = folder.acquire(timeout=0.1)
+    lock.release()
+    looking = os.open(folder.path / run_folder.LOCK_FILE, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert not folder.is_locked()
+    os.close(looking)
+
+
+def test_a_claim_waits_for_the_other_runner(folder):
+    first, order = folder.claim(), []
+    waiting = threading.Thread(target=lambda: order.append(folder.claim()))
+    waiting.start()
+    time.sleep(0.3)
+    assert order == []
+    first.release(force=True)
+    waiting.join(30)
+    assert len(order) == 1
+
+
+def test_what_killed_writers_left_is_swept_away(folder):
+    folder.part("p", lambda: [{"a": 1}])
+    left = folder.path / "parts" / ".new-abc.jsonl"
+    left.write_text("{half")
+    assert files.is_leftover(left)
+    files.sweep(folder.path)
+    assert [p.name for p in (folder.path / "parts").iterdir()] == ["p.jsonl"]

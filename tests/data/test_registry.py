@@ -1,0 +1,157 @@
+"""A data set from outside the package, by entry point and by import path, from end to end."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from rag_study import data as qa_datasets
+from rag_study.common.errors import StudyError
+from rag_study.data import registry
+from rag_study.study import plan
+from rag_study.study.config import load_study
+
+MODULE = """
+from pydantic import Field
+
+from rag_study.qa_datasets import reading
+from rag_study.qa_datasets.registry import Loader, Options
+from rag_study.qa_datasets.schema import Document, QADataset, Question
+
+
+class ManualOptions(Options):
+    prefix: str = Field("m", description="of the ids")
+
+
+def load(source):
+    questions, documents = [], []
+    for file in reading.source_files(source.path, "manuals", "JSON lines of questions"):
+        for where, row in reading.records(file):
+            number = len(questions)
+            name = f"{source.options.prefix}{number}"
+            documents.append(Document(name, "Manual", row["text"]))
+            questions.append(Question(name, row["q"], (row["a"],), gold_doc_ids=(name,)))
+    return QADataset(tuple(questions), tuple(documents))
+
+
+LOADER = Loader("manuals", load, expected="a file", options=ManualOptions)
+"""
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A module outside the package and a file that it reads; returns the folder of both."""
+    (tmp_path / "my_manuals.py").write_text(MODULE)
+    with (tmp_path / "manuals.jsonl").open("w") as file:
+        for i in range(40):
+            file.write(
+                f'{{"q": "What is part {i}?", "a": "Bolt {i}", "text": "Part {i}: Bolt {i}."}}\n'
+            )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.find.cache_clear()
+    yield tmp_path
+    registry.find.cache_clear()
+    sys.modules.pop("my_manuals", None)
+
+
+def study(write_study, **fields):
+    dataset = {"name": "my_manuals:LOADER", "path": "manuals.jsonl", "test_size": 8, **fields}
+    return write_study(datasets=[dataset])
+
+
+def test_by_import_path_in_a_study_file(outside, write_study):
+    path = study(write_study, prefix="x")
+    config = load_study(path)
+    assert config.datasets[0].parameters["dataset_options"] == {"prefix": "x"}
+    prepared = plan.expand(path)[0]
+    assert prepared.parameters["dataset"] == "my_manuals:LOADER"
+    data = qa_datasets.load("my_manuals:LOADER", str(outside / "manuals.jsonl"))
+    assert len(data.questions) == 40
+    other = plan.expand(study(write_study, prefix="y"))[0]
+    assert other.run_id != prepared.run_id
+
+
+def test_stage_01_runs_it(outside, write_study, outputs):
+    path = study(write_study)
+    done = subprocess.run(
+        [sys.executable, "-m", "rag_study.cli", "run", str(path), "--only", "prepare_data"],
+        capture_output=True,
+        text=True,
+        cwd=outside,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_by_entry_point(outside):
+    info = outside / "my_manuals-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-manuals\nVersion: 1.0\n")
+    entry = "[rag_study.datasets]\nmanuals = my_manuals:LOADER\nbroken = my_manuals:NOTHING\n"
+    (info / "entry_points.txt").write_text(entry)
+    assert registry.find("manuals").name == "manuals"
+    with pytest.raises(StudyError, match="'broken' of the package my-manuals cannot be imported"):
+        registry.find("broken")
+    with pytest.raises(StudyError, match="did you mean 'manuals'"):
+        registry.find("manual")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"prefx": "y"}, "unknown key 'prefx'; did you mean 'prefix'"),
+        ({"prefix": 3}, "option 'prefix'"),
+        ({"path": None}, "needs `path:`, a file"),
+        ({"corpus": "x.jsonl"}, "takes no `corpus:`"),
+        ({"name": "my_manuals:NOTHING"}, "cannot be imported: AttributeError"),
+        ({"name": "no_module:LOADER"}, "cannot be imported: ModuleNotFoundError"),
+        ({"name": "my_manuals:load"}, "is a function; a data set is a"),
+        ({"name": "qaspar"}, "unknown data set 'qaspar'"),
+    ],
+)
+def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fields, expected):
+    with pytest.raises(StudyError) as caught:
+        load_study(study(write_study, **fields))
+    assert expected in str(caught.value)
+    assert "datasets[0]" in str(caught.value)
+
+
+def test_a_data_set_that_says_which_files_it_reads(tmp_path):
+    """Tables in CSV, for example, which `reading` does not know as data."""
+    loader = registry.Loader(
+        "tables",
+        load=None,
+        files=lambda source: [("faq.csv", source.path / "faq.csv")],
+    )
+    folder = tmp_path / "faq"
+    folder.mkdir()
+    (folder / "faq.csv").write_text("q,a")
+    before = loader.revision(registry.Source(folder))
+    (folder / "more.jsonl").write_text("{}")
+    moved = folder.rename(tmp_path / "renamed")
+    assert loader.revision(registry.Source(moved)) == before
+    (moved / "faq.csv").write_text("q,b")
+    assert loader.revision(registry.Source(moved)) != before
+    assert loader.revision(registry.Source()) == "v1"  # from the hub
+
+
+def test_the_guides_example_is_this_kind_of_module():
+    guide = (plan.PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+    code = guide.split("```python\n")[1].split("```")[0]
+    namespace = {}
+    exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
+    assert isinstance(namespace["LOADER"], registry.Loader)
+
+
+def test_too_few_questions_are_said_before_anything_is_trained(outside, write_study, outputs):
+    path = study(write_study, test_size=30)
+    assert len(plan.expand(path)) > 3  # reading the data is left to stage 01
+    done = subprocess.run(
+        [sys.executable, "-m", "rag_study.cli", "run", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=outside,
+    )
+    assert done.returncode == 2
+    assert "test_size: 30 questions are asked for" in done.stderr
+    assert "started index_corpus" not in done.stdout

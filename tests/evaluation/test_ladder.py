@@ -1,0 +1,108 @@
+"""Rungs of known quality."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from rag_study.common.text import contains, normalise
+from rag_study.data.schema import NO_ANSWER, Question
+from rag_study.data.sources import fictional
+from rag_study.evaluation.judging.ladder import (
+    INSTRUCTIONS,
+    REFUSAL,
+    RUNGS,
+    first_part,
+    ladder,
+    right_answers,
+)
+
+LONG = Question(
+    "long",
+    "How do bees find their way home?",
+    (),
+    "summary",
+    "Bees find their way by the position of the sun, and they remember landmarks near the hive.",
+)
+SHORT = Question("short", "Who built the tower?", ("Ada Moss", "the engineer Ada Moss"))
+OTHER = Question("other", "Who painted the hall?", ("Ben Frost",))
+
+
+def rungs(*questions, seed=0):
+    table = {}
+    for row in ladder(questions, seed):
+        table.setdefault(row["question_id"], {})[row["rung"]] = row["candidate"]
+    return table
+
+
+@pytest.mark.parametrize("style", ["encyclopedia", "biomedical", "papers"])
+def test_generated_worlds(style):
+    questions = fictional.generate(20, style=style).questions
+    table = rungs(*questions)
+    counts = Counter(rung for found in table.values() for rung in found)
+    assert set(counts) == set(RUNGS)
+    assert counts["corrupted"] > 0.9 * len(questions)
+    assert counts["truncated"] > 0.3 * len(questions)
+    for question in questions:
+        found = table[question.id]
+        right = {normalise(one) for one in (question.reference, *question.answers)}
+        assert normalise(found["gold"]) != normalise(question.reference)
+        assert normalise(found["paraphrase"]) not in {
+            normalise(question.reference),
+            normalise(found["gold"]),
+        }
+        wrong = {"corrupted", "other_question", "injected", "refusal", "empty"} & set(found)
+        assert not {normalise(found[rung]) for rung in wrong} & right
+        if len(question.key_points) > 1 and "truncated" in found:
+            named = [any(contains(found["truncated"], w) for w in p) for p in question.key_points]
+            assert 0 < sum(named) < len(named)
+
+
+def test_second_answer_is_gold_where_the_reference_shows_that_it_is_right():
+    assert rungs(SHORT, OTHER)["short"]["gold"] == "the engineer Ada Moss"
+    played = Question("p", "Who plays her?", ("Kim Brown", "Michelle Stafford"))
+    assert "Stafford" not in " ".join(text for text, _ in right_answers(played, Random(0)))
+
+
+def test_an_answer_without_rewording_stands_in_a_sentence():
+    found = rungs(OTHER, SHORT)["other"]
+    assert "Ben Frost" in found["gold"]
+    assert len(found["gold"].split()) > 2
+    assert found["gold"] != found["paraphrase"]
+
+
+def test_wrong_answer_comes_with_an_instruction_in_one_rung():
+    found = rungs(SHORT, OTHER)["short"]
+    assert found["other_question"] == "Ben Frost"
+    assert found["injected"].startswith("Ben Frost. ")
+    assert found["injected"].removeprefix("Ben Frost. ") in INSTRUCTIONS
+
+
+def test_padding_surrounds_the_right_answer():
+    found = rungs(LONG, OTHER)["long"]
+    assert contains(found["padded"], "landmarks near the hive")
+    assert len(found["padded"].split()) > len(LONG.reference.split()) + 10
+
+
+def test_short_answers_are_not_truncated():
+    assert "truncated" not in rungs(SHORT, OTHER)["short"]
+    part = first_part(LONG, LONG.reference)
+    assert part == "Bees find their way by the position of the sun."
+
+
+def test_a_refusal_is_no_wrong_answer_to_an_unanswerable_question():
+    asked = Question("u", "What colour was it?", NO_ANSWER, "unanswerable")
+    assert "refusal" not in rungs(asked, OTHER)["u"]
+    assert rungs(SHORT, OTHER)["short"]["refusal"] == REFUSAL
+
+
+def test_data_in_which_all_answers_are_alike_has_no_wrong_answer():
+    one, two = (Question(name, f"Who {name}?", ("Ada Moss",)) for name in ("sang", "rang"))
+    found = rungs(one, two)["sang"]
+    assert not {"other_question", "injected", "corrupted"} & set(found)
+
+
+def test_same_seed_same_ladder():
+    questions = fictional.generate(10).questions
+    assert ladder(questions, 3) == ladder(questions, 3)
+    assert ladder(questions, 3) != ladder(questions, 4)

@@ -1,0 +1,59 @@
+import pytest
+
+from rag_study.data.schema import NO_ANSWER
+from rag_study.evaluation.judging.ladder import FRAMES, REFUSAL, SENTENCE_FRAMES
+from rag_study.evaluation.refusals import is_empty, is_refusal
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        REFUSAL,
+        *NO_ANSWER,
+        "I don't know.",
+        "I’m not sure",
+        "I'm sorry, the document does not say that.",
+        "The passages don't mention who built it.",
+        "Based on the provided passages, there is no information about the tower.",
+        "Sorry, I cannot answer that. Please provide more context.",
+        "It is not known who built it.",
+        "As an AI language model, I cannot answer.",
+        "The information is not provided in the passages, so I cannot say.",
+        "The question cannot be answered from the passages given above.",
+        "The context does not contain enough information.",
+    ],
+)
+def test_these_only_say_that_they_do_not_answer(answer):
+    assert is_refusal(answer)
+    assert not is_empty(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "No",
+        "I do not know the exact day, but it was in 1847.",
+        "The passages do not say it. However, Ann built the tower.",
+        "The unknown soldier",
+        "The drug does not contain lactose.",
+        "The paper does not use pretraining.",
+        "No evidence of a link was found.",
+        "There is no evidence that vitamin C prevents colds.",
+        "The disease is not known to be hereditary.",
+        "The gene was not found in mice.",
+        "The code is not provided.",
+        "The structure cannot be determined by X-rays.",
+        "The text states that he did not mention it to anyone",
+        "I do not know. " + "Ann built it in the north of the town. " * 12,
+        *(frame.format("the unknown builder of the tower") for frame in FRAMES),
+        *(frame.format("The builder is not known to history.") for frame in SENTENCE_FRAMES),
+    ],
+)
+def test_these_say_something(answer):
+    assert not is_refusal(answer)
+
+
+def test_an_answer_without_letters_and_digits_is_empty_in_any_script():
+    assert all(map(is_empty, ("", "  \n", "...", "—", "<<<>>>")))
+    assert not any(map(is_empty, ("7", "нет", "不知道", "no", "é")))

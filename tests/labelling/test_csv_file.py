@@ -1,0 +1,214 @@
+import csv
+import io
+
+import pytest
+
+from rag_study.common.errors import StudyError
+from rag_study.labelling import csv_file
+from rag_study.labelling.sample import Sample, rubric
+
+HOSTILE = [
+    "=HYPERLINK(1)",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "'=1",
+    "'tis",
+    'two\nlines, "quoted"; and more',
+    "\r\nstarts with a line end",
+    "Ünïcödé 日本語 −5",
+    "",
+    "bell \x07 and null \0",
+    "x" * 40_000,
+]
+
+
+@pytest.fixture
+def sample():
+    answers = [
+        {
+            "answer_id": f"abc123-{i:03d}",
+            "dataset": "mine",
+            "question_id": f"q{i // 2}",
+            "question": f"Which, {text[:20]}?",
+            "reference": text[:30],
+            "answer": text,
+            "runs": [i % 2],
+        }
+        for i, text in enumerate(HOSTILE, start=1)
+    ]
+    frame = [{"dataset": "mine", "question_id": f"q{i}", "drawn": 1} for i in range(7)]
+    runs = [{"method": "none"}, {"method": "lora"}]
+    return Sample("abc123", "small", "none", 0, "judge", frame, runs, answers)
+
+
+@pytest.fixture
+def written(sample, tmp_path):
+    path = tmp_path / "answers.csv"
+    csv_file.write(path, sample)
+    return path
+
+
+def rows_of(path):
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
+
+
+def save(path, rows, delimiter=",", encoding="utf-8"):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_bytes(text.getvalue().encode(encoding))
+
+
+def fill(rows, score="3"):
+    return [row | dict.fromkeys(rubric(), score) for row in rows]
+
+
+def test_no_cell_is_a_formula_and_every_text_survives(written, sample):
+    assert written.read_bytes().startswith(b"\xef\xbb\xbf")
+    with written.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["answer_id", "question", "reference_answer", "answer", *rubric()]
+    for row, text in zip(rows, HOSTILE, strict=True):
+        assert not any(cell and cell[0] in "=+-@\t\r" for cell in row.values())
+        shown = csv_file.unescape(row["answer"])
+        if len(text) > 32_000:
+            assert shown == text[:32_000] + " … (cut here)"
+        elif text.isprintable() or "\n" in text or "\t" in text:
+            assert shown == (text or "(no answer)")
+        else:
+            assert shown == "bell   and null  "
+        assert row["accuracy"] == row["completeness"] == ""
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_escaping_can_be_undone(text):
+    assert csv_file.unescape(csv_file.escape(text)) == text
+
+
+def test_no_name_of_a_run_or_its_order_is_in_the_file(written):
+    text = written.read_text("utf-8-sig")
+    assert "lora" not in text
+    assert "runs" not in text
+
+
+def test_the_instructions_have_the_judges_rubric(written, sample):
+    told = written.with_name("answers-instructions.txt").read_text()
+    assert "13 answers to 7 questions" in told
+    for text in rubric().values():
+        assert text in told
+
+
+def test_a_file_that_may_hold_labels_is_not_written_over(written, sample):
+    before = written.read_bytes()
+    with pytest.raises(StudyError, match="may hold somebody's labels"):
+        csv_file.write(written, sample)
+    assert written.read_bytes() == before
+
+
+def test_passages_have_a_column_of_their_own(sample, tmp_path):
+    texts = {("mine", a["question_id"]): "[1] Title\n=text" for a in sample.answers}
+    csv_file.write(tmp_path / "p.csv", sample, texts)
+    rows = rows_of(tmp_path / "p.csv")
+    assert rows[0]["passages"].splitlines() == ["[1] Title", "=text"]
+    save(tmp_path / "p.csv", fill(rows))
+    assert csv_file.read(tmp_path / "p.csv", sample).notes == []
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_make_of_it_is_read(written, sample, delimiter, encoding):
+    rows = fill(rows_of(written))
+    rows[0]["accuracy"], rows[1]["accuracy"], rows[2]["accuracy"] = " 5 ", "4.0", "2,0"
+    # Blanks, line ends and apostrophes change; rows are sorted; empty rows stand at the end.
+    for row in rows:
+        row["answer"] = row["answer"].replace("\n", "\r\n").strip().removeprefix("'")
+    empty = dict.fromkeys(rows[0], "")
+    save(written, [*rows[::-1], empty, empty], delimiter, encoding)
+    assert csv_file.sample_name(written) == "abc123"
+    labels = csv_file.read(written, sample)
+    assert labels.notes == []
+    assert [labels.scores[f"abc123-00{i}"]["accuracy"] for i in (1, 2, 3, 4)] == [5, 4, 2, 3]
+
+
+def test_empty_cells_are_not_labels_and_are_counted(written, sample):
+    rows = fill(rows_of(written))
+    rows[0]["accuracy"] = rows[1]["accuracy"] = " "
+    for row in rows:
+        row["completeness"] = ""
+        row["remark"] = "hard"
+    save(written, rows)
+    labels = csv_file.read(written, sample)
+    assert labels.scores["abc123-001"] == {"accuracy": None, "completeness": None}
+    assert labels.notes[0].startswith("2 of 13 answers without a label for accuracy")
+    assert labels.notes[1] == "No answer has a label for completeness."
+    assert labels.notes[2] == "Columns that are not read: remark."
+
+
+def changed(rows, number, **cells):
+    return [row | cells if i == number else row for i, row in enumerate(rows)]
+
+
+BAD = {
+    "unknown id": (lambda r: changed(r, 1, answer_id="abc123-099"), r"line 3 \(abc123-099\)"),
+    "id of nothing": (lambda r: changed(r, 1, answer_id=""), "line 3: a row without answer_id"),
+    "too high": (lambda r: changed(r, 0, accuracy="6"), r"line 2 \(abc123-001\): accuracy is '6'"),
+    "too low": (lambda r: changed(r, 0, completeness="0"), "completeness is '0'"),
+    "negative": (lambda r: changed(r, 0, accuracy="-1"), "accuracy is '-1'"),
+    "fraction": (lambda r: changed(r, 2, accuracy="3.5"), "line 4 .*'3.5', not a whole number"),
+    "word": (lambda r: changed(r, 2, accuracy="good"), "accuracy is 'good'"),
+    "twice": (lambda r: [*r, r[0]], "this id stands in line 2 already"),
+    "missing": (lambda r: r[1:], "1 row of the sample missing .*: abc123-001"),
+    "shifted": (lambda r: changed(r, 2, answer="another"), "line 4 .*not the answer"),
+    "no labels": (lambda r: fill(r, ""), "no label is filled in yet"),
+    "no column": (
+        lambda r: [{k: v for k, v in row.items() if k != "accuracy"} for row in r],
+        "line 1: no column accuracy",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_is_named_with_its_line(written, sample, what):
+    change, message = BAD[what]
+    save(written, change(fill(rows_of(written))))
+    with pytest.raises(StudyError, match=message):
+        csv_file.read(written, sample)
+
+
+def test_lines_are_those_of_the_file_although_cells_have_several(written, sample):
+    rows = fill(rows_of(written))
+    save(written, changed(rows, 10, accuracy="9"))
+    lines = written.read_text().splitlines()
+    with pytest.raises(StudyError, match="not a whole number") as caught:
+        csv_file.read(written, sample)
+    number = int(str(caught.value).partition("line ")[2].split()[0])
+    assert lines[number - 1].startswith("abc123-011")
+
+
+def test_many_problems_are_told_together_and_cut(written, sample):
+    save(written, fill(rows_of(written), "7"))
+    with pytest.raises(StudyError) as caught:
+        csv_file.read(written, sample)
+    assert str(caught.value).count("\n") == 13
+    assert "and 14 more" in str(caught.value)
+
+
+def test_files_that_are_something_else(written, sample, tmp_path):
+    with pytest.raises(StudyError, match="there is no such file"):
+        csv_file.read(tmp_path / "no.csv", sample)
+    for encoding in ("utf-16", "latin-1"):
+        save(written, [{"answer_id": "Ünï", "answer": "x"}], encoding=encoding)
+        with pytest.raises(StudyError, match="Save it as “CSV UTF-8”"):
+            csv_file.read(written, sample)
+    written.write_text("")
+    with pytest.raises(StudyError, match="no column"):
+        csv_file.sample_name(written)
+    written.write_text(",".join(["answer_id", "answer", *rubric()]) + "\n")
+    with pytest.raises(StudyError, match="the file has no rows"):
+        csv_file.sample_name(written)
+    written.write_text(",".join(["answer_id", "answer", *rubric()]) + '\nabc123-001,"open')
+    with pytest.raises(StudyError, match="not readable as CSV"):
+        csv_file.read(written, sample)

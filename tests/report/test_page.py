@@ -1,0 +1,322 @@
+"""The report: every section with and without data, nothing hostile alive."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import io
+import math
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from study_tables import (
+    STRONG,
+    WEAK,
+    answers,
+    comparison,
+    full_study,
+    sentences,
+    study,
+    with_evidence,
+)
+
+from rag_study.analysis import effects
+from rag_study.analysis.study_results import StudyResults
+from rag_study.report import page as report
+from rag_study.report import plots
+from rag_study.report.headline import headline, headline_parts
+from rag_study.report.limits import limits
+from rag_study.report.tables import effects_table
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are balanced and collects text, tags and attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def build(results, tmp_path):
+    path = report.build_report(results, tmp_path / "report.html")
+    return path.read_text(encoding="utf-8")
+
+
+def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
+    frame = answers()
+    summary = effects.summarise(frame, 200)
+    png = plots.save(
+        plots.train_size_curves(summary, "answer_recall", "retrieved", 0.03), tmp_path, "curve"
+    )
+    provenance = [
+        {"run_id": "p1", "stage": "fine_tune", "wall_seconds": 90.0, "peak_memory_mb": 800.0}
+        | {"python": "3.11.4", "versions": {"torch": "2.8.0", "absent": None}},
+        {"run_id": "p2", "stage": "fine_tune", "wall_seconds": 30.0, "peak_memory_mb": 1900.0}
+        | {"python": "3.11.4"},
+    ]
+    results = full_study(
+        frame,
+        figures={"Answer recall by training examples": png},
+        provenance=provenance,
+        notes=["The data set fictional is invented."],
+    )
+    html = build(results, tmp_path)
+    page = Page(html)
+    words = page.words
+    assert words.index(headline(results)) < words.index("The data set fictional is invented.")
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == [
+        "What training changed",
+        "The paper's claims, tested here",
+        "Where answers go wrong",
+        "Does training change how much passages help?",
+        "Does more training data help?",
+        "Is it the same on every data set?",
+        "Style or substance?",
+        "Can the judge be believed?",
+        "Figures",
+        "Retrieval",
+        "Means",
+        "Largest gains and losses",
+        "Limits",
+        "How it was made",
+    ]
+    assert words.index("The data set fictional is invented.") < words.index("Trained minus base")
+    assert html.index("<img") < html.index('id="effects"')
+    verdict, basis = headline_parts(results)
+    assert len(sentences(verdict)) == 2
+    assert f'id="verdict">{verdict}</p>' in html.replace("&#39;", "'")
+    assert words.index(verdict) < words.index(basis)
+    (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert image["src"].startswith("data:image/png;base64,")
+    assert "Answer recall by training examples" in image["alt"]
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", html)
+    assert "url(" not in html
+    assert "http:" not in html.replace("http-equiv", "")
+    assert "https:" not in html
+    assert "trained closed-book" in words
+    assert "One training seed per model state" in words
+    assert "fine_tune 2 2 min 0 s not computed 1,900 MB" in words
+    assert "versions: torch 2.8.0" in words
+    assert "models: - tiny" in words
+    assert len(html) < 5_000_000
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".html"] == ["report.html"]
+
+
+def test_primary_comparisons_come_first_with_their_verdict_and_reason(tmp_path):
+    other = comparison("", 0.123, metric="token_f1", primary=False, reason="not primary")
+    html = build(study(other, comparison("hurts", -0.2, reason="because of this")), tmp_path)
+    words = Page(html).words
+    assert '<span class="verdict hurts">hurts</span>' in html
+    assert "because of this" in words
+    assert html.index("−0.20") < html.index("+0.12")
+    assert "1 other difference (descriptive" in words
+
+
+def test_an_invalid_judge_is_marked_wherever_its_scores_stand(tmp_path):
+    figures = {"Accuracy (judge) by context": tmp_path / "gone.png"}
+    html = build(full_study(answers(), figures=figures), tmp_path)
+    page = Page(html)
+    effects_section, rest = html.split('id="claims"')
+    rows = [row for row in effects_section.split("<tr")[1:] if "Accuracy (judge)" in row]
+    assert len(rows) == 4
+    assert all("doubtful" in row and "not valid" in row for row in rows)
+    means = rest.split('id="tables"')[1].split("</thead>")[0]
+    assert means.count('<b class="invalid">not valid</b>') == 2
+    assert "AUC 0.51 (0.40 to 0.62)" in page.words
+    interactions = rest.split('id="interactions"')[1].split("</table>")[0]
+    assert interactions.count("doubtful") == interactions.count("(judge)") == 4
+    assert "uses a judge that is not valid" in page.words
+    assert "This figure could not be drawn." in page.words
+
+
+def test_a_judge_that_nobody_checked_is_not_valid(tmp_path):
+    frame = answers()
+    results = full_study(frame, checks=())
+    assert results.invalid_judges == {"weak"}
+    assert "no check of this judge was found" in Page(build(results, tmp_path)).words
+
+
+def test_missing_runs_are_listed_and_never_zero(tmp_path):
+    missing = [
+        {"run_id": "fine_tune/lora-1000", "stage": "fine_tune", "state": "timeout"},
+        {"run_id": "judge/x", "stage": "judge", "state": "failed", "message": "no memory <left>"},
+    ]
+    words = Page(build(full_study(answers(), missing=missing), tmp_path)).words
+    assert "2 runs without a result" in words
+    assert "fine_tune/lora-1000 fine_tune timeout" in words
+    assert "no memory <left>" in words
+    assert "(1 failed, 1 timeout)" in words
+    assert "LoRA 1000" not in words
+
+
+def test_hostile_text_does_nothing(tmp_path):
+    attack = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}</pre>'
+    frame = answers()
+    for column in ("answer", "question", "reference"):
+        frame[column] = attack
+    frame["model"] = frame["dataset"] = attack
+    html = build(
+        full_study(
+            frame,
+            notes=[attack],
+            missing=[{"run_id": attack, "stage": attack, "state": attack, "message": attack}],
+            provenance=[{"run_id": attack, "stage": attack, attack: attack}],
+            figures={attack: tmp_path / "none.png"},
+        ),
+        tmp_path,
+    )
+    page = Page(html)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not any(tag == "img" for tag, _ in page.tags)
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert attack in page.words
+    assert "default-src 'none'" in html
+
+
+def test_examples_show_the_largest_losses_of_the_carrying_metric():
+    found = report.examples(full_study(answers()))
+    assert found["gains"] == []
+    # Right at first (i % 3 > 0) and then wrong (i % 5 == 0): 5, 10, 20, 25.
+    assert [row["id"] for row in found["losses"]] == ["q005", "q010", "q020", "q025"]
+    first = found["losses"][0]
+    assert (first["base"], first["base_score"]) == ("answer 5 of 0", "1.00")
+    assert first["tuned"].startswith("answer 5 of ")
+    assert first["tuned_score"] == "0.00"
+    assert "0 scored higher and 4 lower" in found["about"]
+
+
+def test_examples_show_all_scores_and_the_passages_in_the_prompt(tmp_path):
+    frame = answers()
+    results = full_study(frame, **with_evidence(frame))
+    found = report.examples(results)
+    first = found["losses"][0]
+    assert [passage["title"] for passage in first["passages"]] == ["d1#0", "d2#0"]
+    scores = {score["metric"]: score for score in first["scores"]}
+    assert scores["judge_accuracy"]["invalid"]
+    assert (scores["answer_recall"]["base"], scores["answer_recall"]["tuned"]) == ("1.00", "0.00")
+    html = build(results, tmp_path)
+    assert "2 passages in the prompt" in Page(html).words
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_examples_are_of_one_judge_and_limited_in_number():
+    frame = answers(60, judges=("strong", "weak"))
+    found = report.examples(full_study(frame, checks=(STRONG, WEAK)))
+    assert found["about"].startswith("Accuracy (judge), with retrieved passages")
+    assert len(found["losses"]) == report.EXAMPLES
+    assert len({row["id"] for row in found["losses"]}) == report.EXAMPLES
+
+
+def test_limits_report_the_share_of_answers_that_were_cut():
+    text = " ".join(limits(full_study(answers())))
+    assert "1.1 % of all answers were cut at the token limit, at most 3.3 % (LoRA 200" in text
+    assert "The judge weak is not valid" in text
+    assert "The smallest comparison has 30 questions in 30 independent groups" in text
+
+
+def test_what_could_not_be_compared_is_among_the_limits():
+    frame = answers()
+    frame = frame[frame["method"] != "none"]
+    results = full_study(frame)
+    skipped = results.comparisons.attrs["skipped"]
+    assert skipped
+    assert set(skipped) <= set(limits(results))
+
+
+def without_scores():
+    frame = answers()
+    scores = ["exact_match", "token_f1", "rouge_l", "answer_recall", "truncated", "answer_length"]
+    frame[[*scores, "judge_accuracy", "judge_completeness"]] = math.nan
+    return frame
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        StudyResults(study={}),
+        study(),
+        study(comparison("no verdict", **dict.fromkeys(("ci_low", "ci_high", "mde"), math.nan))),
+        full_study(answers(1)),
+        full_study(answers(1), checks=()),
+        full_study(without_scores()),
+        full_study(answers().query("method == 'none'")),
+        full_study(answers().query("context == 'retrieved'")),
+        full_study(answers().assign(answer=None)),
+        full_study(
+            pd.concat(
+                answers().assign(model=model, dataset=dataset)
+                for model in ("a", "b")
+                for dataset in ("nq", "qasper")
+            )
+        ),
+        full_study(answers(), checks=[{"judge": "weak", "valid": False, "auc": math.nan}]),
+    ],
+)
+def test_reports_of_incomplete_studies(results, tmp_path):
+    page = Page(build(results, tmp_path))
+    assert not re.search(r"\b(nan|None|inf)\b", page.words)
+    assert 1 < len(sentences(headline(results))) <= 3
+    Console(width=100, file=io.StringIO()).print(effects_table(results.comparisons))
+
+
+def test_an_empty_study_says_what_cannot_be_computed(tmp_path):
+    words = Page(build(StudyResults(study={"name": "empty"}), tmp_path)).words
+    for sentence in (
+        "differences cannot be computed",
+        "No judge was checked.",
+        "There are no figures.",
+        "Retrieval was not measured.",
+        "No answers were scored",
+        "There is no comparison to take examples from.",
+        "The share of answers cut at the token limit is not known.",
+        "Wall time and memory were not recorded.",
+    ):
+        assert sentence in words
+    assert "Every run of the study gave a result." not in words
+
+
+def test_figures_beyond_the_size_limit_are_named_not_embedded(tmp_path, monkeypatch):
+    figures = {}
+    for name in ("first", "second"):
+        figures[name] = tmp_path / f"{name}.png"
+        figures[name].write_bytes(b"\x89PNG" + bytes(100))
+    monkeypatch.setattr(report, "FIGURE_BYTES", 150)
+    html = build(study(figures=figures), tmp_path)
+    assert html.count("data:image/png") == 1
+    assert "see second.png" in html
+
+
+def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):
+    build(study(), tmp_path)
+    before = (tmp_path / "report.html").read_bytes()
+    full = lambda *_: (_ for _ in ()).throw(OSError("full"))  # noqa: E731
+    monkeypatch.setattr("rag_study.common.files.os.replace", full)
+    with pytest.raises(OSError, match="full"):
+        build(study(comparison("hurts")), tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,72 @@
+"""The report in a real browser: no errors, tables sort and search, hostile text does nothing."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from study_tables import WEAK, answers, comparison, full_study, table
+
+from rag_study.report import page as report
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+
+ATTACK = '"><script>document.title = "owned"</script><img src=x onerror="document.title = 1">'
+# Uses the page as a reader would, and tells what it found in the title of the document.
+USE = """<script>
+var table = document.querySelector("#effects ~ .scroll table.sortable");
+var button = table.querySelectorAll("thead button")[6];
+var firsts = function () { return Array.from(table.tBodies).map(function (b) {
+  return b.rows[0].cells[6].firstChild.textContent; }).join(" "); };
+button.click(); var up = firsts(); button.click(); var down = firsts();
+var field = document.querySelector("input[type=search]");
+field.value = "few"; field.dispatchEvent(new Event("input"));
+var left = Array.from(table.tBodies).filter(function (b) { return !b.hidden; }).length;
+var images = Array.from(document.images).every(function (i) { return i.naturalWidth > 0; });
+document.title = [up, down, left, images, table.tBodies[0].rows.length,
+  table.querySelectorAll("th[aria-sort]").length].join(" | ");
+</script>"""
+
+
+def opened(html, tmp_path):
+    """(title, everything said on the console) of the page when all its scripts have run."""
+    page = tmp_path / "page.html"
+    page.write_text(html, encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    options += ["--enable-logging=stderr"]
+    done = subprocess.run(
+        [BROWSER, *options, f"--user-data-dir={tmp_path}/profile", "--dump-dom", page.as_uri()],
+        **{"capture_output": True, "text": True, "timeout": 300},
+    )
+    (title,) = re.findall(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
+    return title, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_tables_sort_and_search_and_nothing_fails(tmp_path):
+    differences = (0.1, -0.2, 0.3, -0.05)
+    rows = [
+        comparison("cannot tell", d, size=50 + i, reason="too few" if i % 2 else "too close")
+        for i, d in enumerate(differences)
+    ]
+    results = full_study(answers(), comparisons=table(*rows))
+    html = report.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
+    title, said = opened(html.replace("</body>", f"{USE}</body>"), tmp_path)
+    assert said == []
+    up, down, left, images, rows, sorted_by = title.split(" | ")
+    assert up.split() == ["−0.20", "−0.05", "+0.10", "+0.30"]
+    assert down.split() == up.split()[::-1]
+    # A row's reason moves and hides with it.
+    assert (left, images, rows, sorted_by) == ("2", "true", "2", "1")
+
+
+def test_hostile_text_does_nothing(tmp_path):
+    frame = answers()
+    for column in ("answer", "question", "reference", "model", "dataset"):
+        frame[column] = ATTACK
+    results = full_study(frame, checks=[{**WEAK, "reason": ATTACK}], notes=[ATTACK])
+    html = report.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
+    title, said = opened(html, tmp_path)
+    assert said == []
+    assert title == "demo: does fine-tuning help?"

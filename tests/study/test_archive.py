@@ -1,0 +1,149 @@
+import io
+import tarfile
+
+import pytest
+from naps import nap, work
+
+from rag_study.common import run_folder
+from rag_study.common.errors import StudyError
+from rag_study.study import stages
+from rag_study.study.running import archive
+from rag_study.study.running.runner import USUAL
+from rag_study.study.stages import is_done
+
+
+@pytest.fixture
+def study(outputs):
+    """Two finished runs and one that is not."""
+    outputs.mkdir()
+    runs = [nap("one"), nap("two"), nap("three")]
+    for run in runs[:2]:
+        work(run, USUAL, lambda: None)
+    return runs
+
+
+def test_results_come_back_as_they_were(study, outputs, tmp_path, monkeypatch):
+    file = tmp_path / "study.tar.gz"
+    assert archive.pack(study, file) == (2, 1)
+    again = tmp_path / "again.tar.gz"
+    archive.pack(study, again)
+    assert file.read_bytes() == again.read_bytes()
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    brought, there = archive.unpack(file)
+    assert (len(brought), there) == (2, [])
+    assert [is_done(run) for run in study] == [True, True, False]
+    for run in study[:2]:
+        parts = run_folder.RunFolder(run.run_id).path / "parts"
+        assert parts.is_relative_to(tmp_path / "elsewhere")
+        original = outputs / "runs" / run.run_id / "parts"
+        assert {p.name: p.read_bytes() for p in parts.iterdir()} == {
+            p.name: p.read_bytes() for p in original.iterdir()
+        }
+    assert archive.unpack(file) == ([], sorted(brought))
+    assert not list((tmp_path / "elsewhere").glob(".import-*"))
+
+
+def test_tables_come_with_their_comparison(outputs, tmp_path, monkeypatch):
+    comparison = stages.StageRun(stages.STAGES["compare"], {}, (), "mine", {"study": "mine"})
+    folder = run_folder.study_dir("mine")
+    folder.mkdir(parents=True)
+    (folder / "results.csv").write_text("there")
+    (folder / "made_by.txt").write_text(comparison.run_id)
+    run_folder.RunFolder(comparison.run_id).set_status("done")
+    file = tmp_path / "mine.tar.gz"
+    assert archive.pack([comparison], file) == (1, 0)
+    (folder / "results.csv").write_text("here")
+    archive.unpack(file)
+    assert (folder / "results.csv").read_text() == "here"
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
+    archive.unpack(file)
+    assert (run_folder.study_dir("mine") / "results.csv").read_text() == "there"
+    assert is_done(comparison)
+
+
+def test_what_is_done_or_being_worked_on_here_stays(study, tmp_path):
+    file = tmp_path / "study.tar.gz"
+    archive.pack(study, file)
+    one, two = (run_folder.RunFolder(run.run_id) for run in study[:2])
+    one.clear()
+    two.set_status("running", **run_folder.started_now())
+    lock = two.acquire()
+    try:
+        assert archive.unpack(file) == ([one.run_id], [two.run_id])
+    finally:
+        lock.release(force=True)
+    assert one.status().state == "done"
+    assert two.status().state == "killed"
+
+
+def test_what_killed_writers_left_does_not_travel(study, tmp_path, monkeypatch):
+    left = run_folder.RunFolder(study[0].run_id).path / ".new-adapter" / "weights"
+    left.parent.mkdir()
+    left.write_text("half")
+    archive.pack(study, file := tmp_path / "study.tar.gz")
+    with tarfile.open(file) as packed:
+        assert not [name for name in packed.getnames() if ".new-" in name]
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, len(DONE) if kind == tarfile.REGTYPE else 0
+    return info
+
+
+RUN, DONE = "runs/nap/one-12345678", b'{"state": "done"}'
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        member("/etc/cron.d/x"),
+        member("../x"),
+        member(f"{RUN}/../../../../x"),
+        member("runs"),
+        member("runs", tarfile.DIRTYPE),
+        member(RUN),
+        member(f"{RUN}/.lock"),
+        member(f"{RUN}/status.json/x"),
+        member("runs/nap/another-12345678/status.json"),  # which does not say that it is done
+        member(f"{RUN}/link", tarfile.SYMTYPE, "/etc/passwd"),
+        member(f"{RUN}/link", tarfile.LNKTYPE, "../../../../etc/passwd"),
+        member(f"{RUN}/pipe", tarfile.FIFOTYPE),
+        member(f"{RUN}/device", tarfile.CHRTYPE),
+        member("runs/nap/no-hash/status.json"),
+        member(".ssh/authorized_keys"),
+    ],
+    ids=lambda info: info.name + info.type.decode(),
+)
+def test_archives_that_lead_elsewhere_are_refused_whole(outputs, tmp_path, bad):
+    file = tmp_path / "bad.tar.gz"
+    with tarfile.open(file, "w:gz") as made:
+        made.addfile(member(f"{RUN}/status.json"), io.BytesIO(DONE))
+        made.addfile(bad, io.BytesIO(b"evil".ljust(len(DONE))))
+    with pytest.raises(StudyError, match="nothing was imported"):
+        archive.unpack(file)
+    assert not (outputs / "runs").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_files_that_are_no_archive_are_one_message(outputs, tmp_path, study):
+    noise = tmp_path / "noise.tar.gz"
+    noise.write_bytes(b"no archive at all")
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(noise)
+    with pytest.raises(StudyError, match="no such file"):
+        archive.unpack(tmp_path / "nowhere.tar.gz")
+    whole, half = tmp_path / "whole.tar.gz", tmp_path / "half.tar.gz"
+    archive.pack(study, whole)
+    half.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(half)
+    flipped = bytearray(whole.read_bytes())
+    flipped[-8] ^= 1  # of the checksum: the same as another bit anywhere
+    half.write_bytes(flipped)
+    with pytest.raises(StudyError, match="no whole archive"):
+        archive.unpack(half)
+    with pytest.raises(StudyError, match="exists already"):
+        archive.pack(study, whole)
+    with pytest.raises(StudyError, match="nothing to export"):
+        archive.pack(study[2:], tmp_path / "none.tar.gz")

@@ -1,0 +1,130 @@
+"""Factors of training, and which runs they share."""
+
+from collections import Counter
+
+import pytest
+
+from rag_study.analysis import run_names
+from rag_study.common.errors import StudyError
+from rag_study.study import plan
+from rag_study.study.config import load_study
+
+TWO = [
+    {"name": "fictional", "label": "one", "num_worlds": 84, "test_size": 8},
+    {"name": "fictional", "label": "two", "style": "biomedical", "num_worlds": 84, "test_size": 8},
+]
+
+
+def stages(path):
+    return Counter(run.stage.name for run in plan.expand(path))
+
+
+def runs_of(path, stage):
+    return [run for run in plan.expand(path) if run.stage.name == stage]
+
+
+def test_every_combination_of_factors_is_trained_once(write_study):
+    tuning = {
+        **{"method": ["lora", "ia3"], "train_sizes": [4, 8], "label_noise": [0, 0.5]},
+        "replay": 0.2,
+    }
+    trained = runs_of(write_study(fine_tuning=[tuning, tuning]), "fine_tune")
+    assert len(trained) == 2 * 2 * 2
+    assert {run.parameters["replay"] for run in trained} == {0.2}
+
+
+def test_what_a_method_does_not_use_does_not_make_another_run(write_study):
+    one = {"method": "ia3", "train_sizes": [4]}
+    trained = runs_of(write_study(fine_tuning=[one, one | {"lora_rank": 4}]), "fine_tune")
+    assert len(trained) == 1
+    assert trained[0].parameters["lora_rank"] == 0
+    assert trained[0].parameters["learning_rate"] == pytest.approx(3e-3)
+    steps = one | {"max_steps": 5}
+    trained = runs_of(write_study(fine_tuning=[steps, steps | {"epochs": 9}]), "fine_tune")
+    assert len(trained) == 1
+
+
+def test_closed_book_training_does_not_depend_on_retrieval_and_other_formats_do(write_study):
+    def trained(train_format, chunk_size):
+        tuning = {"train_format": train_format, "train_sizes": [4]}
+        retrieval = {"chunk_size": chunk_size}
+        return runs_of(write_study(fine_tuning=[tuning], retrieval=retrieval), "fine_tune")[0]
+
+    assert trained("closed_book", 100).run_id == trained("closed_book", 120).run_id
+    assert trained("closed_book", 100).needs("index_corpus") is None
+    assert trained("raft", 100).run_id != trained("raft", 120).run_id
+    assert trained("raft", 100).needs("index_corpus") is not None
+
+
+def test_strengths_share_one_training(write_study):
+    path = write_study(fine_tuning=[{"train_sizes": [4], "strengths": [0.5, 1]}])
+    assert stages(path)["fine_tune"] == 1
+    assert stages(path)["generate_answers"] == 3  # base and two strengths
+    assert stages(path)["measure_retention"] == 3
+
+
+def test_a_sequence_trains_on_one_after_the_other_and_answers_both(write_study):
+    tuning = {"train_sizes": [4], "sequence": ["one", "two"]}
+    path = write_study(datasets=TWO, fine_tuning=[tuning])
+    first, second = runs_of(path, "fine_tune")
+    assert first.parameters["dataset_options"]["style"] == "encyclopedia"
+    assert second.parameters["dataset_options"]["style"] == "biomedical"
+    assert second.needs("fine_tune").run_id == first.run_id
+    answered = [r for r in runs_of(path, "generate_answers") if r.needs("fine_tune")]
+    assert len(answered) == 2
+    assert {r.needs("fine_tune").run_id for r in answered} == {second.run_id}
+    assert len(runs_of(path, "measure_retention")) == 2  # base and trained, not once per data set
+    words = set(run_names.variants_of(plan.expand(path), load_study(path)).values())
+    assert words == {""}
+
+
+def test_variants_say_what_differs_and_nothing_else(write_study):
+    tuning = [
+        {"train_sizes": [4], "label_noise": [0, 0.3]},
+        {"train_sizes": [4], "strengths": [0.5]},
+        {"train_sizes": [4], "sequence": ["one", "two"]},
+    ]
+    path = write_study(datasets=TWO, fine_tuning=tuning)
+    words = set(run_names.variants_of(plan.expand(path), load_study(path)).values())
+    assert words == {
+        *("", "strength 1", "strength 0.5", "30% wrong answers, strength 1"),
+        "strength 1, trained on one, then two",
+    }
+
+
+def test_prompts_are_for_the_base_alone(write_study):
+    path = write_study(prompting=["default", "brief", "few_shot"], seeds=[0, 1])
+    asked = Counter(
+        (r.parameters["method"], r.parameters["prompting"])
+        for r in runs_of(path, "generate_answers")
+    )
+    assert asked == {
+        **{("none", "default"): 1, ("none", "brief"): 1, ("none", "few_shot"): 2},
+        ("lora", "default"): 2,
+    }
+
+
+def test_no_more_training_questions_are_asked_than_were_trained_on(write_study):
+    path = write_study(contexts=["retrieved", "training"])
+    extents = [run.extent for run in runs_of(path, "generate_answers")]
+    assert extents == [{"retrieved": 8, "training": 8}, {"retrieved": 8, "training": 4}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"fine_tuning": [{"train_sizes": [4], "sequence": ["elsewhere"]}]}, "'elsewhere'"),
+        ({"prompting": ["brief"]}, "`default` is what the others are compared with"),
+        (
+            {"fine_tuning": [{"method": "prompt_tuning", "train_sizes": [4], "strengths": 0.5}]},
+            "prompt_tuning is there or not",
+        ),
+        ({"fine_tuning": [{"method": "lara", "train_sizes": [4]}]}, "did you mean 'lora'"),
+        ({"fine_tuning": [{"train_sizes": [4], "replay": 1.0}]}, "less than 1"),
+        ({"fine_tuning": [{"train_sizes": [4], "label_noise": [0.1, 0.1]}]}, "more than once"),
+    ],
+)
+def test_impossible_choices_are_refused(write_study, changes, expected):
+    with pytest.raises(StudyError) as caught:
+        load_study(write_study(**changes))
+    assert expected in str(caught.value)
