@@ -28,8 +28,8 @@ from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import plan
 from rag_study.study.running import runner, study_run
-from rag_study.study.running.dask_executor import DaskExecutor
-from rag_study.study.running.executors import Executor, LocalExecutor
+from rag_study.study.running.dask_executor import LocalExecutor
+from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Ended, Options
 from rag_study.study.running.study_run import Progress
 from rag_study.study.stages import Stage, StageRun
@@ -163,7 +163,7 @@ def study(file: str, executor: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["plan", "schedule", "dask", "notebooks", "study"])
+    parser.add_argument("what", choices=["plan", "schedule", "notebooks", "study"])
     parser.add_argument("--runs", type=int, help="stage runs (10000, 500 and 60)")
     parser.add_argument("--seconds", type=float, help="sleep of one (0.1 and 20)")
     parser.add_argument("--workers", type=int, nargs="+", default=[8])
@@ -182,9 +182,8 @@ def main() -> None:
                 if given.what == "notebooks":
                     notebooks(folder, workers, given.runs or 60, given.seconds or 20.0)
                     continue
-                kind = LocalExecutor if given.what == "schedule" else DaskExecutor
-                executor = kind(workers=workers, work=without_kernel)
-                what = f"{kind.__name__}, {workers} workers"
+                executor = LocalExecutor(workers, work=without_kernel)
+                what = f"without a kernel, {workers} workers"
                 scheduling(folder, executor, given.runs or 500, given.seconds or 0.1, what)
 
 

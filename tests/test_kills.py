@@ -4,14 +4,13 @@ executed more often than the kills explain."""
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 
 import psutil
 import pytest
-from naps import begun, in_the_background
+from naps import begun, in_the_background, left_over
 
 from rag_study.common import run_folder
 from rag_study.common.paths import PROJECT_ROOT
@@ -24,8 +23,8 @@ KILLS = 100
 MEASURED = ("costs.csv",)  # what the runs took, which kills change
 NAPS = """
 import naps
-from rag_study.executors import LocalExecutor
-from rag_study.study_run import Progress, run_all
+from rag_study.study.running.dask_executor import LocalExecutor
+from rag_study.study.running.study_run import Progress, run_all
 first = naps.nap("first", seconds=0.3)
 runs = [first, *(naps.nap(f"n{i}", first, seconds=0.3) for i in range(10))]
 progress = Progress(runs)
@@ -35,15 +34,16 @@ raise SystemExit(set(progress.outcomes.values()) - {"done", "reused"} != set())
 
 
 def processes_of(runner):
-    """Process ids by kind of a runner that may end at any moment: itself, workers, kernels."""
-    found = {"runner": [runner.pid], "worker": [], "kernel": []}
+    """Processes by kind of a runner that may end at any moment: itself, workers, kernels."""
+    found = {"runner": [], "worker": [], "kernel": []}
     try:
+        found["runner"].append(psutil.Process(runner.pid))
         for child in psutil.Process(runner.pid).children(recursive=True):
             line = " ".join(child.cmdline())
             if "ipykernel" in line:
-                found["kernel"].append(child.pid)
+                found["kernel"].append(child)
             elif "forkserver" in line and child.ppid() != runner.pid:
-                found["worker"].append(child.pid)
+                found["worker"].append(child)
     except psutil.Error:
         pass
     return found
@@ -62,7 +62,7 @@ def storm(commands, environment, kills, rng, longest):
     def start():
         return subprocess.Popen(rng.choice(commands), env=environment, stdout=subprocess.DEVNULL)
 
-    counts = dict.fromkeys(KINDS, 0)
+    counts, seen = dict.fromkeys(KINDS, 0), set()
     runner = start()
     while sum(counts.values()) < kills:
         if runner.poll() is not None:
@@ -77,17 +77,19 @@ def storm(commands, environment, kills, rng, longest):
         while time.monotonic() < end and runner.poll() is None:
             time.sleep(0.02)
         there = processes_of(runner)
+        seen.update(process for members in there.values() for process in members)
         if runner.poll() is not None:
             continue
         kind = rng.choice([kind for kind, members in there.items() if members])
         try:
-            os.kill(rng.choice(there[kind]), signal.SIGKILL)
-        except ProcessLookupError:
+            rng.choice(there[kind]).kill()
+        except psutil.NoSuchProcess:
             continue
         counts[kind] += 1
         if kind == "runner":
             runner.wait(60)
     runner.wait(3600)
+    assert left_over(seen, seconds=60) == []
     return counts
 
 

@@ -31,8 +31,8 @@ from rag_study.study import stages
 from rag_study.study.config import load_study
 from rag_study.study.merge import load_studies
 from rag_study.study.running import costs, resources, study_run
-from rag_study.study.running.dask_executor import DaskExecutor
-from rag_study.study.running.executors import Executor, LocalExecutor
+from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
+from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
 from rag_study.study.stages import StageRun, is_done
@@ -78,11 +78,15 @@ def run(
     ] = False,
     executor: Annotated[
         Literal["serial", "local", "dask"],
-        typer.Option(help="one run after the other, worker processes here, or a Dask cluster"),
+        typer.Option(
+            help="one run after the other, Dask workers on this machine, or a Dask cluster there is"
+        ),
     ] = "serial",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="runs side by side; left out: cores / threads, or one per GPU"),
+        typer.Option(
+            min=1, help="with local: runs side by side; left out: cores / threads, or one per GPU"
+        ),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="with dask: the address of a cluster, tcp://host:port")
@@ -90,6 +94,9 @@ def run(
     scheduler_file: Annotated[
         Path | None, typer.Option(help="with dask: the file that its scheduler wrote")
     ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="with local: a page of Dask that shows the workers")
+    ] = False,
     cell_timeout: Annotated[
         int | None, typer.Option(min=1, help="most seconds for one cell of a notebook")
     ] = None,
@@ -98,12 +105,8 @@ def run(
     """Run what is not done yet, then print the effects and where the report is."""
     runs = grid.expand(study_file)
     chosen = _chosen(runs, only)
-    if executor != "dask" and (scheduler or scheduler_file):
-        raise StudyError("--scheduler and --scheduler-file need --executor dask.")
-    if executor == "serial" and workers not in (None, 1):
-        raise StudyError("--workers needs --executor local or --executor dask.")
+    place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
     run_folder.check_writable()
-    place = _executor(executor, chosen, workers, scheduler, scheduler_file)
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
     _show_result(runs[-1], progress, load_study(study_file).notes)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
@@ -203,19 +206,27 @@ def _executor(
     name: str,
     runs: list[StageRun],
     workers: int | None,
+    dashboard: bool,
     scheduler: str | None,
     scheduler_file: Path | None,
 ) -> Executor:
-    if name == "serial":
-        return Executor()
-    size = {
-        "workers": workers or resources.default_workers(runs),
-        "gpus": gpus()[:workers],
-        "say": console.print,
-    }
+    if name == "dask" and not (scheduler or scheduler_file):
+        raise StudyError(
+            "--executor dask needs --scheduler or --scheduler-file: the cluster to run on.\n"
+            "Workers on this machine:  --executor local"
+        )
+    if name != "dask" and (scheduler or scheduler_file):
+        raise StudyError("--scheduler and --scheduler-file need --executor dask.")
+    if name != "local" and workers not in (None, 1):
+        raise StudyError("--workers needs --executor local; a cluster has its own.")
+    if name != "local" and dashboard:
+        raise StudyError("--dashboard needs --executor local.")
+    if name == "dask":
+        return DaskExecutor(scheduler, scheduler_file, say=console.print)
     if name == "local":
-        return LocalExecutor(**size)
-    return DaskExecutor(scheduler, scheduler_file, **size)
+        number = workers or resources.default_workers(runs)
+        return LocalExecutor(number, gpus()[:workers], dashboard, say=console.print)
+    return Executor()
 
 
 def _execute(

@@ -100,6 +100,8 @@ def test_unknown_stage(command, verb):
     [
         (["--workers", "2"], "--workers needs --executor local"),
         (["--scheduler", "tcp://127.0.0.1:9"], "need --executor dask"),
+        (["--executor", "dask"], "--executor dask needs --scheduler or --scheduler-file"),
+        (["--dashboard"], "--dashboard needs --executor local"),
         (["--executor", "local", "--scheduler-file", "x"], "need --executor dask"),
     ],
 )

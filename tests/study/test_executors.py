@@ -1,24 +1,30 @@
 """The same runs on every executor: order, faults, and that nothing is left running."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
-from naps import begun, diamond, in_the_background, nap, work
+from naps import begun, diamond, in_the_background, left_over, nap, work
 
 from rag_study.common import machine, run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import stages
-from rag_study.study.running import dask_executor, executors, resources
-from rag_study.study.running.dask_executor import DaskExecutor
-from rag_study.study.running.executors import Executor, LocalExecutor
+from rag_study.study.running import dask_executor, resources
+from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
+from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import USUAL, Options
 from rag_study.study.running.study_run import Progress, run_all
+
+SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
 
 
 @pytest.fixture(params=["serial", "local"])
@@ -31,6 +37,22 @@ def go(executor, runs, **options):
     progress, events = Progress(runs), []
     run_all(progress, executor, Options(**options), lambda *event: events.append(event))
     return progress, events
+
+
+@pytest.fixture
+def short_folder():
+    """A folder for temporary files that leaves room for the names of sockets."""
+    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def workers_of(runner):
+    """The processes forked from the one that the runner's workers are forked from."""
+    return [
+        child
+        for child in runner.children(recursive=True)
+        if "forkserver" in " ".join(child.cmdline()) and child.ppid() != runner.pid
+    ]
 
 
 def names(events, kind):
@@ -58,11 +80,11 @@ def test_forced_runs_begin_again(executor):
     runs = diamond()[:2]
     go(executor, runs)
     written = run_folder.RunFolder(runs[0].run_id).path / "parts" / "part-0.jsonl"
-    before = written.stat().st_ino
+    before = written.stat().st_mtime_ns
     progress = Progress(runs)
     run_all(progress, Executor(work), force=True)
     assert set(progress.outcomes.values()) == {"done"}
-    assert written.stat().st_ino != before
+    assert written.stat().st_mtime_ns != before
     assert begun() == ["first", "middle-0"] * 2
 
 
@@ -112,8 +134,10 @@ def test_a_dead_worker_is_replaced_and_its_run_tried_again(outputs):
     outcomes = {run.slug: progress.outcomes[run.run_id] for run in runs}
     assert outcomes == {"frail": "done", "deadly": "killed", "sound": "done"}
     assert begun().count("frail") == 2
-    assert begun().count("deadly") == 1 + executors.RETRIES
-    assert "worker process died" in next(s.message for e, r, s in events if s.state == "killed")
+    assert begun().count("deadly") == 1 + dask_executor.RETRIES
+    assert "workers that it was given to died" in next(
+        s.message for e, r, s in events if s.state == "killed"
+    )
     assert run_folder.RunFolder(runs[1].run_id).status().state == "killed"
 
 
@@ -131,9 +155,9 @@ def test_an_interrupt_leaves_no_process_and_nothing_done_is_lost(outputs):
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_all(Progress(runs), LocalExecutor(2, work=work), USUAL, interrupt)
-    assert time.monotonic() - began < 40
-    for child in psutil.Process().children(recursive=True):
-        assert "forkserver" not in str(child.cmdline()) or child.ppid() == os.getpid()
+    # Without being told to stop they would have been killed, and nothing recorded.
+    assert time.monotonic() - began < dask_executor.STOP_S
+    assert workers_of(psutil.Process()) == []
     short, *long = [run_folder.RunFolder(run.run_id).status().state for run in runs]
     assert short == "done"
     # One that had only just begun may have left no trace yet.
@@ -169,8 +193,8 @@ def test_two_runners_share_the_work(outputs):
     runs = [nap(f"n{i}", seconds=0.2) for i in range(6)]
     both = [Progress(runs), Progress(runs)]
     code = (
-        "import naps; from rag_study.executors import Executor;"
-        "from rag_study.study_run import Progress, run_all;"
+        "import naps; from rag_study.study.running.executors import Executor;"
+        "from rag_study.study.running.study_run import Progress, run_all;"
         "run_all(Progress([naps.nap(f'n{i}', seconds=0.2) for i in range(6)]), Executor(naps.work))"
     )
     other = subprocess.Popen([sys.executable, "-c", code], env=in_the_background(outputs))
@@ -180,22 +204,98 @@ def test_two_runners_share_the_work(outputs):
     assert set(both[0].outcomes.values()) <= {"done", "reused"}
 
 
-def test_dask_does_the_same_and_survives_its_workers(outputs):
+def test_a_run_of_a_dead_worker_does_not_wait_behind_another(outputs):
     outputs.mkdir()
-    bad = nap("bad", fails=True)
-    runs = [*diamond(), bad, nap("needs-bad", bad), nap("frail", deaths=1)]
+    frail = nap("frail", deaths=1)
+    # It ends when the third has begun, which needs the first.
+    runs = [frail, nap("long", until=3), nap("after", frail)]
+    progress, _ = go(LocalExecutor(2, work=work), runs)
+    assert set(progress.outcomes.values()) == {"done"}
+    assert sorted(begun()) == ["after", "frail", "frail", "long"]
+
+
+def test_workers_that_cannot_be_started_again_are_said(outputs, monkeypatch):
+    outputs.mkdir()
+
+    async def start(worker_process):
+        raise OSError("no more processes")
+
+    def from_now_on(event, run, status):
+        monkeypatch.setattr("distributed.nanny.WorkerProcess.start", start)
+
+    with pytest.raises(StudyError, match="no other could be started"):
+        run_all(
+            Progress([nap("deadly", deaths=9)]), LocalExecutor(1, work=work), USUAL, from_now_on
+        )
+
+
+@pytest.mark.parametrize("dashboard", [False, True])
+def test_nobody_but_this_machine_can_reach_the_workers(outputs, dashboard):
+    outputs.mkdir()
     said = []
-    executor = DaskExecutor(workers=2, work=work, say=said.append)
-    progress, events = go(executor, runs, keep_going=True)
-    outcomes = {run.slug: progress.outcomes[run.run_id] for run in runs}
-    assert outcomes == {
-        **dict.fromkeys(["first", "middle-0", "middle-1", "middle-2", "last", "frail"], "done"),
-        **{"bad": "failed", "needs-bad": "blocked"},
-    }
-    assert "dashboard: http://127.0.0.1" in said[0]
-    told = [(event, run.slug) for event, run, _ in events]
-    assert told.index(("ended", "middle-2")) < told.index(("ended", "last"))
-    assert begun().count("frail") == 2
+    with LocalExecutor(2, dashboard=dashboard, say=said.append):
+        processes = [psutil.Process(), *workers_of(psutil.Process())]
+        sockets = [c for p in processes for c in p.net_connections() if c.status == "LISTEN"]
+        assert len(processes) == 3
+        assert {c.laddr.ip for c in sockets} == {"127.0.0.1"}
+    assert said[0].startswith("2 workers, on this machine")
+    assert ("dashboard: http://127.0.0.1" in said[0]) is dashboard
+
+
+def test_workers_have_the_environment_of_the_runner(outputs, monkeypatch):
+    """Threads of numerical libraries decide about last digits."""
+    outputs.mkdir()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    before = dict(os.environ)
+    _, events = go(LocalExecutor(1, work=work), [nap("n", shows="OMP_NUM_THREADS")])
+    assert [s.message for e, _, s in events if e == "ended"] == ["3"]
+    assert dict(os.environ) == before
+
+
+def test_a_study_of_which_all_is_done_starts_no_workers(outputs):
+    outputs.mkdir()
+    go(Executor(work), diamond())
+    said = []
+    progress, _ = go(LocalExecutor(2, work=work, say=said.append), diamond())
+    assert set(progress.outcomes.values()) == {"reused"}
+    assert said == []
+
+
+def test_without_workers_no_dask_is_imported():
+    code = "import sys, rag_study.cli; print({'dask', 'distributed'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", pytest.param("SIGTERM", marks=pytest.mark.slow)])
+def test_a_stopped_study_leaves_no_notebook_running(outputs, short_folder, how):
+    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE, "--executor", "local"]
+    # A group of its own, as a terminal gives it: Ctrl-C goes to all processes in it.
+    runner = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        env={**os.environ, "TMPDIR": str(short_folder)},
+    )
+    prepare = outputs / "runs" / "prepare_data"
+    while not list(prepare.glob("*/status.json")):
+        assert runner.poll() is None
+        time.sleep(0.1)
+    there = psutil.Process(runner.pid).children(recursive=True)
+    assert any("ipykernel" in " ".join(process.cmdline()) for process in there)
+    if how == "Ctrl-C":
+        os.killpg(runner.pid, signal.SIGINT)
+    else:
+        runner.terminate()
+    shown, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 130
+    assert "stopped; the same command goes on from here" in shown
+    assert errors == ""
+    assert left_over(there, seconds=1) == []
+    told = [json.loads(file.read_text()) for file in prepare.glob("*/status.json")]
+    assert [(status["state"], status["message"]) for status in told] == [("killed", "stopped")]
+    assert not list(short_folder.glob("rag-*"))  # the kernels' sockets
 
 
 def test_a_cluster_that_is_not_there_is_one_message(outputs, monkeypatch):
@@ -205,18 +305,6 @@ def test_a_cluster_that_is_not_there_is_one_message(outputs, monkeypatch):
         DaskExecutor(address="tcp://127.0.0.1:9"),
     ):
         pass
-
-
-@pytest.mark.slow
-def test_idle_dask_workers_take_over_what_becomes_ready(outputs):
-    outputs.mkdir()
-    first = nap("first")
-    # None of the three ends before all have begun, however long that takes.
-    runs = [first, *(nap(f"n{i}", first, until=4) for i in range(3))]
-    progress, events = go(DaskExecutor(workers=3, work=work), runs)
-    assert set(progress.outcomes.values()) == {"done"}
-    told = [event for event, run, _ in events if run is not first]
-    assert told == ["started"] * 3 + ["ended"] * 3
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -127,8 +128,9 @@ def run_all(
             waiting.append(run)
     # The comparison needs everything else, and with `keep_going` also what has failed.
     comparisons = [run for run in waiting if run.is_comparison]
-    with executor:
-        for batch in ([run for run in waiting if not run.is_comparison], comparisons):
+    others = [run for run in waiting if not run.is_comparison]
+    with executor if waiting else contextlib.nullcontext():
+        for batch in (others, comparisons):
             if batch and not executor.draining:
                 progress.workers = executor.workers
                 executor.run(batch, options, tell)
