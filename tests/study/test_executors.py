@@ -268,7 +268,7 @@ def test_without_workers_no_dask_is_imported():
 
 @pytest.mark.parametrize("how", ["Ctrl-C", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 def test_a_stopped_study_leaves_no_notebook_running(outputs, short_folder, how):
-    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE, "--executor", "local"]
+    command = [sys.executable, "-m", "rag_study", "run", SMOKE, "--executor", "local"]
     # A group of its own, as a terminal gives it: Ctrl-C goes to all processes in it.
     runner = subprocess.Popen(
         command,
