@@ -124,7 +124,7 @@ def _prompt_versions(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
     for run in provenance:
         identity = run.get("identity") or {}
         if identity.get("prompts"):
-            judge = identity.get("parameters", {}).get("judge", "")
+            judge = identity.get("parameters", {}).get("judge", {}).get("model", "")
             kind = f"{run['stage']} by {judge}" if judge else run["stage"]
             versions[kind][identity["prompts"]].append(run["run_id"])
     return [

@@ -108,15 +108,15 @@ class Right:
 
 
 def unjudged(
-    answers: pd.DataFrame, questions: Mapping[str, Question], parameters: Mapping[str, Any]
+    answers: pd.DataFrame, questions: Mapping[str, Question], run: Mapping[str, Any]
 ) -> pd.DataFrame:
     """The answers of one model state (none of them left out) in the form of the results, before
-    any judge has seen them. `questions` are by id, `parameters` those of the run."""
+    any judge has seen them. `questions` are by id, `run` has the columns of the run."""
     asked = [questions[question_id] for question_id in answers["question_id"]]
     scored = [score(answer, q) for answer, q in zip(answers["answer"], asked, strict=True)]
     return answers.assign(
         **pd.DataFrame(scored, index=answers.index),
-        **{name: parameters.get(name, "") for name in RUN_COLUMNS},
+        **{name: run.get(name, "") for name in RUN_COLUMNS},
         group=[question.group for question in asked],
         answer_type=[question.answer_type for question in asked],
         judge="",

@@ -14,15 +14,43 @@ from typing import Any
 
 from rag_study.common import files, machine, meter, provenance, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import plan, stages
+from rag_study.study import parameters, plan, stages
+from rag_study.study.groups import (
+    Answering,
+    Compute,
+    Dataset,
+    Judge,
+    Point,
+    Retrieval,
+    System,
+    Training,
+)
 from rag_study.study.stages import MADE_BY_FILE, is_done
 
 
 class ActiveRun:
-    """A stage run that this process works on and holds the lock of."""
+    """A stage run that this process works on and holds the lock of.
+
+    The groups of the notebook's parameters are attributes, checked and complete.
+    """
+
+    dataset: Dataset
+    retrieval: Retrieval
+    model: str
+    seed: int
+    training: Training | None
+    answering: Answering
+    system: System | None
+    judge: Judge
+    semantic_similarity: bool
+    retention: int
+    compute: Compute
+    study_file: str
+    others: list[str]
 
     def __init__(self, run: stages.StageRun):
         self.run = run
+        vars(self).update(dict(run.point))
         self.store = run_folder.RunFolder(run.run_id)
         self.folder = self.store.path
         self._lock = self.store.acquire()
@@ -112,9 +140,8 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     when that fails or another process works on this very run.
     """
     stage = stages.find_stage(stage_name)
-    names = stages.notebook_parameters(stage.path)
-    run = plan.stage_run(stage_name, {name: namespace[name] for name in names})
-    machine.apply_threads(machine.resolve_threads(run.parameters.get("threads", 0)))
+    run = plan.stage_run(stage_name, parameters.read(stage.path, namespace, Point))
+    machine.apply_threads(machine.resolve_threads(run.point.compute.threads))
     # A comparison of an unfinished study shows what is missing; every other stage needs all.
     if stage.name != "compare" or "RAG_STUDY_BATCH" not in os.environ:
         _run_missing(run)

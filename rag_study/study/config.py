@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -25,23 +25,21 @@ from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
+from rag_study.study.groups import Compute, Context, Group, Prompting, check_model
 from rag_study.study.sections import (
-    ComputeConfig,
-    Context,
+    AnsweringConfig,
     DatasetConfig,
     FineTuningConfig,
-    GenerationConfig,
     JudgeConfig,
-    Part,
     PrimaryConfig,
     RetrievalConfig,
     SystemConfig,
-    check_model,
     refuse_repeats,
+    renamed,
 )
 
 
-class StudyConfig(Part):
+class StudyConfig(Group):
     """A whole study. Every list is a factor of the grid; the base model is always run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
@@ -49,18 +47,23 @@ class StudyConfig(Part):
     datasets: list[DatasetConfig] = Field(min_length=1)
     systems: list[SystemConfig] = Field([])
     fine_tuning: list[FineTuningConfig] = Field([])
-    prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
+    prompting: list[Prompting] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
-    generation: GenerationConfig = GenerationConfig()
+    answering: AnsweringConfig = AnsweringConfig()
     retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
     judges: list[JudgeConfig] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
     semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
-    compute: ComputeConfig = ComputeConfig()
+    compute: Compute = Compute()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, given: Any) -> Any:
+        return renamed(given, {"generation": "answering"})
 
     @field_validator("models")
     @classmethod
@@ -99,7 +102,7 @@ class StudyConfig(Part):
         for tuning in self.fine_tuning:
             if unknown := [name for name in tuning.sequence if name not in labels]:
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
-        if self.generation.context_gain and any(map(is_endpoint, self.models)):
+        if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
@@ -205,10 +208,10 @@ def _keys_at(location: list[Any]) -> list[str]:
         "systems": SystemConfig,
         "fine_tuning": FineTuningConfig,
         "retrieval": RetrievalConfig,
-        "generation": GenerationConfig,
+        "answering": AnsweringConfig,
         "judges": JudgeConfig,
         "primary": PrimaryConfig,
-        "compute": ComputeConfig,
+        "compute": Compute,
     }
     part = inner.get(location[0], StudyConfig) if len(location) > 1 else StudyConfig
     return list(part.model_fields)

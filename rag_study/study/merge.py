@@ -85,7 +85,7 @@ def _datasets(studies: Sequence[StudyConfig]) -> list[DatasetConfig]:
     found: list[DatasetConfig] = []
     for study in studies:
         for dataset in study.datasets:
-            if any(dataset.parameters == other.parameters for other in found):
+            if any(dataset.single == other.single for other in found):
                 continue
             if any(dataset.display_name == other.display_name for other in found):
                 label = f"{dataset.display_name} ({study.name})"

@@ -6,8 +6,8 @@ import ast
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,72 +15,225 @@ from typing import Any
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.run_folder import RunFolder, Status, study_dir
+from rag_study.study.groups import Group, Point
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Some keys of a group: those that are named, or all but those."""
+
+    named: frozenset[str]
+    all_but: bool = False
+
+    def __contains__(self, key: object) -> bool:
+        return (key in self.named) != self.all_but
+
+
+def only(*keys: str) -> Keys:
+    return Keys(frozenset(keys))
+
+
+def all_but(*keys: str) -> Keys:
+    return Keys(frozenset(keys), all_but=True)
+
+
+ALL = all_but()
 
 
 @dataclass(frozen=True)
 class Stage:
     """One notebook of the study.
 
-    `version` is raised when the package changes what the stage computes. `extent` names the
-    parameters that only say how much is asked for; they do not enter the run id.
+    `version` is raised when the package changes what the stage computes. `uses` are the groups, and
+    of each the keys, that the stage's own work depends on: they make its run id, together with
+    the ids of the runs before it. `beside` are keys that it reads and that are not in the id as
+    they are: how much is asked for, and places, whose content counts.
     """
 
     name: str
     notebook: str
     version: int
     upstream: tuple[str, ...] = ()
-    extent: tuple[str, ...] = ()
+    uses: Mapping[str, Keys] = field(default_factory=dict)
+    beside: Mapping[str, Keys] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
         return NOTEBOOKS / f"{self.notebook}.ipynb"
 
 
+_ASKED = {"answering": only("contexts", "test_size")}
+_JUDGE = {"judge": all_but("criteria", "adapter", "ladder_size"), "semantic_similarity": ALL}
+_JUDGE_PLACES = {"judge": only("criteria", "adapter")}
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("prepare_data", "01_prepare_data", 2),
-        Stage("index_corpus", "02_index_corpus", 3, ("prepare_data",)),
-        Stage("fine_tune", "03_fine_tune", 3, ("prepare_data", "index_corpus")),
+        Stage(
+            "prepare_data",
+            "01_prepare_data",
+            2,
+            uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
+            beside={"dataset": only("path", "corpus")},
+        ),
+        Stage(
+            "index_corpus",
+            "02_index_corpus",
+            3,
+            ("prepare_data",),
+            uses={
+                "dataset": only("retrieval_scope"),
+                "retrieval": all_but("top_k", "max_context_tokens", "passage_order"),
+                "compute": ALL,
+            },
+        ),
+        Stage(
+            "fine_tune",
+            "03_fine_tune",
+            3,
+            ("prepare_data", "index_corpus"),
+            uses={
+                "retrieval": only("top_k"),
+                "model": ALL,
+                "training": all_but("strength", "sequence"),
+                "seed": ALL,
+                "compute": ALL,
+            },
+            beside={"training": only("sequence")},
+        ),
         Stage(
             "generate_answers",
             "04_generate_answers",
             4,
             ("prepare_data", "index_corpus", "fine_tune"),
-            ("contexts", "test_size"),
+            uses={
+                "retrieval": only("top_k", "max_context_tokens", "passage_order"),
+                "model": ALL,
+                "training": only("strength"),
+                "seed": ALL,
+                "answering": all_but("contexts", "test_size"),
+                "compute": ALL,
+            },
+            beside=_ASKED,
         ),
         Stage(
             "import_answers",
             "04_import_answers",
             2,
             ("prepare_data",),
-            ("contexts", "test_size"),
+            uses={"system": only("name", "context")},
+            beside={"system": only("answers"), "answering": only("test_size")},
         ),
         Stage(
             "judge_answers",
             "05_judge_answers",
             2,
             ("prepare_data", "generate_answers", "import_answers"),
-            ("contexts", "test_size"),
+            uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
+            beside={**_JUDGE_PLACES, **_ASKED},
         ),
-        Stage("measure_retention", "measure_retention", 1, ("fine_tune",), ("retention",)),
-        Stage("validate_judge", "validate_judge", 2, ("prepare_data",)),
-        Stage("compare", "06_compare", 1),
+        Stage(
+            "measure_retention",
+            "measure_retention",
+            1,
+            ("fine_tune",),
+            uses={"model": ALL, "training": only("strength"), "compute": ALL},
+            beside={"retention": ALL},
+        ),
+        Stage(
+            "validate_judge",
+            "validate_judge",
+            2,
+            ("prepare_data",),
+            uses={
+                **_JUDGE,
+                "judge": all_but("criteria", "adapter"),
+                "answering": only("batch_size"),
+                "compute": ALL,
+            },
+            beside=_JUDGE_PLACES,
+        ),
+        Stage("compare", "06_compare", 1, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
 
+def stages_before(stage: Stage, point: Point) -> tuple[str, ...]:
+    """Names of the stages that come right before a stage at a point of the grid."""
+    absent = {"generate_answers" if point.system else "import_answers"}
+    if point.training is None:
+        absent.add("fine_tune")
+    elif stage.name == "fine_tune" and not point.training.with_passages:
+        absent.add("index_corpus")
+    return tuple(name for name in stage.upstream if name not in absent)
+
+
+def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
+    """The groups that a stage's own work depends on, with the values that count, as plain JSON."""
+    uses = dict(stage.uses)
+    if stage.name == "fine_tune" and not point.training.with_passages:
+        del uses["retrieval"]
+    return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
+
+
+def parameters_of(stage: Stage, point: Point) -> dict[str, Any]:
+    """What the stage's notebook is given: all groups that it declares, of each the keys that it or
+    a stage before it uses. A group that nobody uses at this point is `{}`."""
+    used: dict[str, list[Keys]] = {}
+    for name, keys in _keys(stage, point):
+        used.setdefault(name, []).append(keys)
+    given = {}
+    for name in declared(stage):
+        keys = used.get(name, [])
+        value = getattr(point if keys else _NOTHING, name)
+        given[name] = _plain(value, keys)
+    return given
+
+
+def declared(stage: Stage) -> list[str]:
+    """The groups that a stage's notebook declares, in the order of `Point`."""
+    names = {*stage.uses, *stage.beside}
+    for before in stage.upstream:
+        names |= set(declared(STAGES[before]))
+    return [name for name in Point.model_fields if name in names]
+
+
+def _keys(stage: Stage, point: Point) -> Iterator[tuple[str, Keys]]:
+    uses = used_by(stage, point)
+    yield from ((name, keys) for name, keys in stage.uses.items() if name in uses)
+    yield from stage.beside.items()
+    for before in stages_before(stage, point):
+        yield from _keys(STAGES[before], point)
+
+
+def _plain(value: Any, keys: Sequence[Keys]) -> Any:
+    """A value as notebooks and run ids have it: a group as those of its keys that count."""
+    if not isinstance(value, Group):
+        return {} if value is None else value
+    return {
+        key: inner
+        for key, inner in value.model_dump(mode="json").items()
+        if key not in value.unused and any(key in some for some in keys)
+    }
+
+
+_NOTHING = Point()
+
+
 @dataclass(frozen=True, eq=False)
 class StageRun:
-    """One notebook with one set of parameter values; `run_id` names its folder."""
+    """One notebook with its groups of parameters; `run_id` names its folder.
+
+    `parameters` are what the notebook is given, as plain JSON; `point` is the same, typed.
+    """
 
     stage: Stage
     parameters: dict[str, Any]
     upstream: tuple[StageRun, ...]
     slug: str
     identity: dict[str, Any]
+    point: Point = field(default_factory=Point)
 
     @cached_property
     def run_id(self) -> str:
@@ -93,12 +246,14 @@ class StageRun:
         if self.is_comparison:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
-            return {"items": self.parameters["retention"]}
-        if not self.stage.extent:
+            return {"items": self.point.retention}
+        if self.point.system is not None:
+            return {self.point.system.context: self.point.answering.test_size}
+        if "contexts" not in self.parameters.get("answering", {}):
             return {}
-        asked = dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
-        if "training" in asked and self.parameters["train_size"]:
-            asked["training"] = min(asked["training"], self.parameters["train_size"])
+        asked = dict.fromkeys(self.point.answering.contexts, self.point.answering.test_size)
+        if "training" in asked and self.point.training is not None:
+            asked["training"] = min(asked["training"], self.point.training.train_size)
         return asked
 
     @property

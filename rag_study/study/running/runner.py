@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from rag_study.common import machine
+from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import stages
 from rag_study.study.stages import StageRun
@@ -153,7 +154,8 @@ def _run_notebook(
             )
         except PapermillExecutionError as error:
             log.write("\n".join(error.traceback) + "\n")
-            return "failed", f"{error.ename}: {error.evalue}", False
+            said = "" if error.ename == StudyError.__name__ else f"{error.ename}: "
+            return "failed", f"{said}{error.evalue}", False
         except CellTimeoutError:
             message = f"a cell took more than {cell_timeout} seconds (--cell-timeout)"
             log.write(f"{message}\n")
