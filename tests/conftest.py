@@ -82,7 +82,7 @@ def write_study(tmp_path):
             "name": "small",
             "models": ["random-llama"],
             "datasets": [{"name": "fictional", "num_worlds": 84, "test_size": 8}],
-            "fine_tuning": [{"train_sizes": [4]}],
+            "fine_tuning": [{"train_size": [4]}],
             "judges": [{"model": "random-llama", "ladder_size": 20}],
             "compute": {"dtype": "float32", "threads": 1},
         }

@@ -40,7 +40,7 @@ def study(write_study, outputs):
                 ]
                 files.write_parquet(folder.path / "chunks.parquet", pd.DataFrame(chunks))
             case "judge_answers":
-                extra = 8 if run.parameters["method"] == "none" else 0
+                extra = 0 if run.point.training else 8
                 rows = [
                     {
                         "context": context,
@@ -246,9 +246,7 @@ def test_equal_scores_everywhere_settle_nothing(study):
 def test_one_finished_run_has_means_and_no_effects(study, left):
     config, runs = study
     for run in runs:
-        if run.stage.name == "judge_answers" and (run.parameters["method"] == "none") != (
-            left == "base"
-        ):
+        if run.stage.name == "judge_answers" and (run.point.training is None) != (left == "base"):
             run_folder.RunFolder(run.run_id).set_status("failed", message="no")
     found = analyse.analyse(collect.collect(runs[-1], config), config, n_resamples=200)
     assert len(found.missing) == 1

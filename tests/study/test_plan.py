@@ -7,7 +7,8 @@ import pytest
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import identity, plan
-from rag_study.study.stages import STAGES, covers, find_stage, notebook_parameters
+from rag_study.study.groups import Point
+from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
 
@@ -36,8 +37,35 @@ def test_the_base_model_has_no_fine_tuning_run():
 def test_notebook_defaults_are_runs_of_the_smoke_study():
     expected = set(ids(SMOKE))
     for stage in STAGES.values():
-        defaults = notebook_parameters(stage.path)
+        defaults = Point.model_validate(notebook_parameters(stage.path))
         assert plan.stage_run(stage.name, defaults).run_id in expected
+
+
+def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
+    """No others, and all together few enough to read."""
+    told = {stage.name: list(notebook_parameters(stage.path)) for stage in STAGES.values()}
+    assert told == {stage.name: declared(stage) for stage in STAGES.values()}
+    assert sum(map(len, told.values())) <= 45
+
+
+@pytest.mark.parametrize("name", ["smoke", "continual", "formats", "methods", "retrievers"])
+def test_what_a_notebook_is_given_makes_the_run_that_was_planned(name):
+    for run in plan.expand(PROJECT_ROOT / "params" / f"{name}.yaml"):
+        if not run.is_comparison:
+            given = Point.model_validate(json.loads(json.dumps(run.parameters)))
+            again = plan.stage_run(run.stage.name, given)
+            assert (again.run_id, again.parameters) == (run.run_id, run.parameters)
+
+
+def test_what_comes_with_the_package_counts_where_it_is_used(write_study, monkeypatch):
+    def by_stage(replay):
+        tuning = [{"train_size": [4], "replay": replay}]
+        return {r.stage.name: r.identity for r in plan.expand(write_study(fine_tuning=tuning))}
+
+    with_replay, without = by_stage(0.2), by_stage(0)
+    assert len(with_replay["measure_retention"]["revisions"]["bundled"]) == 3
+    assert len(with_replay["fine_tune"]["revisions"]["bundled"]) == 1
+    assert "bundled" not in without["fine_tune"]["revisions"]
 
 
 def test_more_questions_or_contexts_are_the_same_run(write_study):
@@ -59,7 +87,7 @@ def test_more_questions_or_contexts_are_the_same_run(write_study):
     [
         ({"retrieval": {"top_k": 1}}, {"generate_answers", "judge_answers", "compare"}),
         (
-            {"fine_tuning": [{"train_sizes": [4], "epochs": 7}]},
+            {"fine_tuning": [{"train_size": [4], "epochs": 7}]},
             {"fine_tune", "generate_answers", "judge_answers", "measure_retention", "compare"},
         ),
         ({"margins": {"answer_recall": 0.2}}, {"compare"}),
@@ -79,14 +107,14 @@ def test_a_change_gives_new_ids_to_the_stages_that_use_it_and_no_others(
 
 def test_base_answers_do_not_depend_on_how_others_are_trained(write_study):
     first = {i for i in ids(write_study()) if "base" in i}
-    second = set(ids(write_study(fine_tuning=[{"train_sizes": [6], "epochs": 9}])))
+    second = set(ids(write_study(fine_tuning=[{"train_size": [6], "epochs": 9}])))
     assert {i.split("/")[0] for i in first} == {
         *("generate_answers", "judge_answers", "measure_retention")
     }
     assert first <= second
 
 
-def test_outputs_metadata_and_parameters_of_a_notebook_do_not_change_ids(tmp_path):
+def test_only_cells_that_compute_and_write_change_ids(tmp_path):
     source = json.loads(STAGES["fine_tune"].path.read_text())
     copy = tmp_path / "copy.ipynb"
 
@@ -100,9 +128,14 @@ def test_outputs_metadata_and_parameters_of_a_notebook_do_not_change_ids(tmp_pat
     cells[1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["x"]}]
     cells[1]["metadata"]["collapsed"] = True
     parameters = next(c for c in cells if "parameters" in c["metadata"].get("tags", []))
-    parameters["source"] = ["train_size: int = 99\n"]
+    parameters["source"] = ["seed: int = 99\n"]
+    shown = next(c for c in cells if not c["metadata"].get("tags"))
+    shown["source"] = ["print('something else')\n"]
+    added = {"cell_type": "code", "metadata": {}, "source": ["1 + 1"], "outputs": []}
+    source["cells"].append(added)
     assert code_hash() == original
-    cells[1]["source"] += "\nprint(1)"
+    computing = next(c for c in cells if "stage" in c["metadata"].get("tags", []))
+    computing["source"] += "\nprint(1)"
     assert code_hash() != original
 
 
@@ -111,8 +144,7 @@ def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data
     before = ids(write_study(datasets=[study | {"path": str(own_data)}]))
     moved = own_data.rename(tmp_path / "other")
     moved_ids = ids(write_study(datasets=[study | {"path": str(moved)}]))
-    hashes = [[i.rsplit("-", 1)[1] for i in some[:1]] for some in (before, moved_ids)]
-    assert hashes[0] == hashes[1]
+    assert moved_ids[:-1] == before[:-1]  # the comparison knows it by its folder's name
     with (moved / "corpus.jsonl").open("a") as file:
         file.write('{"doc_id": "new", "text": "one more"}\n')
     changed = ids(write_study(datasets=[study | {"path": str(moved)}]))
@@ -122,7 +154,7 @@ def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data
 
 def test_sizes_above_the_data_are_refused(write_study):
     with pytest.raises(StudyError, match=r"train_size: 99999 .* train pool of 'fictional' has"):
-        plan.expand(write_study(fine_tuning=[{"train_sizes": [4, 99999]}]))
+        plan.expand(write_study(fine_tuning=[{"train_size": [4, 99999]}]))
     with pytest.raises(StudyError, match="test_size"):
         plan.expand(
             write_study(datasets=[{"name": "fictional", "num_worlds": 84, "test_size": 999}])
@@ -137,8 +169,8 @@ def test_unknown_stage_names_the_nearest():
 
 def test_planning_imports_no_torch():
     code = (
-        "import sys; from rag_study import cli, grid; "
-        f"grid.expand({str(SMOKE)!r}); "
+        "import sys; from rag_study import cli; from rag_study.study import plan; "
+        f"plan.expand({str(SMOKE)!r}); "
         "print([m for m in ('torch', 'transformers', 'llama_index', 'pandas', 'papermill') "
         "if m in sys.modules])"
     )

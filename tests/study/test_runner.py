@@ -16,19 +16,16 @@ from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import identity, plan, stages
+from rag_study.study.groups import Point
 from rag_study.study.running import runner
 from rag_study.study.running.runner import Options
 from rag_study.study.stages import is_done
 
-POINT = {
-    "dataset": "fictional",
-    "dataset_path": "",
-    "corpus_path": "",
-    "dataset_options": {"num_worlds": 84},
-    "test_share": 0.25,
-}
+PARAMETERS = {"dataset": {"name": "fictional", "num_worlds": 84}}
+POINT = Point.model_validate(PARAMETERS)
 BEGIN = (
-    "from rag_study import stages\nrun = stages.begin('prepare_data', globals())\nprint('begun')"
+    "from rag_study.study import active_run\n"
+    "run = active_run.begin('prepare_data', globals())\nprint('begun')"
 )
 FINISH = "run.finish({'answer': 42})"
 
@@ -40,10 +37,12 @@ def notebook(tmp_path, monkeypatch, outputs):
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
-        names = "\n".join(f"{key} = {value!r}" for key, value in POINT.items())
+        names = "\n".join(f"{key} = {value!r}" for key, value in PARAMETERS.items())
         book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "x"}
         book.cells = [nbformat.v4.new_code_cell(c) for c in (names, BEGIN, *cells)]
         book.cells[0]["metadata"]["tags"] = ["parameters"]
+        for cell in book.cells[1:]:
+            cell["metadata"]["tags"] = ["stage"]
         nbformat.write(book, tmp_path / "01_prepare_data.ipynb")
         stages.notebook_parameters.cache_clear()
         identity.notebook_code_hash.cache_clear()
@@ -86,6 +85,13 @@ def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
     assert "so far" in run_folder.RunFolder(run.run_id).log_tail(50)
     assert "the bridge is out" in run_folder.RunFolder(run.run_id).log_tail()
     assert not is_done(run)
+
+
+def test_an_error_for_people_is_one_line(notebook):
+    run = notebook("from rag_study.common.errors import StudyError\nraise StudyError('say a name')")
+    status = runner.execute(run).status
+    assert (status.state, status.message) == ("failed", "say a name")
+    assert "Traceback" not in run_folder.RunFolder(run.run_id).log_tail(50)
 
 
 def test_a_killed_kernel_is_killed_though_the_notebook_looks_complete(notebook):
