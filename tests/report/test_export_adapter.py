@@ -19,7 +19,7 @@ from rag_study.report import export_adapter
 
 TRAINING = {
     **{"method": "lora", "train_format": "closed_book", "train_size": 16, "epochs": 2},
-    **{"learning_rate": 0.001, "lora_rank": 4, "early_stopping": False},
+    **{"learning_rate": 0.001, "lora_rank": 4, "early_stopping": False, "label_noise": 0.0},
 }
 PARAMS = {"model": "random-llama", "seed": 3, **TRAINING}
 METRICS = {"base_validation_loss": 6.1691, "validation_loss": 3.2891, "optimizer_steps": 4}
@@ -146,7 +146,9 @@ def test_a_merged_model_answers_as_the_adapter_does(make_run, tmp_path, config):
 def test_merging_is_done_in_float32_whatever_is_saved(make_run, tmp_path):
     exact, rounded = (
         load_file(
-            export_adapter.export_adapter(make_run(dtype=dtype), tmp_path / dtype, merge=True)
+            export_adapter.export_adapter(
+                make_run(compute={"dtype": dtype}), tmp_path / dtype, merge=True
+            )
             / FILE
         )
         for dtype in ("float32", "bfloat16")
