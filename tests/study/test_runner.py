@@ -201,7 +201,7 @@ def small_disk(tmp_path, monkeypatch):
 
 def test_a_full_disk_fails_the_run_and_with_space_it_is_done(notebook, small_disk):
     write = (
-        "from rag_study import files\n"
+        "from rag_study.common import files\n"
         "if run.store.status().tries == 1:\n"
         "    files.write_text(run.folder / 'result.txt', 'x' * 2_000_000)"
     )
