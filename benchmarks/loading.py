@@ -25,8 +25,8 @@ ANSWERED = 0.36
 _LOAD = """
 import resource, sys, time
 from pathlib import Path
-from rag_study.qa_datasets.natural_questions import NaturalQuestionsOptions, load
-from rag_study.qa_datasets.registry import Source
+from rag_study.data.sources.natural_questions import NaturalQuestionsOptions, load
+from rag_study.data.registry import Source
 start = time.perf_counter()
 data = load(Source(Path(sys.argv[1]), None, NaturalQuestionsOptions(passages=sys.argv[2])))
 seconds = time.perf_counter() - start

@@ -3,8 +3,14 @@
 import logging
 import warnings
 
+from rag_study.common import former_names
+
+__version__ = "0.1.0"
+
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
 # On some processors bitsandbytes asks for `kernels`, a package that fetches binaries from a hub.
 # It is left out on purpose, and that is no news.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+former_names.install()

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 
+import golden_numbers
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -16,7 +17,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes share the cores, 
 
 
 def pytest_configure(config):
-    """Set the outputs folder before anything starts, so that notebooks' kernels inherit it."""
+    """Set the outputs folder before anything starts, so that notebooks' kernels inherit it.
+
+    Numbers in golden notebooks are compared with a tolerance.
+    """
+    if not config.pluginmanager.has_plugin("golden_numbers"):  # may be there by -p
+        config.pluginmanager.register(golden_numbers, "golden_numbers")
     folder = tempfile.TemporaryDirectory(prefix="rag-study-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ["RAG_STUDY_OUTPUTS"] = folder.name

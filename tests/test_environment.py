@@ -13,7 +13,7 @@ TOOLS = {
     *("psutil", "ijson", "matplotlib", "seaborn", "jinja2", "pydantic", "ruamel-yaml", "typer"),
     *("rich", "filelock", "tqdm", "jupyter-client", "jupyterlab", "ipywidgets"),
     *("distributed", "bokeh", "itables", "anywidget", "ppi-python", "scikit-learn"),
-    *("pytest", "pytest-xdist", "nbval", "nbformat", "ruff"),
+    *("pytest", "pytest-xdist", "nbval", "nbformat", "ruff", "import-linter", "lazy-loader"),
 }
 
 
@@ -25,9 +25,13 @@ def pins(lines):
     return found
 
 
+def metadata():
+    return tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+
+
 def project():
-    text = (PROJECT_ROOT / "pyproject.toml").read_text()
-    return pins(tomllib.loads(text)["project"]["dependencies"])
+    """The pins of the package, with those that only its tests need."""
+    return pins([*metadata()["dependencies"], *metadata()["optional-dependencies"]["test"]])
 
 
 def locked():
@@ -39,7 +43,14 @@ def test_conda_users_get_the_same_pins():
     content = YAML(typ="safe").load(PROJECT_ROOT / "environment.yml")
     conda = next(d["pip"] for d in content["dependencies"] if isinstance(d, dict))
     assert pins(conda) == project()
-    assert "python=3.11" in content["dependencies"]
+    assert f"python{metadata()['requires-python']}" in content["dependencies"]
+
+
+def test_every_supported_python_is_named_and_taken_by_make():
+    named = [c for c in metadata()["classifiers"] if c.startswith("Programming Language")]
+    assert [name.rsplit(" ", 1)[1] for name in named] == ["3.11", "3.12", "3.13"]
+    assert metadata()["requires-python"] == ">=3.11,<3.14"
+    assert "(3, 11) <= v <= (3, 13)" in (PROJECT_ROOT / "Makefile").read_text()
 
 
 def test_the_lock_file_has_every_pin():
@@ -49,6 +60,7 @@ def test_the_lock_file_has_every_pin():
 def test_the_lock_file_installs_with_and_without_a_gpu():
     assert locked()["torch"] == "2.13.0"
     assert not [v for v in locked().values() if "+" in v]
+    assert not [n for n in locked() if n.startswith(("nvidia-", "cuda-", "triton"))]
 
 
 def test_the_package_that_needs_no_deps_is_named_wherever_people_install():

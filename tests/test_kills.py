@@ -18,7 +18,7 @@ from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import plan
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
-COMMAND = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+COMMAND = [sys.executable, "-m", "rag_study", "run", SMOKE]
 KINDS = ("runner", "worker", "kernel")
 KILLS = 100
 MEASURED = ("costs.csv",)  # what the runs took, which kills change

@@ -3,6 +3,7 @@
 Runs before everything else (see conftest.py); the notebooks under nbval reuse what it made.
 """
 
+import json
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ RECORDED = PROJECT_ROOT / "tests" / "golden" / "smoke_comparisons.csv"
 @pytest.fixture(scope="module")
 def first():
     """As a user starts it; what is asked of it later need not begin with the imports again."""
-    command = [sys.executable, "-m", "rag_study.cli", "run", SMOKE]
+    command = [sys.executable, "-m", "rag_study", "run", SMOKE]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -43,8 +44,15 @@ def test_numbers_are_the_recorded_ones(first):
     )
     assert made[key].equals(expected[key])
     assert made["verdict"].fillna("").tolist() == expected["verdict"].fillna("").tolist()
-    for column in ("mean_base", "mean_tuned", "difference", "ci_low", "ci_high", "p_value"):
-        np.testing.assert_allclose(made[column], expected[column], atol=2e-3, err_msg=column)
+    for column in ("mean_base", "mean_tuned", "difference", "ci_low", "ci_high"):
+        # Recorded to four places; 1e-5 was seen between processors.
+        np.testing.assert_allclose(made[column], expected[column], atol=2e-4, err_msg=column)
+    # A flip whose sum is as large as the one observed but for rounding counts here or not: p values
+    # agree as well as those of other random flips would, up to four of their standard errors.
+    p = expected["p_value"]
+    room = 4 * np.sqrt(p * (1 - p) / 10_000) + 1e-3
+    assert ((made["p_value"] - p).abs() <= room)[p.notna()].all()
+    assert made["p_value"].isna().equals(p.isna())
 
 
 def test_results_have_every_answer_once(first):
@@ -78,7 +86,7 @@ def test_a_second_run_does_nothing_and_says_so(first, command_line):
     assert {p: p.stat().st_mtime_ns for p in run_folder.outputs_dir().rglob("*.parquet")} == before
 
 
-def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first, command_line):
+def test_a_lost_run_is_done_again_alone_and_the_report_gives_the_same_tables(first, command_line):
     folder = run_folder.study_dir("smoke")
     before = {n: (folder / n).read_bytes() for n in ("results.csv", "comparisons.csv")}
     judged = [r for r in plan.expand(SMOKE) if r.stage.name == "judge_answers"]
@@ -88,18 +96,16 @@ def test_a_lost_run_is_done_again_alone_and_gives_the_same_tables(first, command
     removed = sorted((part.path / "parts").iterdir())[4:]
     for file in removed:
         file.unlink()
-    (folder / "made_by.txt").unlink()
-    code, out, _ = command_line("run", SMOKE)
+    for name in ("made_by.txt", "report.html"):
+        (folder / name).unlink()
+    planned = json.loads(command_line("plan", SMOKE, "--json")[1])
+    again = [row["run_id"] for row in planned if row["action"] == "run"]
+    assert again == [answers.run_id, plan.expand(SMOKE)[-1].run_id]
+    code, out, _ = command_line("run", SMOKE, "--only", "judge_answers")
     assert code == 0, out
-    assert "2 run, 17 reused" in out
-    assert {n: (folder / n).read_bytes() for n in before} == before
-
-
-def test_report_is_built_again_from_what_is_done(first, command_line):
-    folder = run_folder.study_dir("smoke")
-    table = (folder / "comparisons.csv").read_bytes()
-    (folder / "report.html").unlink()
+    assert "1 run, 4 reused" in out
     code, out, _ = command_line("report", SMOKE)
     assert code == 0, out
     assert (folder / "report.html").exists()
-    assert (folder / "comparisons.csv").read_bytes() == table
+    assert {n: (folder / n).read_bytes() for n in before} == before
+    assert "Nothing to do" in command_line("run", SMOKE)[1]

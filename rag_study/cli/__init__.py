@@ -9,20 +9,41 @@ A new command is a function like its neighbours, and a line below.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rag_study.cli import label, results, study
+from rag_study import __version__
+from rag_study.cli import label, results, start, study
 from rag_study.common.errors import StudyError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Should the model in a RAG system be fine-tuned? One YAML file is one study.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rag-study {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _all_commands(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="show the version"),
+    ] = False,
+) -> None:
+    """Should the model in a RAG system be fine-tuned? One YAML file is one study."""
+
+
+app.command()(start.demo)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(start.lab)
 app.command()(study.plan)
 app.command()(study.run)
 app.command()(study.status)
@@ -38,7 +59,7 @@ def main() -> None:
     """Entry point: errors meant for people become one message and exit status 2."""
     debug = "--debug" in sys.argv
     try:
-        app()
+        app(prog_name="rag-study")  # also for `python -m rag_study`
     except StudyError as error:
         if debug:
             raise

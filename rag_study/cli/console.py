@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from rag_study.common.paths import study_file
+
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
 console = Console(width=None if sys.stdout.isatty() else 110)
 COLOURS = {
@@ -23,8 +25,15 @@ COLOURS = {
     "blocked": "yellow",
 }
 
-StudyFile = Annotated[Path, typer.Argument(metavar="PARAMS.yaml", help="the study file")]
-StudyFiles = Annotated[list[Path], typer.Argument(metavar="PARAMS.yaml...", help="the study files")]
+StudyFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STUDY", parser=study_file, help="a YAML file, or the name of a shipped study: demo"
+    ),
+]
+StudyFiles = Annotated[
+    list[Path], typer.Argument(metavar="STUDY...", parser=study_file, help="YAML files, or names")
+]
 Only = Annotated[
     str | None, typer.Option("--only", metavar="STAGE", help="this stage alone, e.g. fine_tune")
 ]

@@ -10,6 +10,7 @@ import typer
 from rag_study.cli.console import Debug, StudyFile, console, size
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import study_file
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import plan
 from rag_study.study.running import archive, cleanup
@@ -17,7 +18,8 @@ from rag_study.study.running import archive, cleanup
 
 def clean(
     study_files: Annotated[
-        list[Path], typer.Argument(metavar="PARAMS.yaml...", help="studies whose runs are kept")
+        list[Path],
+        typer.Argument(metavar="STUDY...", parser=study_file, help="studies whose runs are kept"),
     ],
     delete: Annotated[
         bool, typer.Option("--delete", help="really delete; without it they are only shown")

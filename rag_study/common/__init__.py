@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["StudyError"],
         "machine": ["resolve_dtype", "resolve_threads"],
         "meter": ["Meter"],
-        "paths": ["PROJECT_ROOT", "located", "portable"],
+        "paths": ["PROJECT_ROOT", "located", "outputs_dir", "portable"],
         "run_folder": ["RunFolder", "Status"],
     },
 )

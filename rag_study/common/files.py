@@ -6,12 +6,14 @@ whatever is killed, whenever, nothing half-written is ever taken for a result.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STAGING = ".new-"
+# Digests of larger files are kept. Reading more than the second takes seconds, and is shown.
+_KEPT_BYTES, _SHOWN_BYTES = 1_000_000, 500_000_000
 
 
 def cache_dir() -> Path:
@@ -80,6 +84,55 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not there."""
     write_with(path, lambda file: table.to_csv(file, index=False))
+
+
+def content_hash(named: Sequence[tuple[str, Path]]) -> str:
+    """Hash over files, each as (the name it counts by, its path): names and contents count, places
+    and times do not."""
+    content = zip((name for name, _ in named), digests([path for _, path in named]), strict=True)
+    return hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()[:16]
+
+
+def digests(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file. Those of large files are kept by place, size and times, so that
+    planning a study does not read gigabytes again; reading them shows a bar."""
+    places = {path: _digest_place(path) for path in paths}
+    unread = sum(path.stat().st_size for path in paths if not places[path].exists())
+    bar = None
+    if unread > _SHOWN_BYTES:
+        from tqdm.auto import tqdm
+
+        shown = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+        title = "reading files for the run ids, once"
+        bar = tqdm(desc=title, total=unread, unit="B", unit_scale=True, disable=not shown)
+    found = []
+    for path, place in places.items():
+        if place.exists():
+            found.append(place.read_text())
+            continue
+        found.append(_read_digest(path, bar.update if bar is not None else None))
+        if path.stat().st_size > _KEPT_BYTES:
+            write_text(place, found[-1])
+    if bar is not None:
+        bar.close()
+    return found
+
+
+def _digest_place(path: Path) -> Path:
+    status = path.stat()
+    # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
+    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
+    return cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read_digest(path: Path, advance: Callable[[int], Any] | None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+            if advance is not None:
+                advance(len(chunk))
+    return digest.hexdigest()
 
 
 def sweep(folder: Path) -> None:

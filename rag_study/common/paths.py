@@ -1,22 +1,93 @@
-"""Where the project's folders are, and how paths are written so that they hold elsewhere."""
+"""Where things are: notebooks, study files and outputs; and paths as parameters of runs.
+
+Nothing else in the package knows. In a checkout everything lies in the project: `notebooks/`,
+`params/`, `outputs/`, wherever a command is started. Installed from a wheel, notebooks and study
+files lie inside the package and are read from there, while outputs, the reader's own study files
+and edited notebooks lie in the working folder.
+"""
 
 from __future__ import annotations
 
+import os
+from importlib import resources
 from pathlib import Path
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(str(resources.files("rag_study")))
+IS_CHECKOUT = (PACKAGE.parent / "pyproject.toml").is_file()
+# The folder in which the project's own `notebooks` and `params` are.
+PROJECT_ROOT = PACKAGE.parent if IS_CHECKOUT else PACKAGE
+# The notebook by which a folder of copies is known (`rag-study lab`), and which it opens.
+EXPLORE = "00_explore"
+
+
+def working_dir() -> Path:
+    """Where outputs go and relative paths count from: the project; installed, the working folder.
+
+    Notebooks that are opened in JupyterLab or an editor work in their own folder: copies in
+    `notebooks/` belong to the folder above. A worker elsewhere is told ($RAG_STUDY_FOLDER).
+    """
+    if IS_CHECKOUT:
+        return PROJECT_ROOT
+    if "RAG_STUDY_FOLDER" in os.environ:
+        return Path(os.environ["RAG_STUDY_FOLDER"]).resolve()
+    here = Path.cwd()
+    copies = here.name == "notebooks" and (here / f"{EXPLORE}.ipynb").exists()
+    return here.parent if copies else here
+
+
+def outputs_dir() -> Path:
+    """Where runs write: $RAG_STUDY_OUTPUTS, else `outputs/` of the working folder."""
+    return Path(os.environ.get("RAG_STUDY_OUTPUTS") or working_dir() / "outputs")
+
+
+def params_dir() -> Path:
+    """The study files that come with the package."""
+    return PROJECT_ROOT / "params"
+
+
+def notebooks_dir() -> Path:
+    """The notebooks that come with the package."""
+    return PROJECT_ROOT / "notebooks"
+
+
+def own_notebooks_dir() -> Path:
+    """The notebooks that people may edit: in a checkout the same, else copies."""
+    return working_dir() / "notebooks"
+
+
+def notebook(name: str) -> Path:
+    """The notebook of this name: the working folder's copy where there is one."""
+    own = own_notebooks_dir() / f"{name}.ipynb"
+    return own if own.exists() else notebooks_dir() / own.name
+
+
+def study_file(name: str | Path) -> Path:
+    """The study file that is meant: a path, or the name of one that comes with the package."""
+    path = Path(name)
+    if path.exists() or path.suffix or len(path.parts) != 1:
+        return path
+    known = located(Path("params") / f"{name}.yaml")
+    return known if known.exists() else path
 
 
 def portable(path: Path | str) -> str:
     """The path as a parameter of runs: from the project where it lies inside, else absolute."""
     path = Path(path).resolve()
-    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
+    for folder in (PROJECT_ROOT, working_dir().resolve()):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return str(path)
 
 
 def located(path: Path | str) -> Path:
-    """Where a path of a parameter is: in the working folder, else in the project.
+    """Where a path of a parameter is: below the current folder, else in the working folder, else
+    with the package.
 
     Notebooks run in several folders.
     """
     path = Path(path)
-    return path if path.is_absolute() or path.exists() else PROJECT_ROOT / path
+    if path.is_absolute() or path.exists():
+        return path
+    placed = working_dir() / path
+    shipped = PROJECT_ROOT / path
+    return shipped if shipped.exists() and not placed.exists() else placed

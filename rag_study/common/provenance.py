@@ -11,8 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from rag_study import __version__
 from rag_study.common.machine import has_gpu
-from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.paths import IS_CHECKOUT, PACKAGE
 
 # What results may depend on.
 _PACKAGES = (
@@ -27,7 +28,7 @@ _PACKAGES = (
         "sentence-transformers",
         "datasets",
         "datasketch",
-        "httpx",
+        "openai",
     ),
     *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
     *("papermill", "nbclient", "ipykernel"),
@@ -38,7 +39,7 @@ _PACKAGES = (
 def package_hash() -> str:
     """Hash over the package's own code; tells whether a result was made by other code."""
     digest = hashlib.sha256()
-    for path in sorted((PROJECT_ROOT / "rag_study").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -46,6 +47,7 @@ def package_hash() -> str:
 def collect() -> dict[str, Any]:
     """Everything about code and machine that a reader needs to repeat the run."""
     return {
+        "version": __version__,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "package_hash": package_hash(),
@@ -60,9 +62,11 @@ def collect() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if not IS_CHECKOUT:  # an installed package may lie in a folder of somebody's own repository
+        return None
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -21,17 +21,12 @@ from filelock import FileLock, Timeout
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.paths import outputs_dir
 
 # The lock of whoever works on a run (the notebook's process), and that of whoever has it worked on
 # (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
 LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
-
-
-def outputs_dir() -> Path:
-    """Where runs write: $RAG_STUDY_OUTPUTS, else `outputs/` of the project."""
-    return Path(os.environ.get("RAG_STUDY_OUTPUTS") or PROJECT_ROOT / "outputs")
 
 
 def study_dir(study_name: str) -> Path:

@@ -12,7 +12,7 @@ import importlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.data.reading import source_files
 from rag_study.data.schema import QADataset
@@ -58,8 +59,9 @@ class Loader:
     where `path` is left out ("" where there is none). `takes_corpus`: `corpus` may be given.
     `own_scope` (or what it gives for the options): a search is restricted to the question's own
     scope unless the study file says otherwise. `instant`: quick enough to be loaded while
-    planning. `version` is part of the run ids: raise it when the same files give other questions
-    or documents.
+    planning. `files` are those that `load` reads, each with the name that it counts by in run ids;
+    left out, all data files at `path` and `corpus` (`reading.source_files`). `version` is part of
+    the run ids: raise it when the same files give other questions or documents.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Loader:
     takes_corpus: bool = False
     own_scope: bool | Callable[[Any], bool] = False
     instant: bool = False
+    files: Callable[[Source], Sequence[tuple[str, Path]]] | None = None
     version: int = 1
     options: type[Options] = Options
 
@@ -78,11 +81,12 @@ class Loader:
 
     def revision(self, source: Source) -> str:
         """What identifies the content in run ids; a path or a date would not."""
-        parts = [f"v{self.version}"]
-        parts += [
-            source_files.fingerprint(p) for p in (source.path, source.corpus) if p is not None
-        ]
-        return "-".join(parts)
+        given = [place for place in (source.path, source.corpus) if place is not None]
+        if given and self.files is not None:
+            content = [files.content_hash(self.files(source))]
+        else:
+            content = [source_files.fingerprint(place) for place in given]
+        return "-".join([f"v{self.version}", *content])
 
 
 @lru_cache(maxsize=64)

@@ -81,7 +81,11 @@ def read_note(folder: Path) -> Note | None:
 def check_base(note: Note | None, name: str, folder: Path) -> None:
     """Raise StudyError when an adapter was made from another base model, or another revision."""
     revision = names.revision_of(name)
-    if note is not None and (note.base_model, note.revision) != (name, revision):
+    if note is None:
+        return
+    # The revision of a folder is its content, wherever it lies by now.
+    same_name = note.base_model == name or names.folder_of(name) is not None
+    if not same_name or note.revision != revision:
         raise StudyError(
             f"the adapter in {folder} was made from {note.base_model} "
             f"(revision {note.revision[:12]}), not from {name} (revision {revision[:12]}). "

@@ -7,40 +7,48 @@ environment when a request is sent, and is kept nowhere: not in a file, a log, a
 
 from __future__ import annotations
 
+import html
 import json
 import os
-import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from rag_study.answering import generation
-from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
-from rag_study.answering.generation import Settings
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import RunFolder
-from rag_study.data.schema import Question
-from rag_study.models import prompts, sampling
+from rag_study.models import prompts
 from rag_study.models.names import is_endpoint
-from rag_study.models.prompts import AS_USUAL, Prompting
 
 if TYPE_CHECKING:
-    import httpx
+    from openai import APIError, OpenAI
 
 KEY_VARIABLE = "RAG_STUDY_API_KEY"
 # Tools keep OpenAI's key here. A study file from elsewhere must not send it to another server.
 OPENAI_KEY_VARIABLE, OPENAI_HOST = "OPENAI_API_KEY", "api.openai.com"
-LONGEST_WAIT_S = 600
+# How many requests are under way at once, how long a reply may take, and how often a request is
+# tried again. The client's pauses begin at half a second and double up to 8 s, so that these bridge
+# a server's restart of half a minute; it waits as long as a server asks, up to two minutes.
+CONCURRENCY, TIMEOUT_S, MAX_RETRIES = 8, 120.0, 7
 CHAT, COMPLETIONS = "chat/completions", "completions"
 _KINDS = {CHAT: "chat completion", COMPLETIONS: "completion"}
+# The client would send further headers: what machine this is, and what OPENAI_ORG_ID,
+# OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold, whatever server it is.
+_ATTEMPT = "x-stainless-retry-count"
+_SENT_HEADERS = (
+    *("host", "connection", "accept", "accept-encoding", "content-type", "content-length"),
+    *("user-agent", "authorization", _ATTEMPT),
+)
+# Failures that another attempt may not meet; the client tries again after these.
+_PASSING = (408, 409, 429)
+# Shorter ones are words such as "none" or "EMPTY", which people set for servers that want no key.
+_SHORTEST_SECRET = 8
 # A server has a tokenizer of its own. These are what models in common use write between turns;
 # what looks like <|...|> or [INST] is taken out in any case.
 CONTROL = SimpleNamespace(
@@ -53,14 +61,6 @@ _ADVICE = {
     404: "Is the address right, and does the server have a model of this name?",
     429: "The quota of the key in {key} is used up.",
 }
-
-
-class _PassingError(Exception):
-    """A failure that another attempt may not meet. `wait_s` is what the server asks for."""
-
-    def __init__(self, message: str, wait_s: float = 0.0):
-        super().__init__(message)
-        self.wait_s = wait_s
 
 
 @dataclass(frozen=True)
@@ -81,34 +81,49 @@ class Completion:
 class Endpoint:
     """A model on a server. `url` ends before `/chat/completions`.
 
-    At most `concurrency` requests are under way at once. Each is tried `attempts` times: the
-    pauses before the next begin at `backoff_s` and double, each drawn from the upper half of its
-    length (so that clients that failed together do not come back together), and are never shorter
-    than the server asks for. `key_variable` names the environment variable with the key; left
-    out, it is RAG_STUDY_API_KEY, and for OpenAI's own server also OPENAI_API_KEY.
+    At most `concurrency` requests are under way at once. Each may take `timeout_s` and is tried
+    again up to `max_retries` times, with growing pauses that are never shorter than the server asks
+    for. `key_variable` names the environment variable with the key; left out, it is
+    RAG_STUDY_API_KEY, and for OpenAI's own server also OPENAI_API_KEY.
     """
 
     url: str
     model: str
     key_variable: str = ""
-    concurrency: int = 8
-    attempts: int = 6
-    backoff_s: float = 1.0
-    timeout_s: float = 120.0
-    _stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+    concurrency: int = CONCURRENCY
+    max_retries: int = MAX_RETRIES
+    timeout_s: float = TIMEOUT_S
+
+    @contextmanager
+    def session(self) -> Iterator[tuple[OpenAI, ThreadPoolExecutor]]:
+        """A client for `complete` and `ask`, and the threads to call them from.
+
+        Whatever ends the block (the server, an interrupt): what is under way comes in, and nothing
+        new is sent.
+        """
+        ended = threading.Event()
+        with self._client(ended) as client, ThreadPoolExecutor(self.concurrency) as pool:
+            try:
+                yield client, pool
+            finally:
+                ended.set()
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def complete(
         self,
-        client: httpx.Client,
+        client: OpenAI,
         messages: list[dict[str, str]],
-        settings: Settings,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
     ) -> Completion:
-        """The answer to one chat. Raises StudyError as `ask`."""
-        fields: dict[str, Any] = self.limit(settings.max_new_tokens)
-        fields["temperature"] = settings.temperature
-        if settings.temperature:
-            fields |= {"top_p": settings.top_p, "seed": seed % 2**31}
+        """The answer to one chat. `temperature` 0 is the likeliest answer, which needs neither
+        `top_p` nor `seed`. Raises StudyError as `ask`."""
+        fields: dict[str, Any] = self.limit(max_new_tokens)
+        fields["temperature"] = temperature
+        if temperature:
+            fields |= {"top_p": top_p, "seed": seed % 2**31}
         reply = self.ask(client, {"messages": messages, **fields})
         choice, usage = reply["choices"][0], reply.get("usage") or {}
         # A model that refuses, or was cut while it still reasoned, has no content.
@@ -122,42 +137,30 @@ class Endpoint:
             served_model=reply.get("model"),
         )
 
-    def client(self) -> httpx.Client:
-        """A client for `complete` and `ask`; several threads may share it. Close it after use."""
-        import httpx
-
-        limits = httpx.Limits(max_connections=self.concurrency)
-        return httpx.Client(timeout=self.timeout_s, limits=limits)
-
-    def ask(
-        self, client: httpx.Client, fields: dict[str, Any], route: str = CHAT
-    ) -> dict[str, Any]:
+    def ask(self, client: OpenAI, fields: dict[str, Any], route: str = CHAT) -> dict[str, Any]:
         """The reply to one request for a completion; `fields` are those besides the model.
 
         `route` is CHAT or COMPLETIONS. The reply has at least one choice, with a message of text
         or with text. Raises StudyError when the server refuses, replies with something else, or
         fails in all attempts.
         """
-        pause, attempt = self.backoff_s, 0
-        while True:
-            attempt += 1
-            try:
-                return self._ask_once(client, {"model": self.model, **fields}, route)
-            except _PassingError as error:
-                if attempt >= self.attempts:
-                    raise StudyError(
-                        f"{self.name}: {error} ({attempt} attempts). What was answered is kept; "
-                        "run the study again to go on."
-                    ) from None
-                wait_s = max(error.wait_s, pause * random.uniform(0.5, 1.0))
-            if wait_s > LONGEST_WAIT_S:
-                raise StudyError(
-                    f"{self.name}: asks to wait for {wait_s / 60:.0f} minutes. What was answered "
-                    "is kept; run the study again later."
-                )
-            pause *= 2
-            if self._stop.wait(wait_s):
-                raise StudyError(f"{self.name}: not tried again, since another request failed.")
+        import openai
+
+        variable, key = self._key()
+        authorization = f"Bearer {key}" if key else openai.Omit()
+        try:
+            text = client.post(
+                f"/{route}",
+                cast_to=str,  # it is checked here: the client takes a reply of any form
+                body={"model": self.model, **fields},
+                options={"headers": {"Authorization": authorization}},
+            )
+        except openai.APIError as error:
+            message = self._failure(error, variable, key)
+        else:
+            return self._checked(text, route, key)
+        # Out here, so that it does not carry the client's error: that one holds the key.
+        raise StudyError(f"{self.name}: {message}")
 
     @property
     def name(self) -> str:
@@ -188,33 +191,68 @@ class Endpoint:
                 return name, key
         return " or ".join(names), ""
 
-    def _ask_once(self, client: httpx.Client, body: dict[str, Any], route: str) -> dict[str, Any]:
-        """One attempt. Raises _PassingError where another one makes sense."""
-        import httpx
+    def _client(self, ended: threading.Event) -> OpenAI:
+        """The client. Once `ended` is set it sends nothing more, not even what is to be retried."""
+        import openai
 
-        variable, key = self._key()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        def before(request: Any) -> None:
+            if ended.is_set():
+                raise StudyError(f"{self.name}: not tried again, since another request failed.")
+            for name in [*request.headers]:
+                if name not in _SENT_HEADERS:
+                    del request.headers[name]
+
+        def after(response: Any) -> None:
+            # A used-up quota comes as 429 too, and does not pass by itself.
+            if response.status_code == 429 and _is_quota(response.read().decode(errors="replace")):
+                response.headers["x-should-retry"] = "false"
+
         try:
-            reply = client.post(f"{self.url}/{route}", json=body, headers=headers)
-        except httpx.TimeoutException:
-            raise _PassingError(f"no answer within {self.timeout_s:g} s") from None
-        except httpx.RequestError as error:
-            said = str(error) or type(error).__name__
-            raise _PassingError(f"cannot be reached ({said})") from None
-        # A server may repeat the key in what it says.
-        text = reply.text.replace(key, "***") if key else reply.text
-        if reply.is_success:
-            return self._checked(text, route)
-        status, said = reply.status_code, _said(text)
-        passing = status in (408, 409, 425, 429) or status >= 500
-        # A used-up quota comes as 429 too, and does not pass by itself.
-        if passing and "insufficient_quota" not in text:
-            wait_s = _retry_after(reply.headers.get("Retry-After", ""))
-            raise _PassingError(f"status {status}: {said}", wait_s)
-        advice = _ADVICE.get(status, "Is this the address of an OpenAI-compatible server?")
-        raise StudyError(f"{self.name}: status {status}: {said}\n{advice.format(key=variable)}")
+            http = openai.DefaultHttpxClient(
+                follow_redirects=False, event_hooks={"request": [before], "response": [after]}
+            )
+        except (ValueError, ImportError):  # neither says where the address stands
+            raise StudyError(
+                f"{self.name}: the proxy that the environment names cannot be used. HTTP_PROXY, "
+                "HTTPS_PROXY and ALL_PROXY must hold http://host:port, or be unset."
+            ) from None
+        # All three are said here because the client would look for them in the environment. The
+        # key goes with each request instead (`ask`).
+        return openai.OpenAI(
+            base_url=self.url,
+            api_key="unused",
+            admin_api_key="",
+            timeout=self.timeout_s,
+            max_retries=self.max_retries,
+            http_client=http,
+        )
 
-    def _checked(self, text: str, route: str) -> dict[str, Any]:
+    def _failure(self, error: APIError, variable: str, key: str) -> str:
+        """What to say of a request that failed for good."""
+        import openai
+
+        attempts = int(error.request.headers.get(_ATTEMPT, 0)) + 1
+        if isinstance(error, openai.APITimeoutError):
+            what = f"no answer within {self.timeout_s:g} s"
+        elif isinstance(error, openai.APIStatusError):
+            status, text = error.status_code, error.response.text
+            what = f"status {status}: {_said(text, key)}"
+            if _is_quota(text) or not (status in _PASSING or status >= 500):
+                advice = _ADVICE.get(status, "Is this the address of an OpenAI-compatible server?")
+                return f"{what}\n{advice.format(key=variable)}"
+            wait_s = _retry_after(error.response.headers.get("Retry-After", ""))
+            if wait_s and attempts <= self.max_retries:  # longer than the client waits
+                return (
+                    f"asks to wait for {wait_s / 60:.0f} minutes. What was answered is kept; run "
+                    "the study again later."
+                )
+        else:
+            cause = error.__cause__ or error
+            what = f"cannot be reached ({_masked(str(cause) or type(cause).__name__, key)})"
+        tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        return f"{what} ({tried}). What was answered is kept; run the study again to go on."
+
+    def _checked(self, text: str, route: str, key: str) -> dict[str, Any]:
         """A server's reply. Raises StudyError when it is no completion."""
         try:
             reply = json.loads(text)
@@ -226,10 +264,10 @@ class Endpoint:
             fine = False
         if not fine:
             raise StudyError(
-                f"{self.name}: the reply is no {_KINDS[route]}: {_said(text)}\n"
+                f"{self.name}: the reply is no {_KINDS[route]}: {_said(text, key)}\n"
                 "Is this the address of an OpenAI-compatible server? It usually ends in /v1."
             )
-        return reply
+        return _masked(reply, key) if len(key) >= _SHORTEST_SECRET else reply
 
 
 def connect(name: str, **options: Any) -> Endpoint:
@@ -253,93 +291,12 @@ def connect(name: str, **options: Any) -> Endpoint:
     return Endpoint(url.rstrip("/"), model, **options)
 
 
-def generate_answers(
-    endpoint: Endpoint,
-    questions: Mapping[str, Sequence[Question]],
-    builder: ContextBuilder,
-    settings: Settings,
-    extent: Mapping[str, int],
-    folder: RunFolder,
-    prompting: Prompting = AS_USUAL,
-) -> Iterator[list[dict]]:
-    """As `generation.generate_answers`, with the answers of a server; the rows have its name for
-    the model, `served_model`, besides.
-
-    Every answer is kept in `folder` at once: when the server fails for good, the StudyError comes
-    after the answers under way are in, and the next run asks for the rest only.
-    """
-    if settings.max_context_tokens:
-        raise StudyError(
-            f"max_context_tokens needs the model's tokenizer, which {endpoint.url} does not give. "
-            "Set it to 0 and limit the passages with top_k and chunk_size."
-        )
-    endpoint._stop.clear()
-    with endpoint.client() as client, ThreadPoolExecutor(endpoint.concurrency) as pool:
-        try:
-            pending = []
-            for context, asked in questions.items():
-                wanted = generation.positions_to_answer(context, extent[context], asked, settings)
-                for position in wanted:
-                    answer = partial(
-                        _answer,
-                        endpoint,
-                        client,
-                        asked[position],
-                        builder.context(asked[position], context),
-                        settings,
-                        prompting,
-                        {"context": context, "position": position},
-                    )
-                    name = f"{context}-{position:05d}"
-                    pending.append(pool.submit(folder.part, name, answer))
-            for start in range(0, len(pending), settings.batch_size):
-                batch = pending[start : start + settings.batch_size]
-                yield [row for future in batch for row in future.result()]
-        finally:
-            # Whatever ended this (the server, an interrupt): nothing new, no more pauses.
-            endpoint._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _answer(
-    endpoint: Endpoint,
-    client: httpx.Client,
-    question: Question,
-    context: Context,
-    settings: Settings,
-    prompting: Prompting,
-    place: dict[str, str | int],
-) -> list[dict]:
-    """The row of one question, in a list as `RunFolder.part` takes it."""
-    if context.passages is None:
-        row = generation.left_out_row(question, context)
-        return [{**place, **row, "served_model": None}]
-    shown = in_prompt_order(context.passages, settings.passage_order)
-    messages = prompts.answer_messages(
-        clean(question.question),
-        [(clean(p.title), clean(p.text)) for p in shown],
-        Prompting(prompting.name, tuple((clean(q), clean(a)) for q, a in prompting.examples)),
-    )
-    seed = sampling.item_seed(settings.seed, str(place["context"]), question.id)
-    said = endpoint.complete(client, messages, settings, seed)
-    row = generation.answer_row(
-        question,
-        context,
-        context.passages,
-        said.text,
-        said.completion_tokens,
-        said.truncated,
-        said.prompt_tokens,
-    )
-    return [{**place, **row, "served_model": said.served_model}]
-
-
 def clean(text: str) -> str:
     """Text for a server, whose model's control tokens are not known, without the usual ones."""
     return prompts.clean(text, CONTROL)
 
 
-def _said(text: str) -> str:
+def _said(text: str, key: str) -> str:
     """What a reply says, in one line: the message of its error where it has one."""
     try:
         said = json.loads(text)
@@ -347,8 +304,29 @@ def _said(text: str) -> str:
         text = str(said.get("message", said) if isinstance(said, dict) else said)
     except (ValueError, AttributeError):
         pass
-    line = " ".join(text.split())
+    line = _masked(" ".join(text.split()), key)
     return f"{line[:200]}…" if len(line) > 200 else line or "(nothing)"
+
+
+def _masked(value: Any, key: str) -> Any:
+    """A text, or all texts in a value of JSON, without the key, which a server may repeat as it is,
+    in capitals, or as JSON, an address or HTML spells it."""
+    if not key:
+        return value
+    if isinstance(value, str):
+        spelled = {key, json.dumps(key)[1:-1], quote(key, safe=""), html.escape(key)}
+        spelled.add(key.replace("/", "\\/"))
+        either = "|".join(re.escape(one) for one in sorted(spelled, key=len, reverse=True))
+        return re.sub(either, "***", value, flags=re.IGNORECASE)
+    if isinstance(value, list):
+        return [_masked(one, key) for one in value]
+    if isinstance(value, dict):
+        return {_masked(name, key): _masked(one, key) for name, one in value.items()}
+    return value
+
+
+def _is_quota(text: str) -> bool:
+    return "insufficient_quota" in text
 
 
 def _retry_after(value: str) -> float:

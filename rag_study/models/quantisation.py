@@ -9,6 +9,7 @@ anything is loaded, and measured afterwards.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common.errors import StudyError
@@ -31,7 +32,7 @@ def four_bit_config(dtype: torch.dtype) -> BitsAndBytesConfig:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise StudyError(
             "4-bit loading (method qlora) needs the package bitsandbytes, which is not installed. "
-            "Install it with:  pip install -r requirements.lock"
+            f"Install it with:  {sys.executable} -m pip install bitsandbytes"
         )
     return BitsAndBytesConfig(
         load_in_4bit=True,

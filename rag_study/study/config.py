@@ -20,7 +20,7 @@ from pydantic import (
 
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import explain, nearest
-from rag_study.common.paths import located, portable
+from rag_study.common.paths import located, params_dir, portable
 from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods
@@ -173,8 +173,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
-        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+        known = {file.name: str(file) for file in path.parent.glob("*.yaml")}
+        if not path.suffix:  # a name, which those that come with the package have
+            known |= {file.stem: file.stem for file in params_dir().glob("*.yaml")}
+        near = difflib.get_close_matches(path.name, known)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
         raise StudyError(f"{path}: there is no such study file.{hint}") from None
     except IsADirectoryError:
         raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None

@@ -54,8 +54,18 @@ def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> d
     }
 
 
+# Keys that name a model; where it lies in a folder, its content says which it is.
+_MODELS = {"judge": ("model", "tokenizer"), "retrieval": ("embedding_model", "reranker")}
+
+
 def _resolved(used: dict[str, Any]) -> dict[str, Any]:
-    """With the precision and the threads that this machine takes where none are said."""
+    """With the precision and the threads that this machine takes where none are said, and models
+    without their places."""
+    if used.get("model"):
+        used["model"] = names.name_in_ids(used["model"])
+    for group, keys in _MODELS.items():
+        said = used.get(group, {})
+        said.update({key: names.name_in_ids(said[key]) for key in keys if said.get(key)})
     if compute := used.get("compute"):
         dtype, threads = resolve_dtype(compute["dtype"]), resolve_threads(compute["threads"])
         used["compute"] = {"dtype": dtype, "threads": threads}
@@ -102,7 +112,8 @@ def slug_of(stage: Stage, point: Point) -> str:
     """What a person reads in a run id. It holds no path: a folder may be renamed."""
     dataset = point.dataset.name if point.dataset else ""
     model, judge = (
-        name.rsplit("/", 1)[-1] for name in (point.model, point.judge.model if point.judge else "")
+        names.name_in_ids(name).rsplit("/", 1)[-1]
+        for name in (point.model, point.judge.model if point.judge else "")
     )
     prompting = point.answering.prompting
     state = "base" if prompting == "default" else prompting

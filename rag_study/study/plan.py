@@ -16,6 +16,7 @@ from rag_study import data
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
+from rag_study.models import names
 from rag_study.study import merge, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
@@ -181,8 +182,9 @@ def _compare_run(
     point = Point.model_construct(study_file=first, others=others)
     identity = identity_of(stage, point, final) | {
         "extents": [run.extent for run in final],
-        "labels": [dataset.display_name for dataset in config.datasets],
-        "judges": [judge.display_name for judge in config.judges],
+        # Names in tables count where they are given, not where they are those of folders.
+        "labels": [dataset.label or dataset.name for dataset in config.datasets],
+        "judges": [judge.name or names.name_in_ids(judge.model) for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     return StageRun(stage, parameters_of(stage, point), final, config.name, identity, point)

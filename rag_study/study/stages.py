@@ -12,12 +12,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from rag_study.common import paths
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.run_folder import RunFolder, Status, study_dir
 from rag_study.study.groups import Group, Point
-
-NOTEBOOKS = PROJECT_ROOT / "notebooks"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Stage:
 
     @property
     def path(self) -> Path:
-        return NOTEBOOKS / f"{self.notebook}.ipynb"
+        return paths.notebook(self.notebook)
 
 
 _ASKED = {"answering": only("contexts", "test_size")}

@@ -31,7 +31,11 @@ def test_cochrans_q_and_the_mean_by_hand():
     assert row["estimate"] == pytest.approx(np.average(effects, weights=weights))
     assert (weights * (effects - row["estimate"]) ** 2).sum() == pytest.approx(2, rel=1e-3)
     assert (row["smallest"], row["largest"]) == (effects.min(), effects.max())
-    assert row["ci_low"] < row["estimate"] < row["ci_high"]
+    # Hartung and Knapp: with k data sets, Student's t on k - 1 degrees of freedom.
+    spread = (weights * (effects - row["estimate"]) ** 2).sum() / 2
+    half = stats.t.ppf(0.975, 2) * np.sqrt(max(spread, 1.0) / weights.sum())
+    assert row["ci_high"] - row["estimate"] == pytest.approx(half, rel=1e-3)
+    assert row["estimate"] - row["ci_low"] == pytest.approx(half, rel=1e-3)
 
 
 def test_equal_effects_are_seldom_called_different():

@@ -207,6 +207,22 @@ def test_snippets_that_overlap_are_one_text():
     assert merge(["It ends with so", "so it starts"]) == ["It ends with so", "so it starts"]
 
 
+def test_the_corpus_may_lie_among_the_questions_or_apart(tmp_path):
+    def revision(path, corpus=""):
+        return qa_datasets.revision_of("bioasq", str(path), str(corpus))
+
+    folder = tmp_path / "all"
+    golden(folder / "x_golden.json", question())
+    without = revision(folder)
+    abstracts = write(folder / "abstracts" / "a.json", [{"pmid": 1, "text": FIRST}])
+    inside = revision(folder, abstracts.parent)
+    assert len({without, inside, revision(folder)}) == 3
+    moved = abstracts.parent.rename(tmp_path / "corpus")
+    assert revision(folder, moved) == inside
+    write(moved / "a.json", [{"pmid": 1, "text": SECOND}])
+    assert revision(folder, moved) != inside
+
+
 def test_snippets_are_the_corpus(tmp_path):
     def placed(text, section, start, document=101):
         return snippet(

@@ -15,9 +15,9 @@ from rag_study.study.config import load_study
 MODULE = """
 from pydantic import Field
 
-from rag_study.qa_datasets import reading
-from rag_study.qa_datasets.registry import Loader, Options
-from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.data.reading import source_files
+from rag_study.data.registry import Loader, Options
+from rag_study.data.schema import Document, QADataset, Question
 
 
 class ManualOptions(Options):
@@ -26,8 +26,8 @@ class ManualOptions(Options):
 
 def load(source):
     questions, documents = [], []
-    for file in reading.source_files(source.path, "manuals", "JSON lines of questions"):
-        for where, row in reading.records(file):
+    for file in source_files.source_files(source.path, "manuals", "JSON lines of questions"):
+        for where, row in source_files.records(file):
             number = len(questions)
             name = f"{source.options.prefix}{number}"
             documents.append(Document(name, "Manual", row["text"]))
@@ -72,17 +72,6 @@ def test_by_import_path_in_a_study_file(outside, write_study):
     assert other.run_id != prepared.run_id
 
 
-def test_stage_01_runs_it(outside, write_study, outputs):
-    path = study(write_study)
-    done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path), "--only", "prepare_data"],
-        capture_output=True,
-        text=True,
-        cwd=outside,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_by_entry_point(outside):
     info = outside / "my_manuals-1.0.dist-info"
     info.mkdir()
@@ -116,23 +105,67 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
     assert "datasets[0]" in str(caught.value)
 
 
-def test_the_guides_example_is_this_kind_of_module():
-    guide = (plan.PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+def test_a_data_set_that_says_which_files_it_reads(tmp_path):
+    """Tables in CSV, for example, which `reading` does not know as data."""
+    loader = registry.Loader(
+        "tables",
+        load=None,
+        files=lambda source: [("faq.csv", source.path / "faq.csv")],
+    )
+    folder = tmp_path / "faq"
+    folder.mkdir()
+    (folder / "faq.csv").write_text("q,a")
+    before = loader.revision(registry.Source(folder))
+    (folder / "more.jsonl").write_text("{}")
+    moved = folder.rename(tmp_path / "renamed")
+    assert loader.revision(registry.Source(moved)) == before
+    (moved / "faq.csv").write_text("q,b")
+    assert loader.revision(registry.Source(moved)) != before
+    assert loader.revision(registry.Source()) == "v1"  # from the hub
+
+
+def test_the_guides_example_is_this_kind_of_module(pytestconfig):
+    guide = (pytestconfig.rootpath / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)
     assert isinstance(namespace["LOADER"], registry.Loader)
 
 
-def test_too_few_questions_are_said_before_anything_is_trained(outside, write_study, outputs):
+def test_stage_01_runs_it_and_too_few_questions_are_said_before_anything_is_trained(
+    outside, write_study, outputs
+):
     path = study(write_study, test_size=30)
     assert len(plan.expand(path)) > 3  # reading the data is left to stage 01
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", "run", str(path)],
+        [sys.executable, "-m", "rag_study", "run", str(path)],
         capture_output=True,
         text=True,
         cwd=outside,
     )
+    assert "done       prepare_data" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 2
     assert "test_size: 30 questions are asked for" in done.stderr
     assert "started index_corpus" not in done.stdout
+
+
+def test_names_of_version_0_1_are_the_same_modules():
+    code = """
+import warnings
+
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    from rag_study.qa_datasets.registry import Loader
+    from rag_study.qa_datasets import schema
+    from rag_study.errors import StudyError
+import rag_study.common
+import rag_study.data
+assert Loader is rag_study.data.Loader
+assert schema.Question is rag_study.data.Question
+assert StudyError is rag_study.common.StudyError
+print(*(str(warning.message) for warning in told), sep="\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rag_study.errors is now rag_study.common.errors" in done.stdout
+    assert "rag_study.qa_datasets.registry is now rag_study.data.registry" in done.stdout

@@ -171,6 +171,16 @@ def test_empty_answers_and_refusals_are_scored_by_rule(
     assert rule in row["judge_groundedness_missing"]
 
 
+@pytest.mark.parametrize(
+    ("candidate", "unanswerable", "score"),
+    [("", False, 1), ("", True, 1), (REFUSAL, False, 2), (REFUSAL, True, 4)],
+)
+def test_a_criterion_grades_empty_answers_and_refusals_apart(candidate, unanswerable, score):
+    own = USUAL[0].model_copy(update={"empty": 1, "refusal": 2, "right_refusal": 4})
+    item = Item("Who?", "Ann", candidate, (), unanswerable)
+    assert Unasked("none", [own]).score([item])[0][own.metric] == score
+
+
 def test_a_question_cannot_be_answered_when_its_reference_says_so():
     assert Item.of(Question("q", "?", NO_ANSWER), "x").unanswerable
     assert Item.of(Question("q", "?", ("x",), answer_type="unanswerable"), "x").unanswerable

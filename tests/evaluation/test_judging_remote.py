@@ -82,7 +82,7 @@ class ModelServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.endpoint = endpoints.connect(
-            f"http://127.0.0.1:{self._server.server_address[1]}/v1#judge", attempts=1
+            f"http://127.0.0.1:{self._server.server_address[1]}/v1#judge", max_retries=0
         )
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -157,7 +157,7 @@ def test_reasoning_is_asked_for_before_the_score(tiny):
 
 
 def test_rules_ask_no_server():
-    endpoint = endpoints.connect("http://127.0.0.1:9/v1#nobody", attempts=1)
+    endpoint = endpoints.connect("http://127.0.0.1:9/v1#nobody", max_retries=0)
     row = EndpointJudge(endpoint, USUAL).score([Item("Who?", "Ann", "")])[0]
     assert (row["judge_accuracy"], row["judge_by_rule"]) == (1.0, "empty")
 

@@ -54,6 +54,18 @@ def test_these_say_something(answer):
     assert not is_refusal(answer)
 
 
+@pytest.mark.parametrize(
+    ("repeated", "longer"),
+    [
+        ("I do not know. " * 20, "I do not know. " * 21),  # 80 and 84 words
+        ("I do not know " + "x" * 1500, "I do not know " + "x" * 1600),  # letters, where no spaces
+    ],
+)
+def test_a_long_answer_says_something_whatever_its_words(repeated, longer):
+    assert is_refusal(repeated)
+    assert not is_refusal(longer)
+
+
 def test_an_answer_without_letters_and_digits_is_empty_in_any_script():
     assert all(map(is_empty, ("", "  \n", "...", "—", "<<<>>>")))
     assert not any(map(is_empty, ("7", "нет", "不知道", "no", "é")))

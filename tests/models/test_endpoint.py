@@ -1,6 +1,7 @@
 """Against real servers on loopback: one of the tests' own, and `transformers serve`."""
 
 import email.utils
+import html
 import json
 import logging
 import os
@@ -10,11 +11,12 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
 
-from rag_study.answering import generation
+from rag_study.answering import generation, served
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.answering.generation import Settings
 from rag_study.common import run_folder
@@ -75,7 +77,7 @@ class Server:
                 with lock:
                     number = len(outer.requests)
                     outer.requests.append(body)
-                    outer.headers.append(dict(self.headers))
+                    outer.headers.append({k.lower(): v for k, v in self.headers.items()})
                     outer.times.append(time.monotonic())
                     outer.busy += 1
                     outer.most_busy = max(outer.most_busy, outer.busy)
@@ -133,14 +135,19 @@ def _no_keys(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+
+
 def connect(server, **options):
-    options = {"attempts": 4, "backoff_s": 0.01, "timeout_s": 5.0} | options
+    options = {"max_retries": 3, "timeout_s": 5.0} | options
     return endpoints.connect(f"{server.url}#tower-model", **options)
 
 
 def run(endpoint, test_size=6, name="generate_answers/x-1", contexts=("none",), **settings):
     settings = Settings(**{"max_new_tokens": 16, "batch_size": 4} | settings)
-    batches = endpoints.generate_answers(
+    batches = served.generate_answers(
         endpoint,
         dict.fromkeys(contexts, QUESTIONS),
         ContextBuilder(CHUNKS, HITS, top_k=2),
@@ -245,10 +252,11 @@ def test_a_wait_that_is_too_long_ends_the_run(server, outputs):
         run(connect(server), 1)
 
 
-def test_pauses_grow(server, outputs):
+def test_pauses_grow(server, outputs, monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.08)
     server.script = {"all": says(500, "no")}
     with pytest.raises(StudyError, match=r"status 500: no \(4 attempts\)"):
-        run(connect(server, backoff_s=0.08), 1, batch_size=1)
+        run(connect(server), 1, batch_size=1)
     gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
     assert len(gaps) == 3
     assert all(gap >= 0.04 * 2**i for i, gap in enumerate(gaps))
@@ -313,10 +321,10 @@ def test_asking_for_more_only_adds(server, outputs):
 def test_control_tokens_in_the_data_are_not_sent(server):
     endpoint = connect(server)
     question = Question("q", "Why <|im_end|></s>[/INST] so?", ("x",))
-    with endpoint.client() as client:
+    with endpoint.session() as (client, _):
         builder = ContextBuilder(CHUNKS, HITS, top_k=2)
         context = builder.context(question, "none")
-        endpoints._answer(
+        served._answer(
             endpoint, client, question, context, Settings(4), prompts.AS_USUAL, {"context": "none"}
         )
     assert server.requests[0]["messages"][-1]["content"].split() == ["Question:", "Why", "so?"]
@@ -332,20 +340,96 @@ def test_the_key_is_sent_and_written_nowhere(server, outputs, monkeypatch, caplo
         3: hangs_up,
         4: lambda h, body: send(h, 200, json.dumps(completion(body, model=KEY))),
     }
-    endpoint = connect(server, concurrency=1, attempts=2)
+    endpoint = connect(server, concurrency=1, max_retries=1)
     said = [repr(endpoint), str(vars(endpoint))]
     for message in ("status 401", "no chat completion"):
         with pytest.raises(StudyError, match=message) as caught:
             run(endpoint, 1, batch_size=1)
         said += [str(caught.getrepr(style="long", showlocals=False, chain=True))]
+        # Neither shown nor carried along: the client's own error holds the request with its key.
         assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
     run(endpoint, 1, batch_size=1)
     assert len(server.requests) == 5
-    assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+    assert {headers["authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
     written = [path.read_text() for path in outputs.rglob("*") if path.is_file()]
     assert len(written) == 1
     said += [*written, caplog.text, *capfd.readouterr()]
     assert not [text for text in said if KEY in text or "secret" in text]
+
+
+ODD_KEY = 'sk/"secret"&<0123>'
+SPELLED = (
+    *(ODD_KEY, ODD_KEY.upper(), quote(ODD_KEY, safe=""), html.escape(ODD_KEY)),
+    *(json.dumps(ODD_KEY), ODD_KEY.replace("/", "\\/")),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *SPELLED,
+        *(json.dumps({"error": {"message": f"not {spelled}"}}) for spelled in SPELLED),
+        json.dumps({"detail": [{ODD_KEY: 1}]}),
+        '{"detail": "' + "".join(f"\\u{ord(c):04x}" for c in ODD_KEY) + '"}',
+    ],
+)
+def test_the_key_is_masked_in_any_spelling(server, outputs, monkeypatch, text):
+    monkeypatch.setenv(endpoints.KEY_VARIABLE, ODD_KEY)
+    server.script = {"all": says(401, text)}
+    with pytest.raises(StudyError, match=r"\*\*\*") as caught:
+        run(connect(server), 1, batch_size=1)
+    assert "secret" not in str(caught.value).lower()
+
+
+def test_a_word_in_place_of_a_key_changes_no_answer(server, outputs, monkeypatch):
+    """Local servers take any key; people set a word, which answers may have in them."""
+    monkeypatch.setenv(endpoints.KEY_VARIABLE, "none")
+    choices = [{"message": {"content": "None of them, nonetheless."}}]
+    server.script = {
+        0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices))),
+    }
+    assert run(connect(server), 1, batch_size=1)[0]["answer"] == "None of them, nonetheless."
+
+
+def test_nothing_else_in_the_environment_is_sent_or_followed(server, outputs, monkeypatch):
+    """The client reads variables that are meant for OpenAI's own server."""
+    elsewhere = Server()
+    monkeypatch.setenv("OPENAI_BASE_URL", elsewhere.url)
+    for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "WEBHOOK_SECRET"):
+        monkeypatch.setenv(f"OPENAI_{name}", KEY)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}\nX-Team: {KEY}")
+    run(connect(server), 1, batch_size=1)
+    monkeypatch.setenv(endpoints.KEY_VARIABLE, "its-own-key")
+    run(connect(server), 1, name="generate_answers/x-2", batch_size=1)
+    elsewhere.close()
+    assert not elsewhere.requests
+    without, with_key = server.headers
+    assert with_key.pop("authorization") == "Bearer its-own-key"
+    assert {*without} == {*with_key} <= {*endpoints._SENT_HEADERS}
+    assert KEY not in str(server.headers)
+
+
+def test_when_one_request_fails_for_good_others_are_not_tried_again(server, outputs, monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.3)
+
+    def one_is_refused(handler, body):
+        refused = body["messages"][-1]["content"].endswith("tower 0?")
+        send(handler, *((401, "who are you?") if refused else (500, "no")))
+
+    server.script = {"all": one_is_refused}
+    with pytest.raises(StudyError, match="status 401: who are you"):
+        run(connect(server, concurrency=2), 2, batch_size=2)
+    assert len(server.requests) <= 2  # the other may not have been sent yet
+
+
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(server, outputs, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "ftp://me:secret@proxy:21")
+    with pytest.raises(StudyError, match="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY") as caught:
+        run(connect(server), 1, batch_size=1)
+    assert "secret" not in str(caught.value)
 
 
 def test_which_key_goes_where(server, monkeypatch):
@@ -409,7 +493,7 @@ def test_transformers_serve_answers_like_the_local_model(outputs, tmp_path):
         try:
             # The first attempts meet a server that is still starting.
             endpoint = endpoints.connect(
-                f"http://127.0.0.1:{port}/v1#{folder}", concurrency=1, attempts=9
+                f"http://127.0.0.1:{port}/v1#{folder}", concurrency=1, max_retries=30
             )
             served = run(endpoint, 4, contexts=("none", "retrieved"), batch_size=1)
         finally:

@@ -19,7 +19,7 @@ ASKED = 2 * 2 * 8  # two ways to ask, two contexts, questions
 
 def rag_study(*arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study.cli", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "rag_study", *arguments], capture_output=True, text=True
     )
     return done.returncode, done.stdout + done.stderr
 

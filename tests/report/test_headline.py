@@ -6,7 +6,7 @@ import pytest
 from study_tables import STRONG, WEAK, comparison, sentences, study
 
 from rag_study.analysis.study_results import StudyResults
-from rag_study.report.headline import headline
+from rag_study.report.headline import headline, headline_row
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -103,6 +103,18 @@ def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():
     assert (
         "LoRA on 500 examples trained closed-book lowered answer recall on qasper by −0.30" in text
     )
+
+
+@pytest.mark.parametrize(("more", "less"), [("helps", "hurts"), ("hurts", "helps")])
+def test_harm_and_benefit_rank_alike_and_the_larger_change_is_told(more, less):
+    sign = {"helps": 1, "hurts": -1}
+    rows = [
+        comparison(less, sign[less] * 0.2, size=100),
+        comparison(more, sign[more] * 0.3, size=500),
+    ]
+    for order in (rows, rows[::-1]):
+        row = headline_row(study(*order).comparisons)
+        assert (row["verdict"], row["train_size"]) == (more, 500)
 
 
 def test_headline_names_a_valid_judge_as_what_carries_the_verdict():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import MetadataMode
@@ -166,14 +167,17 @@ def test_all_ways_to_the_same_index_agree(data, nodes, embedding, folder, tmp_pa
     def hits(index):
         return retrieval.retrieve(index, questions, 5, embedding, None, retriever)
 
+    def same(found, expected):
+        # Questions that are embedded in other company: the last bits of scores are the kernel's.
+        pd.testing.assert_frame_equal(found, expected, rtol=0, atol=1e-5)
+
     expected = hits(folder)
-    assert hits(retrieval.build_index(nodes, embedding, tmp_path, retriever)).equals(expected)
-    assert hits(tmp_path).equals(expected)
+    same(hits(retrieval.build_index(nodes, embedding, tmp_path, retriever)), expected)
+    same(hits(tmp_path), expected)
     if retriever != "bm25":
-        assert hits(retrieval.load_index(tmp_path, embedding)).equals(expected)
+        same(hits(retrieval.load_index(tmp_path, embedding)), expected)
     alone = retrieval.retrieve(folder, questions[3:4], 5, embedding, None, retriever)
-    mine = expected[expected["question_id"] == questions[3].id].reset_index(drop=True)
-    assert alone.equals(mine)
+    same(alone, expected[expected["question_id"] == questions[3].id].reset_index(drop=True))
 
 
 def test_llama_indexs_own_query_engine_part_finds_the_same(data, embedding, folder):

@@ -59,6 +59,17 @@ def test_closed_book_training_does_not_depend_on_retrieval_and_other_formats_do(
     assert trained("raft", 100).needs("index_corpus") is not None
 
 
+def test_the_share_of_gold_passages_matters_to_raft_alone(write_study):
+    def ids(train_format):
+        tuning = {"train_format": train_format, "train_size": [4]}
+        both = [tuning | {"p_gold": share} for share in (0.5, 0.9)]
+        return {run.run_id for run in runs_of(write_study(fine_tuning=both), "fine_tune")}
+
+    assert len(ids("raft")) == 2
+    assert len(ids("with_context")) == 1
+    assert len(ids("closed_book")) == 1
+
+
 def test_strengths_share_one_training(write_study):
     path = write_study(fine_tuning=[{"train_size": [4], "strength": [0.5, 1]}])
     assert stages(path)["fine_tune"] == 1

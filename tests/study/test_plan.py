@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -6,6 +8,7 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.models import prompts
 from rag_study.study import identity, plan
 from rag_study.study.groups import Point
 from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
@@ -105,6 +108,29 @@ def test_a_change_gives_new_ids_to_the_stages_that_use_it_and_no_others(
     assert {i.split("/")[0] for i in after if i not in before} == stages
 
 
+@pytest.mark.parametrize(
+    ("prompt", "stages"),
+    [
+        ("ANSWER_SYSTEM", {"fine_tune", "generate_answers", "judge_answers", "measure_retention"}),
+        ("JUDGE_SYSTEM", {"judge_answers", "validate_judge"}),
+        ("RETENTION_LEAD", {"measure_retention"}),
+        ("RERANK", {"index_corpus", "generate_answers", "judge_answers"}),
+    ],
+)
+def test_a_changed_prompt_gives_new_ids_to_what_is_asked_with_it(
+    write_study, monkeypatch, prompt, stages
+):
+    study = write_study()
+    before = set(ids(study))
+    monkeypatch.setattr(prompts, prompt, "Another text.")
+    identity._prompts_hash.cache_clear()
+    try:
+        after = ids(study)
+    finally:
+        identity._prompts_hash.cache_clear()
+    assert {i.split("/")[0] for i in after if i not in before} == stages | {"compare"}
+
+
 def test_base_answers_do_not_depend_on_how_others_are_trained(write_study):
     first = {i for i in ids(write_study()) if "base" in i}
     second = set(ids(write_study(fine_tuning=[{"train_size": [6], "epochs": 9}])))
@@ -144,12 +170,69 @@ def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data
     before = ids(write_study(datasets=[study | {"path": str(own_data)}]))
     moved = own_data.rename(tmp_path / "other")
     moved_ids = ids(write_study(datasets=[study | {"path": str(moved)}]))
-    assert moved_ids[:-1] == before[:-1]  # the comparison knows it by its folder's name
-    with (moved / "corpus.jsonl").open("a") as file:
-        file.write('{"doc_id": "new", "text": "one more"}\n')
+    assert moved_ids == before
+    # Nothing of these is read, though some are data files.
+    for name in ("notes.txt", "answers.jsonl", "more/questions.jsonl", "old.zip"):
+        (moved / name).parent.mkdir(exist_ok=True)
+        (moved / name).write_text("{}")
+    os.utime(moved / "corpus.jsonl", (1, 1))
+    assert ids(write_study(datasets=[study | {"path": str(moved)}])) == before
+    one_byte(moved / "corpus.jsonl")
     changed = ids(write_study(datasets=[study | {"path": str(moved)}]))
     same = set(changed) & set(moved_ids)
     assert {i.split("/")[0] for i in same} == {"measure_retention"}  # of the base, without data
+
+
+def one_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+
+
+def test_content_of_model_folders_counts_and_their_place_does_not(write_study, tmp_path):
+    (first := tmp_path / "my-model").mkdir()
+    (first / "config.json").write_text('{"model_type": "llama"}')
+    (first / "model.safetensors").write_bytes(bytes(1000))
+    (adapter := tmp_path / "my-adapter").mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_model.safetensors").write_bytes(bytes(1000))
+
+    def ids_with(model, judge_adapter):
+        judge = {"model": str(model), "adapter": str(judge_adapter), "ladder_size": 20}
+        return ids(write_study(models=[str(model)], judges=[judge]))
+
+    before = ids_with(first, adapter)
+    for folder in (first, adapter):
+        copy = shutil.copytree(folder, tmp_path / "elsewhere" / f"{folder.name}-2")
+        for file in copy.iterdir():
+            os.utime(file, (1, 1))
+    first_copy, adapter_copy = (tmp_path / "elsewhere" / f"{f.name}-2" for f in (first, adapter))
+    assert ids_with(first_copy, adapter_copy) == before
+    (first_copy / "README.md").write_text("my model")
+    (adapter_copy / "optimizer.pt").write_bytes(b"1")
+    assert ids_with(first_copy, adapter_copy) == before
+    one_byte(adapter_copy / "adapter_model.safetensors")
+    other_judge = ids_with(first_copy, adapter_copy)
+    kinds = {i.split("/")[0] for i in {*before} - {*other_judge}}
+    assert kinds == {"judge_answers", "validate_judge", "compare"}
+    one_byte(first_copy / "model.safetensors")
+    kept = {i.split("/")[0] for i in {*ids_with(first_copy, adapter)} & {*before}}
+    assert kept == {"prepare_data", "index_corpus"}
+
+
+def test_content_of_answers_from_elsewhere_counts_and_its_place_does_not(write_study, tmp_path):
+    def ids_with(path):
+        return ids(write_study(systems=[{"name": "ours", "answers": str(path)}]))
+
+    (first := tmp_path / "answers.jsonl").write_text('{"id": "q1", "answer": "Ann"}\n')
+    before = ids_with(first)
+    moved = first.rename(tmp_path / "of-november.jsonl")
+    os.utime(moved, (1, 1))
+    assert ids_with(moved) == before
+    one_byte(moved)
+    assert {i.split("/")[0] for i in {*before} - {*ids_with(moved)}} == {
+        *("import_answers", "judge_answers", "compare")
+    }
 
 
 def test_sizes_above_the_data_are_refused(write_study):
@@ -167,12 +250,13 @@ def test_unknown_stage_names_the_nearest():
     assert find_stage("03_fine_tune").name == "fine_tune"
 
 
-def test_planning_imports_no_torch():
+def test_planning_imports_no_torch(write_study):
+    server = write_study(models=["http://127.0.0.1:9/v1#x"], fine_tuning=None)
     code = (
         "import sys; from rag_study import cli; from rag_study.study import plan; "
-        f"plan.expand({str(SMOKE)!r}); "
-        "print([m for m in ('torch', 'transformers', 'llama_index', 'pandas', 'papermill') "
-        "if m in sys.modules])"
+        f"plan.expand({str(SMOKE)!r}); plan.expand({str(server)!r}); "
+        "slow = ('torch', 'transformers', 'llama_index', 'pandas', 'papermill', 'openai'); "
+        "print([m for m in slow if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

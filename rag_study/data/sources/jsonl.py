@@ -55,6 +55,7 @@ LOADER = Loader(
     load,
     expected="a folder with questions.jsonl and corpus.jsonl",
     instant=True,
+    files=lambda source: [(file.path.name, file.path) for file in _files(source)],
     version=2,
 )
 

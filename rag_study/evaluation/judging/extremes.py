@@ -22,16 +22,19 @@ def extremes(
     """The answers with the highest and the lowest scores that the model itself gave, highest first.
 
     `text` is the column with the answer. Beside question, reference and answer stand the score and
-    the probabilities of the five digits, as percentages. Empty where the model gave no score.
+    the probabilities of the five digits. Empty where the model gave no score.
     """
     by_id = {question.id: question for question in questions}
     asked = scores[(scores["judge_by_rule"] == "") & scores[criterion.metric].notna()]
-    asked = asked.sort_values(criterion.metric, ascending=False, kind="stable")
+    # What is shown as equal stays in its order: further digits differ between processors.
+    asked = asked.sort_values(
+        criterion.metric, ascending=False, kind="stable", key=lambda scores: scores.round(2)
+    )
     asked = pd.concat([asked.head(most), asked.iloc[max(most, len(asked) - most) :]])
     rows = [
         {
             "score": round(row[criterion.metric], 2),
-            "% of 1, 2, 3, 4, 5": " ".join(f"{100 * p:.0f}" for p in row[f"{criterion.metric}_p"]),
+            "p of 1, 2, 3, 4, 5": " ".join(f"{p:.2f}" for p in row[f"{criterion.metric}_p"]),
             "question": _cut(by_id[row["question_id"]].question),
             "reference": _cut(by_id[row["question_id"]].reference),
             text: _cut(row[text]),

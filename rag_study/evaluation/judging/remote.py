@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common.errors import StudyError
@@ -24,7 +23,7 @@ from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
 from rag_study.models.sampling import item_seed
 
 if TYPE_CHECKING:
-    import httpx
+    from openai import OpenAI
     from transformers import PreTrainedTokenizerBase
 
 # OpenAI's and vLLM's most.
@@ -62,23 +61,16 @@ class EndpointJudge(Judge):
                 raise StudyError(f"{endpoint.name} cannot be a judge: {error}.") from error
 
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
-        with (
-            self._endpoint.client() as client,
-            ThreadPoolExecutor(self._endpoint.concurrency) as pool,
-        ):
-            try:
-                pending = {
-                    one.name: [pool.submit(self._ask, client, item, one) for item in items]
-                    for one in self.criteria
-                }
-                return {
-                    name: [future.result() for future in futures]
-                    for name, futures in pending.items()
-                }
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        with self._endpoint.session() as (client, pool):
+            pending = {
+                one.name: [pool.submit(self._ask, client, item, one) for item in items]
+                for one in self.criteria
+            }
+            return {
+                name: [future.result() for future in futures] for name, futures in pending.items()
+            }
 
-    def _ask(self, client: httpx.Client, item: Item, criterion: Criterion) -> Reading:
+    def _ask(self, client: OpenAI, item: Item, criterion: Criterion) -> Reading:
         if criterion.needs_passages and not item.passages:
             return Reading(None)  # never shown: see `Judge.score`
         drawn = [self._sample(client, item, criterion, n) for n in range(self._samples)]
@@ -87,7 +79,7 @@ class EndpointJudge(Judge):
         return averaged([reading for reading, _ in drawn], [said for _, said in drawn])
 
     def _sample(
-        self, client: httpx.Client, item: Item, criterion: Criterion, number: int
+        self, client: OpenAI, item: Item, criterion: Criterion, number: int
     ) -> tuple[Reading, str]:
         """One score, and the reasoning before it ("" without)."""
         said = ""
@@ -142,7 +134,7 @@ class EndpointJudge(Judge):
             fields["seed"] = item_seed(number, criterion.name, item.candidate) % 2**31
         return fields
 
-    def _completion(self, client: httpx.Client, prompt: str) -> Reading:
+    def _completion(self, client: OpenAI, prompt: str) -> Reading:
         fields = {"prompt": prompt, "temperature": 0, "logprobs": TOP_TOKENS}
         fields |= self._endpoint.limit(1, COMPLETIONS)
         reply = self._endpoint.ask(client, fields, COMPLETIONS)
@@ -153,7 +145,7 @@ class EndpointJudge(Judge):
             top = []
         return self._reading(top)
 
-    def _chat(self, client: httpx.Client, messages: Sequence[Mapping[str, str]]) -> Reading:
+    def _chat(self, client: OpenAI, messages: Sequence[Mapping[str, str]]) -> Reading:
         fields: dict[str, Any] = {"messages": messages, "temperature": 0, "logprobs": True}
         fields |= {"top_logprobs": TOP_TOKENS} | self._endpoint.limit(1)
         reply = self._endpoint.ask(client, fields)

@@ -106,7 +106,7 @@ def load(name: str) -> StudyAnswers:
         known = ", ".join(study_names()) or "none yet"
         raise StudyError(
             f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
-            f"(there: {known}). Run one first: rag-study run params/smoke.yaml"
+            f"(there: {known}). Run one first: rag-study run smoke"
         )
     return StudyAnswers(name, *(_read(folder / f"{table}.parquet") for table in _TABLES))
 
@@ -269,6 +269,6 @@ def nothing_to_show(name: str) -> str:
     if not study_names():
         return (
             f"There is no finished study in {run_folder.outputs_dir()} yet. "
-            "Run one first: make demo, or rag-study run params/smoke.yaml"
+            "Run one first: rag-study demo, or rag-study run smoke, which needs a minute"
         )
     return f"The study {name or study_names()[0]} has no model state beside its base to compare."

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_study.common import machine, run_folder
+from rag_study.common import machine, paths, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study.running import resources
@@ -135,6 +135,7 @@ class DaskExecutor(Executor):
         self._client.subscribe_topic(topic, lambda event: events.put(_heard(event[1])))
         environment = machine.as_planned_here()
         environment["RAG_STUDY_OUTPUTS"] = str(run_folder.outputs_dir().resolve())
+        environment["RAG_STUDY_FOLDER"] = str(paths.working_dir().resolve())
         declared = {
             name
             for worker in self._client.scheduler_info(-1)["workers"].values()

@@ -32,7 +32,7 @@ from rag_study.data.sources.bioasq.entries import (
     is_mini_question,
     is_question,
 )
-from rag_study.data.sources.bioasq.files import NAME, QUESTIONS, question_records
+from rag_study.data.sources.bioasq.files import NAME, QUESTIONS, files_read, question_records
 
 SPLITS = ("train", "test")
 UNKNOWN_TYPE = "question type is none of yesno, factoid, list, summary"
@@ -68,6 +68,7 @@ LOADER = Loader(
     expected=QUESTIONS,
     hub="enelpol/rag-mini-bioasq",
     takes_corpus=True,
+    files=files_read,
     options=BioasqOptions,
 )
 

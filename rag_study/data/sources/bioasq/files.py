@@ -12,12 +12,14 @@ from rag_study.data.reading import fields
 from rag_study.data.reading.source_files import (
     SourceFile,
     holds_rows,
+    named_files,
     read_json,
     records,
     records_under,
     source_files,
     wrong_format,
 )
+from rag_study.data.registry import Source
 
 NAME = "bioasq"
 QUESTIONS = (
@@ -36,18 +38,39 @@ def question_records(path: Path, corpus: Path | None) -> Iterator[tuple[str, str
     Files follow each other as people number them: training9b.json comes before training10b.json.
     """
     found = source_files(path, NAME, QUESTIONS)
-    apart = corpus.resolve() if corpus and corpus.resolve() != path.resolve() else None
     for file in sorted(found, key=lambda file: _numbered(file.label)):
-        if apart in (file.path.resolve(), *file.path.resolve().parents):
+        if _is_in(corpus, file.path, path):
             continue
         for where, row in _questions_of(file):
             yield file.name, where, row
+
+
+def files_read(source: Source) -> list[tuple[str, Path]]:
+    """The files of questions and of abstracts; the corpus may lie among the questions, or apart."""
+    path, corpus = source.path, source.corpus
+    questions = named_files(path) if path else []
+    abstracts = named_files(corpus) if corpus else []
+    return [
+        *(
+            (f"questions/{name}", file)
+            for name, file in questions
+            if not _is_in(corpus, file, path)
+        ),
+        *((f"corpus/{name}", file) for name, file in abstracts),
+    ]
 
 
 def abstract_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (where, record) of all abstracts at `path`, as a stream."""
     for file in source_files(path, NAME, ABSTRACTS):
         yield from records(file) if holds_rows(file, "articles") else _articles(file)
+
+
+def _is_in(corpus: Path | None, file: Path, path: Path) -> bool:
+    """Whether a file at `path` belongs to a corpus of its own."""
+    if corpus is None or corpus.resolve() == path.resolve():
+        return False
+    return corpus.resolve() in (file.resolve(), *file.resolve().parents)
 
 
 def _questions_of(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,6 @@
+"""`python -m rag_study` is the command `rag-study`."""
+
+from rag_study.cli import main
+
+if __name__ == "__main__":
+    main()
