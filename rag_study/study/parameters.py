@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import dotted, nearest, problems
 from rag_study.study.groups import Compute, Group
-from rag_study.study.stages import NOTEBOOKS, notebook_parameters
+from rag_study.study.stages import notebook_parameters
 
 Declared = TypeVar("Declared", bound=Group)
 
@@ -52,7 +53,7 @@ def read(notebook: Path | str, namespace: dict[str, Any], kind: type[Declared]) 
 
     Raises StudyError, in one line, for unknown names and keys and for values that cannot be.
     """
-    path = NOTEBOOKS / f"{notebook}.ipynb" if isinstance(notebook, str) else notebook
+    path = paths.notebook(notebook) if isinstance(notebook, str) else notebook
     declared = notebook_parameters(path)
     for name in _injected(namespace):
         if name not in declared:
