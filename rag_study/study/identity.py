@@ -14,18 +14,15 @@ from rag_study.common.paths import located
 from rag_study.data.reading import source_files
 from rag_study.evaluation.judging import criteria
 from rag_study.models import names, prompts
-from rag_study.study.stages import Stage, StageRun, _code_cells
+from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells
 
 
 @lru_cache(maxsize=32)
-def notebook_code_hash(path: Path) -> str:
-    """Hash over a notebook's code; outputs, metadata and the parameters cell do not count."""
-    sources = [
-        "".join(cell["source"]).strip()
-        for cell in _code_cells(path)
-        if "parameters" not in cell["metadata"].get("tags", [])
-    ]
-    return hashlib.sha256("\n\n".join(sources).encode()).hexdigest()[:16]
+def notebook_code_hash(source: str) -> str:
+    """Hash over the code of a notebook that computes and writes (`stages.stage_cells`). Outputs,
+    metadata, parameters, and what people add to look at things do not count."""
+    code = "\n\n".join(cell.source for cell in stage_cells(source))
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 # What retention is measured on and what is replayed. `plan` need not import what reads it.
@@ -73,7 +70,7 @@ def _identity(
     return {
         "stage": stage.name,
         "version": stage.version,
-        "code": notebook_code_hash(stage.path),
+        "code": notebook_code_hash(notebook_source(stage.path)),
         "parameters": own,
         "revisions": revisions,
         "prompts": _prompts_hash(stage.name),

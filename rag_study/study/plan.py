@@ -28,6 +28,7 @@ from rag_study.study.stages import (
     all_upstream,
     find_stage,
     notebook_parameters,
+    notebook_source,
 )
 
 
@@ -58,7 +59,8 @@ def stage_run(
         earlier = point | {"trained_on": point["after"], "after": []}
         upstream += (stage_run("fine_tune", earlier, made),)
     identity = _identity(stage, parameters, upstream)
-    made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity)
+    source = notebook_source(stage.path)
+    made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity, source)
     return made[key]
 
 
@@ -94,9 +96,11 @@ def _unused_stages(stage: Stage, point: dict[str, Any]) -> set[str]:
 def expand(study_file: str | Path) -> list[StageRun]:
     """All stage runs of a study, each once, in an order that respects dependencies.
 
-    The last one is the comparison. Raises StudyError when the data has fewer questions than the
-    study asks for.
+    The last one is the comparison. Notebooks and study file are read now, and what they say is
+    with the runs from here on. Raises StudyError when the data has fewer questions than the study
+    asks for.
     """
+    stages.forget_notebooks()
     config = load_study(study_file)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
@@ -176,4 +180,9 @@ def _compare_run(
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     parameters = {"study_file": first, "others": others}
-    return StageRun(stage, parameters, final, config.name, identity)
+    texts = {
+        str(file.resolve()): file.read_text(encoding="utf-8-sig")
+        for file in (located(study_file) for study_file in study_files)
+    }
+    source = notebook_source(stage.path)
+    return StageRun(stage, parameters, final, config.name, identity, source, texts)
