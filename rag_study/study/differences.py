@@ -100,8 +100,7 @@ def from_earlier(runs: Sequence[StageRun], study: Sequence[StageRun]) -> dict[st
 
 
 def between(before: dict[str, Any], run: StageRun) -> list[Difference]:
-    """What differs between a recorded run and a planned one. Raises nothing for what an older
-    version of the package has recorded otherwise."""
+    """What differs between a recorded run (`recorded`) and a planned one, at least one thing."""
     old, new = before["identity"], json.loads(json.dumps(run.identity))
     return [
         *_in_code(old, new, before.get("cells"), run),
@@ -123,7 +122,8 @@ def is_asked_for(run_id: str, run: StageRun) -> bool:
     needed = before["identity"].get("upstream", [])
     if parts - NOT_ASKED_FOR - {"upstream"}:
         return False
-    if run.is_comparison and len(needed) != len(run.upstream):
+    places = ({place_of(upstream_id) for upstream_id in needed}, {u.place for u in run.upstream})
+    if run.is_comparison and places[0] != places[1]:
         return False
     for upstream_id in needed:
         stage = upstream_id.partition("/")[0]
@@ -215,7 +215,11 @@ def _in_revisions(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Differen
             continue
         said = _REVISIONS.get(key, f"the {key.replace('_', ' ')} has")
         part = "data"
-        if key in _OF_PACKAGE or any(_is_preset(values[place]) for place in named):
+        if (
+            key in _OF_PACKAGE
+            or key not in before
+            or any(_is_preset(values[place]) for place in named)
+        ):
             part = "package"
         if key == "data" and _without_version(before.get(key)) == _without_version(now.get(key)):
             part, said = "package", "how the package reads the data has"
