@@ -25,6 +25,7 @@ from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
+from rag_study.study import told
 from rag_study.study.groups import Compute, Context, Group, Prompting, check_model
 from rag_study.study.sections import (
     AnsweringConfig,
@@ -146,11 +147,14 @@ def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file. Raises StudyError with one message for all its problems.
 
     A relative data set `path` counts from the study file's own folder. A relative study file
-    counts from the working folder, else from the project: notebooks run in several places.
+    counts from the working folder, else from the project: notebooks run in several places. In a
+    batch run it is the file as it was when the study began.
     """
-    path = located(path) if located(path).exists() else Path(path)
+    text = told.study_text(located(path))
+    path = located(path) if text is not None or located(path).exists() else Path(path)
+    content = _content(path, _read(path) if text is None else text)
     try:
-        config = StudyConfig.model_validate(_read_yaml(path), context={"folder": path.parent})
+        config = StudyConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
         raise StudyError(explain(path, error, _keys_at)) from error
 
@@ -165,13 +169,9 @@ def load_study(path: Path | str) -> StudyConfig:
     return config.model_copy(update={"datasets": datasets, "systems": systems})
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import YAMLError
-
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         known = {file.name: str(file) for file in path.parent.glob("*.yaml")}
         if not path.suffix:  # a name, which those that come with the package have
@@ -183,6 +183,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+
+
+def _content(path: Path, text: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import YAMLError
+
     try:
         content = YAML(typ="safe", pure=True).load(text)
     except DuplicateKeyError as error:

@@ -15,19 +15,15 @@ from rag_study.data.reading import source_files
 from rag_study.evaluation.judging import criteria
 from rag_study.models import names, prompts
 from rag_study.study.groups import Point
-from rag_study.study.stages import Stage, StageRun, _code_cells, used_by
+from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
 
 
 @lru_cache(maxsize=32)
-def notebook_code_hash(path: Path) -> str:
-    """Hash over the cells of a notebook that compute and write, tagged `stage`; nothing else in it
-    counts: cells that only display, parameters, outputs, what people add."""
-    sources = [
-        "".join(cell["source"]).strip()
-        for cell in _code_cells(path)
-        if "stage" in cell["metadata"].get("tags", [])
-    ]
-    return hashlib.sha256("\n\n".join(sources).encode()).hexdigest()[:16]
+def notebook_code_hash(source: str) -> str:
+    """Hash over the code of a notebook that computes and writes (`stages.stage_cells`). Outputs,
+    metadata, parameters, and what people add to look at things do not count."""
+    code = "\n\n".join(cell.source for cell in stage_cells(source))
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 # What comes with the package and is measured on or replayed. `plan` need not import what reads it.
@@ -46,7 +42,7 @@ def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> d
     return {
         "stage": stage.name,
         "version": stage.version,
-        "code": notebook_code_hash(stage.path),
+        "code": notebook_code_hash(notebook_source(stage.path)),
         "parameters": _resolved(used_by(stage, point)),
         "revisions": _revisions(stage, point),
         "prompts": _prompts_hash(stage.name),

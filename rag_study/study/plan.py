@@ -28,6 +28,7 @@ from rag_study.study.stages import (
     StageRun,
     all_upstream,
     find_stage,
+    notebook_source,
     parameters_of,
     stages_before,
 )
@@ -70,7 +71,9 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         earlier = point.training.model_copy(update={"sequence": before})
         upstream += (stage_run("fine_tune", point.model_copy(update={"training": earlier}), made),)
     identity = identity_of(stage, point, upstream)
-    run = StageRun(stage, parameters, upstream, slug_of(stage, point), identity, point)
+    source = notebook_source(stage.path)
+    slug = slug_of(stage, point)
+    run = StageRun(stage, parameters, upstream, slug, identity, source, point=point)
     made[key] = run
     return run
 
@@ -98,9 +101,11 @@ def _seen_by(stage: Stage, point: Point) -> Point:
 def expand(study_file: str | Path) -> list[StageRun]:
     """All stage runs of a study, each once, in an order that respects dependencies.
 
-    The last one is the comparison. Raises StudyError when the data has fewer questions than the
-    study asks for.
+    The last one is the comparison. Notebooks and study file are read now, and what they say is
+    with the runs from here on. Raises StudyError when the data has fewer questions than the study
+    asks for.
     """
+    stages.forget_notebooks()
     config = load_study(study_file)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
@@ -187,4 +192,10 @@ def _compare_run(
         "judges": [judge.name or names.name_in_ids(judge.model) for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
-    return StageRun(stage, parameters_of(stage, point), final, config.name, identity, point)
+    texts = {
+        str(file.resolve()): file.read_text(encoding="utf-8-sig")
+        for file in (located(study_file) for study_file in study_files)
+    }
+    source = notebook_source(stage.path)
+    parameters = parameters_of(stage, point)
+    return StageRun(stage, parameters, final, config.name, identity, source, texts, point)

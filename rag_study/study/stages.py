@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag_study.common import paths
 from rag_study.common.errors import StudyError
@@ -224,6 +224,8 @@ class StageRun:
     """One notebook with its groups of parameters; `run_id` names its folder.
 
     `parameters` are what the notebook is given, as plain JSON; `point` is the same, typed.
+    `notebook` is its source and `study_files` (path -> text) what a comparison compares, as they
+    were when the study was planned: people go on editing while it runs.
     """
 
     stage: Stage
@@ -231,12 +233,19 @@ class StageRun:
     upstream: tuple[StageRun, ...]
     slug: str
     identity: dict[str, Any]
-    point: Point = field(default_factory=Point)
+    notebook: str = field(default="", repr=False)
+    study_files: dict[str, str] = field(default_factory=dict, repr=False)
+    point: Point = field(default_factory=Point, repr=False)
 
     @cached_property
     def run_id(self) -> str:
         text = json.dumps(self.identity, sort_keys=True)
         return f"{self.stage.name}/{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def place(self) -> str:
+        """Stage and slug: runs of one place differ in what the slug has no word for."""
+        return place_of(self.run_id)
 
     @property
     def extent(self) -> dict[str, int]:
@@ -264,6 +273,11 @@ class StageRun:
         return next((run for run in self.upstream if run.stage.name == stage_name), None)
 
 
+def place_of(run_id: str) -> str:
+    """A run's id without its hash."""
+    return run_id.rpartition("-")[0]
+
+
 def find_stage(name: str) -> Stage:
     """A stage by its name or its notebook's name. Raises StudyError with the nearest name."""
     for stage in STAGES.values():
@@ -274,10 +288,62 @@ def find_stage(name: str) -> Stage:
     raise StudyError(f"there is no stage '{name}'; stages: {', '.join(STAGES)}.{hint}")
 
 
+class Cell(NamedTuple):
+    """A cell whose code is part of what a stage computes. `number` counts code cells from 1, as
+    JupyterLab does when all of them are run."""
+
+    number: int
+    source: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+
 @lru_cache(maxsize=32)
+def notebook_source(path: Path) -> str:
+    """A notebook without its outputs, read once: what is hashed is what is executed, though
+    somebody saves the file in between (see `forget_notebooks`)."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+    except (ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"{path}: this is no notebook (nbformat 4). Restore the file, or save it again."
+        ) from None
+    return json.dumps(notebook)
+
+
+def forget_notebooks() -> None:
+    """Have notebooks read again: a study or a notebook begins, and they may have been edited."""
+    notebook_source.cache_clear()
+
+
+@lru_cache(maxsize=32)
+def stage_cells(source: str) -> tuple[Cell, ...]:
+    """Of a notebook's source the cells that compute and write: those tagged `stage`. In a notebook
+    that has none of them, all but the parameters cell."""
+    cells = [
+        (Cell(number, "".join(cell["source"]).strip()), cell["metadata"].get("tags", []))
+        for number, cell in enumerate(_code_cells(source), start=1)
+    ]
+    tagged = tuple(cell for cell, tags in cells if "stage" in tags)
+    return tagged or tuple(cell for cell, tags in cells if "parameters" not in tags)
+
+
 def notebook_parameters(path: Path) -> dict[str, Any]:
     """Names and defaults in a notebook's `parameters` cell, read without running it."""
-    for cell in _code_cells(path):
+    found = _parameters(notebook_source(path))
+    if found is None:
+        raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
+    return found
+
+
+@lru_cache(maxsize=32)
+def _parameters(source: str) -> dict[str, Any] | None:
+    for cell in _code_cells(source):
         if "parameters" in cell["metadata"].get("tags", []):
             return {
                 target.id: ast.literal_eval(node.value)
@@ -285,12 +351,11 @@ def notebook_parameters(path: Path) -> dict[str, Any]:
                 if isinstance(node, ast.Assign | ast.AnnAssign)
                 for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
             }
-    raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
+    return None
 
 
-def _code_cells(path: Path) -> list[dict[str, Any]]:
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+def _code_cells(source: str) -> list[dict[str, Any]]:
+    return [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
 
 
 def all_upstream(run: StageRun) -> Iterator[StageRun]:

@@ -8,7 +8,7 @@ from rag_study import cli
 from rag_study.cli import live
 from rag_study.common import run_folder
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import plan, stages
+from rag_study.study import differences, plan, stages
 from rag_study.study.running.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
@@ -158,6 +158,33 @@ def test_status_shows_who_works_on_what(command, outputs):
     lock.release(force=True)
     assert f"3 of 40, process {folder.status().pid} on" in out
     assert "killed" in command("status", SMOKE)[1]
+
+
+def test_plan_status_and_clean_say_why(command, outputs, write_study):
+    for run in plan.expand(write_study(seeds=[0, 1])):
+        differences.record(run)
+        run_folder.RunFolder(run.run_id).set_status("done")
+    study = write_study(seeds=[0, 1], compute={"dtype": "float32", "threads": 2})
+    for verb in ("plan", "status"):
+        _, out, _ = command(verb, study)
+        assert "Done before, but differing from what the study needs now" in out
+        assert "  fine_tune, 2 runs: " in out
+        assert "threads were 1, are 2" in out
+        assert "is done, but" not in out
+        shown = command(verb, study, "--why")[1]
+        assert shown.count("is done, but") == len(plan.expand(study)) - 1  # 01 has no threads
+    rows = json.loads(command("plan", study, "--json")[1])
+    assert [row["why"] for row in rows if row["stage"] == "prepare_data"] == [[]]
+    assert all(row["why"] for row in rows if row["stage"] == "fine_tune")
+    study = write_study(seeds=[0, 1])
+    before = {run.run_id for run in plan.expand(study)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rag_study.study.identity._prompts_hash", lambda stage: f"new {stage}")
+        kept = len(before - {run.run_id for run in plan.expand(study)})
+        _, out, _ = command("clean", study)
+    assert "Nothing to clean" in out
+    assert f"{kept} runs (" in out
+    assert "kept though notebooks, the package or the machine have changed since" in out
 
 
 def test_the_live_view_counts_by_stage():

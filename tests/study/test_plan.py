@@ -4,12 +4,15 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
+from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import prompts
-from rag_study.study import identity, plan
+from rag_study.study import identity, plan, stages, told
+from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
 
@@ -146,8 +149,8 @@ def test_only_cells_that_compute_and_write_change_ids(tmp_path):
 
     def code_hash():
         copy.write_text(json.dumps(source))
-        identity.notebook_code_hash.cache_clear()
-        return identity.notebook_code_hash(copy)
+        stages.forget_notebooks()
+        return identity.notebook_code_hash(stages.notebook_source(copy))
 
     original = code_hash()
     cells = [c for c in source["cells"] if c["cell_type"] == "code"]
@@ -163,6 +166,70 @@ def test_only_cells_that_compute_and_write_change_ids(tmp_path):
     computing = next(c for c in cells if "stage" in c["metadata"].get("tags", []))
     computing["source"] += "\nprint(1)"
     assert code_hash() != original
+
+
+def test_of_a_notebook_with_stage_cells_only_these_count(tmp_path):
+    def book(*cells):
+        written = nbformat.v4.new_notebook()
+        for source, *tags in cells:
+            written.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": tags}))
+        nbformat.write(written, tmp_path / "book.ipynb")
+        stages.forget_notebooks()
+        return stages.notebook_source(tmp_path / "book.ipynb")
+
+    plain = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish()", "stage"))
+    more = book(("size = 2", "parameters"), ("1 + 1",), ("begin()", "stage"), ("finish()", "stage"))
+    other = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish(2)", "stage"))
+    assert identity.notebook_code_hash(plain) == identity.notebook_code_hash(more)
+    assert identity.notebook_code_hash(plain) != identity.notebook_code_hash(other)
+    assert [cell.number for cell in stages.stage_cells(more)] == [3, 4]
+    untagged = book(("size = 1", "parameters"), ("begin()",), ("1 + 1",))
+    assert [cell.source for cell in stages.stage_cells(untagged)] == ["begin()", "1 + 1"]
+
+
+def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monkeypatch):
+    shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
+    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / "notebooks" / f"{name}.ipynb")
+    before = {run.run_id: run for run in plan.expand(SMOKE)}
+    for run in before.values():
+        assert run.notebook == stages.notebook_source(run.stage.path)
+    file = STAGES["measure_retention"].path
+    book = nbformat.read(file, as_version=4)
+    computing = [cell for cell in book.cells if "stage" in cell.metadata.get("tags", [])]
+    (computing or book.cells)[-1]["source"] += "\n1 + 1"
+    nbformat.write(book, file)
+    after = {run.run_id: run for run in plan.expand(SMOKE)}
+    changed = {run_id.partition("/")[0] for run_id in after.keys() - before.keys()}
+    assert changed == {"measure_retention", "compare"}
+    stages.forget_notebooks()
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    (tmp_path / "broken.ipynb").write_text("{")
+    with pytest.raises(StudyError, match=r"broken\.ipynb: this is no notebook"):
+        stages.notebook_source(tmp_path / "broken.ipynb")
+
+
+@pytest.fixture
+def nothing_told():
+    """What this process was told is looked up again, before and after a test."""
+    told.planned_run.cache_clear()
+    yield
+    told.planned_run.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_a_batch_run_reads_its_study_file_as_it_was(write_study, tmp_path, monkeypatch):
+    path = write_study(notes=["as planned"])
+    environment = told.tell(plan.comparison([path]), tmp_path)
+    write_study(notes=["edited"])
+    assert load_study(path).notes == ["edited"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told.planned_run.cache_clear()
+    assert load_study(path).notes == ["as planned"]
+    path.unlink()
+    assert load_study(path).notes == ["as planned"]
 
 
 def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data, tmp_path):

@@ -14,8 +14,7 @@ import pytest
 
 from rag_study.common import paths, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import identity, plan, stages
+from rag_study.study import plan, stages
 from rag_study.study.groups import Point
 from rag_study.study.running import runner
 from rag_study.study.running.runner import Options
@@ -44,22 +43,11 @@ def notebook(tmp_path, monkeypatch, outputs):
         for cell in book.cells[1:]:
             cell["metadata"]["tags"] = ["stage"]
         nbformat.write(book, tmp_path / "01_prepare_data.ipynb")
-        stages.notebook_parameters.cache_clear()
-        identity.notebook_code_hash.cache_clear()
+        stages.forget_notebooks()
         return plan.stage_run("prepare_data", POINT)
 
-    # The kernel is another process; this is how it learns where the notebooks are.
-    boot = tmp_path / "sitecustomize.py"
-    boot.write_text(
-        "import pathlib\n"
-        "from rag_study.common import paths\n"
-        f"folder = pathlib.Path({str(tmp_path)!r})\n"
-        "paths.notebook = lambda name: folder / f'{name}.ipynb'\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make
-    stages.notebook_parameters.cache_clear()
-    identity.notebook_code_hash.cache_clear()
+    stages.forget_notebooks()
 
 
 def test_a_notebook_that_finishes_is_done(notebook):
@@ -77,6 +65,36 @@ def test_a_notebook_that_finishes_is_done(notebook):
     assert "begun" in (folder.path / "log.txt").read_text()
     executed = nbformat.read(folder.path / "notebook.ipynb", as_version=4)
     assert any("injected-parameters" in c.metadata.get("tags", []) for c in executed.cells)
+
+
+def test_what_is_saved_while_a_study_runs_changes_nothing_in_it(notebook, tmp_path):
+    run = notebook("print('as planned')", FINISH)
+    file = tmp_path / "01_prepare_data.ipynb"
+    edited = nbformat.read(file, as_version=4)
+    edited.cells[0]["source"] = "nothing = 'is left of the parameters'"
+    edited.cells[2]["source"] = "raise ValueError('edited')"
+    nbformat.write(edited, file)
+    assert runner.execute(run).outcome == "done"
+    folder = run_folder.RunFolder(run.run_id)
+    assert "as planned" in folder.log_tail(20)
+    executed = nbformat.read(folder.path / "notebook.ipynb", as_version=4)
+    assert "print('as planned')" in [cell["source"] for cell in executed.cells]
+    assert json.loads((folder.path / "provenance.json").read_text())["identity"] == run.identity
+    file.unlink()
+    assert runner.execute(run).outcome == "reused"
+
+
+def test_a_kernel_is_told_its_run_and_begins_no_other_stage(notebook):
+    told = (
+        "import rag_study.study.told as told\n"
+        "assert told.planned_run().run_id == run.run_id\n"
+        "assert told.planned_run().parameters == run.run.parameters"
+    )
+    assert runner.execute(notebook(told, FINISH)).outcome == "done"
+    other = "active_run.begin('index_corpus', globals())"
+    ended = runner.execute(notebook(other, FINISH))
+    assert ended.outcome == "failed"
+    assert "started as a run of prepare_data, and begins index_corpus" in ended.status.message
 
 
 def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
