@@ -52,11 +52,11 @@ from rag_study.analysis.effects import interaction_samples
 from rag_study.analysis.estimates import Sample
 from rag_study.analysis.mean_effects import MeanEffect, StudyEffects
 from rag_study.analysis.pairing import read
-from rag_study.analysis.states import context_label, in_text
+from rag_study.analysis.states import context_label
 from rag_study.analysis.trends import slopes
 from rag_study.analysis.verdicts import ALPHA, MIN_CLUSTERS
 from rag_study.common.wording import counted, listed, signed
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 CLAIMS = {
     "accuracy": "The base model beats every fine-tuned state on accuracy.",
@@ -93,6 +93,7 @@ def claims(
     margins: dict[str, float | None],
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
+    metrics: Metrics = METRICS,
 ) -> pd.DataFrame:
     """Every claim of CLAIMS with its answer, once for each valid judge.
 
@@ -103,7 +104,7 @@ def claims(
     state that is named in `said`; NaN where nothing could be tested. Returns CLAIM_COLUMNS.
     Raises as `effects.summarise`.
     """
-    scores = read(results)
+    scores = read(results, metrics)
     if scores.runs.empty:
         return pd.DataFrame(columns=CLAIM_COLUMNS)
     found = {judge for _, context, judge in scores.blocks if judge and context == contexts[0]}
@@ -121,7 +122,7 @@ def claims(
                 row |= {"estimate": mean.value, "ci_low": mean.low, "ci_high": mean.high}
                 row |= {"n_states": mean.n_states, "n_questions": mean.n_questions}
                 row |= {"n_clusters": mean.n_clusters}
-            if METRICS[row["metric"]].retention:
+            if metrics[row["metric"]].retention:
                 row["judge"] = ""
             made.append(row)
     table = pd.DataFrame(made, columns=CLAIM_COLUMNS)
@@ -156,7 +157,7 @@ def _why_undecided(mean: MeanEffect) -> str:
 
 def _nothing(study: StudyEffects, metric: str) -> _Tested:
     where, by = context_label(study.context), f" by {study.judge}" if study.judge else ""
-    said = f"No trained state has scores of {in_text(metric)}{by} {where} beside its base."
+    said = f"No trained state has scores of {study.in_text(metric)}{by} {where} beside its base."
     return _Tested("not tested", None, said, metric)
 
 
@@ -172,7 +173,7 @@ def _beats_all(study: StudyEffects, name: str) -> _Tested:
     below = sum(state.below(0) < ALPHA for state in states)
     said = (
         f"{below} of {counted(len(states), 'state')} {'is' if below == 1 else 'are'} shown to be "
-        f"below the base in {in_text(metric)}; {weakest.name} changed by "
+        f"below the base in {study.in_text(metric)}; {weakest.name} changed by "
         f"{_number(weakest, metric)}."
     )
     mean = replace(weakest, n_states=len(states))
@@ -205,8 +206,9 @@ def _largest_on_qasper(study: StudyEffects) -> _Tested:
     contradicted |= drop.above(-study.margin[metric]) < ALPHA
     closest, theirs = max(rest, key=lambda pair: pair[0].value)
     said = (
-        f"On Qasper {in_text(metric)} changed by {signed(drop.value, metric)}, on {closest.name} "
-        f"by {signed(theirs.value, metric)}: a difference of {_number(closest, metric)}."
+        f"On Qasper {study.in_text(metric)} changed by {signed(drop.value, metric)}, on "
+        f"{closest.name} by {signed(theirs.value, metric)}: a difference of "
+        f"{_number(closest, metric)}."
     )
     return _Tested(
         _answer(supported, contradicted), closest, said + _why_undecided(closest), metric
@@ -223,7 +225,7 @@ def _more_data(study: StudyEffects) -> _Tested:
     contradicted = gain.above(0) < ALPHA and gain.value >= margin
     sizes = listed(sorted({s.extra["train_sizes"] for s in found}))
     said = (
-        f"From the smallest to the largest train size ({sizes}) {in_text(metric)} changed by "
+        f"From the smallest to the largest train size ({sizes}) {study.in_text(metric)} changed by "
         f"{_number(gain, metric)}; {margin:g} would matter."
     )
     if gain.below(0) < ALPHA:
@@ -236,14 +238,14 @@ def _above_one_point(study: StudyEffects) -> _Tested:
     states = [(state, m) for m in study.metrics.values() for state in study.states(m)]
 
     def point(metric: str) -> float:
-        return (METRICS[metric].high - METRICS[metric].low) / 4
+        return (study.scores.metrics[metric].high - study.scores.metrics[metric].low) / 4
 
     supported = _any_shown([state.below(-point(m)) for state, m in states])
     contradicted = all(state.above(-point(m)) < ALPHA for state, m in states)
     lowest, metric = min(states, key=lambda pair: pair[0].value / point(pair[1]))
     one = "one point" if study.judge else "a quarter of the scale"
     said = (
-        f"The lowest of {len(states)} changes is that of {lowest.name} in {in_text(metric)}: "
+        f"The lowest of {len(states)} changes is that of {lowest.name} in {study.in_text(metric)}: "
         f"{_number(lowest, metric)}; {one} is {point(metric):g}."
     )
     mean = replace(lowest, n_states=len({state.name for state, _ in states}))
@@ -266,8 +268,9 @@ def _use_of_context(study: StudyEffects) -> _Tested:
     supported = change.below(0) < ALPHA and with_context.below(0) < ALPHA
     contradicted = min(change.above(-margin), with_context.above(-margin)) < ALPHA
     said = (
-        f"{in_text(metric)} changed by {signed(with_context.value, metric)} with passages and by "
-        f"{signed(without.value, metric)} without: a difference of {_number(change, metric)}."
+        f"{study.in_text(metric)} changed by {signed(with_context.value, metric)} with passages "
+        f"and by {signed(without.value, metric)} without: a difference of "
+        f"{_number(change, metric)}."
     )
     said = said[0].upper() + said[1:]
     return _Tested(_answer(supported, contradicted), change, said + _why_undecided(change), metric)
@@ -293,8 +296,8 @@ def _retention(study: StudyEffects) -> _Tested:
     if sign < 0:
         mean = replace(mean, value=-mean.value, low=-mean.high, high=-mean.low)
     said = (
-        f"Of {counted(len(means), 'measure')} outside the task, {in_text(metric)} changed most "
-        f"for the worse: {_number(mean, metric)}; {margin:g} would matter."
+        f"Of {counted(len(means), 'measure')} outside the task, {study.in_text(metric)} changed "
+        f"most for the worse: {_number(mean, metric)}; {margin:g} would matter."
     )
     return _Tested(_answer(supported, contradicted), mean, said + _why_undecided(mean), metric)
 
@@ -325,8 +328,8 @@ def _smaller_contexts(study: StudyEffects) -> _Tested:
     shown = loss.below(0) < ALPHA
     answer = _answer(shown and change.above(0) < ALPHA, shown and change.below(margin) < ALPHA)
     said = (
-        f"The effect on {in_text(metric)} with the smallest context less that with the largest "
-        f"({signed(loss.value, metric)}) is {_number(change, metric)}."
+        f"The effect on {study.in_text(metric)} with the smallest context less that with the "
+        f"largest ({signed(loss.value, metric)}) is {_number(change, metric)}."
     )
     if not shown:
         said += " No loss with the largest context is shown that could be mitigated."

@@ -19,7 +19,6 @@ from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
 from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
 from rag_study.analysis.verdicts import MIN_CLUSTERS
-from rag_study.evaluation.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class StudyEffects:
         self.metrics = names if judge else REFERENCE_COUNTERPARTS
         self.margin = {
             name: margin or 0.0
-            for name, margin in ({n: m.margin for n, m in METRICS.items()} | margins).items()
+            for name, margin in ({n: m.margin for n, m in scores.metrics.items()} | margins).items()
         }
         trained = scores.runs["train_size"] > 0
         self.differences = [
@@ -85,6 +84,10 @@ class StudyEffects:
             for s in difference_samples(scores)[0]
             if trained[s.run] and s.extra["baseline"] == DEFAULT and s.judge in ("", judge)
         ]
+
+    def in_text(self, metric: str) -> str:
+        """The metric's name inside a sentence."""
+        return self.scores.metrics.in_text(metric)
 
     @property
     def main(self) -> str:

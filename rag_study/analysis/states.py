@@ -12,7 +12,6 @@ import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.common.wording import is_number, number
-from rag_study.evaluation.metrics import METRICS
 
 # Columns of the tables: how a model was asked, and how it was trained.
 SETTINGS = ["retriever", "chunk_size", "top_k"]
@@ -48,11 +47,6 @@ RUNGS = {
     "refusal": "refusal",
     "empty": "empty answer",
 }
-
-
-def metric_label(metric: str) -> str:
-    """Name of a metric for people."""
-    return METRICS[metric].label if metric in METRICS else metric
 
 
 def method_label(method: str) -> str:
@@ -123,18 +117,6 @@ def untrusted_judges(comparisons: pd.DataFrame) -> set[str]:
         for judge, reason in zip(rows["judge"], rows["reason"], strict=True)
     ]
     return set(rows["judge"][excluded])
-
-
-# --- Captions -------------------------------------------------------------------------------------
-
-
-# --- Numbers --------------------------------------------------------------------------------------
-
-
-def in_text(metric: str) -> str:
-    """The metric's label as it stands inside a sentence: "answer recall", "ROUGE-L"."""
-    label = metric_label(metric)
-    return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 
 def auc_words(check: Mapping[str, Any]) -> str:

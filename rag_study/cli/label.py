@@ -59,6 +59,7 @@ def label(
         n_questions=50 if questions is None else questions,
         seed=seed or 0,
         patterns=run or [],
+        metrics=study.metrics,
     )
 
 

@@ -243,10 +243,12 @@ def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> 
         return
     import pandas as pd
 
+    from rag_study.analysis.study_results import read_metrics
     from rag_study.report.tables import effects_table
 
     folder = run_folder.study_dir(comparison.slug)
-    console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
+    comparisons = pd.read_parquet(folder / "comparisons.parquet")
+    console.print(effects_table(comparisons, metrics=read_metrics(folder)))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)

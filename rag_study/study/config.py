@@ -112,9 +112,17 @@ class StudyConfig(Part):
 
     @property
     def judged_metrics(self) -> list[str]:
-        """Metrics of all criteria that any of the judges scores, in the order of METRICS."""
-        scored = {one.metric for judge in self.judges for one in criteria.find_all(judge.criteria)}
-        return [name for name in metrics.METRICS if name in scored]
+        """Metrics of all criteria that any of the judges scores, in the order of `metrics`."""
+        scored = {criterion.metric for criterion in self._graded()}
+        return [name for name in self.metrics if name in scored]
+
+    @property
+    def metrics(self) -> metrics.Metrics:
+        """Every score that the study's answers can have, with the study's own margins."""
+        return metrics.METRICS.with_criteria(self._graded(), self.margins)
+
+    def _graded(self) -> list[criteria.Criterion]:
+        return [c for judge in self.judges for c in criteria.find_all(judge.criteria)]
 
     def _check_metrics(self) -> None:
         judged = self.judged_metrics
@@ -122,12 +130,7 @@ class StudyConfig(Part):
             if name not in judged:
                 near = nearest(name, judged)
                 raise ValueError(f"primary.metrics: no judge scores '{name}'{near}")
-        checked = {
-            one.metric
-            for judge in self.judges
-            for one in criteria.find_all(judge.criteria)
-            if one.required
-        }
+        checked = {criterion.metric for criterion in self._graded() if criterion.required}
         for name in self.primary.metrics:
             if name not in checked:
                 raise ValueError(

@@ -227,8 +227,6 @@ class JudgeConfig(Part):
     def _can_score(self) -> JudgeConfig:
         try:
             wanted = criteria.find_all(self.criteria)
-            for one in wanted:
-                metrics.add_criterion(one)
         except StudyError as error:
             raise ValueError(str(error)) from None
         if self.model in names.JUDGES:

@@ -216,7 +216,7 @@ def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
     found = analyse.analyse(collect.collect(runs[-1], config), config, n_resamples=200)
     analyse.publish(tmp_path, found)
     tables = documented()
-    assert set(tables) == {*analyse.TABLES, "judge_checks", *analyse.EVIDENCE}
+    assert set(tables) == {*analyse.TABLES, "metrics", "judge_checks", *analyse.EVIDENCE}
     for name, columns in tables.items():
         made = set(pd.read_parquet(tmp_path / f"{name}.parquet").columns)
         open_ended = tuple(c[:-1] for c in columns if c.endswith("*"))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import SETTINGS, context_rank, differing, factor_words, state_label
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots.canvas import GREY
 
 VERDICT_COLOURS = {
@@ -87,7 +87,7 @@ def draw_panel(ax: Axes, part: pd.DataFrame, position: dict[tuple, int], greyed:
         )
 
 
-def scale_family(metric: str) -> tuple:
+def scale_family(metric: str, metrics: Metrics = METRICS) -> tuple:
     """Metrics of the same family share an x scale."""
-    known = METRICS.get(metric)
+    known = metrics.get(metric)
     return (known.low, known.high) if known and known.high is not None else (metric,)
