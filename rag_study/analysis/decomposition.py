@@ -15,7 +15,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class Right:
     metric: str = ""
     threshold: float = 1.0
     judge: str = ""
-    metrics: Metrics = field(default=METRICS, repr=False, compare=False)
+    metrics: Metrics = METRICS
 
     def __str__(self) -> str:
         if not self.metric:

@@ -35,8 +35,9 @@ class StudyResults:
     `study` is the study file as a dict, `metrics` what is known of the scores in it. `results` and
     `retention` (rows like `results`, in the context "retention") are what was measured; the tables
     from `summary` to `context_gain` are computed from them by `analyse.analyse` (comparisons with
-    `attrs["skipped"]`, decomposition and follows with `attrs["notes"]`), and `docs/results.md` lists their columns. `judge_checks` has
-    one dict per judge, on its worst data set, as from `judging.validity.check`, with the data set.
+    `attrs["skipped"]`, decomposition and follows with `attrs["notes"]`), and `docs/results.md`
+    lists their columns. `judge_checks` has one dict per judge, on its worst data set, as from
+    `validity.check`, with the data set.
     `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
     `validity` with the data set (of the AUCs those of right answers against a rung),
     `judge_agreement` the table of `judging.agreement`. `evidence` and `passages` are the tables of

@@ -28,7 +28,6 @@ from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import plan as grid
 from rag_study.study import stages
-from rag_study.study.config import load_study
 from rag_study.study.merge import load_studies
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor
@@ -105,7 +104,7 @@ def run(
     run_folder.check_writable()
     place = _executor(executor, chosen, workers, scheduler, scheduler_file)
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
-    _show_result(runs[-1], progress, load_study(study_file).notes)
+    _show_result(runs[-1], progress)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
         raise typer.Exit(1)
 
@@ -138,7 +137,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 
     A common report is written to outputs/<name>+<name>/.
     """
-    comparison = grid.comparison(study_files)
+    comparison = grid.comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in comparison.upstream):
         named = " ".join(map(str, study_files))
         raise StudyError(
@@ -147,7 +146,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
         )
     run_folder.check_writable()
     progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
-    _show_result(comparison, progress, load_studies(study_files).notes)
+    _show_result(comparison, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 
@@ -236,7 +235,7 @@ def _execute(
     return progress
 
 
-def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> None:
+def _show_result(comparison: grid.Comparison, progress: Progress) -> None:
     """Print the effects, the verdict, the study's own notes and where the report is, if the
     comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
@@ -250,7 +249,7 @@ def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> 
     comparisons = pd.read_parquet(folder / "comparisons.parquet")
     console.print(effects_table(comparisons, metrics=read_metrics(folder)))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
-    for note in notes:
+    for note in comparison.study.notes:
         console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))

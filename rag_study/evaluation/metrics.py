@@ -53,6 +53,9 @@ class Metrics(Mapping[str, Metric]):
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def __hash__(self) -> int:
+        return hash(tuple(self.values()))
+
     @property
     def judged(self) -> tuple[str, ...]:
         return tuple(name for name, metric in self.items() if metric.judged)

@@ -48,7 +48,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
         try:
             asked = files.read_yaml(compared)
             study_files = [asked["study_file"], *asked.get("others", [])]
-            study, runs = load_studies(study_files), plan.comparison(study_files).upstream
+            study = load_studies(study_files)
+            runs = plan.comparison(study).upstream
         except (StudyError, OSError):
             continue  # its study file has changed or is gone
         variants = run_names.variants_of(runs, study)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -61,6 +62,13 @@ class StudyConfig(Part):
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
     compute: ComputeConfig = ComputeConfig()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
+
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that say it: one, or several of studies that are reported on together."""
+        return [self._path] if self._path else []
 
     @field_validator("models")
     @classmethod
@@ -162,7 +170,9 @@ def load_study(path: Path | str) -> StudyConfig:
         for d in config.datasets
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
-    return config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study._path = path
+    return placed_study
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

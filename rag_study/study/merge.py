@@ -28,6 +28,10 @@ class MergedStudy(StudyConfig):
 
     parts: tuple[StudyConfig, ...] = ()
 
+    @property
+    def paths(self) -> list[Path]:
+        return [path for part in self.parts for path in part.paths]
+
 
 def load_studies(paths: Sequence[Path | str]) -> StudyConfig:
     """The study of a file, or that of several files together.

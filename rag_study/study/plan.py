@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ from rag_study.study.stages import (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison(StageRun):
+    """The run that compares what one study has done, or what several have done together; `study`
+    is what their files say."""
+
+    study: StudyConfig
+
+
 def stage_run(
     name: str, point: dict[str, Any], made: dict[str, StageRun] | None = None
 ) -> StageRun:
@@ -42,7 +51,7 @@ def stage_run(
     made = {} if made is None else made
     stage = find_stage(name)
     if stage.name == "compare":
-        return comparison([point["study_file"], *point["others"]])
+        return comparison(merge.load_studies([point["study_file"], *point["others"]]))
     point = _seen_by(stage, point)
     declared = notebook_parameters(stage.path)
     missing = sorted(set(declared) - set(point))
@@ -91,13 +100,14 @@ def _unused_stages(stage: Stage, point: dict[str, Any]) -> set[str]:
     return unused | {"generate_answers" if point.get("system") else "import_answers"}
 
 
-def expand(study_file: str | Path) -> list[StageRun]:
-    """All stage runs of a study, each once, in an order that respects dependencies.
+def expand(study: StudyConfig | str | Path) -> list[StageRun]:
+    """All stage runs of a study, or of the study of a file, each once, in an order that respects
+    dependencies.
 
-    The last one is the comparison. Raises StudyError when the data has fewer questions than the
+    The last one is the Comparison. Raises StudyError when the data has fewer questions than the
     study asks for.
     """
-    config = load_study(study_file)
+    config = study if isinstance(study, StudyConfig) else load_study(study)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
@@ -110,22 +120,21 @@ def expand(study_file: str | Path) -> list[StageRun]:
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
-    return [*runs.values(), _compare_run(config, [study_file], tuple(final))]
+    return [*runs.values(), _compare_run(config, tuple(final))]
 
 
-def comparison(study_files: Sequence[str | Path]) -> StageRun:
+def comparison(study: StudyConfig) -> Comparison:
     """The run that compares what one study has done, or what several have done together.
 
-    Raises StudyError as `expand`, and for studies that cannot be merged.
+    Raises StudyError as `expand`.
     """
-    if len(study_files) == 1:
-        return expand(study_files[0])[-1]
-    config = merge.load_studies(study_files)
+    if not isinstance(study, merge.MergedStudy):
+        return expand(study)[-1]
     final: dict[str, StageRun] = {}
-    for study_file in study_files:
-        for run in expand(study_file)[-1].upstream:
+    for part in study.parts:
+        for run in expand(part)[-1].upstream:
             final.setdefault(json.dumps([run.run_id, run.extent]), run)
-    return _compare_run(config, study_files, tuple(final.values()))
+    return _compare_run(study, tuple(final.values()))
 
 
 def check_pools(runs: Iterable[StageRun]) -> None:
@@ -164,11 +173,9 @@ def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
     return None
 
 
-def _compare_run(
-    config: StudyConfig, study_files: Sequence[str | Path], final: tuple[StageRun, ...]
-) -> StageRun:
+def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison:
     stage = STAGES["compare"]
-    first, *others = (portable(located(study_file)) for study_file in study_files)
+    first, *others = (portable(located(study_file)) for study_file in config.paths)
     identity = _identity(stage, {}, final) | {
         "extents": [run.extent for run in final],
         "labels": [dataset.display_name for dataset in config.datasets],
@@ -176,4 +183,4 @@ def _compare_run(
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     parameters = {"study_file": first, "others": others}
-    return StageRun(stage, parameters, final, config.name, identity)
+    return Comparison(stage, parameters, final, config.name, identity, config)

@@ -160,7 +160,8 @@ def test_runs_that_two_studies_share_count_once(study, tmp_path):
     text = first.read_text().replace("name: small", "name: second")
     second.write_text(text.replace("test_size: 8", "test_size: 4"))
     alone = collect.collect(runs[-1], config)
-    both = collect.collect(plan.comparison([first, second]), load_studies([first, second]))
+    merged = load_studies([first, second])
+    both = collect.collect(plan.comparison(merged), merged)
     assert both.missing == []
     assert len(both.results) == len(alone.results)
     assert len(both.evidence) == len(both.results)

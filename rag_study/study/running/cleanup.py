@@ -14,6 +14,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import plan
+from rag_study.study.merge import load_studies
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ def find(study_files: Iterable[Path]) -> list[Leftover]:
     be used: what it needs would be taken for left over.
     """
     needed = {run_id for file in known_studies(study_files) for run_id in _needed_by(file)}
-    needed |= {plan.comparison(shared).run_id for shared in _compared() if len(shared) > 1}
+    needed |= {
+        plan.comparison(load_studies(shared)).run_id for shared in _compared() if len(shared) > 1
+    }
     found = []
     for path in sorted((run_folder.outputs_dir() / "runs").glob("*/*")):
         folder = RunFolder(f"{path.parent.name}/{path.name}")
