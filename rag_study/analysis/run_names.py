@@ -10,33 +10,11 @@ from typing import Any
 from rag_study.study.config import StudyConfig
 from rag_study.study.stages import StageRun
 
-# What else of two studies may differ in how the same questions are answered, in words.
-_ANSWERING = {
-    **{"max_new_tokens": "at most {} new tokens", "temperature": "temperature {:g}"},
-    **{"top_p": "top-p {:g}", "batch_size": "batches of {}"},
-    **{"dtype": "{} weights", "threads": "threads: {}"},
-}
-
-
-def answering_words(run: StageRun, config: StudyConfig) -> list[str]:
-    """How the answers of a `judge_answers` run were made, in words, where the studies differ."""
-    parts = [
-        part.generation.model_dump() | part.compute.model_dump()
-        for part in getattr(config, "parts", ())
-    ]
-    return [
-        words.format(run.parameters[key])
-        for key, words in _ANSWERING.items()
-        if len({part[key] for part in parts}) > 1
-    ]
-
-
+# What may differ in a search, and in a training, in words.
 _SEARCHES = {
     **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
     **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
 }
-
-
 _VARIANTS = {
     **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
     **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
@@ -44,6 +22,12 @@ _VARIANTS = {
     **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
     **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
     **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
+}
+# What else of two studies may differ in how the same questions are answered, in words.
+_ANSWERING = {
+    **{"max_new_tokens": "at most {} new tokens", "temperature": "temperature {:g}"},
+    **{"top_p": "top-p {:g}", "batch_size": "batches of {}"},
+    **{"dtype": "{} weights", "threads": "threads: {}"},
 }
 
 
@@ -107,3 +91,16 @@ def searches_of(run: StageRun, config: StudyConfig) -> str:
         if len(getattr(config.retrieval, key)) > 1:
             said.append(words.format(given[key] or "none"))
     return ", ".join(said)
+
+
+def answering_words(run: StageRun, config: StudyConfig) -> list[str]:
+    """How the answers of a `judge_answers` run were made, in words, where the studies differ."""
+    parts = [
+        part.generation.model_dump() | part.compute.model_dump()
+        for part in getattr(config, "parts", ())
+    ]
+    return [
+        words.format(run.parameters[key])
+        for key, words in _ANSWERING.items()
+        if len({part[key] for part in parts}) > 1
+    ]

@@ -12,9 +12,6 @@ import pandas as pd
 from rag_study.analysis.states import untrusted_judges
 from rag_study.evaluation.metrics import METRICS, Metrics
 
-# The most telling first.
-VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
-
 
 def _no_table() -> pd.DataFrame:
     return pd.DataFrame()

@@ -11,6 +11,8 @@ from statsmodels.stats.multitest import multipletests
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
+# The most telling first.
+VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
 ALPHA = 0.05
 POWER = 0.80
 MIN_CLUSTERS = 20

@@ -124,5 +124,7 @@ METRICS = Metrics(
         Metric("instruction_following", "Instructions followed", 0.0, 1.0, 0.05, False, True),
     )
 )
+# What stands for a judge's two usual criteria where no judge is valid.
+COUNTERPARTS = {"judge_accuracy": "answer_recall", "judge_completeness": "key_point_recall"}
 RETENTION = tuple(name for name, metric in METRICS.items() if metric.retention)
 REFERENCE = tuple(name for name in METRICS if name not in (*METRICS.judged, *RETENTION))

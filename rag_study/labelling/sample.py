@@ -28,7 +28,7 @@ from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
 from rag_study.evaluation.judging import criteria
-from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.evaluation.metrics import COUNTERPARTS, METRICS, Metrics
 from rag_study.labelling.prediction_powered import collapse
 
 STRATA = 5
@@ -36,7 +36,7 @@ MIN_QUESTIONS = 4
 # People compare few answers to one question well, and every run multiplies their work.
 MAX_RUNS = 6
 # Without a judge the first of these that every answer has (a summary has no short answers).
-FALLBACK = ("answer_recall", "key_point_recall", "token_f1", "rouge_l")
+FALLBACK = (*COUNTERPARTS.values(), "token_f1", "rouge_l")
 _MIN_STRATUM = 5
 _NAMED = [*BASE_COLUMNS, "train_format", "variant", "seed"]
 

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 
 from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
+from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.report import plots
 from rag_study.report.headline import headline_row
 from rag_study.study.config import StudyConfig
-
-# The counterparts of the judge's two criteria that need no judge.
-_REFERENCE = ["answer_recall", "key_point_recall"]
 
 
 def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, Path]:
@@ -26,8 +24,8 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
     judge_carries = any(check["valid"] for check in results.judge_checks)
-    known, judged = results.metrics, study.judged_metrics
-    metrics = [*judged, *_REFERENCE] if judge_carries else [*_REFERENCE, *judged]
+    known, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
+    metrics = [*judged, *reference] if judge_carries else [*reference, *judged]
     drawn: list[tuple[str, str, Figure]] = []
     for metric in metrics:
         note = ""

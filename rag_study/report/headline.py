@@ -17,8 +17,8 @@ from rag_study.analysis.states import (
     format_label,
     method_label,
 )
-from rag_study.analysis.study_results import VERDICTS, StudyResults
-from rag_study.analysis.verdicts import MIN_CLUSTERS
+from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
 from rag_study.common.wording import counted, is_number, listed, rounded_up, signed
 from rag_study.evaluation.metrics import Metrics
 

@@ -15,8 +15,6 @@ import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import (
-    RUNGS,
-    TRAIN_FORMATS,
     auc_words,
     context_label,
     format_label,
@@ -25,6 +23,7 @@ from rag_study.analysis.states import (
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
+from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
 from rag_study.report import explanation_tables, tables
@@ -32,6 +31,8 @@ from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_row, headline_verdict
 from rag_study.report.limits import limits
 from rag_study.report.reproduction import making
+from rag_study.report.verdict_looks import LOOKS
+from rag_study.training.recipe import TRAIN_FORMATS
 
 EXAMPLES = 5
 # base64 makes 4 bytes of 3: embedded figures stay below 4 MB, the whole report below 5 MB.
@@ -82,7 +83,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "name": results.study.get("name", "study"),
         "verdict": verdict,
         "basis": basis,
-        "verdict_css": tables.VERDICT_CLASSES[headline_verdict(comparisons)],
+        "verdict_css": LOOKS[headline_verdict(comparisons)].css,
         "notes": results.notes,
         "opening": figures[:1],
         "figures": figures[1:],
@@ -203,9 +204,7 @@ def _environment(metrics: Metrics) -> jinja2.Environment:
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN
-    environment.filters["rung"] = lambda rung: (
-        RUNGS.get(rung, rung).replace("-\n", "").replace("\n", " ")
-    )
+    environment.filters["rung"] = lambda rung: RUNGS.get(rung, rung)
     return environment
 
 

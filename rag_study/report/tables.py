@@ -11,7 +11,6 @@ from rich.text import Text
 
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.states import (
-    PROMPTINGS,
     RECIPE,
     against_base,
     auc_words,
@@ -24,15 +23,8 @@ from rag_study.analysis.states import (
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import is_number, number, p_words, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
-
-# The names of the verdicts in the report's style sheet.
-VERDICT_CLASSES = {
-    "helps": "helps",
-    "hurts": "hurts",
-    "no difference that matters": "same",
-    "cannot tell": "unknown",
-    "no verdict": "none",
-}
+from rag_study.models.prompts import PROMPTINGS
+from rag_study.report.verdict_looks import LOOKS, NO_LOOK
 
 
 def effects_table(
@@ -64,7 +56,6 @@ def effects_table(
     for name in ("Difference", "n") if factors else ("Base → trained", "Difference", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Verdict", max_width=15)
-    colours = {"helps": "bold green", "hurts": "bold red", "cannot tell": "yellow"}
     rows = _primary_first(comparisons, metrics)
     others = int((~rows["primary"]).sum())
     for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
@@ -85,7 +76,7 @@ def effects_table(
         ]
         table.add_row(
             *(Text(cell) for cell in cells),
-            Text(verdict, style=colours.get(verdict, "")),
+            Text(verdict, style=LOOKS.get(verdict, NO_LOOK).terminal),
             style="" if row["primary"] else "dim",
         )
     if others > most_others:
@@ -138,7 +129,7 @@ def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[d
             "clusters": row["n_clusters"],
             "margin": f"{row['margin']:g}" if is_number(row["margin"]) else "none",
             "verdict": row["verdict"],
-            "css": VERDICT_CLASSES.get(row["verdict"], ""),
+            "css": LOOKS.get(row["verdict"], NO_LOOK).css,
             "reason": row["reason"],
             "primary": bool(row["primary"]),
         }

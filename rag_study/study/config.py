@@ -26,6 +26,7 @@ from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
+from rag_study.models.prompts import PROMPTINGS
 from rag_study.study.sections import (
     ComputeConfig,
     Context,
@@ -50,7 +51,7 @@ class StudyConfig(Part):
     datasets: list[DatasetConfig] = Field(min_length=1)
     systems: list[SystemConfig] = Field([])
     fine_tuning: list[FineTuningConfig] = Field([])
-    prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
+    prompting: list[Literal[tuple(PROMPTINGS)]] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
     generation: GenerationConfig = GenerationConfig()

@@ -18,23 +18,23 @@ from pydantic import (
 )
 
 from rag_study import data
+from rag_study.answering.conditions import CONDITIONS, ORDERS
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import nearest
 from rag_study.common.paths import located, portable
 from rag_study.data import registry
-from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
+from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.models import methods, names
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking
+from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
 
-# `training` asks questions that the model was trained on, without passages: does it know them by
-# heart? Questions disjoint from training cannot show that.
-Context = Literal["none", "retrieved", "oracle", "distractor", "counterfactual", "training"]
+Context = Literal[tuple(CONDITIONS)]
 Method = Literal[tuple(methods.METHODS)]
-TrainFormat = Literal["closed_book", "with_context", "raft"]
-AnswerStyle = Literal["as_given", "short", "long"]
+TrainFormat = Literal[tuple(TRAIN_FORMATS)]
+AnswerStyle = Literal[ANSWER_STYLES]
 T = TypeVar("T")
-ReferenceMetric = Literal[metrics.REFERENCE]
+ReferenceMetric = Literal[REFERENCE]
 
 
 class Part(BaseModel):
@@ -51,7 +51,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DatasetConfig(Part):
-    """One data set: a name of `qa_datasets.registry`, where it is, and the data set's own options
+    """One data set: a name of `data.registry`, where it is, and the data set's own options
     (further keys, checked against what the data set takes)."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -115,7 +115,7 @@ class SystemConfig(Part):
 class FineTuningConfig(Part):
     """Ways to fine-tune: every list is a factor, and every combination is trained.
 
-    Numbers left out are the method's own (see `adapters.METHODS`) or PEFT's usual ones.
+    Numbers left out are the method's own (see `models.METHODS`) or PEFT's usual ones.
     """
 
     method: OneOrMore[Method] = ["lora"]
@@ -165,7 +165,7 @@ class RetrievalConfig(Part):
     chunk_overlap: OneOrMore[Annotated[int, Field(ge=0)]] = [32]
     top_k: OneOrMore[Annotated[int, Field(ge=1, le=50)]] = [3]
     max_context_tokens: OneOrMore[Annotated[int, Field(ge=0)]] = [0]
-    passage_order: OneOrMore[Literal["best_first", "best_last"]] = ["best_first"]
+    passage_order: OneOrMore[Literal[ORDERS]] = ["best_first"]
 
     @model_validator(mode="after")
     def _chunks_are_possible(self) -> RetrievalConfig:
@@ -282,10 +282,8 @@ class PrimaryConfig(Part):
     """
 
     contexts: list[Context] = Field(["retrieved"], min_length=1)
-    metrics: list[str] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
-    reference_metrics: list[ReferenceMetric] = Field(
-        ["answer_recall", "key_point_recall"], min_length=1
-    )
+    metrics: list[str] = Field(list(COUNTERPARTS), min_length=1)
+    reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
 
 
 class ComputeConfig(Part):

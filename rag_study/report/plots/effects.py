@@ -15,6 +15,7 @@ from rag_study.analysis.states import against_base, untrusted_judges
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, forest
 from rag_study.report.plots.captions import recipe_caption, span
+from rag_study.report.verdict_looks import LOOKS
 
 _MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
 
@@ -45,11 +46,11 @@ def effects_forest(
         Line2D(
             [],
             [],
-            color=colour,
-            marker=forest.VERDICT_MARKERS[verdict],
+            color=look.colour,
+            marker=look.marker,
             label=f"primary: {verdict}",
         )
-        for verdict, colour in forest.VERDICT_COLOURS.items()
+        for verdict, look in LOOKS.items()
         if (rows["primary"] & (rows["verdict"] == verdict)).any()
     ]
     handles += [

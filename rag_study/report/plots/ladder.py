@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rag_study.analysis.states import RUNGS
+from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import span
@@ -76,7 +77,7 @@ def judge_ladder(
             if rung not in RIGHT:
                 ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
         ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=9)
-        ax.set_yticks(range(len(rungs)), [RUNGS[rung] for rung in rungs])
+        ax.set_yticks(range(len(rungs)), [textwrap.fill(RUNGS[rung], 17) for rung in rungs])
         ax.set_ylim(len(rungs) - 0.5, -0.5)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
         low, high = metrics[metric].low, metrics[metric].high

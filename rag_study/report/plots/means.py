@@ -19,6 +19,7 @@ from rag_study.analysis.states import (
     is_base,
     state_label,
 )
+from rag_study.answering.conditions import CONDITIONS
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import mean_caption, recipe_caption
@@ -126,16 +127,10 @@ def context_interaction(
     ]
     labels = list(rows["label"].unique())
     panels, grid_columns = canvas.panel_keys(rows, ["model", "dataset"])
-    explained = {
-        "none": "none: the question alone",
-        "retrieved": "retrieved: with passages from the retriever",
-        "oracle": "oracle: with the passages that hold the answer",
-        "training": "training: questions that were trained on, without passages",
-    }
     caption = " ".join(
         [
             mean_caption(rows),
-            "; ".join(explained[c] for c in contexts if c in explained) + ".",
+            "; ".join(f"{c}: {CONDITIONS[c].given}" for c in contexts if c in CONDITIONS) + ".",
             f"The number in a name is that of training examples. {recipe_caption(rows)}",
         ]
     )
