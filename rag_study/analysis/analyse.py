@@ -35,7 +35,7 @@ EVIDENCE = ("evidence", "passages")
 
 
 def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
-    """What `results.collect` found, with every table that is computed from it, and more notes."""
+    """What `collect.collect` found, with every table that is computed from it, and more notes."""
     valid = {check["judge"]: bool(check["valid"]) for check in found.judge_checks}
     scored = pd.concat([found.results, found.retention], ignore_index=True)
     primary = study.primary

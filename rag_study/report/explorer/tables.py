@@ -77,7 +77,7 @@ class Selection:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As `answers.two_states` takes it."""
+        """As `side_by_side.two_states` takes it."""
         return {**self.run, "context": self.context}
 
 

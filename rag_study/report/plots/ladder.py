@@ -29,7 +29,7 @@ def judge_ladder(
     """Scores of answers of known quality, per judge and criterion and per reference metric.
 
     `ladder`: judge, question_id, rung, and a column for each metric; `auc_table`: those rows of
-    `judging.validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
+    `validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
     how often a right answer (gold or paraphrase) scores higher than one of that rung.
     """
     title = "Check of the scorers: answers of known quality"
@@ -91,7 +91,7 @@ def judge_ladder(
 def calibration(table: pd.DataFrame, judge: str, valid: bool, metrics: Metrics = METRICS) -> Figure:
     """Mean score of a judge by the grade that the answers deserve: one panel per criterion.
 
-    `table` is that of `judging.validity.calibration`.
+    `table` is that of `validity.calibration`.
     """
     title = "Do the scores mean what they say?"
     if table.empty:
