@@ -84,10 +84,6 @@ class StudyEffects:
             if trained[s.run] and s.extra["baseline"] == DEFAULT and s.judge in ("", judge)
         ]
 
-    def in_text(self, metric: str) -> str:
-        """The metric's name inside a sentence."""
-        return self.scores.metrics.in_text(metric)
-
     @property
     def main(self) -> str:
         """The metric of the claims about averages: accuracy, or completeness where it is absent."""

@@ -37,7 +37,7 @@ class StudyResults:
     `validity.check`, with the data set.
     `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
     `validity` with the data set (of the AUCs those of right answers against a rung),
-    `judge_agreement` the table of `judge_agreement.between_judges`. `evidence` and `passages` are the tables of
+    `judge_agreement` the table of its module. `evidence` and `passages` are the tables of
     `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
     as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
     those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,

@@ -12,6 +12,7 @@ from rag_study.analysis.pairing import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.analysis.states import factor_words, is_base, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import NOT_KNOWN, is_number, number, p_words, signed
+from rag_study.report.claim_sentences import claim_sentence
 from rag_study.report.tables import common_cells, run_factors
 
 # What a fact of a judge's check is in words, and whether its value is a share.
@@ -50,7 +51,7 @@ def claim_rows(results: StudyResults) -> list[dict[str, Any]]:
             "low": signed(row["ci_low"], row["metric"]),
             "high": signed(row["ci_high"], row["metric"]),
             "n": int(row["n_questions"]) if is_number(row["n_questions"]) else "",
-            "said": row["said"],
+            "said": claim_sentence(row, results.metrics),
         }
         for row in results.claims.to_dict("records")
     ]
