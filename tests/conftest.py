@@ -59,17 +59,6 @@ def short_collections():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def known_metrics():
-    """A criterion that one test loads is no metric in the next."""
-    from rag_study.evaluation.metrics import METRICS
-
-    before = dict(METRICS)
-    yield
-    METRICS.clear()
-    METRICS.update(before)
-
-
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
     """An empty outputs folder for one test."""

@@ -94,6 +94,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     results = everything.drop(columns=seen.columns, errors="ignore")
     return StudyResults(
         study=config.model_dump(mode="json"),
+        metrics=config.metrics,
         results=results,
         evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
         passages=seen.passages(),
@@ -105,7 +106,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         ladder=_concat(ladders),
         ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
         ladder_facts=_concat(facts),
-        judge_agreement=judge_agreement.between_judges(results),
+        judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         missing=missing,
         provenance=_provenance(comparison),

@@ -52,8 +52,6 @@ _SEARCHES = {
     **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
     **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
 }
-
-
 _VARIANTS = {
     **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
     **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},

@@ -31,7 +31,6 @@ from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
 from rag_study.study import plan as grid
-from rag_study.study.config import load_study
 from rag_study.study.merge import load_studies
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor
@@ -109,7 +108,6 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run what is not done yet, then print the effects and where the report is."""
-    notes = load_study(study_file).notes
     runs = grid.expand(study_file)
     chosen = _chosen(runs, only)
     if executor != "dask" and (scheduler or scheduler_file):
@@ -119,7 +117,7 @@ def run(
     run_folder.check_writable()
     place = _executor(executor, chosen, workers, scheduler, scheduler_file)
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
-    _show_result(runs[-1], progress, notes)
+    _show_result(runs[-1], progress)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
         raise typer.Exit(1)
 
@@ -155,7 +153,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 
     A common report is written to outputs/<name>+<name>/.
     """
-    comparison, notes = grid.comparison(study_files), load_studies(study_files).notes
+    comparison = grid.comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in comparison.upstream):
         named = " ".join(map(str, study_files))
         raise StudyError(
@@ -164,7 +162,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
         )
     run_folder.check_writable()
     progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
-    _show_result(comparison, progress, notes)
+    _show_result(comparison, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 
@@ -253,19 +251,21 @@ def _execute(
     return progress
 
 
-def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> None:
+def _show_result(comparison: grid.Comparison, progress: Progress) -> None:
     """Print the effects, the verdict, the study's own notes and where the report is, if the
     comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
     import pandas as pd
 
+    from rag_study.analysis.study_results import read_metrics
     from rag_study.report.tables import effects_table
 
     folder = run_folder.study_dir(comparison.slug)
-    console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
+    comparisons = pd.read_parquet(folder / "comparisons.parquet")
+    console.print(effects_table(comparisons, metrics=read_metrics(folder)))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
-    for note in notes:
+    for note in comparison.study.notes:
         console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))

@@ -19,6 +19,7 @@ from rag_study.analysis import run_names, states
 from rag_study.analysis.pairing import DEFAULT
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
 from rag_study.study import plan
 from rag_study.study.merge import load_studies
@@ -47,7 +48,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
         try:
             asked = files.read_yaml(compared)
             study_files = [asked["study_file"], *asked.get("others", [])]
-            study, runs = load_studies(study_files), plan.comparison(study_files).upstream
+            study = load_studies(study_files)
+            runs = plan.comparison(study).upstream
         except (StudyError, OSError):
             continue  # its study file has changed or is gone
         variants = run_names.variants_of(runs, study)
@@ -62,24 +64,31 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
                 comparisons = pd.read_parquet(file.parent / "comparisons.parquet")
                 label = run_names.label_of(run, study)
                 state = run_names.columns_of(run)
-                return collect_findings(comparisons, state, label, variants[run.run_id])
+                return collect_findings(
+                    comparisons, state, label, variants[run.run_id], study.metrics
+                )
     return []
 
 
 def collect_findings(
-    comparisons: pd.DataFrame, params: Mapping[str, Any], dataset: str, variant: str = ""
+    comparisons: pd.DataFrame,
+    params: Mapping[str, Any],
+    dataset: str,
+    variant: str = "",
+    metrics: Metrics = METRICS,
 ) -> list[dict[str, Any]]:
     """The rows of a study's `comparisons` table that are about one training run, verdicts first.
 
     `params` says what was trained how, `dataset` is the data set's label in that study, and
-    `variant` what the table says there (a table without that column has only one).
+    `variant` what the table says there (a table without that column has only one). Each row
+    also has its `measure`, the metric's name inside a sentence.
     """
     given = {"dataset": dataset, "variant": variant} | {key: params[key] for key in _IDENTIFYING}
     rows = comparisons
     for column in set(given) & set(comparisons.columns):
         rows = rows[rows[column] == given[column]]
-    found = rows.to_dict("records")
-    return sorted(found, key=lambda row: (not row["primary"], states.context_rank(row["context"])))
+    rows = rows.assign(measure=rows["metric"].map(metrics.in_text)).to_dict("records")
+    return sorted(rows, key=lambda row: (not row["primary"], states.context_rank(row["context"])))
 
 
 def sentence(row: Mapping[str, Any]) -> str:
@@ -87,7 +96,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     where, metric = states.context_label(row["context"]), row["metric"]
     if row["context"] in ("retrieved", "oracle"):
         where += f" ({row['retriever']}, chunks of {row['chunk_size']} tokens, top {row['top_k']})"
-    name = states.in_text(metric).removesuffix(" (judge)")
+    name = row["measure"].removesuffix(" (judge)")
     judge = f" (judge {row['judge']})" if row["judge"] else ""
     asked = row.get("baseline", "default")
     base = "the base model" if asked == "default" else f"the base model, asked with {asked} prompt,"
@@ -109,7 +118,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     ends = [wording.signed(row[end], row["metric"]) for end in ("ci_low", "ci_high")]
     return {
         "where": states.context_label(row["context"]),
-        "measure": states.in_text(row["metric"]) + (f" ({row['judge']})" if row["judge"] else ""),
+        "measure": row["measure"] + (f" ({row['judge']})" if row["judge"] else ""),
         "base": wording.number(row["mean_base"]),
         "tuned": wording.number(row["mean_tuned"]),
         "difference": f"{wording.signed(row['difference'], row['metric'])} ({ends[0]}, {ends[1]})",

@@ -4,46 +4,30 @@
 |---|---|
 | `settings` | names of the retrievers, what chunk sizes are possible (needs no model: for plans) |
 | `embedding`, `embedding_cache` | texts to vectors, each text once |
-| `passages` | documents to passages |
+| `chunking`, `passage` | documents to passages; a passage |
 | `index` | the index on disk and in memory |
 | `search` | `retrieve`: dense, BM25, both fused, reranked |
 | `reranking` | cross-encoder, or the generator's likelihood of the question |
-| `retrieval_metrics` | recall, precision, reciprocal rank, nDCG, answer in the context |
+| `metrics` | recall, precision, reciprocal rank, nDCG, answer in the context |
 """
 
-from rag_study.retrieval.chunking import chunk_table, split_documents
-from rag_study.retrieval.embedding import Embedder, load_embedding
-from rag_study.retrieval.index import PassageIndex, build_index, load_index, open_index
-from rag_study.retrieval.metrics import question_metrics
-from rag_study.retrieval.reranking import (
-    CrossEncoderReranker,
-    QueryLikelihoodReranker,
-    Reranker,
-    load_cross_encoder,
-    load_reranker,
-)
-from rag_study.retrieval.search import count_cut_questions, retrieve, scopes_of
-from rag_study.retrieval.settings import RETRIEVERS, check_chunking, check_retriever
+import lazy_loader
 
-__all__ = [
-    "RETRIEVERS",
-    "CrossEncoderReranker",
-    "Embedder",
-    "PassageIndex",
-    "QueryLikelihoodReranker",
-    "Reranker",
-    "build_index",
-    "check_chunking",
-    "check_retriever",
-    "chunk_table",
-    "count_cut_questions",
-    "load_cross_encoder",
-    "load_embedding",
-    "load_index",
-    "load_reranker",
-    "open_index",
-    "question_metrics",
-    "retrieve",
-    "scopes_of",
-    "split_documents",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "chunking": ["chunk_table", "split_documents"],
+        "embedding": ["Embedder", "load_embedding"],
+        "index": ["PassageIndex", "build_index", "load_index", "open_index"],
+        "metrics": ["question_metrics"],
+        "reranking": [
+            "CrossEncoderReranker",
+            "QueryLikelihoodReranker",
+            "Reranker",
+            "load_cross_encoder",
+            "load_reranker",
+        ],
+        "search": ["count_cut_questions", "retrieve", "scopes_of"],
+        "settings": ["RETRIEVERS", "check_chunking", "check_retriever"],
+    },
+)

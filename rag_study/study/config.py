@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import (
     BaseModel,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -66,6 +67,13 @@ class StudyConfig(Group):
     def _former_names(cls, given: Any) -> Any:
         return renamed(given, {"generation": "answering"})
 
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that say it: one, or several of studies that are reported on together."""
+        return [self._path] if self._path else []
+
     @field_validator("models")
     @classmethod
     def _known_models(cls, names: list[str]) -> list[str]:
@@ -116,9 +124,17 @@ class StudyConfig(Group):
 
     @property
     def judged_metrics(self) -> list[str]:
-        """Metrics of all criteria that any of the judges scores, in the order of METRICS."""
-        scored = {one.metric for judge in self.judges for one in criteria.find_all(judge.criteria)}
-        return [name for name in metrics.METRICS if name in scored]
+        """Metrics of all criteria that any of the judges scores, in the order of `metrics`."""
+        scored = {criterion.metric for criterion in self._graded()}
+        return [name for name in self.metrics if name in scored]
+
+    @property
+    def metrics(self) -> metrics.Metrics:
+        """Every score that the study's answers can have, with the study's own margins."""
+        return metrics.METRICS.with_criteria(self._graded(), self.margins)
+
+    def _graded(self) -> list[criteria.Criterion]:
+        return [c for judge in self.judges for c in criteria.find_all(judge.criteria)]
 
     def _check_metrics(self) -> None:
         judged = self.judged_metrics
@@ -126,12 +142,7 @@ class StudyConfig(Group):
             if name not in judged:
                 near = nearest(name, judged)
                 raise ValueError(f"primary.metrics: no judge scores '{name}'{near}")
-        checked = {
-            one.metric
-            for judge in self.judges
-            for one in criteria.find_all(judge.criteria)
-            if one.required
-        }
+        checked = {criterion.metric for criterion in self._graded() if criterion.required}
         for name in self.primary.metrics:
             if name not in checked:
                 raise ValueError(
@@ -166,7 +177,9 @@ def load_study(path: Path | str) -> StudyConfig:
         for d in config.datasets
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
-    return config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study._path = path
+    return placed_study
 
 
 def _read(path: Path) -> str:

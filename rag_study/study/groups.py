@@ -21,19 +21,19 @@ from pydantic import (
 )
 
 from rag_study import data
+from rag_study.answering.conditions import CONDITIONS, ORDERS
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
-from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods, names
+from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking
+from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
 
-# `training` asks questions that the model was trained on, without passages: does it know them by
-# heart? Questions disjoint from training cannot show that.
-Context = Literal["none", "retrieved", "oracle", "distractor", "counterfactual", "training"]
-Prompting = Literal["default", "brief", "few_shot"]
+Context = Literal[tuple(CONDITIONS)]
+Prompting = Literal[tuple(PROMPTINGS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search;
 # passages without the gold ones are looked for further down.
@@ -114,7 +114,7 @@ class Retrieval(Group):
     )
     top_k: int = Field(3, ge=1, le=50, description="passages in the prompt")
     max_context_tokens: int = Field(0, ge=0)
-    passage_order: Literal["best_first", "best_last"] = "best_first"
+    passage_order: Literal[ORDERS] = "best_first"
 
     @model_validator(mode="after")
     def _is_possible(self) -> Retrieval:
@@ -141,7 +141,7 @@ class Training(Group):
     """
 
     method: Literal[tuple(methods.METHODS)] = "lora"
-    train_format: Literal["closed_book", "with_context", "raft"] = "closed_book"
+    train_format: Literal[tuple(TRAIN_FORMATS)] = "closed_book"
     train_size: int = Field(200, ge=1, description="questions; subsets of one seed are nested")
     epochs: int = Field(3, ge=1, le=100)
     max_steps: int | None = Field(
@@ -157,7 +157,7 @@ class Training(Group):
     num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
     replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
     label_noise: Share = Field(0.0, description="share of wrong answers")
-    answer_style: Literal["as_given", "short", "long"] = "as_given"
+    answer_style: Literal[ANSWER_STYLES] = "as_given"
     deduplicate: bool = Field(False, description="no near-duplicates among the questions")
     strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
     sequence: list[Dataset] = []
@@ -238,8 +238,6 @@ class Judge(Group):
     def _can_score(self) -> Judge:
         try:
             wanted = criteria.find_all(self.criteria)
-            for one in wanted:
-                metrics.add_criterion(one)
         except StudyError as error:
             raise ValueError(str(error)) from None
         if self.model in names.JUDGES:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rag_study import data
@@ -47,6 +48,14 @@ _REQUIRED = {
 }
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison(StageRun):
+    """The run that compares what one study has done, or what several have done together; `study`
+    is what their files say."""
+
+    study: StudyConfig
+
+
 def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) -> StageRun:
     """The run of a stage at a point of the grid, with everything upstream of it.
 
@@ -56,7 +65,7 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
     made = {} if made is None else made
     stage = find_stage(name)
     if stage.name == "compare":
-        return comparison([point.study_file, *point.others])
+        return comparison(merge.load_studies([point.study_file, *point.others]))
     for group, missing in _REQUIRED.get(stage.name, {}).items():
         if not getattr(point, group):
             raise StudyError(f"{group}: {missing}")
@@ -98,15 +107,16 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     return point.model_copy(update=change)
 
 
-def expand(study_file: str | Path) -> list[StageRun]:
-    """All stage runs of a study, each once, in an order that respects dependencies.
+def expand(study: StudyConfig | str | Path) -> list[StageRun]:
+    """All stage runs of a study, or of the study of a file, each once, in an order that respects
+    dependencies.
 
     The last one is the comparison. Notebooks and study file are read now, and what they say is
     with the runs from here on. Raises StudyError when the data has fewer questions than the study
     asks for.
     """
     stages.forget_notebooks()
-    config = load_study(study_file)
+    config = study if isinstance(study, StudyConfig) else load_study(study)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
@@ -119,22 +129,21 @@ def expand(study_file: str | Path) -> list[StageRun]:
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
-    return [*runs.values(), _compare_run(config, [study_file], tuple(final))]
+    return [*runs.values(), _compare_run(config, tuple(final))]
 
 
-def comparison(study_files: Sequence[str | Path]) -> StageRun:
+def comparison(study: StudyConfig) -> Comparison:
     """The run that compares what one study has done, or what several have done together.
 
-    Raises StudyError as `expand`, and for studies that cannot be merged.
+    Raises StudyError as `expand`.
     """
-    if len(study_files) == 1:
-        return expand(study_files[0])[-1]
-    config = merge.load_studies(study_files)
+    if not isinstance(study, merge.MergedStudy):
+        return expand(study)[-1]
     final: dict[str, StageRun] = {}
-    for study_file in study_files:
-        for run in expand(study_file)[-1].upstream:
+    for part in study.parts:
+        for run in expand(part)[-1].upstream:
             final.setdefault(json.dumps([run.run_id, run.extent]), run)
-    return _compare_run(config, study_files, tuple(final.values()))
+    return _compare_run(study, tuple(final.values()))
 
 
 def check_pools(runs: Iterable[StageRun]) -> None:
@@ -179,11 +188,9 @@ def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
     return None
 
 
-def _compare_run(
-    config: StudyConfig, study_files: Sequence[str | Path], final: tuple[StageRun, ...]
-) -> StageRun:
+def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison:
     stage = STAGES["compare"]
-    first, *others = (portable(located(study_file)) for study_file in study_files)
+    first, *others = (portable(located(study_file)) for study_file in config.paths)
     point = Point.model_construct(study_file=first, others=others)
     identity = identity_of(stage, point, final) | {
         "extents": [run.extent for run in final],
@@ -194,8 +201,10 @@ def _compare_run(
     }
     texts = {
         str(file.resolve()): file.read_text(encoding="utf-8-sig")
-        for file in (located(study_file) for study_file in study_files)
+        for file in (located(study_file) for study_file in config.paths)
     }
     source = notebook_source(stage.path)
     parameters = parameters_of(stage, point)
-    return StageRun(stage, parameters, final, config.name, identity, source, texts, point)
+    return Comparison(
+        stage, parameters, final, config.name, identity, source, texts, point, study=config
+    )

@@ -19,7 +19,7 @@ from pydantic import (
 
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
-from rag_study.evaluation import metrics
+from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.study.groups import (
     Answering,
     Context,
@@ -32,7 +32,7 @@ from rag_study.study.groups import (
 )
 
 T = TypeVar("T")
-ReferenceMetric = Literal[metrics.REFERENCE]
+ReferenceMetric = Literal[REFERENCE]
 
 
 def _listed(value: Any) -> Any:
@@ -197,10 +197,8 @@ class PrimaryConfig(Group):
     """
 
     contexts: list[Context] = Field(["retrieved"], min_length=1)
-    metrics: list[str] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
-    reference_metrics: list[ReferenceMetric] = Field(
-        ["answer_recall", "key_point_recall"], min_length=1
-    )
+    metrics: list[str] = Field(list(COUNTERPARTS), min_length=1)
+    reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
 
 
 def renamed(given: Any, former: Mapping[str, str]) -> Any:

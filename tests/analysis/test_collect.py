@@ -160,7 +160,8 @@ def test_runs_that_two_studies_share_count_once(study, tmp_path):
     text = first.read_text().replace("name: small", "name: second")
     second.write_text(text.replace("test_size: 8", "test_size: 4"))
     alone = collect.collect(runs[-1], config)
-    both = collect.collect(plan.comparison([first, second]), load_studies([first, second]))
+    merged = load_studies([first, second])
+    both = collect.collect(plan.comparison(merged), merged)
     assert both.missing == []
     assert len(both.results) == len(alone.results)
     assert len(both.evidence) == len(both.results)
@@ -216,7 +217,7 @@ def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
     found = analyse.analyse(collect.collect(runs[-1], config), config, n_resamples=200)
     analyse.publish(tmp_path, found)
     tables = documented()
-    assert set(tables) == {*analyse.TABLES, "judge_checks", *analyse.EVIDENCE}
+    assert set(tables) == {*analyse.TABLES, "metrics", "judge_checks", *analyse.EVIDENCE}
     for name, columns in tables.items():
         made = set(pd.read_parquet(tmp_path / f"{name}.parquet").columns)
         open_ended = tuple(c[:-1] for c in columns if c.endswith("*"))

@@ -3,12 +3,14 @@ import json
 import sys
 
 import pytest
+from study_tables import comparison, table
 
 from rag_study import cli
 from rag_study.cli import live
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import differences, plan, stages
+from rag_study.study import active_run, config, differences, plan, stages
+from rag_study.study.running import study_run
 from rag_study.study.running.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
@@ -50,6 +52,58 @@ def test_running_one_stage_without_its_upstream_fails_and_says_why(command):
     code, out, _ = command("run", SMOKE, "--only", "05_judge_answers")
     assert code == 1
     assert "needs prepare_data/" in out
+
+
+@pytest.fixture
+def finished(write_study, outputs):
+    """The file of a study all of whose runs say that they are done; two rows of comparisons."""
+    path = write_study()
+    runs = plan.expand(path)
+    for run in runs:
+        run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
+    folder = run_folder.study_dir("small")
+    files.write_parquet(folder / "comparisons.parquet", table(comparison("helps")))
+    files.write_text(folder / "headline.txt", "Helps.\n")
+    files.write_text(folder / "made_by.txt", runs[-1].run_id + "\n")
+    return path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The study files that are read, in order."""
+    paths, read = [], config._read_yaml
+
+    def noted(path):
+        paths.append(path)
+        return read(path)
+
+    monkeypatch.setattr(config, "_read_yaml", noted)
+    return paths
+
+
+@pytest.mark.parametrize("verb", ["plan", "status", "run"])
+def test_a_command_reads_the_study_file_once(command, finished, reads, verb):
+    code, out, _ = command(verb, finished)
+    assert code == 0
+    assert reads == [finished]
+    assert ("Helps." in out) == (verb == "run")
+
+
+def test_a_report_reads_the_study_file_once_and_so_does_its_notebook(
+    command, finished, reads, monkeypatch
+):
+    def done(progress, *_, **__):
+        for run in progress.runs:
+            progress.end(run, "done", run_folder.Status("done"))
+
+    monkeypatch.setattr(study_run, "run_all", done)
+    code, out, _ = command("report", finished)
+    assert (code, "Helps." in out) == (0, True)
+    assert reads == [finished]
+    reads.clear()
+    run = active_run.begin("compare", {"study_file": str(finished), "others": []})
+    assert run.run.study.name == "small"
+    assert reads == [finished]
 
 
 BAD_STUDIES = {

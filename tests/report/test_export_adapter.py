@@ -30,6 +30,7 @@ FILE = "model.safetensors"
 ROW = {
     **{key: PARAMS[key] for key in ("model", "method", "train_format", "train_size", "seed")},
     **{"dataset": "mine", "prompting": "default", "retriever": "dense", "chunk_size": 128},
+    "measure": "answer recall",
     **{"top_k": 2, "context": "retrieved", "metric": "answer_recall", "judge": "", "primary": True},
     **{"mean_base": 0.25, "mean_tuned": 0.2, "difference": -0.05, "ci_low": -0.2, "ci_high": 0.1},
     **{

@@ -221,7 +221,7 @@ def nothing_told():
 @pytest.mark.usefixtures("nothing_told")
 def test_a_batch_run_reads_its_study_file_as_it_was(write_study, tmp_path, monkeypatch):
     path = write_study(notes=["as planned"])
-    environment = told.tell(plan.comparison([path]), tmp_path)
+    environment = told.tell(plan.comparison(load_study(path)), tmp_path)
     write_study(notes=["edited"])
     assert load_study(path).notes == ["edited"]
     for name, value in environment.items():

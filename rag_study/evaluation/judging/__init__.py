@@ -4,11 +4,16 @@ No score is generated as text. The prompt ends where the score's digit comes; on
 the probabilities of the digits 1 to 5, and the score is their expectation (the weighting of G-Eval,
 Liu et al. 2023, without its sampling). All criteria share the long first part of the prompt, and
 none sees the score of another. `scoring` grades the answers of a run and of a ladder, `validity`
-says from the ladder what the grades are worth, `agreement` compares several judges.
+says from the ladder what the grades are worth.
 """
 
-from rag_study.evaluation.judging.judge import Item, Judge
-from rag_study.evaluation.judging.load import open_judge
-from rag_study.evaluation.judging.scoring import judge_answers, judge_ladder, judge_repeatedly
+import lazy_loader
 
-__all__ = ["Item", "Judge", "judge_answers", "judge_ladder", "judge_repeatedly", "open_judge"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "judge": ["Item", "Judge"],
+        "load": ["open_judge"],
+        "scoring": ["judge_answers", "judge_ladder", "judge_repeatedly"],
+    },
+)

@@ -16,6 +16,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, plan, stages
+from rag_study.study.merge import load_studies
 from rag_study.study.stages import StageRun
 
 
@@ -45,7 +46,7 @@ def find(study_files: Iterable[Path]) -> Found:
     StudyError when a study file cannot be used: what it needs would be taken for left over.
     """
     asked = [run for file in known_studies(study_files) for run in _needed_by(file)]
-    asked += [plan.comparison(shared) for shared in _compared() if len(shared) > 1]
+    asked += [plan.comparison(load_studies(shared)) for shared in _compared() if len(shared) > 1]
     needed = {run.run_id: run for run in asked}
     places: dict[str, list[StageRun]] = defaultdict(list)
     for run in needed.values():
