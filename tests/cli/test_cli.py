@@ -71,13 +71,13 @@ def finished(write_study, outputs):
 @pytest.fixture
 def reads(monkeypatch):
     """The study files that are read, in order."""
-    paths, read = [], config._read_yaml
+    paths, read = [], config._content
 
-    def noted(path):
+    def noted(path, text):
         paths.append(path)
-        return read(path)
+        return read(path, text)
 
-    monkeypatch.setattr(config, "_read_yaml", noted)
+    monkeypatch.setattr(config, "_content", noted)
     return paths
 
 
