@@ -262,7 +262,7 @@ def _finished() -> list[dict[str, Any]]:
                 point = Point.model_validate(given)
             except ValidationError:
                 continue  # of a release with other groups, or of a judge that is gone
-            run = StageRun(STAGES[told["stage"]], given, (), "", {}, point)
+            run = StageRun(STAGES[told["stage"]], given, (), "", {}, point=point)
             work = _work(run, told["tokens"])
             found.append({"wall_seconds": told["wall_seconds"], "work": work})
     return found
