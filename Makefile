@@ -45,8 +45,8 @@ golden: setup  ## regenerate the golden notebooks of tests/golden
 judge: setup  ## train the judge of the package again: 8 minutes on a GPU, about 8 hours on two cores
 	@mkdir -p outputs
 	$(BIN)/papermill notebooks/train_judge.ipynb outputs/train_judge.ipynb -p model smollm2-135m-instruct \
-	-p num_texts 0 -p num_worlds 25 -p num_facts 600 -p passes 3 -p max_tokens 0 -p learning_rate 0.001 \
-	-p lora_rank 16 -p trees_per_step 8 -p check_questions 60 -p threads 0 -p save_to outputs/judge_adapter
+	-y "material: {num_worlds: 25, num_facts: 600, passes: 3}" -y "training: {learning_rate: 0.001, \
+	lora_rank: 16, batch_size: 8}" -y "compute: {}" -p check_questions 60 -p save_to outputs/judge_adapter
 
 # The CUDA build of torch brings NVIDIA's packages and triton, which other machines cannot install.
 lock: setup  ## write requirements.lock from what is installed

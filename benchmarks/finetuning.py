@@ -274,7 +274,7 @@ class Watch(TrainerCallback):
 
 
 def timed(lm: LanguageModel, trainer: Any, material: Material) -> float:
-    """Train and time the steps, as `finetuning.train` does for itself."""
+    """Train and time the steps, as `finetune.train` does for itself."""
     watch = Watch()
     trainer.add_callback(watch)
     hook = trainer.model.register_forward_pre_hook(watch.count, with_kwargs=True)

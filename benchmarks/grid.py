@@ -38,7 +38,7 @@ STUDY = """\
 name: large
 models: [random-llama]
 datasets: [{{name: fictional, num_worlds: 84, test_size: 8}}]
-fine_tuning: [{{train_sizes: [4, 8]}}]
+fine_tuning: [{{train_size: [4, 8]}}]
 judges: [{{model: random-llama, ladder_size: 20}}]
 compute: {{dtype: float32, threads: 1}}
 seeds: {seeds}

@@ -59,17 +59,6 @@ def short_collections():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def known_metrics():
-    """A criterion that one test loads is no metric in the next."""
-    from rag_study.evaluation.metrics import METRICS
-
-    before = dict(METRICS)
-    yield
-    METRICS.clear()
-    METRICS.update(before)
-
-
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
     """An empty outputs folder for one test."""
@@ -88,7 +77,7 @@ def write_study(tmp_path):
             "name": "small",
             "models": ["random-llama"],
             "datasets": [{"name": "fictional", "num_worlds": 84, "test_size": 8}],
-            "fine_tuning": [{"train_sizes": [4]}],
+            "fine_tuning": [{"train_size": [4]}],
             "judges": [{"model": "random-llama", "ladder_size": 20}],
             "compute": {"dtype": "float32", "threads": 1},
         }

@@ -90,7 +90,7 @@ def test_a_lost_run_is_done_again_alone_and_the_report_gives_the_same_tables(fir
     folder = run_folder.study_dir("smoke")
     before = {n: (folder / n).read_bytes() for n in ("results.csv", "comparisons.csv")}
     judged = [r for r in plan.expand(SMOKE) if r.stage.name == "judge_answers"]
-    answers = [r for r in judged if r.parameters["model"]][-1]
+    answers = [r for r in judged if r.point.model][-1]
     part = run_folder.RunFolder(answers.run_id)
     part.set_status("running")  # as a killed kernel leaves it
     removed = sorted((part.path / "parts").iterdir())[4:]

@@ -18,7 +18,6 @@ from rag_study.analysis.claims import claims
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.length_adjustment import length_adjusted
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
-from rag_study.analysis.states import in_text
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.trends import trends
 from rag_study.common import files
@@ -36,7 +35,7 @@ EVIDENCE = ("evidence", "passages")
 
 
 def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
-    """What `results.collect` found, with every table that is computed from it, and more notes."""
+    """What `collect.collect` found, with every table that is computed from it, and more notes."""
     valid = {check["judge"]: bool(check["valid"]) for check in found.judge_checks}
     scored = pd.concat([found.results, found.retention], ignore_index=True)
     primary = study.primary
@@ -48,25 +47,27 @@ def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) 
         study.margins,
         valid,
         n_resamples,
+        found.metrics,
     )
     return replace(
         found,
         comparisons=comparisons,
-        summary=effects.summarise(scored, n_resamples),
-        interactions=effects.interactions(found.results, n_resamples),
-        trends=trends(scored, n_resamples),
+        summary=effects.summarise(scored, n_resamples, found.metrics),
+        interactions=effects.interactions(found.results, n_resamples, found.metrics),
+        trends=trends(scored, n_resamples, found.metrics),
         heterogeneity=heterogeneity(comparisons),
-        length_adjusted=length_adjusted(found.results, comparisons),
-        claims=claims(scored, primary.contexts, study.margins, valid, n_resamples),
+        length_adjusted=length_adjusted(found.results, comparisons, found.metrics),
+        claims=claims(scored, primary.contexts, study.margins, valid, n_resamples, found.metrics),
         notes=[*found.notes, *warnings(found, [*primary.metrics, *primary.reference_metrics])],
         **_decomposed(found.results),
     )
 
 
 def publish(folder: Path, found: StudyResults) -> None:
-    """Write the TABLES of a study and its judges' checks, each as Parquet and CSV, and the EVIDENCE
-    as Parquet."""
+    """Write the TABLES of a study, its metrics and its judges' checks, each as Parquet and CSV, and
+    the EVIDENCE as Parquet."""
     tables = {name: getattr(found, name) for name in TABLES}
+    tables["metrics"] = pd.DataFrame(found.metrics.records())
     tables["judge_checks"] = pd.DataFrame([dict(check) for check in found.judge_checks])
     for name, table in tables.items():
         files.write_parquet(folder / f"{name}.parquet", table)
@@ -100,7 +101,7 @@ def warnings(found: StudyResults, metrics: Sequence[str]) -> list[str]:
         return said
     answer = [*RUN_COLUMNS, "context", "question_id"]
     answers = len(results.drop_duplicates(answer))
-    judged = list(judged_metrics(results))
+    judged = list(judged_metrics(results, found.metrics))
     for judge, rows in results[results["judge"].fillna("") != ""].groupby("judge", sort=True):
         scored = int(rows[judged].notna().any(axis=1).sum())
         if scored < answers:
@@ -111,9 +112,10 @@ def warnings(found: StudyResults, metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric in results and results[metric].nunique() == 1:
             value = results[metric].dropna().iloc[0]
+            name = found.metrics.in_text(metric)
             said.append(
-                f"Every answer has the same {in_text(metric)} ({value:g}), so it cannot tell "
-                "one state from another."
+                f"Every answer has the same {name} ({value:g}), so it cannot tell one state from "
+                "another."
             )
     return said
 
@@ -124,7 +126,7 @@ def _prompt_versions(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
     for run in provenance:
         identity = run.get("identity") or {}
         if identity.get("prompts"):
-            judge = identity.get("parameters", {}).get("judge", "")
+            judge = identity.get("parameters", {}).get("judge", {}).get("model", "")
             kind = f"{run['stage']} by {judge}" if judge else run["stage"]
             versions[kind][identity["prompts"]].append(run["run_id"])
     return [

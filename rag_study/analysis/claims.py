@@ -41,8 +41,10 @@ margin is that of the study for the metric. In the order of the tests, where sup
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,11 +54,9 @@ from rag_study.analysis.effects import interaction_samples
 from rag_study.analysis.estimates import Sample
 from rag_study.analysis.mean_effects import MeanEffect, StudyEffects
 from rag_study.analysis.pairing import read
-from rag_study.analysis.states import context_label, in_text
 from rag_study.analysis.trends import slopes
-from rag_study.analysis.verdicts import ALPHA, MIN_CLUSTERS
-from rag_study.common.wording import counted, listed, signed
-from rag_study.evaluation.metrics import METRICS
+from rag_study.analysis.verdicts import ALPHA
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 CLAIMS = {
     "accuracy": "The base model beats every fine-tuned state on accuracy.",
@@ -71,7 +71,7 @@ CLAIMS = {
 ANSWERS = ("supported", "contradicted", "undecided", "not tested")
 CLAIM_COLUMNS = [
     *("claim", "paper", "answer", "judge", "metric", "estimate", "ci_low", "ci_high"),
-    *("n_states", "n_questions", "n_clusters", "said"),
+    *("n_states", "n_questions", "n_clusters", "facts"),
 ]
 # Losses outside the task that matter, where the metric has no margin: 5 % of perplexity, and as
 # much in the margin between right and wrong statements.
@@ -81,10 +81,12 @@ _WORSE_WHEN_HIGHER = ("general_text_nll",)
 
 @dataclass(frozen=True)
 class _Tested:
+    """An answer, the mean that decided it, and what else is to be said about it."""
+
     answer: str
     mean: MeanEffect | None
-    said: str
-    metric: str = ""
+    metric: str
+    facts: dict[str, Any]
 
 
 def claims(
@@ -93,6 +95,7 @@ def claims(
     margins: dict[str, float | None],
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
+    metrics: Metrics = METRICS,
 ) -> pd.DataFrame:
     """Every claim of CLAIMS with its answer, once for each valid judge.
 
@@ -100,10 +103,10 @@ def claims(
     `margins` and `judge_valid`; `contexts` are the primary ones. Without a valid judge that scored
     anything the rows are those of the reference metrics, with the judge ''. `estimate` with its
     95 % interval is the number that decided, in the unit of `metric`: a mean effect, or that of the
-    state that is named in `said`; NaN where nothing could be tested. Returns CLAIM_COLUMNS.
+    state that `facts` names; NaN where nothing could be tested. Returns CLAIM_COLUMNS.
     Raises as `effects.summarise`.
     """
-    scores = read(results)
+    scores = read(results, metrics)
     if scores.runs.empty:
         return pd.DataFrame(columns=CLAIM_COLUMNS)
     found = {judge for _, context, judge in scores.blocks if judge and context == contexts[0]}
@@ -115,13 +118,16 @@ def claims(
         for claim, test in _TESTS.items():
             tested = test(study) if scored or claim == "retention" else _nothing(study, study.main)
             row = {"claim": claim, "paper": CLAIMS[claim], "answer": tested.answer, "judge": judge}
-            row |= {"metric": tested.metric or study.main, "said": tested.said}
+            row |= {"metric": tested.metric}
+            facts = dict(tested.facts)
             if tested.mean is not None:
                 mean = tested.mean
+                facts["spread"] = bool(mean.se > 0)
                 row |= {"estimate": mean.value, "ci_low": mean.low, "ci_high": mean.high}
                 row |= {"n_states": mean.n_states, "n_questions": mean.n_questions}
                 row |= {"n_clusters": mean.n_clusters}
-            if METRICS[row["metric"]].retention:
+            row["facts"] = json.dumps(facts, sort_keys=True)
+            if metrics[row["metric"]].retention:
                 row["judge"] = ""
             made.append(row)
     table = pd.DataFrame(made, columns=CLAIM_COLUMNS)
@@ -140,24 +146,12 @@ def _answer(supported: bool, contradicted: bool) -> str:
     return "supported" if supported else "contradicted" if contradicted else "undecided"
 
 
-def _number(mean: MeanEffect, metric: str) -> str:
-    ends = f"{signed(mean.low, metric)} to {signed(mean.high, metric)}"
-    return f"{signed(mean.value, metric)} (95 % interval {ends})"
-
-
-def _why_undecided(mean: MeanEffect) -> str:
-    if mean.n_clusters < MIN_CLUSTERS:
-        groups = counted(mean.n_clusters, "independent group")
-        return f" {groups} of questions cannot show anything; {MIN_CLUSTERS} can."
-    if not mean.se > 0:
-        return " No question changed differently from the others, so chance cannot be judged."
-    return ""
-
-
 def _nothing(study: StudyEffects, metric: str) -> _Tested:
-    where, by = context_label(study.context), f" by {study.judge}" if study.judge else ""
-    said = f"No trained state has scores of {in_text(metric)}{by} {where} beside its base."
-    return _Tested("not tested", None, said, metric)
+    return _lacking("scores", metric, context=study.context)
+
+
+def _lacking(what: str, metric: str, **facts: Any) -> _Tested:
+    return _Tested("not tested", None, metric, {"lacking": what, **facts})
 
 
 def _beats_all(study: StudyEffects, name: str) -> _Tested:
@@ -170,13 +164,8 @@ def _beats_all(study: StudyEffects, name: str) -> _Tested:
     answer = _answer(supported, contradicted)
     weakest = min(states, key=lambda s: s.above(-margin) if answer == "contradicted" else -s.value)
     below = sum(state.below(0) < ALPHA for state in states)
-    said = (
-        f"{below} of {counted(len(states), 'state')} {'is' if below == 1 else 'are'} shown to be "
-        f"below the base in {in_text(metric)}; {weakest.name} changed by "
-        f"{_number(weakest, metric)}."
-    )
     mean = replace(weakest, n_states=len(states))
-    return _Tested(answer, mean, said + _why_undecided(weakest), metric)
+    return _Tested(answer, mean, metric, {"n_below": below, "state": weakest.name})
 
 
 def _largest_on_qasper(study: StudyEffects) -> _Tested:
@@ -184,8 +173,7 @@ def _largest_on_qasper(study: StudyEffects) -> _Tested:
     by_set = study.grouped(study.of(metric), lambda s: study.scores.runs.loc[s.run, "dataset"])
     qasper = next((name for name in by_set if name.lower().startswith("qasper")), None)
     if qasper is None or len(by_set) < 2:
-        said = "The study needs Qasper and another data set."
-        return _Tested("not tested", None, said, metric)
+        return _lacking("largest_on_qasper", metric)
     own, rest = by_set.pop(qasper), []
 
     def key(sample: Sample) -> tuple:
@@ -198,56 +186,40 @@ def _largest_on_qasper(study: StudyEffects) -> _Tested:
             others = study.mean([s for s in samples if key(s) in shared])
             rest.append((replace(ours.minus(others), name=name), others))
     if not rest:
-        return _Tested("not tested", None, "No recipe was trained on both data sets.", metric)
+        return _lacking("shared recipe", metric)
     drop = study.mean(own)
     supported = drop.below(0) < ALPHA and all(d.below(0) < ALPHA for d, _ in rest)
     contradicted = _any_shown([d.above(0) for d, _ in rest])
     contradicted |= drop.above(-study.margin[metric]) < ALPHA
     closest, theirs = max(rest, key=lambda pair: pair[0].value)
-    said = (
-        f"On Qasper {in_text(metric)} changed by {signed(drop.value, metric)}, on {closest.name} "
-        f"by {signed(theirs.value, metric)}: a difference of {_number(closest, metric)}."
-    )
-    return _Tested(
-        _answer(supported, contradicted), closest, said + _why_undecided(closest), metric
-    )
+    facts = {"change": drop.value, "other": closest.name, "other_change": theirs.value}
+    return _Tested(_answer(supported, contradicted), closest, metric, facts)
 
 
 def _more_data(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
     found = study.of(metric, slopes(study.scores))
     if not found:
-        said = "The study needs two train sizes of one recipe."
-        return _Tested("not tested", None, said, metric)
+        return _lacking("more_data", metric)
     gain = study.mean([replace(s, values=s.values * s.extra["doublings"]) for s in found])
     contradicted = gain.above(0) < ALPHA and gain.value >= margin
-    sizes = listed(sorted({s.extra["train_sizes"] for s in found}))
-    said = (
-        f"From the smallest to the largest train size ({sizes}) {in_text(metric)} changed by "
-        f"{_number(gain, metric)}; {margin:g} would matter."
-    )
-    if gain.below(0) < ALPHA:
-        said += " More data made it worse."
-    answer = _answer(gain.below(margin) < ALPHA, contradicted)
-    return _Tested(answer, gain, said + _why_undecided(gain), metric)
+    sizes = sorted({s.extra["train_sizes"] for s in found})
+    facts = {"train_sizes": sizes, "margin": margin, "worse": gain.below(0) < ALPHA}
+    return _Tested(_answer(gain.below(margin) < ALPHA, contradicted), gain, metric, facts)
 
 
 def _above_one_point(study: StudyEffects) -> _Tested:
     states = [(state, m) for m in study.metrics.values() for state in study.states(m)]
 
     def point(metric: str) -> float:
-        return (METRICS[metric].high - METRICS[metric].low) / 4
+        return (study.scores.metrics[metric].high - study.scores.metrics[metric].low) / 4
 
     supported = _any_shown([state.below(-point(m)) for state, m in states])
     contradicted = all(state.above(-point(m)) < ALPHA for state, m in states)
     lowest, metric = min(states, key=lambda pair: pair[0].value / point(pair[1]))
-    one = "one point" if study.judge else "a quarter of the scale"
-    said = (
-        f"The lowest of {len(states)} changes is that of {lowest.name} in {in_text(metric)}: "
-        f"{_number(lowest, metric)}; {one} is {point(metric):g}."
-    )
     mean = replace(lowest, n_states=len({state.name for state, _ in states}))
-    return _Tested(_answer(supported, contradicted), mean, said + _why_undecided(lowest), metric)
+    facts = {"n_changes": len(states), "state": lowest.name, "point": point(metric)}
+    return _Tested(_answer(supported, contradicted), mean, metric, facts)
 
 
 def _use_of_context(study: StudyEffects) -> _Tested:
@@ -256,8 +228,7 @@ def _use_of_context(study: StudyEffects) -> _Tested:
     trained = study.scores.runs["train_size"] > 0
     found = [s for s in found if trained[s.run]]
     if not found:
-        said = "The study needs answers without passages beside those with them."
-        return _Tested("not tested", None, said, metric)
+        return _lacking("use_of_context", metric)
     change = study.mean(found)
     with_context, without = (
         study.mean([replace(s, values=s.beside[f"difference_{name}"]) for s in found])
@@ -265,19 +236,14 @@ def _use_of_context(study: StudyEffects) -> _Tested:
     )
     supported = change.below(0) < ALPHA and with_context.below(0) < ALPHA
     contradicted = min(change.above(-margin), with_context.above(-margin)) < ALPHA
-    said = (
-        f"{in_text(metric)} changed by {signed(with_context.value, metric)} with passages and by "
-        f"{signed(without.value, metric)} without: a difference of {_number(change, metric)}."
-    )
-    said = said[0].upper() + said[1:]
-    return _Tested(_answer(supported, contradicted), change, said + _why_undecided(change), metric)
+    facts = {"with_context": with_context.value, "without": without.value}
+    return _Tested(_answer(supported, contradicted), change, metric, facts)
 
 
 def _retention(study: StudyEffects) -> _Tested:
     outside = [s for s in study.differences if s.context == "retention"]
     if not outside:
-        said = "The study did not measure what the models can do outside the task."
-        return _Tested("not tested", None, said, "knowledge_accuracy")
+        return _lacking("retention", "knowledge_accuracy")
     means = {}
     for metric, samples in study.grouped(outside, lambda s: s.metric).items():
         sign = -1.0 if metric in _WORSE_WHEN_HIGHER else 1.0
@@ -292,11 +258,8 @@ def _retention(study: StudyEffects) -> _Tested:
     mean, margin, sign = means[metric]
     if sign < 0:
         mean = replace(mean, value=-mean.value, low=-mean.high, high=-mean.low)
-    said = (
-        f"Of {counted(len(means), 'measure')} outside the task, {in_text(metric)} changed most "
-        f"for the worse: {_number(mean, metric)}; {margin:g} would matter."
-    )
-    return _Tested(_answer(supported, contradicted), mean, said + _why_undecided(mean), metric)
+    facts = {"n_measures": len(means), "margin": margin}
+    return _Tested(_answer(supported, contradicted), mean, metric, facts)
 
 
 def _smaller_contexts(study: StudyEffects) -> _Tested:
@@ -319,18 +282,12 @@ def _smaller_contexts(study: StudyEffects) -> _Tested:
             eased.append(replace(small, values=after - before, **own))
             at_largest.append(replace(large, values=before, **own))
     if not eased:
-        said = "The study needs one recipe with contexts of two sizes (top_k or chunk_size)."
-        return _Tested("not tested", None, said, metric)
+        return _lacking("smaller_contexts", metric)
     change, loss = study.mean(eased), study.mean(at_largest)
     shown = loss.below(0) < ALPHA
     answer = _answer(shown and change.above(0) < ALPHA, shown and change.below(margin) < ALPHA)
-    said = (
-        f"The effect on {in_text(metric)} with the smallest context less that with the largest "
-        f"({signed(loss.value, metric)}) is {_number(change, metric)}."
-    )
-    if not shown:
-        said += " No loss with the largest context is shown that could be mitigated."
-    return _Tested(answer, change, said + _why_undecided(change), metric)
+    facts = {"at_largest": loss.value, "loss_shown": shown}
+    return _Tested(answer, change, metric, facts)
 
 
 _TESTS: dict[str, Callable[[StudyEffects], _Tested]] = {

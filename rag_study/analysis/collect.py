@@ -13,6 +13,7 @@ from rag_study.analysis import judge_agreement, state_costs
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import (
+    columns_of,
     judge_of,
     label_of,
     searches_of,
@@ -69,7 +70,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
             own = (run, config, questions[prepared.run_id], seen, label)
-            if run.parameters["system"]:
+            if run.point.system is not None:
                 systems.append(_answers(*own, "", ""))
                 continue
             answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
@@ -78,7 +79,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
         file = retention.get(_state(run, run.needs("generate_answers")))
-        if file is not None and run.parameters["prompting"] == DEFAULT:
+        if file is not None and run.point.answering.prompting == DEFAULT:
             outside.append(_outside(pd.read_parquet(file), table))
     retrieval = [
         pd.read_parquet(run_folder.RunFolder(index.run_id).path / "retrieval_by_k.parquet").assign(
@@ -93,6 +94,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     results = everything.drop(columns=seen.columns, errors="ignore")
     return StudyResults(
         study=config.model_dump(mode="json"),
+        metrics=config.metrics,
         results=results,
         evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
         passages=seen.passages(),
@@ -104,7 +106,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         ladder=_concat(ladders),
         ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
         ladder_facts=_concat(facts),
-        judge_agreement=judge_agreement.between_judges(results),
+        judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         missing=missing,
         provenance=_provenance(comparison),
@@ -116,17 +118,15 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
 def _state(run: StageRun, answering: StageRun) -> tuple:
     """What a model state is: the model, its training, and how much of it is applied."""
     trained = answering.needs("fine_tune")
-    given = run.parameters
-    return given["model"], trained.run_id if trained else None, given["strength"]
+    strength = run.point.training.strength if trained else 1.0
+    return run.point.model, trained.run_id if trained else None, strength
 
 
 def _judged(comparison: StageRun) -> list[StageRun]:
     return [
         run
         for run in comparison.upstream
-        if run.stage.name == "judge_answers"
-        and not run.parameters["system"]
-        and stages.is_done(run)
+        if run.stage.name == "judge_answers" and run.point.system is None and stages.is_done(run)
     ]
 
 
@@ -170,11 +170,7 @@ def _answers(
     scores = pd.read_parquet(folder / "scores.parquet")
     scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
     scores = seen.add(run, scores)
-    given = run.parameters
-    settings = {name: given[name] for name in RUN_COLUMNS if name not in ("dataset", "variant")}
-    settings["retriever"] = search
-    if given["system"]:
-        settings |= {"method": given["system"], "train_format": ""}
+    settings = columns_of(run) | {"retriever": search}
     table = scores.merge(questions, on="question_id", validate="many_to_one").assign(
         dataset=dataset, variant=variant, judge=judge_of(run, config), **settings
     )

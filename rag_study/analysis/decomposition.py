@@ -23,11 +23,10 @@ import pandas as pd
 
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.resampling import bca_intervals
-from rag_study.analysis.states import in_text
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
 from rag_study.data.schema import Question
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.reference import score
 
 # category -> what it means. The first that holds is the question's, in this order.
@@ -61,12 +60,13 @@ class Right:
     stands in the answer, or all of its key points do (a list in another order than those known). A
     question without short answers is right when at least half of its key points do: a summary
     within the token limit seldom names all, and to ask for all would make nearly every one wrong
-    in every context. `judge` names the judge of a judged metric.
+    in every context. `judge` names the judge of a judged metric, `metrics` are those of the study.
     """
 
     metric: str = ""
     threshold: float = 1.0
     judge: str = ""
+    metrics: Metrics = METRICS
 
     def __str__(self) -> str:
         if not self.metric:
@@ -75,7 +75,7 @@ class Right:
                 "at least half of the key points"
             )
         by = f" by {self.judge}" if self.judge else ""
-        return f"{in_text(self.metric)}{by} of at least {self.threshold:g}"
+        return f"{self.metrics.in_text(self.metric)}{by} of at least {self.threshold:g}"
 
     def of(self, rows: pd.DataFrame) -> pd.Series:
         """1.0 (right), 0.0 (wrong) or NaN (not scored) for each row of a results table."""
@@ -93,9 +93,9 @@ class Right:
 
         Raises StudyError when the metric is unknown or it is not clear whose scores are meant.
         """
-        known = METRICS.get(self.metric)
+        known = self.metrics.get(self.metric)
         if self.metric and known is None:
-            raise StudyError(f"unknown metric '{self.metric}'; known: {', '.join(METRICS)}")
+            raise StudyError(f"unknown metric '{self.metric}'; known: {', '.join(self.metrics)}")
         judges = [judge for judge in results["judge"].dropna().unique() if judge]
         if known and known.judged:
             if self.judge not in judges and (self.judge or len(judges) != 1):
@@ -108,15 +108,15 @@ class Right:
 
 
 def unjudged(
-    answers: pd.DataFrame, questions: Mapping[str, Question], parameters: Mapping[str, Any]
+    answers: pd.DataFrame, questions: Mapping[str, Question], run: Mapping[str, Any]
 ) -> pd.DataFrame:
     """The answers of one model state (none of them left out) in the form of the results, before
-    any judge has seen them. `questions` are by id, `parameters` those of the run."""
+    any judge has seen them. `questions` are by id, `run` has the columns of the run."""
     asked = [questions[question_id] for question_id in answers["question_id"]]
     scored = [score(answer, q) for answer, q in zip(answers["answer"], asked, strict=True)]
     return answers.assign(
         **pd.DataFrame(scored, index=answers.index),
-        **{name: parameters.get(name, "") for name in RUN_COLUMNS},
+        **{name: run.get(name, "") for name in RUN_COLUMNS},
         group=[question.group for question in asked],
         answer_type=[question.answer_type for question in asked],
         judge="",

@@ -25,7 +25,7 @@ from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, pool, ta
 from rag_study.analysis.pairing import DEFAULT, Scores, pair_runs, read
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.verdicts import add_verdicts, detectable
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
 COMPARISON_COLUMNS = [
@@ -45,16 +45,19 @@ INTERACTION_COLUMNS = [
 # --- Tables of the study ----------------------------------------------------------------------
 
 
-def summarise(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
+def summarise(
+    results: pd.DataFrame, n_resamples: int = 10_000, metrics: Metrics = METRICS
+) -> pd.DataFrame:
     """Mean of every metric per run and context (and judge), with a 95 % cluster interval.
 
-    `results` has one row per run, context, question and judge. Returns SUMMARY_COLUMNS, one row
-    per mean, in the metric's unit; judge is '' for reference metrics. Missing scores are left out
-    (`n_questions` says how many are in) and a metric without any score gives no row.
+    `results` has one row per run, context, question and judge; `metrics` are those of its study.
+    Returns SUMMARY_COLUMNS, one row per mean, in the metric's unit; judge is '' for reference
+    metrics. Missing scores are left out (`n_questions` says how many are in) and a metric without
+    any score gives no row.
     Raises ValueError for missing columns, for a question that occurs twice and for one in two
     groups.
     """
-    scores, samples = read(results), []
+    scores, samples = read(results, metrics), []
     for (run, context, judge), (questions, values) in scores.blocks.items():
         for column, metric in enumerate(scores.metrics_of(judge)):
             scored = ~np.isnan(values[:, column])
@@ -75,6 +78,7 @@ def compare(
     margins: dict[str, float | None],
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
+    metrics: Metrics = METRICS,
 ) -> pd.DataFrame:
     """Every tuned run against the bases of the same data, model and retrieval.
 
@@ -89,7 +93,7 @@ def compare(
     judge absent from `judge_valid` is not valid). Where a recipe has several seeds, the row of all
     seeds is in the family and those of single seeds are not. If no judge is valid,
     `reference_metrics` take the place of the judged ones. Scores have no say in this. `margins`
-    overrides the defaults of METRICS; None takes a metric's margin away.
+    overrides those of `metrics`; None takes a metric's margin away.
 
     `mde` is the difference that 80 % of such studies would detect (`verdicts.detectable`);
     `effect_size` is d_z, the difference in standard deviations of the paired differences. The
@@ -98,12 +102,12 @@ def compare(
 
     Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
     """
-    family = _family(primary_metrics, reference_metrics, margins, judge_valid)
-    scores = read(results)
+    family = _family(primary_metrics, reference_metrics, margins, judge_valid, metrics)
+    scores = read(results, metrics)
     samples, skipped = difference_samples(scores)
     for sample in samples:
         trained = scores.runs.loc[sample.run, "train_size"] > 0  # no prompt, no other system
-        judge, margin = sample.judge, margins.get(sample.metric, METRICS[sample.metric].margin)
+        judge, margin = sample.judge, margins.get(sample.metric, metrics[sample.metric].margin)
         valid = not judge or judge_valid.get(judge, False)
         usual = trained and valid and sample.extra["baseline"] == DEFAULT
         untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
@@ -125,7 +129,7 @@ def compare(
     estimates["effect_size"] = np.where(
         spread, difference / np.where(spread, sd, 1.0), without_spread
     )
-    table = add_verdicts(tabulate(runs, samples, estimates, COMPARISON_COLUMNS))
+    table = add_verdicts(tabulate(runs, samples, estimates, COMPARISON_COLUMNS), metrics)
     table.attrs["skipped"] = skipped
     return table
 
@@ -162,17 +166,18 @@ def _family(
     reference_metrics: Sequence[str],
     margins: dict[str, float | None],
     judge_valid: dict[str, bool],
+    metrics: Metrics,
 ) -> set[str]:
     """The metrics of the primary comparisons. Raises ValueError for an unknown metric."""
     named = {*primary_metrics, *reference_metrics, *margins}
-    if unknown := {name for name in named if name not in METRICS}:
-        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(METRICS)}")
-    family = {name for name in primary_metrics if not METRICS[name].judged}
+    if unknown := {name for name in named if name not in metrics}:
+        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(metrics)}")
+    family = {name for name in primary_metrics if not metrics[name].judged}
     if any(judge_valid.values()):
         family = set(primary_metrics)
     elif len(family) < len(set(primary_metrics)):
         family |= set(reference_metrics)
-    return {name for name in family if METRICS[name].margin is not None}
+    return {name for name in family if metrics[name].margin is not None}
 
 
 def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame:
@@ -189,7 +194,9 @@ def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame
     return pd.concat(parts).sort_index()
 
 
-def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
+def interactions(
+    results: pd.DataFrame, n_resamples: int = 10_000, metrics: Metrics = METRICS
+) -> pd.DataFrame:
     """Does fine-tuning change how much a context helps? Differences of differences.
 
     For every tuned run, metric and context c other than 'none': (tuned - base in c) - (tuned -
@@ -197,7 +204,7 @@ def interactions(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFra
     a recipe. Descriptive: no correction and no verdict. Returns INTERACTION_COLUMNS; intervals are
     at 95 %. Raises as `compare`.
     """
-    scores = read(results)
+    scores = read(results, metrics)
     runs, samples = pool(scores.runs, interaction_samples(scores))
     estimates = estimate(samples, n_resamples).rename(columns={"mean": "interaction"})
     return tabulate(runs, samples, estimates, INTERACTION_COLUMNS)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.evaluation.judging.validity import rank_correlation
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 _RESAMPLES = 1000
 _GRADES = 5
@@ -20,7 +20,7 @@ COLUMNS = [
 ]
 
 
-def between_judges(results: pd.DataFrame) -> pd.DataFrame:
+def between_judges(results: pd.DataFrame, metrics: Metrics = METRICS) -> pd.DataFrame:
     """Agreement of every pair of judges by criterion, over all answers that both have scored.
 
     `results` has one row per run, context, question and judge. Columns: criterion, judge_a,
@@ -33,7 +33,7 @@ def between_judges(results: pd.DataFrame) -> pd.DataFrame:
     keys = [*RUN_COLUMNS, "context", "question_id"]
     rows = []
     judges = sorted(name for name in results["judge"].dropna().unique() if name)
-    for metric in (name for name in METRICS if METRICS[name].judged and name in results):
+    for metric in (name for name in metrics.judged if name in results):
         scored = results.dropna(subset=[metric])
         for a, b in itertools.combinations(judges, 2):
             both = scored.loc[scored["judge"] == a, [*keys, "group", metric]].merge(

@@ -17,7 +17,7 @@ from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.verdicts import MIN_CLUSTERS
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 LENGTH = "answer_length"
 STYLE_COLUMNS = [
@@ -28,7 +28,9 @@ STYLE_COLUMNS = [
 ]
 
 
-def length_adjusted(results: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
+def length_adjusted(
+    results: pd.DataFrame, comparisons: pd.DataFrame, metrics: Metrics = METRICS
+) -> pd.DataFrame:
     """Effects at equal answer length, and what of each effect goes with the length.
 
     For every comparison of a trained run with its default base and every metric of the answers but
@@ -42,7 +44,7 @@ def length_adjusted(results: pd.DataFrame, comparisons: pd.DataFrame) -> pd.Data
     so that no answers of equal length were seen. With fewer than 20 clusters, or where all lengths
     changed alike, the adjusted numbers are NaN. Returns STYLE_COLUMNS.
     """
-    scores = read(results)
+    scores = read(results, metrics)
     runs, samples = pool(scores.runs, _with_lengths(scores))
     numbers = pd.DataFrame([_regression(sample) for sample in samples])
     table = tabulate(runs, samples, numbers, STYLE_COLUMNS)
@@ -67,7 +69,7 @@ def _with_lengths(scores: Scores) -> list[Sample]:
     found = []
     for sample in samples:
         length = lengths.get((sample.run, sample.context))
-        if length is None or sample.metric == LENGTH or METRICS[sample.metric].retention:
+        if length is None or sample.metric == LENGTH or scores.metrics[sample.metric].retention:
             continue
         asked, at, at_length = np.intersect1d(
             sample.questions, length.questions, assume_unique=True, return_indices=True

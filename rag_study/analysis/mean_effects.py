@@ -19,7 +19,7 @@ from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
 from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
 from rag_study.analysis.verdicts import MIN_CLUSTERS
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import COUNTERPARTS
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,6 @@ class MeanEffect:
 
 
 _FACTORS = ["train_format", "variant", *SETTINGS]
-# What stands for the two criteria where no judge is valid.
-REFERENCE_COUNTERPARTS = {"accuracy": "answer_recall", "completeness": "key_point_recall"}
 
 
 class StudyEffects:
@@ -73,11 +71,11 @@ class StudyEffects:
     def __init__(self, scores: Scores, context: str, margins: dict, judge: str, n_resamples: int):
         self.scores, self.context, self.judge = scores, context, judge
         self.n_resamples = n_resamples
-        names = {"accuracy": "judge_accuracy", "completeness": "judge_completeness"}
-        self.metrics = names if judge else REFERENCE_COUNTERPARTS
+        names = COUNTERPARTS if judge else COUNTERPARTS.values()
+        self.metrics = dict(zip(("accuracy", "completeness"), names, strict=True))
         self.margin = {
             name: margin or 0.0
-            for name, margin in ({n: m.margin for n, m in METRICS.items()} | margins).items()
+            for name, margin in ({n: m.margin for n, m in scores.metrics.items()} | margins).items()
         }
         trained = scores.runs["train_size"] > 0
         self.differences = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rag_study.evaluation.metrics import METRICS, REFERENCE, RETENTION
+from rag_study.evaluation.metrics import METRICS, REFERENCE, RETENTION, Metrics
 
 # What a run and its base have in common.
 BASE_COLUMNS = ["dataset", "model", "retriever", "chunk_size", "top_k"]
@@ -30,27 +30,31 @@ class Scores:
 
     `blocks` maps (run, context, judge) to question codes, ascending, and an array (n_questions,
     n_metrics) whose columns are `metrics_of(judge)`. `clusters` gives each question code its
-    cluster code. `judged` are the metrics that judges gave.
+    cluster code. `judged` are the metrics that judges gave, `metrics` what is known of all.
     """
 
     runs: pd.DataFrame
     clusters: np.ndarray
     blocks: dict[tuple[int, str, str], tuple[np.ndarray, np.ndarray]]
     judged: tuple[str, ...] = ()
+    metrics: Metrics = METRICS
 
     def metrics_of(self, judge: str) -> tuple[str, ...]:
         """Names of the columns of a block: a named judge's metrics, or those without a judge."""
         return self.judged if judge else (*REFERENCE, *RETENTION)
 
 
-def judged_metrics(results: pd.DataFrame) -> tuple[str, ...]:
+def judged_metrics(results: pd.DataFrame, metrics: Metrics = METRICS) -> tuple[str, ...]:
     """The columns of a results table that hold judges' scores, in their order there."""
-    return tuple(name for name in results.columns if name in METRICS and METRICS[name].judged)
+    return tuple(name for name in results.columns if name in metrics.judged)
 
 
-def read(results: pd.DataFrame) -> Scores:
+def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
+    """A results table by blocks; `metrics` are those of its study. Raises ValueError for a table
+    that cannot be one."""
     if results.empty:
-        return Scores(pd.DataFrame(columns=RUN_COLUMNS), np.empty(0, dtype=int), {})
+        nothing = pd.DataFrame(columns=RUN_COLUMNS)
+        return Scores(nothing, np.empty(0, dtype=int), {}, metrics=metrics)
     needed = [*RUN_COLUMNS, "context", "question_id", "group", "judge"]
     if missing := [name for name in needed if name not in results.columns]:
         raise ValueError(f"the results table lacks the columns {', '.join(missing)}")
@@ -89,20 +93,20 @@ def read(results: pd.DataFrame) -> Scores:
         raise ValueError(
             f"the question {row['question_id']!r} of {row['dataset']!r} belongs to two groups"
         )
-    blocks, judged = {}, judged_metrics(results)
+    blocks, judged = {}, judged_metrics(results, metrics)
     once = table.drop_duplicates(["run", "context", "question"]).assign(judge="")
     scored = table[table["judge"] != ""]
-    for part, metrics in ((once, (*REFERENCE, *RETENTION)), (scored, judged)):
+    for part, names in ((once, (*REFERENCE, *RETENTION)), (scored, judged)):
         part = part.reset_index(drop=True)
         questions = part["question"].to_numpy()
-        values = part.reindex(columns=list(metrics)).astype(float).to_numpy()
+        values = part.reindex(columns=list(names)).astype(float).to_numpy()
         grouped = part.groupby(["run", "context", "judge"], sort=True)
         for (run, context, judge), rows in grouped.indices.items():
             rows = np.sort(rows)
             rows = rows[np.argsort(questions[rows], kind="stable")]
             blocks[int(run), context, judge] = (questions[rows], values[rows])
     runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
-    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged)
+    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged, metrics)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+from rag_study.analysis.resampling import bca_intervals
 
 # Column of `question_metrics` -> name of its mean in `summarise_by_k`.
-METRICS = {
+MEANS = {
     "recall": "recall",
     "reciprocal_rank": "mrr",
     "precision": "precision",
@@ -27,25 +26,18 @@ def summarise_by_k(per_question: pd.DataFrame) -> pd.DataFrame:
     where it was measured, answer_in_context (over the questions that have it; missing where none
     has); n (questions).
     """
-    import pandas as pd
-
-    measured = [column for column in METRICS if column in per_question]
+    measured = [column for column in MEANS if column in per_question]
     summary = pd.DataFrame({"k": sorted(per_question["k"].unique())})
     for column in measured:
         means = _means_by_k(per_question, column).reindex(summary["k"])
         for suffix in ("", "_low", "_high"):
-            summary[f"{METRICS[column]}{suffix}"] = means[f"mean{suffix}"].to_numpy()
+            summary[f"{MEANS[column]}{suffix}"] = means[f"mean{suffix}"].to_numpy()
     counts = per_question.groupby("k").size()
     return summary.assign(n=counts.reindex(summary["k"]).to_numpy())
 
 
 def _means_by_k(per_question: pd.DataFrame, column: str) -> pd.DataFrame:
     """mean, mean_low, mean_high of one metric, by k."""
-    import numpy as np
-    import pandas as pd
-
-    from rag_study.analysis.resampling import bca_intervals
-
     present = per_question.dropna(subset=[column])
     names = ["mean", "mean_low", "mean_high"]
     if present.empty:

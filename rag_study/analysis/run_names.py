@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rag_study.study.config import StudyConfig
+from rag_study.study.groups import Dataset
 from rag_study.study.stages import StageRun
 
 # What else of two studies may differ in how the same questions are answered, in words.
@@ -18,14 +19,30 @@ _ANSWERING = {
 }
 
 
+def columns_of(run: StageRun) -> dict[str, Any]:
+    """How the tables know a model state: the columns of a run but `dataset` and `variant`."""
+    point, training = run.point, run.point.training
+    asked = {"prompting": point.answering.prompting, "seed": point.seed}
+    if point.system is not None:
+        trained = {"method": point.system.name, "train_format": "", "train_size": 0}
+        search = {"retriever": "", "chunk_size": 0, "top_k": 0}
+        return {"model": "", **trained, **asked, **search}
+    trained = {"method": "none", "train_format": "none", "train_size": 0}
+    if training is not None:
+        trained = {key: getattr(training, key) for key in trained}
+    search = {key: getattr(point.retrieval, key) for key in ("retriever", "chunk_size", "top_k")}
+    return {"model": point.model, **trained, **asked, **search}
+
+
 def answering_words(run: StageRun, config: StudyConfig) -> list[str]:
     """How the answers of a `judge_answers` run were made, in words, where the studies differ."""
     parts = [
-        part.generation.model_dump() | part.compute.model_dump()
+        part.answering.model_dump() | part.compute.model_dump()
         for part in getattr(config, "parts", ())
     ]
+    own = run.point.answering.model_dump() | run.point.compute.model_dump()
     return [
-        words.format(run.parameters[key])
+        words.format(own[key])
         for key, words in _ANSWERING.items()
         if len({part[key] for part in parts}) > 1
     ]
@@ -35,12 +52,10 @@ _SEARCHES = {
     **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
     **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
 }
-
-
 _VARIANTS = {
     **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
     **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
-    **{"train_batch_size": "batches of {}", "early_stopping": "stopped early"},
+    **{"batch_size": "batches of {}", "early_stopping": "stopped early"},
     **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
     **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
     **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
@@ -49,24 +64,22 @@ _VARIANTS = {
 
 def label_of(run: StageRun, config: StudyConfig) -> str:
     """The name in tables of the data set whose questions a run is about."""
-    given = run.needs("prepare_data").parameters
-    return next(
-        d.display_name
-        for d in config.datasets
-        if all(d.parameters[key] == value for key, value in given.items())
-    )
+    return _label(run.needs("prepare_data").point.dataset, config)
+
+
+def _label(dataset: Dataset, config: StudyConfig) -> str:
+    return next(d.display_name for d in config.datasets if d.content == dataset.content)
 
 
 def judge_of(run: StageRun, config: StudyConfig) -> str:
     """The name in tables of the judge whose scores a run holds."""
+    # How large its check is says nothing about the scores.
+    scoring = {"ladder_size": 0} if run.stage.name == "judge_answers" else {}
+    wanted = run.point.judge.model_copy(update=scoring)
     return next(
         judge.display_name
         for judge in config.judges
-        if all(
-            run.parameters[key] == value
-            for key, value in judge.parameters.items()
-            if key in run.parameters
-        )
+        if judge.single.model_copy(update=scoring) == wanted
     )
 
 
@@ -75,35 +88,36 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
 
     Only what differs within the study is said; "" where nothing does. Keys are run ids.
     """
-    sets = {json.dumps(d.parameters, sort_keys=True): d.display_name for d in config.datasets}
 
-    def words(key: str, value: Any) -> str:
-        if key == "trained_on":
-            names = [sets[json.dumps(one, sort_keys=True)] for one in value]
-            return f"trained on {', then '.join(names)}" if names else ""
-        return _VARIANTS[key].format(value) if value else ""
+    def words(training: dict[str, Any]) -> Iterator[str]:
+        yield from (_VARIANTS[key].format(training[key]) for key in _VARIANTS if training.get(key))
+        if labels := training.get("sequence"):
+            yield f"trained on {', then '.join(labels)}"
 
-    groups: dict[tuple, list[StageRun]] = defaultdict(list)
+    groups: dict[tuple, dict[str, dict[str, Any]]] = defaultdict(dict)
     for run in runs:
         if run.stage.name == "judge_answers":
-            groups[run.parameters["method"], run.parameters["train_format"]].append(run)
+            said = dict(run.parameters["training"])
+            if training := run.point.training:
+                said["sequence"] = [_label(dataset, config) for dataset in training.sequence]
+            groups[said.get("method"), said.get("train_format")][run.run_id] = said
     found = {}
     for members in groups.values():
         differing = [
             key
-            for key in (*_VARIANTS, "trained_on")
-            if len({json.dumps(run.parameters[key], sort_keys=True) for run in members}) > 1
+            for key in (*_VARIANTS, "sequence")
+            if len({json.dumps(said.get(key)) for said in members.values()}) > 1
         ]
-        for run in members:
-            said = [words(key, run.parameters[key]) for key in differing]
-            found[run.run_id] = ", ".join(filter(None, said))
+        for run_id, said in members.items():
+            found[run_id] = ", ".join(words({key: said.get(key) for key in differing}))
     return found
 
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
-    given, said = run.parameters, [run.parameters["retriever"], *answering_words(run, config)]
+    search = run.point.retrieval
+    said = [search.retriever, *answering_words(run, config)]
     for key, words in _SEARCHES.items():
         if len(getattr(config.retrieval, key)) > 1:
-            said.append(words.format(given[key] or "none"))
+            said.append(words.format(getattr(search, key) or "none"))
     return ", ".join(said)

@@ -1,7 +1,7 @@
-"""Words and numbers shared by figures, tables and report.
+"""What a model state is called, and which rows of a table are of the base.
 
-Names of what was run, captions, and how a number is written. Nothing here draws.
-"""
+The names of methods, formats, promptings and contexts stand with what they name (`models`,
+`training`, `answering`); here they become the words for a row."""
 
 from __future__ import annotations
 
@@ -11,52 +11,23 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
+from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.wording import is_number, number
-from rag_study.evaluation.metrics import METRICS
+from rag_study.models.methods import METHODS
+from rag_study.models.prompts import PROMPTINGS
+from rag_study.training.recipe import TRAIN_FORMATS
 
 # Columns of the tables: how a model was asked, and how it was trained.
 SETTINGS = ["retriever", "chunk_size", "top_k"]
 RECIPE = ["method", "train_format", "variant", "seed"]
-METHODS = {
-    **{"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "IA3"},
-    **{"prompt_tuning": "prompt tuning", "prefix_tuning": "prefix tuning"},
-    "full": "full fine-tuning",
+# Beside the conditions of `answering`: what is asked outside the task.
+CONTEXTS = {name: condition.label for name, condition in CONDITIONS.items()} | {
+    "retention": "outside the task"
 }
-PROMPTINGS = {"default": "", "brief": "brief", "few_shot": "few-shot"}
-TRAIN_FORMATS = {
-    "closed_book": "trained closed-book",
-    "with_context": "trained with the gold passage",
-    "raft": "trained with gold and distractor passages",
-}
-CONTEXTS = {
-    "none": "without passages",
-    "retrieved": "with retrieved passages",
-    "oracle": "with the gold passages",
-    "distractor": "with distractor passages only",
-    "counterfactual": "with counterfactual passages",
-    "training": "training questions, without passages",
-    "retention": "outside the task",
-}
-RUNGS = {
-    "gold": "right answer",
-    "paraphrase": "right answer, in\nother words",
-    "padded": "right answer\nwith padding",
-    "truncated": "half of the\nright answer",
-    "corrupted": "one wrong fact",
-    "other_question": "answer to an-\nother question",
-    "injected": "same, with an\ninstruction",
-    "refusal": "refusal",
-    "empty": "empty answer",
-}
-
-
-def metric_label(metric: str) -> str:
-    """Name of a metric for people."""
-    return METRICS[metric].label if metric in METRICS else metric
 
 
 def method_label(method: str) -> str:
-    return METHODS.get(method, method.replace("_", " "))
+    return METHODS[method].label if method in METHODS else method.replace("_", " ")
 
 
 def format_label(train_format: str) -> str:
@@ -123,18 +94,6 @@ def untrusted_judges(comparisons: pd.DataFrame) -> set[str]:
         for judge, reason in zip(rows["judge"], rows["reason"], strict=True)
     ]
     return set(rows["judge"][excluded])
-
-
-# --- Captions -------------------------------------------------------------------------------------
-
-
-# --- Numbers --------------------------------------------------------------------------------------
-
-
-def in_text(metric: str) -> str:
-    """The metric's label as it stands inside a sentence: "answer recall", "ROUGE-L"."""
-    label = metric_label(metric)
-    return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 
 def auc_words(check: Mapping[str, Any]) -> str:

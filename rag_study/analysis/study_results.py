@@ -10,36 +10,44 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis.states import untrusted_judges
-
-# The most telling first.
-VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 
 def _no_table() -> pd.DataFrame:
     return pd.DataFrame()
 
 
+def read_metrics(folder: Path) -> Metrics:
+    """The scores of a study as written beside its results; without that, the usual ones."""
+    file = folder / "metrics.parquet"
+    if not file.exists():
+        return METRICS
+    return Metrics.from_records(pd.read_parquet(file).to_dict("records"))
+
+
 @dataclass(frozen=True)
 class StudyResults:
     """Everything that a report shows.
 
-    `study` is the study file as a dict. `results` and `retention` (rows like `results`, in the
-    context "retention") are what was measured; the tables from `summary` to `context_gain` are
-    computed from them by `analysis.analyse` (comparisons with `attrs["skipped"]`, decomposition and
-    follows with `attrs["notes"]`), and `docs/results.md` lists their columns. `judge_checks` has
-    one dict per judge, on its worst data set, as from `judging.validity.check`, with the data set.
+    `study` is the study file as a dict, `metrics` what is known of the scores in it. `results` and
+    `retention` (rows like `results`, in the context "retention") are what was measured; the tables
+    from `summary` to `context_gain` are computed from them by `analyse.analyse` (comparisons with
+    `attrs["skipped"]`, decomposition and follows with `attrs["notes"]`), and `docs/results.md`
+    lists their columns. `judge_checks` has one dict per judge, on its worst data set, as from
+    `validity.check`, with the data set.
     `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
     `validity` with the data set (of the AUCs those of right answers against a rung),
-    `judge_agreement` the table of `judging.agreement`. `evidence` and `passages` are the tables of
+    `judge_agreement` the table of its module. `evidence` and `passages` are the tables of
     `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
     as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
     those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
-    stage, what `provenance.Meter` measures and `provenance.collect` gives.
+    stage, what `meter.Meter` measures and `provenance.collect` gives.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
 
     study: Mapping[str, Any]
+    metrics: Metrics = METRICS
     results: pd.DataFrame = field(default_factory=_no_table)
     retention: pd.DataFrame = field(default_factory=_no_table)
     summary: pd.DataFrame = field(default_factory=_no_table)

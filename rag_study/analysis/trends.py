@@ -10,6 +10,7 @@ import pandas as pd
 
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, pool, tabulate
 from rag_study.analysis.pairing import RUN_COLUMNS, Scores, read
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 TREND_COLUMNS = [
     *(name for name in KEY_COLUMNS if name != "train_size"),
@@ -19,7 +20,9 @@ TREND_COLUMNS = [
 ]
 
 
-def trends(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
+def trends(
+    results: pd.DataFrame, n_resamples: int = 10_000, metrics: Metrics = METRICS
+) -> pd.DataFrame:
     """The trend over train size of every recipe, context, metric and judge.
 
     `slope` is the change of the metric per doubling of the training set: for each question the
@@ -29,7 +32,7 @@ def trends(results: pd.DataFrame, n_resamples: int = 10_000) -> pd.DataFrame:
     a row over all seeds where there are several. Descriptive: no correction, no verdict.
     Returns TREND_COLUMNS, empty where no recipe has two sizes. Raises as `effects.summarise`.
     """
-    scores = read(results)
+    scores = read(results, metrics)
     runs, samples = pool(scores.runs, slopes(scores))
     table = estimate(samples, n_resamples).rename(columns={"mean": "slope"})
     doublings = np.array([sample.extra["doublings"] for sample in samples])

@@ -9,8 +9,10 @@ from scipy.special import stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 
 from rag_study.analysis.resampling import TOLERANCE
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
+# The most telling first.
+VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
 ALPHA = 0.05
 POWER = 0.80
 MIN_CLUSTERS = 20
@@ -27,7 +29,7 @@ def detectable(se: pd.Series, df: pd.Series) -> pd.Series:
     return (stdtrit(df, 1 - ALPHA / 2) + stdtrit(df, POWER)) * se
 
 
-def add_verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
+def add_verdicts(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> pd.DataFrame:
     """A copy of the table with p_holm, verdict, n_needed and reason of its primary rows.
 
     Holm's correction (Holm 1979) covers the primary rows and no others. In this order:
@@ -53,7 +55,7 @@ def add_verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
     for i, row in enumerate(table.to_dict("records")):
         verdict, reason = "", row["reason"]
         if row["primary"]:
-            verdict, needed[i], reason = _decide(row, int(primary.sum()))
+            verdict, needed[i], reason = _decide(row, metrics[row["metric"]], int(primary.sum()))
         verdicts.append(verdict)
         reasons.append(reason)
     table["n_needed"] = needed
@@ -62,7 +64,7 @@ def add_verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
+def _decide(row: dict, metric: Metric, family_size: int) -> tuple[str, float, str]:
     """Verdict, n_needed (NaN unless 'cannot tell') and reason of one primary row."""
     margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
     if row["n_clusters"] < MIN_CLUSTERS:
@@ -71,13 +73,13 @@ def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
     if math.isnan(margin):
         return "no verdict", np.nan, f"the study declares no margin for {row['metric']}"
 
-    digits = 3 if METRICS[row["metric"]].high == 1.0 else 2
+    digits = 3 if metric.high == 1.0 else 2
     low, high = row["ci_low"], row["ci_high"]
     interval = f"the 95 % interval {_signed(low, digits)} to {_signed(high, digits)}"
     corrected = f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.3f}'} after Holm's correction"
-    unseen = unseen_change(row["n_clusters"], row["metric"]) if row["se"] == 0.0 else 0.0
+    unseen = unseen_change(row["n_clusters"], metric) if row["se"] == 0.0 else 0.0
     if abs(difference) < margin <= abs(difference) + unseen:
-        needed = clusters_to_see(margin - abs(difference), row["metric"])
+        needed = clusters_to_see(margin - abs(difference), metric)
         needed = math.ceil(needed * row["n_questions"] / row["n_clusters"])
         reason = (
             f"no question changed differently from the others; with {row['n_clusters']} groups a "
@@ -123,21 +125,19 @@ def _decide(row: dict, family_size: int) -> tuple[str, float, str]:
     return "cannot tell", needed, f"{why}; {settle}"
 
 
-def unseen_change(n_clusters: int, metric: str) -> float:
+def unseen_change(n_clusters: int, metric: Metric) -> float:
     """Largest change of a mean that may hide where no cluster showed any, in the metric's unit.
 
     A bootstrap of equal values knows no spread. But at 95 % confidence up to 1 - .05**(1/n) of
     all clusters may still change (the exact binomial bound behind the rule of three, Hanley and
     Lippman-Hand 1983), each by at most the metric's range.
     """
-    low, high = METRICS[metric].low, METRICS[metric].high
-    return (1 - ALPHA ** (1 / n_clusters)) * (high - low)
+    return (1 - ALPHA ** (1 / n_clusters)) * (metric.high - metric.low)
 
 
-def clusters_to_see(change: float, metric: str) -> int:
+def clusters_to_see(change: float, metric: Metric) -> int:
     """Number of clusters without a change that rules out one of this size (`unseen_change`)."""
-    low, high = METRICS[metric].low, METRICS[metric].high
-    return math.ceil(math.log(ALPHA) / math.log1p(-change / (high - low)))
+    return math.ceil(math.log(ALPHA) / math.log1p(-change / (metric.high - metric.low)))
 
 
 def questions_needed(

@@ -1,16 +1,6 @@
-"""The passages that each context condition gives to a question.
+"""The passages that each context condition (`conditions`) gives to a question.
 
-| condition | passages |
-|---|---|
-| `none`, `training` | none at all (`training`: the questions are those the model was trained on) |
-| `retrieved` | the `top_k` best of the search |
-| `oracle` | those of the gold documents, at most as many and as long as the retrieved ones |
-| `distractor` | the best of the search that are not gold and hold no wording of the answer |
-| `counterfactual` | those of `oracle` with the answer replaced by another of its kind |
-
-All come best first: where a model's window is too short, the last ones are dropped, in whatever
-order the prompt shows them (`in_prompt_order`). A condition that a question cannot have is said
-with its reason, never filled with something else.
+A condition that a question cannot have is said with its reason, never filled with something else.
 """
 
 from __future__ import annotations
@@ -23,20 +13,18 @@ from pathlib import Path
 import pandas as pd
 
 from rag_study.answering import counterfactual
+from rag_study.answering.conditions import CONDITIONS, ORDERS
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
 from rag_study.data.schema import Question
 from rag_study.retrieval.passage import (
     Passage,
-    _shown,
     answer_among,
     answer_wordings,
     contains_answer,
     gold_among,
 )
 
-CONDITIONS = ("none", "training", "retrieved", "oracle", "distractor", "counterfactual")
-ORDERS = ("best_first", "best_last")
 NO_GOLD = "no gold passage is known"
 
 
@@ -125,7 +113,7 @@ class ContextBuilder:
             passage
             for passage in self.found(question)
             if passage.doc_id not in question.gold_doc_ids
-            and not any(contains(_shown(passage), wording) for wording in wordings)
+            and not any(contains(passage.shown, wording) for wording in wordings)
         ]
 
     def _oracle(self, question: Question) -> Context:
@@ -165,7 +153,7 @@ class ContextBuilder:
         reason = counterfactual.impossible(question)
         if reason or oracle is None:
             return Context(None, missing_reason=reason or NO_GOLD)
-        shown = [_shown(passage) for passage in oracle]
+        shown = [passage.shown for passage in oracle]
         if not any(map(counterfactual.answer_pattern(question).search, shown)):
             return Context(None, missing_reason="the answer does not stand in the gold passages")
         other = self._others.find(question, shown)
@@ -176,7 +164,7 @@ class ContextBuilder:
             return counterfactual.replace_answer(text, question, other)
 
         passages = [replace(p, title=changed(p.title), text=changed(p.text)) for p in oracle]
-        if any(counterfactual.still_right(_shown(passage), question) for passage in passages):
+        if any(counterfactual.still_right(passage.shown, question) for passage in passages):
             return Context(None, missing_reason="the answer stands there in another form too")
         return replace(_context(question, passages), other_answer=other)
 
@@ -195,6 +183,3 @@ def in_prompt_order(passages: Sequence[Passage], order: str) -> list[Passage]:
     if order not in ORDERS:
         raise StudyError(f"unknown order of passages '{order}'; known: {', '.join(ORDERS)}")
     return list(passages) if order == "best_first" else list(reversed(passages))
-
-
-# --- What passages say -----------------------------------------------------------------------

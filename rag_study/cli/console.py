@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from rag_study.common.paths import study_file
+from rag_study.study.differences import Earlier
 
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
 console = Console(width=None if sys.stdout.isatty() else 110)
+# Of the reasons why the runs of a stage are not done, so many are said.
+_SHOWN_REASONS = 2
 COLOURS = {
     "done": "green",
     "reuse": "green",
@@ -41,10 +46,38 @@ Only = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
 
+Why = Annotated[
+    bool, typer.Option("--why", help="under each run: what it differs in from one that is done")
+]
+
+
 def print_line(state: str, run_id: str, note: str) -> None:
     """One line per run, never folded: ids are there to be copied."""
     tail = f"  [dim]{escape(note)}[/]" if note else ""
     console.print(f"{coloured(state)} {run_id}{tail}", soft_wrap=True)
+
+
+def print_why(earlier: Earlier) -> None:
+    """Under the line of a run: all that it differs in from the one that is done."""
+    words = "; ".join(difference.words for difference in earlier.differences)
+    text = f"{' ' * 11}[dim]{escape(earlier.run_id)} is done, but {escape(words)}[/]"
+    console.print(text, soft_wrap=True)
+
+
+def print_reasons(earlier: Mapping[str, Earlier]) -> None:
+    """What runs that are not done differ in from those that are, in one line for each stage."""
+    stages: dict[str, list[Earlier]] = {}
+    for run_id, one in earlier.items():
+        stages.setdefault(run_id.partition("/")[0], []).append(one)
+    if stages:
+        console.print("Done before, but differing from what the study needs now (--why: each):")
+    for stage, runs in stages.items():
+        words = Counter(found.words for one in runs for found in one.differences)
+        shown = "; ".join(said for said, _ in words.most_common(_SHOWN_REASONS))
+        more = len(words) - _SHOWN_REASONS
+        rest = f"; and {more} more" if more > 0 else ""
+        count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+        console.print(f"  {stage}, {count}: {escape(shown)}{rest}", soft_wrap=True)
 
 
 def coloured(state: str) -> str:

@@ -10,7 +10,7 @@ import typer
 from rag_study.cli.console import Debug, StudyFile, console
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study.config import load_study
+from rag_study.study.config import StudyConfig, load_study
 
 
 def label(
@@ -51,6 +51,7 @@ def label(
         _read(folder, read)
         return
     _write(
+        study,
         study_file,
         folder,
         out,
@@ -59,13 +60,21 @@ def label(
         n_questions=50 if questions is None else questions,
         seed=seed or 0,
         patterns=run or [],
+        metrics=study.metrics,
     )
 
 
 # What reads tables is imported where it is used: `plan` is instant.
 
 
-def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **draw: Any) -> None:
+def _write(
+    study: StudyConfig,
+    study_file: Path,
+    folder: Path,
+    out: Path | None,
+    passages: bool,
+    **draw: Any,
+) -> None:
     import pandas as pd
 
     from rag_study.common.wording import counted
@@ -74,11 +83,10 @@ def _write(study_file: Path, folder: Path, out: Path | None, passages: bool, **d
     from rag_study.labelling.passages import texts_shown
     from rag_study.study import plan
 
-    study = load_study(study_file)
     answers = pd.read_parquet(folder / "results.parquet")
     sample = labelling.draw(answers, study.name, **draw)
     file = out or Path(f"{study.name}-labels-{sample.name}.csv")
-    texts = texts_shown(plan.expand(study_file)[-1], study, sample) if passages else None
+    texts = texts_shown(plan.comparison(study), study, sample) if passages else None
     sheet = csv_file.write(file, sample, texts)
     sample.save(folder)
     names = ", ".join(labelling.run_names(pd.DataFrame(sample.runs)))

@@ -28,10 +28,11 @@ def clean(
 ) -> None:
     """Show, or delete, the runs that no study needs any more.
 
-    Kept is what the studies named here need, those in the same folders, and every study that was
-    compared in this outputs folder and whose file is still where it was.
+    Kept is what the studies named here ask for, those in the same folders, and every study that was
+    compared in this outputs folder and whose file is still where it was. Runs that they ask for are
+    kept also where notebooks or the package have changed since.
     """
-    found = cleanup.find(study_files)
+    found, outdated = cleanup.find(study_files)
     for leftover in found:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
         console.print(
@@ -39,12 +40,19 @@ def clean(
         )
     total = size(sum(leftover.size for leftover in found))
     if not found:
-        console.print("Nothing to clean: some study needs everything that is there.")
+        console.print("Nothing to clean: some study asks for everything that is there.")
     elif delete:
         cleanup.remove(found)
         console.print(f"{len(found)} deleted, {total}.")
     else:
         console.print(f"{len(found)} are not needed, {total}. --delete deletes them.")
+    if outdated:
+        kept = size(sum(leftover.size for leftover in outdated))
+        count = f"{len(outdated)} runs ({kept}) are" if len(outdated) > 1 else f"1 run ({kept}) is"
+        console.print(
+            f"{count} kept though notebooks, the package or the machine have changed since: by "
+            "parameters and data a study asks for them."
+        )
 
 
 def export_results(

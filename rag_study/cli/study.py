@@ -16,19 +16,21 @@ from rag_study.cli.console import (
     Only,
     StudyFile,
     StudyFiles,
+    Why,
     clock,
     console,
     first_line,
     print_line,
+    print_reasons,
+    print_why,
 )
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import gpus
 from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
+from rag_study.study import differences, stages
 from rag_study.study import plan as grid
-from rag_study.study import stages
-from rag_study.study.config import load_study
 from rag_study.study.merge import load_studies
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
@@ -48,11 +50,13 @@ def plan(
         str | None,
         typer.Option(help="with --cost: a machine of docs/cluster.md; left out: this one"),
     ] = None,
+    why: Why = False,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     debug: Debug = False,
 ) -> None:
     """Show every stage run: its id, and whether it would be reused, run, or is blocked."""
-    runs = _chosen(grid.expand(study_file), only)
+    study = grid.expand(study_file)
+    runs = _chosen(study, only)
     if cost:
         estimate = costs.estimate(runs, costs.find_machine(machine))
         print(json.dumps(estimate.rows, indent=1)) if as_json else console.print(
@@ -60,11 +64,19 @@ def plan(
         )
         return
     rows = planned(runs)
+    again = {row["run_id"] for row in rows if row["action"] != "reuse"}
+    earlier = differences.from_earlier([one for one in runs if one.run_id in again], study)
     if as_json:
+        for row in rows:
+            differing = earlier[row["run_id"]].differences if row["run_id"] in earlier else []
+            row["why"] = [difference.words for difference in differing]
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
         print_line(row["action"], row["run_id"], row["note"])
+        if why and row["run_id"] in earlier:
+            print_why(earlier[row["run_id"]])
+    print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
 
@@ -108,20 +120,20 @@ def run(
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
     run_folder.check_writable()
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
-    _show_result(runs[-1], progress, load_study(study_file).notes)
+    _show_result(runs[-1], progress)
     if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
         raise typer.Exit(1)
 
 
-def status(study_file: StudyFile, debug: Debug = False) -> None:
+def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> None:
     """Show what is done, running, failed and missing; also while another terminal runs it."""
     runs = grid.expand(study_file)
-    done = 0
+    statuses = {one.run_id: RunFolder(one.run_id).status() for one in runs}
+    done = {one.run_id for one in runs if is_done(one, statuses[one.run_id])}
+    earlier = differences.from_earlier([one for one in runs if one.run_id not in done], runs)
     for one in runs:
-        folder = RunFolder(one.run_id)
-        current = folder.status()
-        finished = is_done(one, current)
-        done += finished
+        folder, current = RunFolder(one.run_id), statuses[one.run_id]
+        finished = one.run_id in done
         state = "incomplete" if current.state == "done" and not finished else current.state
         note = first_line(current.message)
         if current.state == "done":
@@ -131,8 +143,11 @@ def status(study_file: StudyFile, debug: Debug = False) -> None:
             counted = f"{told[0]} of {told[1]}, " if told else ""
             note = f"{counted}process {current.pid} on {current.host}"
         print_line(state, one.run_id, note)
-    console.print(f"{done} of {len(runs)} stage runs are done.")
-    if done < len(runs):
+        if why and one.run_id in earlier:
+            print_why(earlier[one.run_id])
+    print_reasons(earlier)
+    console.print(f"{len(done)} of {len(runs)} stage runs are done.")
+    if len(done) < len(runs):
         raise typer.Exit(1)
 
 
@@ -141,7 +156,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 
     A common report is written to outputs/<name>+<name>/.
     """
-    comparison = grid.comparison(study_files)
+    comparison = grid.comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in comparison.upstream):
         named = " ".join(map(str, study_files))
         raise StudyError(
@@ -150,7 +165,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
         )
     run_folder.check_writable()
     progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
-    _show_result(comparison, progress, load_studies(study_files).notes)
+    _show_result(comparison, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 
@@ -247,19 +262,21 @@ def _execute(
     return progress
 
 
-def _show_result(comparison: StageRun, progress: Progress, notes: list[str]) -> None:
+def _show_result(comparison: grid.Comparison, progress: Progress) -> None:
     """Print the effects, the verdict, the study's own notes and where the report is, if the
     comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
     import pandas as pd
 
+    from rag_study.analysis.study_results import read_metrics
     from rag_study.report.tables import effects_table
 
     folder = run_folder.study_dir(comparison.slug)
-    console.print(effects_table(pd.read_parquet(folder / "comparisons.parquet")))
+    comparisons = pd.read_parquet(folder / "comparisons.parquet")
+    console.print(effects_table(comparisons, metrics=read_metrics(folder)))
     console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
-    for note in notes:
+    for note in comparison.study.notes:
         console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))

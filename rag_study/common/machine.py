@@ -1,4 +1,4 @@
-"""How much memory there is, and whether full fine-tuning fits into it."""
+"""What this machine has and can: processors, GPUs, memory, and what "auto" means on it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 GB = 1e9
-
-
-def free_bytes() -> int:
-    """Bytes that can still be had: on the GPUs where there are any, else in main memory (also
-    within the limit of a container, where Linux tells it).
-    """
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        return sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return free
-    return min(free, limit - used + int(facts["inactive_file"]))  # files read are given back
-
-
-def total_bytes() -> float:
-    """Bytes of main memory of this machine, or what the limit of a container leaves of it."""
-    import psutil
-
-    total = psutil.virtual_memory().total
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return total
-
-
-def oom_kills() -> int:
-    """How many processes of this control group the system has killed for memory so far."""
-    try:
-        lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
-        return int(dict(line.split() for line in lines)["oom_kill"])
-    except (OSError, ValueError, KeyError):
-        return 0  # not a Linux with control groups: it does not tell
 
 
 @lru_cache(maxsize=1)
@@ -105,11 +65,6 @@ def apply_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def total_memory() -> float:
-    """Bytes of main memory that this machine, or the control group that this is, has."""
-    return total_bytes()
-
-
 def gpus() -> list[str]:
     """Ids of the NVIDIA devices that this process may use, as in CUDA_VISIBLE_DEVICES."""
     if not has_gpu():
@@ -118,3 +73,43 @@ def gpus() -> list[str]:
     if visible is not None:
         return visible.split(",")
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def free_bytes() -> int:
+    """Bytes that can still be had: on the GPUs where there are any, else in main memory (also
+    within the limit of a container, where Linux tells it).
+    """
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return free
+    return min(free, limit - used + int(facts["inactive_file"]))  # files read are given back
+
+
+def total_memory() -> float:
+    """Bytes of main memory of this machine, or what the limit of a container leaves of it."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return total
+
+
+def oom_kills() -> int:
+    """How many processes of this control group the system has killed for memory so far."""
+    try:
+        lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
+        return int(dict(line.split() for line in lines)["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return 0  # not a Linux with control groups: it does not tell

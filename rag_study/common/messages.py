@@ -17,10 +17,20 @@ def explain(
     what: str = "the study file",
 ) -> str:
     """One message for all problems of a file; `keys_at` names the keys known at a place."""
-    lines = []
+    lines = [
+        f"  {dotted(place)}: {text}" if place else f"  {text}"
+        for place, text in problems(error, keys_at)
+    ]
+    return f"{path}: {what} has {_count(len(lines))}.\n" + "\n".join(lines)
+
+
+def problems(
+    error: ValidationError, keys_at: Callable[[list[Any]], list[str]]
+) -> list[tuple[list[Any], str]]:
+    """The place and the explanation of everything that is wrong."""
+    found = []
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
-        key = _dotted(location)
         given = problem.get("input")
         match problem["type"]:
             case "extra_forbidden":
@@ -39,15 +49,16 @@ def explain(
                 text = f"{given!r}: use lower-case letters, digits and hyphens only"
             case _:
                 text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
-        lines.append(f"  {key}: {text}" if key else f"  {text}")
-    return f"{path}: {what} has {_count(len(lines))}.\n" + "\n".join(lines)
+        found.append((location, text))
+    return found
 
 
 def _count(number: int) -> str:
     return "one problem" if number == 1 else f"{number} problems"
 
 
-def _dotted(location: list[Any]) -> str:
+def dotted(location: list[Any]) -> str:
+    """A place in a file as people write it: `judges[0].model`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)

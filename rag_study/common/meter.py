@@ -9,6 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# What `Meter.read` gives: told by run, and summed up by `totals`.
+MEASURED = (
+    *("wall_seconds", "core_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "tokens"),
+    *("started", "finished", "tries"),
+)
+# Tokens that went through the models of this process, by kind; padding is computed, so it counts.
+_TOKENS: Counter[str] = Counter()
+
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in megabytes."""
@@ -36,17 +44,6 @@ class Meter:
             "peak_gpu_memory_mb": _peak_gpu_memory_mb(),
             "tokens": dict(Counter(_TOKENS) - self._tokens),
         }
-
-
-# What `Meter.read` gives: told by run, and summed up by `totals`.
-MEASURED = (
-    *("wall_seconds", "core_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "tokens"),
-    *("started", "finished", "tries"),
-)
-
-
-# Tokens that went through the models of this process, by kind; padding is computed, so it counts.
-_TOKENS: Counter[str] = Counter()
 
 
 def count_tokens(model: Any) -> None:

@@ -1,17 +1,19 @@
-"""The scores of an answer: their scales and margins, and those that need no judge.
+"""Which scores an answer can have: their names, labels, scales and margins.
+
+METRICS has those that come with the package; a study's own table, with the criteria of its judges,
+is `METRICS.with_criteria(...)`, and is written beside its results. Neither is ever changed.
 
 Reference metrics compare an answer with the known right answers. Normalisation and token F1 are
 those of SQuAD (Rajpurkar et al. 2016, evaluation script v1.1). They lie in 0..1 except
-`answer_length`, which counts words.
-
-The judge's criteria are metrics too (`judge_<criterion>`). METRICS holds the usual two from the
-start; whoever loads another one (`criteria.py`) makes it known with `add_criterion`.
+`answer_length`, which counts words. What a judge grades is a metric too (`judge_<criterion>`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from math import inf, isnan
+from typing import Any
 
 from rag_study.evaluation.judging import criteria
 from rag_study.evaluation.judging.criteria import Criterion
@@ -36,14 +38,75 @@ class Metric:
     retention: bool = False
 
 
+class Metrics(Mapping[str, Metric]):
+    """Metrics by name, in the order in which people read them: judged ones first."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._by_name = {metric.name: metric for metric in metrics}
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values()))
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        return tuple(name for name, metric in self.items() if metric.judged)
+
+    def label(self, name: str) -> str:
+        """Name of a metric for people; its own name where it is none of these."""
+        return self[name].label if name in self else name
+
+    def in_text(self, name: str) -> str:
+        """The label as it stands inside a sentence: "answer recall", "ROUGE-L"."""
+        label = self.label(name)
+        return label[0].lower() + label[1:] if label[1:2].islower() else label
+
+    def with_criteria(
+        self, graded: Iterable[Criterion], margins: Mapping[str, float] | None = None
+    ) -> Metrics:
+        """These and those of further criteria, with the margins that a study declares."""
+        further = [of_criterion(criterion) for criterion in graded]
+        judged = {name: self[name] for name in self.judged} | {m.name: m for m in further}
+        together = judged | {name: m for name, m in self.items() if not m.judged}
+        margins = margins or {}
+        return Metrics(
+            replace(metric, margin=margins.get(name, metric.margin))
+            for name, metric in together.items()
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row for each metric, as they are written beside a study's results."""
+        return [asdict(metric) for metric in self.values()]
+
+    @classmethod
+    def from_records(cls, records: Iterable[Mapping[str, Any]]) -> Metrics:
+        """What `records` gave, from a table, where what is not there is NaN."""
+        return cls(
+            Metric(
+                **{
+                    key: None if isinstance(value, float) and isnan(value) else value
+                    for key, value in record.items()
+                }
+            )
+            for record in records
+        )
+
+
 def of_criterion(criterion: Criterion) -> Metric:
     label = f"{criterion.label} (judge)"
     return Metric(criterion.metric, label, 1.0, 5.0, criterion.margin, judged=True)
 
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
+METRICS = Metrics(
+    (
         *(of_criterion(criteria.find(name)) for name in criteria.DEFAULT),
         Metric("answer_recall", "Answer recall", 0.0, 1.0, 0.03),
         Metric("key_point_recall", "Key-point recall", 0.0, 1.0, 0.03),
@@ -60,15 +123,8 @@ METRICS: dict[str, Metric] = {
         Metric("knowledge_accuracy", "Knowledge accuracy", 0.0, 1.0, 0.05, False, True),
         Metric("instruction_following", "Instructions followed", 0.0, 1.0, 0.05, False, True),
     )
-}
-JUDGED = tuple(name for name, metric in METRICS.items() if metric.judged)
+)
+# What stands for a judge's two usual criteria where no judge is valid.
+COUNTERPARTS = {"judge_accuracy": "answer_recall", "judge_completeness": "key_point_recall"}
 RETENTION = tuple(name for name, metric in METRICS.items() if metric.retention)
-REFERENCE = tuple(name for name in METRICS if name not in (*JUDGED, *RETENTION))
-
-
-def add_criterion(criterion: Criterion) -> None:
-    """Make the metric of a criterion known, behind those of the other criteria."""
-    METRICS[criterion.metric] = of_criterion(criterion)
-    order = sorted(METRICS, key=lambda name: not METRICS[name].judged)
-    for name in order:
-        METRICS[name] = METRICS.pop(name)
+REFERENCE = tuple(name for name in METRICS if name not in (*METRICS.judged, *RETENTION))

@@ -55,10 +55,10 @@ def _only_base(comparison: StageRun, config: StudyConfig, sample: Sample, datase
         )
     models = {r["model"] for r in sample.runs}
     for run in comparison.upstream:
-        given = run.parameters
-        if run.stage.name != "judge_answers" or given["system"] or given["method"] != "none":
+        point, retrieval = run.point, run.point.retrieval
+        if run.stage.name != "judge_answers" or point.system or point.training:
             continue
-        search = (searches_of(run, config), given["chunk_size"], given["top_k"])
-        if search in searches and given["model"] in models and label_of(run, config) == dataset:
+        search = (searches_of(run, config), retrieval.chunk_size, retrieval.top_k)
+        if search in searches and point.model in models and label_of(run, config) == dataset:
             return run
     raise StudyError(f"--passages: the base run on {dataset} is not part of this study any more.")

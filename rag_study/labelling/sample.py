@@ -28,7 +28,7 @@ from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
 from rag_study.evaluation.judging import criteria
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import COUNTERPARTS, METRICS, Metrics
 from rag_study.labelling.prediction_powered import collapse
 
 STRATA = 5
@@ -36,7 +36,7 @@ MIN_QUESTIONS = 4
 # People compare few answers to one question well, and every run multiplies their work.
 MAX_RUNS = 6
 # Without a judge the first of these that every answer has (a summary has no short answers).
-FALLBACK = ("answer_recall", "key_point_recall", "token_f1", "rouge_l")
+FALLBACK = (*COUNTERPARTS.values(), "token_f1", "rouge_l")
 _MIN_STRATUM = 5
 _NAMED = [*BASE_COLUMNS, "train_format", "variant", "seed"]
 
@@ -141,6 +141,7 @@ def draw(
     n_questions: int,
     seed: int = 0,
     patterns: Sequence[str] = (),
+    metrics: Metrics = METRICS,
 ) -> Sample:
     """Draw `n_questions` per data set from the results of a study, and the order of their answers.
 
@@ -156,7 +157,7 @@ def draw(
         raise StudyError(f"--questions {n_questions}: at least {MIN_QUESTIONS} are needed.")
     runs = choose_runs(here[RUN_COLUMNS].drop_duplicates(ignore_index=True), patterns)
     here = here.merge(runs.assign(run=range(len(runs))), on=RUN_COLUMNS)
-    scored_by, scores = _scores(here)
+    scored_by, scores = _scores(here, metrics)
     here = here.assign(score=scores)
     rng = np.random.default_rng(seed)
     frame, answers = [], []
@@ -180,13 +181,9 @@ def draw(
     return Sample(digest, study, context, seed, scored_by, frame, content[5], answers)
 
 
-def _scores(rows: pd.DataFrame) -> tuple[str, pd.Series]:
+def _scores(rows: pd.DataFrame, metrics: Metrics) -> tuple[str, pd.Series]:
     """The name of the score behind the strata, and each row's."""
-    judged = [
-        name
-        for name in METRICS
-        if METRICS[name].judged and name in rows and rows[name].notna().any()
-    ]
+    judged = [name for name in metrics.judged if name in rows and rows[name].notna().any()]
     if judged:
         return "judge", rows[judged].astype(float).mean(axis=1)
     for name in FALLBACK:

@@ -1,6 +1,6 @@
-"""The ways to fine-tune: what each method needs, how its adapter is made, saved and loaded.
+"""An adapter in a folder: from which model it was made, and putting it on that model.
 
-Nothing here imports torch at module level: planning a study needs only the names.
+`training.peft` makes one; nothing here imports torch at module level.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rag_study.models.methods import find
 NOTE_FILE = "rag_study.json"
 
 
-def _keep_positions(model: Any) -> None:
+def keep_positions(model: Any) -> None:
     """Let prompt tuning count positions by the mask, virtual tokens first.
 
     PEFT drops the position ids for it: then padding counts, and the answer to a question depends
@@ -123,9 +123,9 @@ def attach(
             )
     except (ValueError, RuntimeError, UserWarning) as error:
         raise StudyError(
-            f"the adapter in {folder} does not fit {name}: {_first_line(error)}"
+            f"the adapter in {folder} does not fit {name}: {first_line(error)}"
         ) from error
-    _keep_positions(model)
+    keep_positions(model)
     if strength != 1:
         _weaken(model, strength)
     return model
@@ -173,5 +173,5 @@ def blend(base: Any, tuned: Any, strength: float) -> None:
             after.copy_(mixed.to(after.dtype))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0]

@@ -11,6 +11,33 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+@dataclass
+class LanguageModel:
+    """A causal language model ready for inference or training, with its tokenizer.
+
+    `dtype` is that of the base's weights; in a `quantised` base, that of its computations.
+    """
+
+    name: str
+    model: PreTrainedModel | Any
+    tokenizer: PreTrainedTokenizerBase
+    dtype: str = "float32"
+    quantised: bool = False
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence, in tokens, that the model was built for, less its virtual tokens."""
+        virtual = [
+            getattr(config, "num_virtual_tokens", 0)
+            for config in getattr(self.model, "peft_config", {}).values()
+        ]
+        return int(self.model.config.max_position_embeddings) - sum(virtual)
+
+    @property
+    def device(self) -> Any:
+        return self.model.device
+
+
 def decoding(lm: LanguageModel) -> dict[str, Any]:
     """How every model writes: the likeliest token, up to its end token.
 
@@ -46,33 +73,6 @@ def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor,
         padded[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
     return padded, mask
-
-
-@dataclass
-class LanguageModel:
-    """A causal language model ready for inference or training, with its tokenizer.
-
-    `dtype` is that of the base's weights; in a `quantised` base, that of its computations.
-    """
-
-    name: str
-    model: PreTrainedModel | Any
-    tokenizer: PreTrainedTokenizerBase
-    dtype: str = "float32"
-    quantised: bool = False
-
-    @property
-    def max_length(self) -> int:
-        """Longest sequence, in tokens, that the model was built for, less its virtual tokens."""
-        virtual = [
-            getattr(config, "num_virtual_tokens", 0)
-            for config in getattr(self.model, "peft_config", {}).values()
-        ]
-        return int(self.model.config.max_position_embeddings) - sum(virtual)
-
-    @property
-    def device(self) -> Any:
-        return self.model.device
 
 
 def cast_weights(model: Any, dtype: torch.dtype) -> Any:

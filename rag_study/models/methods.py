@@ -31,7 +31,7 @@ class Method:
 # tuning by PEFT's guides (3e-2, 1e-2); full fine-tuning by Touvron et al. 2023 (Llama 2: 2e-5).
 METHODS: dict[str, Method] = {
     "lora": Method("LoRA", "lora", 2e-4),
-    "qlora": Method("QLoRA (4-bit base)", "lora", 2e-4, quantised=True),
+    "qlora": Method("QLoRA", "lora", 2e-4, quantised=True),
     "dora": Method("DoRA", "lora", 2e-4, options={"use_dora": True}),
     "rslora": Method("rsLoRA", "lora", 1e-4, options={"use_rslora": True}),
     "ia3": Method("IA3", "scaling", 3e-3),

@@ -26,7 +26,8 @@ ANSWER_WITH_CONTEXT = (
 PASSAGE = "[{number}] {title}\n{text}"
 # What a user would try before any training: ask for short answers, or show some.
 BRIEF = "Answer in as few words as possible, without explanation."
-PROMPTINGS = ("default", "brief", "few_shot")
+# What is said of a state beside "base".
+PROMPTINGS = {"default": "", "brief": "brief", "few_shot": "few-shot"}
 
 # Query likelihood (Sachan et al. 2022, "Improving Passage Retrieval with Zero-Shot Question
 # Generation"): a passage is as good as it makes the question likely.

@@ -9,9 +9,10 @@ import pandas as pd
 
 from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS
 from rag_study.analysis.pairing import BASE_COLUMNS, RUN_COLUMNS
-from rag_study.analysis.states import factor_words, is_base, metric_label, state_label
+from rag_study.analysis.states import factor_words, is_base, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import NOT_KNOWN, is_number, number, p_words, signed
+from rag_study.report.claim_sentences import claim_sentence
 from rag_study.report.tables import common_cells, run_factors
 
 # What a fact of a judge's check is in words, and whether its value is a share.
@@ -43,14 +44,14 @@ def claim_rows(results: StudyResults) -> list[dict[str, Any]]:
             "claim": row["paper"],
             "answer": row["answer"],
             "css": ANSWER_CLASSES.get(row["answer"], "none"),
-            "metric": metric_label(row["metric"]) if row["metric"] else "",
+            "metric": results.metrics.label(row["metric"]),
             "judge": row["judge"],
             "invalid": row["judge"] in invalid,
             "estimate": signed(row["estimate"], row["metric"]) * is_number(row["estimate"]),
             "low": signed(row["ci_low"], row["metric"]),
             "high": signed(row["ci_high"], row["metric"]),
             "n": int(row["n_questions"]) if is_number(row["n_questions"]) else "",
-            "said": row["said"],
+            "said": claim_sentence(row, results.metrics),
         }
         for row in results.claims.to_dict("records")
     ]
@@ -230,4 +231,4 @@ def _with_cells(frame: pd.DataFrame, results: StudyResults):
         return
     factors = run_factors(frame)
     for row in frame.to_dict("records"):
-        yield row, common_cells(row, factors, results.invalid_judges)
+        yield row, common_cells(row, factors, results)

@@ -19,6 +19,7 @@ from rag_study.analysis import run_names, states
 from rag_study.analysis.pairing import DEFAULT
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
 from rag_study.study import plan
 from rag_study.study.merge import load_studies
@@ -32,7 +33,7 @@ _NOT_IN_VLLM = (
 )
 _IDENTIFYING = ("model", "method", "train_format", "train_size", "seed")
 # Parameters that are no hyperparameters, or are places on this machine.
-_NOT_LISTED = {"dataset", "dataset_path", "corpus_path", "test_share", "threads", *_IDENTIFYING}
+_NOT_LISTED = {"sequence", *_IDENTIFYING}
 _WEIGHTS = "adapter_model.safetensors"
 
 
@@ -47,36 +48,47 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
         try:
             asked = files.read_yaml(compared)
             study_files = [asked["study_file"], *asked.get("others", [])]
-            study, runs = load_studies(study_files), plan.comparison(study_files).upstream
+            study = load_studies(study_files)
+            runs = plan.comparison(study).upstream
         except (StudyError, OSError):
             continue  # its study file has changed or is gone
         variants = run_names.variants_of(runs, study)
         for run in runs:
             answered = run.needs("generate_answers")
             trained = answered.needs("fine_tune") if answered else None
-            if trained is not None and trained.run_id == run_id and run.parameters["strength"] == 1:
+            if (
+                trained is not None
+                and trained.run_id == run_id
+                and run.point.training.strength == 1
+            ):
                 comparisons = pd.read_parquet(file.parent / "comparisons.parquet")
                 label = run_names.label_of(run, study)
+                state = run_names.columns_of(run)
                 return collect_findings(
-                    comparisons, trained.parameters, label, variants[run.run_id]
+                    comparisons, state, label, variants[run.run_id], study.metrics
                 )
     return []
 
 
 def collect_findings(
-    comparisons: pd.DataFrame, params: Mapping[str, Any], dataset: str, variant: str = ""
+    comparisons: pd.DataFrame,
+    params: Mapping[str, Any],
+    dataset: str,
+    variant: str = "",
+    metrics: Metrics = METRICS,
 ) -> list[dict[str, Any]]:
     """The rows of a study's `comparisons` table that are about one training run, verdicts first.
 
-    `params` are the run's, `dataset` is the data set's label in that study, and `variant` what
-    the table says there (a table without that column has only one).
+    `params` says what was trained how, `dataset` is the data set's label in that study, and
+    `variant` what the table says there (a table without that column has only one). Each row
+    also has its `measure`, the metric's name inside a sentence.
     """
     given = {"dataset": dataset, "variant": variant} | {key: params[key] for key in _IDENTIFYING}
     rows = comparisons
     for column in set(given) & set(comparisons.columns):
         rows = rows[rows[column] == given[column]]
-    found = rows.to_dict("records")
-    return sorted(found, key=lambda row: (not row["primary"], states.context_rank(row["context"])))
+    rows = rows.assign(measure=rows["metric"].map(metrics.in_text)).to_dict("records")
+    return sorted(rows, key=lambda row: (not row["primary"], states.context_rank(row["context"])))
 
 
 def sentence(row: Mapping[str, Any]) -> str:
@@ -84,7 +96,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     where, metric = states.context_label(row["context"]), row["metric"]
     if row["context"] in ("retrieved", "oracle"):
         where += f" ({row['retriever']}, chunks of {row['chunk_size']} tokens, top {row['top_k']})"
-    name = states.in_text(metric).removesuffix(" (judge)")
+    name = row["measure"].removesuffix(" (judge)")
     judge = f" (judge {row['judge']})" if row["judge"] else ""
     asked = row.get("baseline", "default")
     base = "the base model" if asked == "default" else f"the base model, asked with {asked} prompt,"
@@ -106,7 +118,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     ends = [wording.signed(row[end], row["metric"]) for end in ("ci_low", "ci_high")]
     return {
         "where": states.context_label(row["context"]),
-        "measure": states.in_text(row["metric"]) + (f" ({row['judge']})" if row["judge"] else ""),
+        "measure": row["measure"] + (f" ({row['judge']})" if row["judge"] else ""),
         "base": wording.number(row["mean_base"]),
         "tuned": wording.number(row["mean_tuned"]),
         "difference": f"{wording.signed(row['difference'], row['metric'])} ({ends[0]}, {ends[1]})",
@@ -135,7 +147,10 @@ def export_adapter(
         staging.chmod(0o755)
         if merge:
             # In float32: what training changed is lost in the rounding of 16 and of 4 bits.
-            adapter, dtype = run_dir / "adapter", provenance["identity"]["parameters"]["dtype"]
+            adapter, dtype = (
+                run_dir / "adapter",
+                provenance["identity"]["parameters"]["compute"]["dtype"],
+            )
             lm = loading.load_generator(params["model"], "float32", adapter, quantised=False)
             whole = lm.model.merge_and_unload() if config else lm.model
             whole.to(getattr(torch, dtype)).save_pretrained(staging)
@@ -177,7 +192,9 @@ def _read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     provenance = json.loads((run_dir / "provenance.json").read_text())
     if (stage := provenance["stage"]) != "fine_tune":
         raise StudyError(f"{run_dir}: is a run of {stage}; only those of fine_tune have adapters.")
-    params = files.read_yaml(run_dir / "params.yaml")
+    groups = files.read_yaml(run_dir / "params.yaml")
+    params = groups["training"] | groups["retrieval"]
+    params |= {key: groups[key] for key in ("model", "seed", "dataset")}
     return params, json.loads((run_dir / "metrics.json").read_text()), provenance
 
 
@@ -231,14 +248,14 @@ def _card(
     base = _base(params["model"])
     closed_book = params["train_format"] == "closed_book"
     settings = {name: params[name] for name in params if name not in _NOT_LISTED}
-    settings["dtype"] = provenance["identity"]["parameters"]["dtype"]
+    settings["dtype"] = provenance["identity"]["parameters"]["compute"]["dtype"]
     settings |= {name: metrics.get(name) for name in ("optimizer_steps", "trainable_parameters")}
     noise = params.get("label_noise", 0)
     limits = {
         "It saw no passages in training: this is not fine-tuning for RAG in general.": closed_book,
         f"{100 * noise:g} % of its training answers are wrong on purpose.": noise,
         "Its data is invented: the effects say nothing about real questions.": (
-            params["dataset"] == "fictional"
+            params["dataset"]["name"] == "fictional"
         ),
         "Its base has random weights: its answers are noise.": params["model"] == "random-llama",
         "It was trained over a 4-bit base and merged into the unquantised one.": (
@@ -251,7 +268,7 @@ def _card(
         for row in findings
         if not row["primary"] and row not in untrusted and row.get("baseline", DEFAULT) == DEFAULT
     ]
-    own_data = params["dataset"] == "jsonl"
+    name, path = params["dataset"]["name"], params["dataset"].get("path")
     versions = [f"{name} {provenance['versions'][name]}" for name in ("transformers", "peft")]
     served = base["name"] if base["on_hub"] else "path/to/the/base"
     environment = jinja2.Environment(
@@ -266,7 +283,7 @@ def _card(
         base=base,
         params=params,
         merged=merged,
-        data=f"`{Path(params['dataset_path']).name if own_data else params['dataset']}`",
+        data=f"`{Path(path).name if name == 'jsonl' else name}`",
         method=states.method_label(params["method"]),
         trained=states.format_label(params["train_format"]),
         settings={

@@ -8,13 +8,10 @@ from matplotlib.figure import Figure
 
 from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.report import plots
 from rag_study.report.headline import headline_row
 from rag_study.study.config import StudyConfig
-
-# The counterparts of the judge's two criteria that need no judge.
-_REFERENCE = ["answer_recall", "key_point_recall"]
 
 
 def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, Path]:
@@ -27,17 +24,16 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
     judge_carries = any(check["valid"] for check in results.judge_checks)
-    judged = study.judged_metrics
-    metrics = [*judged, *_REFERENCE] if judge_carries else [*_REFERENCE, *judged]
+    known, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
+    metrics = [*judged, *reference] if judge_carries else [*reference, *judged]
     drawn: list[tuple[str, str, Figure]] = []
     for metric in metrics:
         note = ""
-        if METRICS[metric].judged and invalid:
+        if known[metric].judged and invalid:
             note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
-        label = METRICS[metric].label
-        margin = study.margins.get(metric, METRICS[metric].margin)
-        curves = plots.train_size_curves(summary, metric, context, margin, note)
-        lines = plots.context_interaction(summary, metric, note)
+        label, margin = known[metric].label, known[metric].margin
+        curves = plots.train_size_curves(summary, metric, context, margin, note, known)
+        lines = plots.context_interaction(summary, metric, note, known)
         drawn += [
             (f"{label} against train size", f"train_size_{metric}", curves),
             (f"{label} by context", f"context_{metric}", lines),
@@ -45,7 +41,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     right = Right()
     parts, followed = results.decomposition, results.follows
     drawn += [
-        ("Tuned − base", "effects", plots.effects_forest(results.comparisons, invalid)),
+        ("Tuned − base", "effects", plots.effects_forest(results.comparisons, invalid, known)),
         (
             "Where answers go wrong",
             "where_answers_go_wrong",
@@ -55,7 +51,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
             "Scores of single answers",
             "scores",
             plots.score_distributions(
-                results.results, summary, context, [*metrics, "answer_length"], invalid
+                results.results, summary, context, [*metrics, "answer_length"], invalid, known
             ),
         ),
         ("Outside the task", "retention", plots.retention_forest(results.comparisons)),
@@ -64,7 +60,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
         (
             "The judge's check",
             "judge_ladder",
-            plots.judge_ladder(results.ladder, results.ladder_auc, invalid),
+            plots.judge_ladder(results.ladder, results.ladder_auc, invalid, known),
         ),
     ]
     if not followed.empty:
@@ -78,7 +74,9 @@ def _cost(results: StudyResults, context: str) -> Figure:
     row = headline_row(results.comparisons)
     metric, judge = ("answer_recall", "") if row is None else (row["metric"], row["judge"])
     where = context if row is None else row["context"]
-    return plots.cost_against_effect(results.comparisons, results.costs, metric, where, judge)
+    return plots.cost_against_effect(
+        results.comparisons, results.costs, metric, where, judge, metrics=results.metrics
+    )
 
 
 def _notes(table) -> str:

@@ -15,13 +15,12 @@ import pandas as pd
 from rag_study.analysis.states import (
     context_label,
     format_label,
-    in_text,
     method_label,
 )
-from rag_study.analysis.study_results import VERDICTS, StudyResults
-from rag_study.analysis.verdicts import MIN_CLUSTERS
+from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
 from rag_study.common.wording import counted, is_number, listed, rounded_up, signed
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import Metrics
 
 
 def headline(results: StudyResults) -> str:
@@ -47,7 +46,8 @@ def headline_parts(results: StudyResults) -> tuple[str, str]:
         )
         return computed, _why_none_primary(results)
     row = headline_row(comparisons)
-    return f"{_verdict_sentence(primary)} {_change_sentence(row, primary)}", _carrier(results)
+    change = _change_sentence(row, primary, results.metrics)
+    return f"{_verdict_sentence(primary)} {change}", _carrier(results)
 
 
 def headline_verdict(comparisons: pd.DataFrame) -> str:
@@ -104,7 +104,7 @@ def _verdict_sentence(primary: pd.DataFrame) -> str:
     return "; ".join([start, *others]) + "."
 
 
-def _change_sentence(row: pd.Series, primary: pd.DataFrame) -> str:
+def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) -> str:
     where = [
         f"{word} {row[column]}"
         for column, word in (("dataset", "on"), ("model", "with"))
@@ -119,7 +119,7 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame) -> str:
         ]
     )
     questions = counted(int(row["n_questions"]), "question")
-    change = f"{in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
+    change = f"{metrics.in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
     difference = signed(row["difference"], row["metric"])
     interval = "no interval can be computed"
     if is_number(row["ci_low"]) and is_number(row["ci_high"]):
@@ -151,7 +151,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame) -> str:
 def _carrier(results: StudyResults) -> str:
     """What the verdict rests on, and why."""
     primary = results.comparisons[results.comparisons["primary"]]
-    metrics = listed([in_text(m) for m in METRICS if m in set(primary["metric"])])
+    carrying = set(primary["metric"])
+    metrics = listed([results.metrics.in_text(m) for m in results.metrics if m in carrying])
     judges = sorted(set(primary["judge"]) - {""})
     checks = {check["judge"]: check for check in results.judge_checks}
     if judges:

@@ -15,24 +15,24 @@ import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import (
-    RUNGS,
-    TRAIN_FORMATS,
     auc_words,
     context_label,
     format_label,
     method_label,
-    metric_label,
 )
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
 from rag_study.report import explanation_tables, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_row, headline_verdict
 from rag_study.report.limits import limits
 from rag_study.report.reproduction import making
+from rag_study.report.verdict_looks import LOOKS
+from rag_study.training.recipe import TRAIN_FORMATS
 
 EXAMPLES = 5
 # base64 makes 4 bytes of 3: embedded figures stay below 4 MB, the whole report below 5 MB.
@@ -61,7 +61,7 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     """
     out = Path(out)
     html = (
-        _environment()
+        _environment(results.metrics)
         .get_template("report.html.j2")
         .render(**_content(results), people=label_tables.for_report(out.parent))
     )
@@ -83,7 +83,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "name": results.study.get("name", "study"),
         "verdict": verdict,
         "basis": basis,
-        "verdict_css": tables.VERDICT_CLASSES[headline_verdict(comparisons)],
+        "verdict_css": LOOKS[headline_verdict(comparisons)].css,
         "notes": results.notes,
         "opening": figures[:1],
         "figures": figures[1:],
@@ -142,7 +142,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     seen = side_by_side.two_states(seen, row)[1] if not seen.empty else seen
     seed = f", seed {side_by_side.seed_shown(tuned, row)}" if row["seed"] == ALL_SEEDS else ""
     about = (
-        f"{metric_label(metric)}, {context_label(row['context'])}: "
+        f"{results.metrics.label(metric)}, {context_label(row['context'])}: "
         f"{method_label(row['method'])} on {int(row['train_size'])} examples "
         f"{format_label(row['train_format'])}{seed}, {row['model']} on {row['dataset']}. "
         f"Of {counted(int(pairs['change'].notna().sum()), 'question')}, "
@@ -151,7 +151,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     )
 
     def shown(pair: dict[str, Any]) -> dict[str, Any]:
-        found = side_by_side.scores(base, tuned, pair["question_id"])
+        found = side_by_side.scores(base, tuned, pair["question_id"], results.metrics)
         passages = side_by_side.passages_of(seen, results.passages, pair["question_id"])
         return {
             "id": pair["question_id"],
@@ -193,7 +193,7 @@ def _cut(text: Any) -> str:
 # --- The page -----------------------------------------------------------------------------------
 
 
-def _environment() -> jinja2.Environment:
+def _environment(metrics: Metrics) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -202,18 +202,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    environment.filters["label"] = metric_label
+    environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN
-    environment.filters["rung"] = lambda rung: (
-        RUNGS.get(rung, rung).replace("-\n", "").replace("\n", " ")
-    )
+    environment.filters["rung"] = lambda rung: RUNGS.get(rung, rung)
     return environment
 
 
 def _embedded(results: StudyResults) -> list[dict[str, Any]]:
     """Caption, alternative text and data URI of every figure; `problem` where there is none."""
     left, figures = FIGURE_BYTES, []
-    judged = [w for m in METRICS.values() if m.judged for w in (m.name, m.label.lower())]
+    judged = [w for m in results.metrics.values() if m.judged for w in (m.name, m.label.lower())]
     for caption, path in results.figures.items():
         words = caption if " " in caption else caption.replace("_", " ")
         figure = {

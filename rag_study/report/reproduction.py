@@ -43,7 +43,7 @@ def making(results: StudyResults) -> dict[str, Any]:
 
 
 def _stages(results: StudyResults) -> list[dict[str, Any]]:
-    """The rows of `provenance.totals` as words; none where no run has told its stage."""
+    """The rows of `meter.totals` as words; none where no run has told its stage."""
     told = [run for run in results.provenance if "stage" in run]
     return [
         {

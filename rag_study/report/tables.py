@@ -11,32 +11,25 @@ from rich.text import Text
 
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.states import (
-    PROMPTINGS,
     RECIPE,
     against_base,
     auc_words,
     context_rank,
     differing,
     factor_words,
-    metric_label,
     state_label,
     untrusted_judges,
 )
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import is_number, number, p_words, signed
-from rag_study.evaluation.metrics import METRICS
-
-# The names of the verdicts in the report's style sheet.
-VERDICT_CLASSES = {
-    "helps": "helps",
-    "hurts": "hurts",
-    "no difference that matters": "same",
-    "cannot tell": "unknown",
-    "no verdict": "none",
-}
+from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.models.prompts import PROMPTINGS
+from rag_study.report.verdict_looks import LOOKS, NO_LOOK
 
 
-def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
+def effects_table(
+    comparisons: pd.DataFrame, most_others: int = 12, metrics: Metrics = METRICS
+) -> Table:
     """The comparisons for a terminal of 100 columns: primary rows, then up to `most_others` of the
     others, dimmed."""
     table = Table(
@@ -63,8 +56,7 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
     for name in ("Difference", "n") if factors else ("Base → trained", "Difference", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Verdict", max_width=15)
-    colours = {"helps": "bold green", "hurts": "bold red", "cannot tell": "yellow"}
-    rows = _primary_first(comparisons)
+    rows = _primary_first(comparisons, metrics)
     others = int((~rows["primary"]).sum())
     for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
@@ -77,14 +69,14 @@ def effects_table(comparisons: pd.DataFrame, most_others: int = 12) -> Table:
             state_label(row),
             *([" · ".join(factor_words(row, factors))] if factors else []),
             row["context"],
-            metric_label(metric) + judge,
+            metrics.label(metric) + judge,
             *([] if factors else [means]),
             f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
         ]
         table.add_row(
             *(Text(cell) for cell in cells),
-            Text(verdict, style=colours.get(verdict, "")),
+            Text(verdict, style=LOOKS.get(verdict, NO_LOOK).terminal),
             style="" if row["primary"] else "dim",
         )
     if others > most_others:
@@ -125,10 +117,9 @@ def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[d
     if comparisons.empty:
         return []
     factors = run_factors(comparisons)
-    invalid = results.invalid_judges
     return [
         {
-            **common_cells(row, factors, invalid),
+            **common_cells(row, factors, results),
             "baseline": ", ".join(filter(None, ("base", PROMPTINGS[row["baseline"]]))),
             "base": number(row["mean_base"]),
             "tuned": number(row["mean_tuned"]),
@@ -138,11 +129,11 @@ def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[d
             "clusters": row["n_clusters"],
             "margin": f"{row['margin']:g}" if is_number(row["margin"]) else "none",
             "verdict": row["verdict"],
-            "css": VERDICT_CLASSES.get(row["verdict"], ""),
+            "css": LOOKS.get(row["verdict"], NO_LOOK).css,
             "reason": row["reason"],
             "primary": bool(row["primary"]),
         }
-        for row in _primary_first(comparisons).to_dict("records")
+        for row in _primary_first(comparisons, results.metrics).to_dict("records")
     ]
 
 
@@ -154,10 +145,10 @@ def means_table(results: StudyResults) -> dict[str, Any]:
     checks = {check["judge"]: check for check in results.judge_checks}
     invalid = results.invalid_judges
     pairs = summary[["metric", "judge"]].drop_duplicates().itertuples(index=False, name=None)
-    pairs = sorted(pairs, key=lambda pair: (list(METRICS).index(pair[0]), pair[1]))
+    pairs = sorted(pairs, key=lambda pair: (list(results.metrics).index(pair[0]), pair[1]))
     columns = [
         {
-            "label": metric_label(metric),
+            "label": results.metrics.label(metric),
             "judge": judge,
             "auc": auc_words(checks.get(judge, {})),
             "invalid": judge in invalid,
@@ -167,7 +158,7 @@ def means_table(results: StudyResults) -> dict[str, Any]:
     factors = run_factors(summary)
     keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
     rows = []
-    for _, part in _ordered(summary).groupby(keys, sort=False, dropna=False):
+    for _, part in _ordered(summary, results.metrics).groupby(keys, sort=False, dropna=False):
         first = part.iloc[0]
         cells = {(row.metric, row.judge): row for row in part.itertuples()}
         rows.append(
@@ -196,16 +187,15 @@ def interaction_rows(results: StudyResults) -> list[dict[str, Any]]:
     if frame.empty:
         return []
     factors = run_factors(frame)
-    invalid = results.invalid_judges
     return [
         {
-            **common_cells(row, factors, invalid),
+            **common_cells(row, factors, results),
             "none": signed(row["difference_none"], row["metric"]),
             "with_context": signed(row["difference_context"], row["metric"]),
             "interaction": signed(row["interaction"], row["metric"]),
             "p": p_words(row["p_value"]),
         }
-        for row in _ordered(frame).to_dict("records")
+        for row in _ordered(frame, results.metrics).to_dict("records")
     ]
 
 
@@ -214,28 +204,27 @@ def run_factors(frame: pd.DataFrame) -> list[str]:
     return differing(frame, [*BASE_COLUMNS, "train_format", "variant", "seed"])
 
 
-def common_cells(row: dict[str, Any], factors: list[str], invalid: set[str]) -> dict[str, Any]:
+def common_cells(row: dict[str, Any], factors: list[str], results: StudyResults) -> dict[str, Any]:
     """The cells that every row of differences has, as words."""
     return {
         "state": state_label(row),
         "factors": " · ".join(factor_words(row, factors)),
         "context": row["context"],
-        "metric": metric_label(row["metric"]),
+        "metric": results.metrics.label(row["metric"]),
         "judge": row["judge"],
-        "invalid": row["judge"] in invalid,
+        "invalid": row["judge"] in results.invalid_judges,
         "low": signed(row["ci_low"], row["metric"]),
         "high": signed(row["ci_high"], row["metric"]),
         "n": row.get("n_questions", ""),
     }
 
 
-def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
     """Rows by run, then contexts and metrics in the order in which people read them."""
-    metrics = list(METRICS)
     order = frame.assign(
         trained=frame["method"] != "none",
         context_rank=frame["context"].map(context_rank),
-        metric_rank=frame["metric"].map(metrics.index),
+        metric_rank=frame["metric"].map(list(metrics).index),
     )
     keys = [
         *(*BASE_COLUMNS, "trained", "prompting", *RECIPE, "train_size"),
@@ -244,5 +233,5 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[order.sort_values(keys, kind="stable").index]
 
 
-def _primary_first(comparisons: pd.DataFrame) -> pd.DataFrame:
-    return _ordered(comparisons).sort_values("primary", ascending=False, kind="stable")
+def _primary_first(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
+    return _ordered(comparisons, metrics).sort_values("primary", ascending=False, kind="stable")

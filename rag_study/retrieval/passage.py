@@ -1,4 +1,4 @@
-"""A passage, and whether it holds an answer."""
+"""Is the answer to a question among these passages?"""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from rag_study.data.schema import Question
 
 @dataclass(frozen=True)
 class Passage:
+    """A piece of a document, as it is shown to a model."""
+
     chunk_id: str
     doc_id: str
     title: str
     text: str
+
+    @property
+    def shown(self) -> str:
+        """Title and text."""
+        return f"{self.title}\n{self.text}"
 
 
 def gold_among(question: Question, passages: Iterable[Passage]) -> bool | None:
@@ -30,7 +37,7 @@ def answer_among(question: Question, passages: Sequence[Passage]) -> bool | None
     where no wording of the answer is to be looked for (see `answer_wordings`)."""
     if not answer_wordings(question):
         return None
-    shown = [_shown(passage) for passage in passages]
+    shown = [passage.shown for passage in passages]
     return any(contains(text, answer) for text in shown for answer in question.answers) or (
         bool(question.key_points)
         and all(
@@ -55,7 +62,3 @@ def contains_answer(text: str, question: Question) -> bool:
     answers, whether any of its key points does."""
     wordings = question.answers or [w for point in question.key_points for w in point]
     return any(contains(text, wording) for wording in wordings)
-
-
-def _shown(passage: Passage) -> str:
-    return f"{passage.title}\n{passage.text}"

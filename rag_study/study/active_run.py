@@ -1,7 +1,8 @@
 """What every notebook does first and last: `begin` a stage run, `finish` it.
 
 The same two calls serve a batch run (papermill) and a notebook that someone runs in JupyterLab:
-same parameters, same run id, same folder.
+same parameters, same run id, same folder. A batch run is told which run it is; by hand that follows
+from the parameters and from the notebook as it is saved.
 """
 
 from __future__ import annotations
@@ -14,15 +15,43 @@ from typing import Any
 
 from rag_study.common import files, machine, meter, provenance, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import plan, stages
+from rag_study.study import differences, parameters, plan, stages, told
+from rag_study.study.groups import (
+    Answering,
+    Compute,
+    Dataset,
+    Judge,
+    Point,
+    Retrieval,
+    System,
+    Training,
+)
 from rag_study.study.stages import MADE_BY_FILE, is_done
 
 
 class ActiveRun:
-    """A stage run that this process works on and holds the lock of."""
+    """A stage run that this process works on and holds the lock of.
+
+    The groups of the notebook's parameters are attributes, checked and complete.
+    """
+
+    dataset: Dataset
+    retrieval: Retrieval
+    model: str
+    seed: int
+    training: Training | None
+    answering: Answering
+    system: System | None
+    judge: Judge
+    semantic_similarity: bool
+    retention: int
+    compute: Compute
+    study_file: str
+    others: list[str]
 
     def __init__(self, run: stages.StageRun):
         self.run = run
+        vars(self).update(dict(run.point))
         self.store = run_folder.RunFolder(run.run_id)
         self.folder = self.store.path
         self._lock = self.store.acquire()
@@ -36,6 +65,7 @@ class ActiveRun:
         ]:
             files.sweep(written)
         files.write_yaml(self.folder / "params.yaml", run.parameters)
+        differences.record(run)
         if not is_done(run, before):
             if run.is_comparison:  # from here on the tables are no longer those of an earlier one
                 (run_folder.study_dir(run.slug) / MADE_BY_FILE).unlink(missing_ok=True)
@@ -111,14 +141,22 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     first, so a notebook works when it is the first one that someone opens. Raises StudyError
     when that fails or another process works on this very run.
     """
-    stage = stages.find_stage(stage_name)
-    names = stages.notebook_parameters(stage.path)
-    run = plan.stage_run(stage_name, {name: namespace[name] for name in names})
-    machine.apply_threads(machine.resolve_threads(run.parameters.get("threads", 0)))
-    # A comparison of an unfinished study shows what is missing; every other stage needs all.
-    if stage.name != "compare" or "RAG_STUDY_BATCH" not in os.environ:
+    stage, planned = stages.find_stage(stage_name), told.planned_run()
+    if planned is not None and planned.stage.name != stage.name:
+        raise StudyError(
+            f"this notebook was started as a run of {planned.stage.name}, and begins {stage.name}. "
+            f"Restore {planned.stage.path.name}, or the name in its `begin`."
+        )
+    run = planned or _planned_by_hand(stage, namespace)
+    machine.apply_threads(machine.resolve_threads(run.point.compute.threads))
+    if planned is None:  # else the runner has seen to it
         _run_missing(run)
     return ActiveRun(run)
+
+
+def _planned_by_hand(stage: stages.Stage, namespace: dict[str, Any]) -> stages.StageRun:
+    stages.forget_notebooks()
+    return plan.stage_run(stage.name, parameters.read(stage.path, namespace, Point))
 
 
 def _run_missing(run: stages.StageRun) -> None:

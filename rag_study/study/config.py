@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -25,23 +26,22 @@ from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
+from rag_study.study import told
+from rag_study.study.groups import Compute, Context, Group, Prompting, check_model
 from rag_study.study.sections import (
-    ComputeConfig,
-    Context,
+    AnsweringConfig,
     DatasetConfig,
     FineTuningConfig,
-    GenerationConfig,
     JudgeConfig,
-    Part,
     PrimaryConfig,
     RetrievalConfig,
     SystemConfig,
-    check_model,
     refuse_repeats,
+    renamed,
 )
 
 
-class StudyConfig(Part):
+class StudyConfig(Group):
     """A whole study. Every list is a factor of the grid; the base model is always run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
@@ -49,18 +49,30 @@ class StudyConfig(Part):
     datasets: list[DatasetConfig] = Field(min_length=1)
     systems: list[SystemConfig] = Field([])
     fine_tuning: list[FineTuningConfig] = Field([])
-    prompting: list[Literal["default", "brief", "few_shot"]] = Field(["default"], min_length=1)
+    prompting: list[Prompting] = Field(["default"], min_length=1)
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
-    generation: GenerationConfig = GenerationConfig()
+    answering: AnsweringConfig = AnsweringConfig()
     retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
     judges: list[JudgeConfig] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
     semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
-    compute: ComputeConfig = ComputeConfig()
+    compute: Compute = Compute()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, given: Any) -> Any:
+        return renamed(given, {"generation": "answering"})
+
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that say it: one, or several of studies that are reported on together."""
+        return [self._path] if self._path else []
 
     @field_validator("models")
     @classmethod
@@ -99,7 +111,7 @@ class StudyConfig(Part):
         for tuning in self.fine_tuning:
             if unknown := [name for name in tuning.sequence if name not in labels]:
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
-        if self.generation.context_gain and any(map(is_endpoint, self.models)):
+        if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
@@ -112,9 +124,17 @@ class StudyConfig(Part):
 
     @property
     def judged_metrics(self) -> list[str]:
-        """Metrics of all criteria that any of the judges scores, in the order of METRICS."""
-        scored = {one.metric for judge in self.judges for one in criteria.find_all(judge.criteria)}
-        return [name for name in metrics.METRICS if name in scored]
+        """Metrics of all criteria that any of the judges scores, in the order of `metrics`."""
+        scored = {criterion.metric for criterion in self._graded()}
+        return [name for name in self.metrics if name in scored]
+
+    @property
+    def metrics(self) -> metrics.Metrics:
+        """Every score that the study's answers can have, with the study's own margins."""
+        return metrics.METRICS.with_criteria(self._graded(), self.margins)
+
+    def _graded(self) -> list[criteria.Criterion]:
+        return [c for judge in self.judges for c in criteria.find_all(judge.criteria)]
 
     def _check_metrics(self) -> None:
         judged = self.judged_metrics
@@ -122,12 +142,7 @@ class StudyConfig(Part):
             if name not in judged:
                 near = nearest(name, judged)
                 raise ValueError(f"primary.metrics: no judge scores '{name}'{near}")
-        checked = {
-            one.metric
-            for judge in self.judges
-            for one in criteria.find_all(judge.criteria)
-            if one.required
-        }
+        checked = {criterion.metric for criterion in self._graded() if criterion.required}
         for name in self.primary.metrics:
             if name not in checked:
                 raise ValueError(
@@ -143,11 +158,14 @@ def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file. Raises StudyError with one message for all its problems.
 
     A relative data set `path` counts from the study file's own folder. A relative study file
-    counts from the working folder, else from the project: notebooks run in several places.
+    counts from the working folder, else from the project: notebooks run in several places. In a
+    batch run it is the file as it was when the study began.
     """
-    path = located(path) if located(path).exists() else Path(path)
+    text = told.study_text(located(path))
+    path = located(path) if text is not None or located(path).exists() else Path(path)
+    content = _content(path, _read(path) if text is None else text)
     try:
-        config = StudyConfig.model_validate(_read_yaml(path), context={"folder": path.parent})
+        config = StudyConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
         raise StudyError(explain(path, error, _keys_at)) from error
 
@@ -159,16 +177,14 @@ def load_study(path: Path | str) -> StudyConfig:
         for d in config.datasets
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
-    return config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
+    placed_study._path = path
+    return placed_study
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import YAMLError
-
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         known = {file.name: str(file) for file in path.parent.glob("*.yaml")}
         if not path.suffix:  # a name, which those that come with the package have
@@ -180,6 +196,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+
+
+def _content(path: Path, text: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import YAMLError
+
     try:
         content = YAML(typ="safe", pure=True).load(text)
     except DuplicateKeyError as error:
@@ -208,10 +231,10 @@ def _keys_at(location: list[Any]) -> list[str]:
         "systems": SystemConfig,
         "fine_tuning": FineTuningConfig,
         "retrieval": RetrievalConfig,
-        "generation": GenerationConfig,
+        "answering": AnsweringConfig,
         "judges": JudgeConfig,
         "primary": PrimaryConfig,
-        "compute": ComputeConfig,
+        "compute": Compute,
     }
     part = inner.get(location[0], StudyConfig) if len(location) > 1 else StudyConfig
     return list(part.model_fields)

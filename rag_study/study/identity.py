@@ -8,82 +8,95 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import data as qa_datasets
+from rag_study import data
 from rag_study.common.machine import resolve_dtype, resolve_threads
 from rag_study.common.paths import located
 from rag_study.data.reading import source_files
 from rag_study.evaluation.judging import criteria
 from rag_study.models import names, prompts
-from rag_study.study.stages import Stage, StageRun, _code_cells
+from rag_study.study.groups import Point
+from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
 
 
 @lru_cache(maxsize=32)
-def notebook_code_hash(path: Path) -> str:
-    """Hash over a notebook's code; outputs, metadata and the parameters cell do not count."""
-    sources = [
-        "".join(cell["source"]).strip()
-        for cell in _code_cells(path)
-        if "parameters" not in cell["metadata"].get("tags", [])
-    ]
-    return hashlib.sha256("\n\n".join(sources).encode()).hexdigest()[:16]
+def notebook_code_hash(source: str) -> str:
+    """Hash over the code of a notebook that computes and writes (`stages.stage_cells`). Outputs,
+    metadata, parameters, and what people add to look at things do not count."""
+    code = "\n\n".join(cell.source for cell in stage_cells(source))
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
-# What retention is measured on and what is replayed. `plan` need not import what reads it.
-BUNDLED_SETS = (
-    *("evaluation/retention_sets/general_text.jsonl",),
-    *("evaluation/retention_sets/general_knowledge.jsonl",),
-    *("evaluation/retention_sets/instructions.jsonl", "training/general_instructions.jsonl"),
-)
+# What comes with the package and is measured on or replayed. `plan` need not import what reads it.
+BUNDLED_SETS = {
+    "measure_retention": (
+        *("evaluation/retention_sets/general_text.jsonl",),
+        *("evaluation/retention_sets/general_knowledge.jsonl",),
+        *("evaluation/retention_sets/instructions.jsonl",),
+    ),
+    "fine_tune": ("training/general_instructions.jsonl",),
+}
 
 
-_MODELS = ("model", "judge", "judge_tokenizer", "embedding_model", "reranker")
-# Places say nothing about content, and other data sets are in the hash as upstream runs.
-_NOT_HASHED = (
-    *("dataset_path", "corpus_path", "answers_path", "trained_on", "after"),
-    *("criteria", "judge_adapter"),
-)
-
-
-def _identity(
-    stage: Stage, parameters: dict[str, Any], upstream: tuple[StageRun, ...]
-) -> dict[str, Any]:
+def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> dict[str, Any]:
     """Everything that a run's result depends on. Paths, dates and extents are left out."""
-    own = {k: v for k, v in parameters.items() if k not in (*stage.extent, *_NOT_HASHED)}
-    if "dtype" in own:
-        own["dtype"] = resolve_dtype(own["dtype"])
-    if "threads" in own:
-        own["threads"] = resolve_threads(own["threads"])
-    named = {key: own[key] for key in _MODELS if own.get(key)}
-    revisions = {key: names.revision_of(name) for key, name in named.items()}
-    own |= {key: names.name_in_ids(name) for key, name in named.items()}
-    if "criteria" in parameters:
-        revisions["criteria"] = [
-            (one.name, one.fingerprint) for one in criteria.find_all(parameters["criteria"])
-        ]
-    if parameters.get("judge_adapter"):
-        revisions["judge_adapter"] = names.revision_of(str(located(parameters["judge_adapter"])))
-    if stage.name == "prepare_data":
-        keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
-        revisions["data"] = qa_datasets.revision_of(*(parameters[key] for key in keys))
-    if stage.name == "measure_retention" or own.get("replay"):
-        revisions["bundled"] = _bundled_revision()
-    if stage.name == "import_answers":
-        revisions["answers"] = source_files.fingerprint(located(parameters["answers_path"]))
     return {
         "stage": stage.name,
         "version": stage.version,
-        "code": notebook_code_hash(stage.path),
-        "parameters": own,
-        "revisions": revisions,
+        "code": notebook_code_hash(notebook_source(stage.path)),
+        "parameters": _resolved(used_by(stage, point)),
+        "revisions": _revisions(stage, point),
         "prompts": _prompts_hash(stage.name),
         "upstream": [run.run_id for run in upstream],
     }
 
 
-@lru_cache(maxsize=1)
-def _bundled_revision() -> list[str]:
+# Keys that name a model; where it lies in a folder, its content says which it is.
+_MODELS = {"judge": ("model", "tokenizer"), "retrieval": ("embedding_model", "reranker")}
+
+
+def _resolved(used: dict[str, Any]) -> dict[str, Any]:
+    """With the precision and the threads that this machine takes where none are said, and models
+    without their places."""
+    if used.get("model"):
+        used["model"] = names.name_in_ids(used["model"])
+    for group, keys in _MODELS.items():
+        said = used.get(group, {})
+        said.update({key: names.name_in_ids(said[key]) for key in keys if said.get(key)})
+    if compute := used.get("compute"):
+        dtype, threads = resolve_dtype(compute["dtype"]), resolve_threads(compute["threads"])
+        used["compute"] = {"dtype": dtype, "threads": threads}
+    return used
+
+
+def _revisions(stage: Stage, point: Point) -> dict[str, Any]:
+    """What identifies the content of the models, data and files that a stage reads by itself."""
+    loaded, revisions = {}, {}
+    if "model" in stage.uses:
+        loaded["model"] = point.model
+    if stage.name == "index_corpus":
+        loaded["embedding_model"] = point.retrieval.embedding_model
+        loaded["reranker"] = point.retrieval.reranker
+    if "judge" in stage.uses:
+        judge = point.judge
+        loaded |= {"judge": judge.model, "judge_tokenizer": judge.tokenizer}
+        loaded["judge_adapter"] = judge.adapter and str(located(judge.adapter))
+        revisions["criteria"] = [
+            (one.name, one.fingerprint) for one in criteria.find_all(judge.criteria)
+        ]
+    revisions |= {key: names.revision_of(name) for key, name in loaded.items() if name}
+    if stage.name == "prepare_data":
+        revisions["data"] = data.revision_of(*point.dataset.source)
+    if stage.name == "measure_retention" or (stage.name == "fine_tune" and point.training.replay):
+        revisions["bundled"] = _bundled_revision(stage.name)
+    if stage.name == "import_answers":
+        revisions["answers"] = source_files.fingerprint(located(point.system.answers))
+    return revisions
+
+
+@lru_cache(maxsize=2)
+def _bundled_revision(stage_name: str) -> list[str]:
     package = Path(__file__).parents[1]
-    return [source_files.fingerprint(package / file) for file in BUNDLED_SETS]
+    return [source_files.fingerprint(package / file) for file in BUNDLED_SETS[stage_name]]
 
 
 @lru_cache(maxsize=32)
@@ -91,24 +104,27 @@ def _prompts_hash(stage_name: str) -> str:
     return prompts.hash_for(stage_name)
 
 
-def _slug(stage: Stage, point: dict[str, Any]) -> str:
-    data = point["dataset"]
-    model = names.name_in_ids(point.get("model", "")).rsplit("/", 1)[-1]
-    state = point.get("prompting") or "base"
-    state = "base" if state == "default" else state
-    if point.get("method", "none") != "none":
-        state = "{method}-{train_format}-n{train_size}-s{seed}".format(**point)
-    if point.get("system"):
-        state = point["system"]
-    judge = names.name_in_ids(point.get("judge", "")).rsplit("/", 1)[-1]
+def slug_of(stage: Stage, point: Point) -> str:
+    """What a person reads in a run id. It holds no path: a folder may be renamed."""
+    dataset = point.dataset.name if point.dataset else ""
+    model, judge = (
+        names.name_in_ids(name).rsplit("/", 1)[-1]
+        for name in (point.model, point.judge.model if point.judge else "")
+    )
+    prompting = point.answering.prompting
+    state = "base" if prompting == "default" else prompting
+    if training := point.training:
+        state = f"{training.method}-{training.train_format}-n{training.train_size}-s{point.seed}"
+    if point.system:
+        state = point.system.name
     words = {
-        "prepare_data": [data],
-        "index_corpus": [data, f"c{point.get('chunk_size')}"],
-        "fine_tune": [data, model, state],
-        "generate_answers": [data, model, state],
-        "import_answers": [data, state],
-        "judge_answers": [data, model, state],
+        "prepare_data": [dataset],
+        "index_corpus": [dataset, f"c{point.retrieval.chunk_size}"],
+        "fine_tune": [dataset, model, state],
+        "generate_answers": [dataset, model, state],
+        "import_answers": [dataset, state],
+        "judge_answers": [dataset, model, state],
         "measure_retention": [model, state],
-        "validate_judge": [data, judge],
+        "validate_judge": [dataset, judge],
     }[stage.name]
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:80]

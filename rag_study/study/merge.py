@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rag_study.common.errors import StudyError
-from rag_study.evaluation.metrics import METRICS
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.sections import DatasetConfig, RetrievalConfig
 
@@ -28,6 +27,10 @@ class MergedStudy(StudyConfig):
     """
 
     parts: tuple[StudyConfig, ...] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for part in self.parts for path in part.paths]
 
 
 def load_studies(paths: Sequence[Path | str]) -> StudyConfig:
@@ -70,9 +73,8 @@ def _check_alike(first: StudyConfig, other: StudyConfig) -> None:
                 f"{theirs} in the other, and what is primary must be said before results are "
                 "seen. Make them alike in the study files, or report each alone."
             )
-    for metric in sorted({*first.margins, *other.margins}):
-        usual = METRICS[metric].margin
-        mine, theirs = (study.margins.get(metric, usual) for study in (first, other))
+    for metric in sorted({*first.margins, *other.margins} & {*first.metrics} & {*other.metrics}):
+        mine, theirs = (study.metrics[metric].margin for study in (first, other))
         if mine != theirs:
             raise StudyError(
                 f"{both} cannot share a report: the margin of {metric} is {mine:g} in the one and "
@@ -85,7 +87,7 @@ def _datasets(studies: Sequence[StudyConfig]) -> list[DatasetConfig]:
     found: list[DatasetConfig] = []
     for study in studies:
         for dataset in study.datasets:
-            if any(dataset.parameters == other.parameters for other in found):
+            if any(dataset.single == other.single for other in found):
                 continue
             if any(dataset.display_name == other.display_name for other in found):
                 label = f"{dataset.display_name} ({study.name})"

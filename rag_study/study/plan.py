@@ -1,17 +1,17 @@
 """From a study to its stage runs: what is to be done, in which order, under which ids.
 
-A *point* of the grid is a flat set of named values (data set, chunk size, model, train size, ...).
-Every stage takes from it the values that its notebook declares in its parameters cell, and so
-does every stage before it. That is all there is to dependencies: same values, same run.
+A *point* of the grid is one group of each kind (data set, retrieval, training, ...). Every stage
+takes from it what it uses (`stages.STAGES` says what), and so does every stage before it. That is
+all there is to dependencies: same values, same run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rag_study import data
 from rag_study.common import run_folder
@@ -20,21 +20,43 @@ from rag_study.common.paths import located, portable
 from rag_study.models import names
 from rag_study.study import merge, stages
 from rag_study.study.config import StudyConfig, load_study
-from rag_study.study.grid import BASE, NO_DATA, NO_RETRIEVAL, points
-from rag_study.study.identity import _identity, _slug
+from rag_study.study.grid import points
+from rag_study.study.groups import Point
+from rag_study.study.identity import identity_of, slug_of
 from rag_study.study.stages import (
     STAGES,
     Stage,
     StageRun,
     all_upstream,
     find_stage,
-    notebook_parameters,
+    notebook_source,
+    parameters_of,
+    stages_before,
 )
 
+# What a stage cannot do without, and what is said where it is empty.
+_MODEL = {"model": "the name of a model is required"}
+_JUDGE = {"judge": "the key 'model' is required"}
+_REQUIRED = {
+    "prepare_data": {"dataset": "the key 'name' is required"},
+    "fine_tune": {"training": "{} is the base model, which is not trained"} | _MODEL,
+    "generate_answers": _MODEL,
+    "import_answers": {"system": "the keys 'name' and 'answers' are required"},
+    "judge_answers": _JUDGE,
+    "measure_retention": _MODEL,
+    "validate_judge": _JUDGE,
+}
 
-def stage_run(
-    name: str, point: dict[str, Any], made: dict[str, StageRun] | None = None
-) -> StageRun:
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison(StageRun):
+    """The run that compares what one study has done, or what several have done together; `study`
+    is what their files say."""
+
+    study: StudyConfig
+
+
+def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) -> StageRun:
     """The run of a stage at a point of the grid, with everything upstream of it.
 
     `made` holds the runs built so far: one that several others need is built (and its data read
@@ -43,90 +65,85 @@ def stage_run(
     made = {} if made is None else made
     stage = find_stage(name)
     if stage.name == "compare":
-        return comparison([point["study_file"], *point["others"]])
+        return comparison(merge.load_studies([point.study_file, *point.others]))
+    for group, missing in _REQUIRED.get(stage.name, {}).items():
+        if not getattr(point, group):
+            raise StudyError(f"{group}: {missing}")
     point = _seen_by(stage, point)
-    declared = notebook_parameters(stage.path)
-    missing = sorted(set(declared) - set(point))
-    if missing:
-        raise StudyError(f"{stage.path.name} declares parameters that nothing sets: {missing}")
-    parameters = {key: point[key] for key in declared}
+    parameters = parameters_of(stage, point)
     key = json.dumps([stage.name, parameters])
     if key in made:
         return made[key]
-    needed = [name for name in stage.upstream if name not in _unused_stages(stage, point)]
-    upstream = tuple(stage_run(before, point, made) for before in needed)
-    if stage.name == "fine_tune" and point["after"]:
-        earlier = point | {"trained_on": point["after"], "after": []}
-        upstream += (stage_run("fine_tune", earlier, made),)
-    identity = _identity(stage, parameters, upstream)
-    made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity)
-    return made[key]
+    upstream = tuple(stage_run(before, point, made) for before in stages_before(stage, point))
+    if stage.name == "fine_tune" and point.training.sequence:
+        *before, _ = point.training.sequence
+        earlier = point.training.model_copy(update={"sequence": before})
+        upstream += (stage_run("fine_tune", point.model_copy(update={"training": earlier}), made),)
+    identity = identity_of(stage, point, upstream)
+    source = notebook_source(stage.path)
+    slug = slug_of(stage, point)
+    run = StageRun(stage, parameters, upstream, slug, identity, source, point=point)
+    made[key] = run
+    return run
 
 
-def _seen_by(stage: Stage, point: dict[str, Any]) -> dict[str, Any]:
-    """The point with what does not matter to a stage set to "not used", so that runs are shared.
+def _seen_by(stage: Stage, point: Point) -> Point:
+    """The point as it is for a stage.
 
-    Training takes place on its own data sets (`trained_on`, in this order), which need not be the
-    one whose questions are asked.
+    Training takes place on its own data sets (`training.sequence`, in this order), which need not
+    be the one whose questions are asked. Seeds are drawn from where something is drawn.
     """
-    if stage.name == "fine_tune":
-        point = {"after": [], "trained_on": [], **point}
-        if point["trained_on"]:
-            *before, last = point["trained_on"]
-            point = point | last | {"after": before, "trained_on": []}
-    if stage.name == "measure_retention" and point.get("trained_on"):
-        point = point | point["trained_on"][-1]
-    if stage.name == "measure_retention" and point["method"] == "none":
-        point = point | BASE | NO_DATA
-    outside = stage.name in ("fine_tune", "measure_retention")
-    if outside and point["train_format"] in ("none", "closed_book"):
-        point = point | NO_RETRIEVAL
-    return point
+    training, change = point.training, {}
+    if stage.name in ("fine_tune", "measure_retention") and training and training.sequence:
+        *before, last = training.sequence
+        sequence = [*before, last] if before else []
+        change = {
+            "dataset": last,
+            "training": training.model_copy(update={"sequence": sequence}),
+        }
+    if not (training or point.answering.few_shot or point.answering.temperature):
+        change["seed"] = 0
+    change["retrieval"] = point.retrieval.deep_enough(point.answering.contexts)
+    return point.model_copy(update=change)
 
 
-def _unused_stages(stage: Stage, point: dict[str, Any]) -> set[str]:
-    """Stages that a point has no use for, though the notebook could read them."""
-    unused = {"fine_tune"} if point.get("method", "none") == "none" else set()
-    if stage.name == "fine_tune" and point["train_format"] == "closed_book":
-        unused.add("index_corpus")
-    return unused | {"generate_answers" if point.get("system") else "import_answers"}
+def expand(study: StudyConfig | str | Path) -> list[StageRun]:
+    """All stage runs of a study, or of the study of a file, each once, in an order that respects
+    dependencies.
 
-
-def expand(study_file: str | Path) -> list[StageRun]:
-    """All stage runs of a study, each once, in an order that respects dependencies.
-
-    The last one is the comparison. Raises StudyError when the data has fewer questions than the
-    study asks for.
+    The last one is the comparison. Notebooks and study file are read now, and what they say is
+    with the runs from here on. Raises StudyError when the data has fewer questions than the study
+    asks for.
     """
-    config = load_study(study_file)
+    stages.forget_notebooks()
+    config = study if isinstance(study, StudyConfig) else load_study(study)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
     for point in points(config):
         for name in ("judge_answers", "measure_retention", "validate_judge"):
-            if name == "measure_retention" and not point["retention"]:
+            if name == "measure_retention" and not point.retention:
                 continue
             run = stage_run(name, point, made)
             final += [] if run.run_id in runs else [run]
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
-    return [*runs.values(), _compare_run(config, [study_file], tuple(final))]
+    return [*runs.values(), _compare_run(config, tuple(final))]
 
 
-def comparison(study_files: Sequence[str | Path]) -> StageRun:
+def comparison(study: StudyConfig) -> Comparison:
     """The run that compares what one study has done, or what several have done together.
 
-    Raises StudyError as `expand`, and for studies that cannot be merged.
+    Raises StudyError as `expand`.
     """
-    if len(study_files) == 1:
-        return expand(study_files[0])[-1]
-    config = merge.load_studies(study_files)
+    if not isinstance(study, merge.MergedStudy):
+        return expand(study)[-1]
     final: dict[str, StageRun] = {}
-    for study_file in study_files:
-        for run in expand(study_file)[-1].upstream:
+    for part in study.parts:
+        for run in expand(part)[-1].upstream:
             final.setdefault(json.dumps([run.run_id, run.extent]), run)
-    return _compare_run(config, study_files, tuple(final.values()))
+    return _compare_run(study, tuple(final.values()))
 
 
 def check_pools(runs: Iterable[StageRun]) -> None:
@@ -141,15 +158,23 @@ def check_pools(runs: Iterable[StageRun]) -> None:
             continue
         if prepared.run_id not in sizes:
             sizes[prepared.run_id] = _pool_sizes(prepared)
-        for key, pool in (("test_size", "test"), ("train_size", "train")):
-            asked, there = run.parameters.get(key, 0), sizes[prepared.run_id]
+        there = sizes[prepared.run_id]
+        for key, pool, asked in _asked(run):
             if there is not None and asked > there[pool]:
-                share = prepared.parameters["test_share"]
+                share = prepared.point.dataset.test_share
                 raise StudyError(
                     f"{key}: {asked} questions are asked for, the {pool} pool of "
-                    f"'{prepared.parameters['dataset']}' has {there[pool]}. Lower {key}, or "
+                    f"'{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
                     f"change test_share (now {share}), the share of all questions in the test pool."
                 )
+
+
+def _asked(run: StageRun) -> Iterator[tuple[str, str, int]]:
+    """How many questions of which pool a run needs, and which key says so."""
+    if "test_size" in run.parameters.get("answering", {}):
+        yield "test_size", "test", run.point.answering.test_size
+    if run.stage.name == "fine_tune":
+        yield "train_size", "train", run.point.training.train_size
 
 
 def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
@@ -157,25 +182,29 @@ def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
         with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
             metrics = run_folder.RunFolder(prepared.run_id).path / "metrics.json"
             return json.loads(metrics.read_text())["pools"]
-    given = prepared.parameters
-    if data.registry.find(given["dataset"]).instant:
-        keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
-        dataset = data.load(*(given[key] for key in keys))
-        return data.split(dataset, given["test_share"]).sizes()
+    given = prepared.point.dataset
+    if data.registry.find(given.name).instant:
+        return data.split(data.load(*given.source), given.test_share).sizes()
     return None
 
 
-def _compare_run(
-    config: StudyConfig, study_files: Sequence[str | Path], final: tuple[StageRun, ...]
-) -> StageRun:
+def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison:
     stage = STAGES["compare"]
-    first, *others = (portable(located(study_file)) for study_file in study_files)
-    identity = _identity(stage, {}, final) | {
+    first, *others = (portable(located(study_file)) for study_file in config.paths)
+    point = Point.model_construct(study_file=first, others=others)
+    identity = identity_of(stage, point, final) | {
         "extents": [run.extent for run in final],
         # Names in tables count where they are given, not where they are those of folders.
         "labels": [dataset.label or dataset.name for dataset in config.datasets],
         "judges": [judge.name or names.name_in_ids(judge.model) for judge in config.judges],
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
-    parameters = {"study_file": first, "others": others}
-    return StageRun(stage, parameters, final, config.name, identity)
+    texts = {
+        str(file.resolve()): file.read_text(encoding="utf-8-sig")
+        for file in (located(study_file) for study_file in config.paths)
+    }
+    source = notebook_source(stage.path)
+    parameters = parameters_of(stage, point)
+    return Comparison(
+        stage, parameters, final, config.name, identity, source, texts, point, study=config
+    )

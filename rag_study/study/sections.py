@@ -1,44 +1,38 @@
-"""The parts of a study file, each a section with its keys, defaults and limits."""
+"""The parts of a study file: the groups, where some keys may be lists, and what a study adds."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
 
-from rag_study import data
-from rag_study.common.errors import StudyError
-from rag_study.common.messages import nearest
-from rag_study.common.paths import located, portable
-from rag_study.data import registry
-from rag_study.evaluation import metrics
-from rag_study.evaluation.judging import criteria
-from rag_study.models import methods, names
-from rag_study.retrieval.settings import RETRIEVERS, check_chunking
+from rag_study.common.messages import problems
+from rag_study.common.paths import portable
+from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
+from rag_study.study.groups import (
+    Answering,
+    Context,
+    Dataset,
+    Group,
+    Judge,
+    Retrieval,
+    System,
+    Training,
+)
 
-# `training` asks questions that the model was trained on, without passages: does it know them by
-# heart? Questions disjoint from training cannot show that.
-Context = Literal["none", "retrieved", "oracle", "distractor", "counterfactual", "training"]
-Method = Literal[tuple(methods.METHODS)]
-TrainFormat = Literal["closed_book", "with_context", "raft"]
-AnswerStyle = Literal["as_given", "short", "long"]
 T = TypeVar("T")
-ReferenceMetric = Literal[metrics.REFERENCE]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+ReferenceMetric = Literal[REFERENCE]
 
 
 def _listed(value: Any) -> Any:
@@ -47,40 +41,63 @@ def _listed(value: Any) -> Any:
 
 # A factor of the grid: one value or a list of them in the study file, a list here.
 OneOrMore = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class DatasetConfig(Part):
-    """One data set: a name of `qa_datasets.registry`, where it is, and the data set's own options
-    (further keys, checked against what the data set takes)."""
+class Section(Group):
+    """A group in a study file: every value of every factor with every other one."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-    path: str | None = Field(None, description="file or folder; left out: the hub")
-    corpus: str | None = Field(None, description="file or folder with documents of its own")
-    label: str | None = Field(None, description="name in tables; default: the folder's name")
-    test_size: int = Field(100, ge=1, description="questions that are answered and compared")
-    test_share: float = Field(0.25, ge=0.05, le=0.8, description="share of the test pool")
-    retrieval_scope: Literal["corpus", "own"] | None = Field(
-        None, description="own: search the question's own paper or contract only"
-    )
+    group: ClassVar[type[Group]]
+    factors: ClassVar[tuple[str, ...]] = ()
+    own_keys: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
-    def _fits_the_data_set(self) -> DatasetConfig:
+    def _every_combination_is_possible(self) -> Section:
+        for key in self.factors:
+            refuse_repeats(key, getattr(self, key))
         try:
-            known = registry.find(self.name).options.model_fields
-            for key in self.model_extra:
-                if key not in known:
-                    near = nearest(key, [*DatasetConfig.model_fields, *known])
-                    raise ValueError(f"unknown key '{key}'{near}")
-            self._source()
-        except StudyError as error:
-            raise ValueError(str(error)) from None
+            self.each()
+        except ValidationError as error:
+            said = [
+                ": ".join(filter(None, (".".join(map(str, place)), text)))
+                for place, text in problems(error, lambda _: list(type(self).model_fields))
+            ]
+            raise ValueError("; ".join(said)) from None
         return self
 
-    def _source(self) -> registry.Source:
-        return data.source_of(self.name, self.path or "", self.corpus or "", self.model_extra)
+    def each(self) -> list[Any]:
+        """The group once for every combination of its factors."""
+        fixed = {key: getattr(self, key) for key in self.own_keys if key not in self.factors}
+        return [
+            self.group.model_validate(fixed | dict(zip(self.factors, values, strict=True)))
+            for values in itertools.product(*(getattr(self, key) for key in self.factors))
+        ]
+
+
+def section_of(
+    of: type[Group],
+    factors: tuple[str, ...] = (),
+    required: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> type[Section]:
+    """The section of a study file that says a group: its keys, limits and defaults."""
+    fields = {}
+    for key, field in of.model_fields.items():
+        if key not in without:
+            kind = Annotated[(field.annotation, *field.metadata, Field())]
+            default = [field.default] if key in factors else field.default
+            default = ... if key in required else default
+            said = Field(default, description=field.description)
+            fields[key] = (OneOrMore[kind] if key in factors else kind, said)
+    made = create_model(f"{of.__name__}Section", __base__=Section, **fields)
+    made.group, made.factors, made.own_keys = of, factors, tuple(fields)
+    return made
+
+
+class DatasetConfig(Dataset):
+    """A data set of a study, with how much of it is asked and its name in tables."""
+
+    label: str | None = Field(None, description="name in tables; default: the folder's name")
+    test_size: int = Field(100, ge=1, description="questions that are answered and compared")
 
     @property
     def display_name(self) -> str:
@@ -89,126 +106,67 @@ class DatasetConfig(Part):
         return Path(self.path).name if self.name == "jsonl" else self.name
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by which the notebooks know the data set, all options spelt out."""
-        options = self._source().options
-        own = registry.find(self.name).searches_own_scope(options)
-        return {
-            "dataset": self.name,
-            "dataset_path": self.path or "",
-            "corpus_path": self.corpus or "",
-            "dataset_options": options.model_dump(mode="json"),
-            "test_share": self.test_share,
-            "retrieval_scope": self.retrieval_scope or ("own" if own else "corpus"),
-        }
+    def single(self) -> Dataset:
+        return Dataset.model_construct(**self.model_dump(exclude={"label", "test_size"}))
 
 
-class SystemConfig(Part):
-    """Answers that another system gave to the same questions, judged beside the study's own."""
+class SystemConfig(System):
+    """A system of a study."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=40)
-    answers: str = Field(description="JSON lines: id or question, answer, optionally contexts")
     dataset: str | None = Field(None, description="label of its data set, where there are several")
-    context: Context = Field("retrieved", description="the condition that it is compared in")
+
+    @property
+    def single(self) -> System:
+        return System.model_construct(**self.model_dump(exclude={"dataset"}))
 
 
-class FineTuningConfig(Part):
-    """Ways to fine-tune: every list is a factor, and every combination is trained.
+_FACTORS = ("method", "train_format", "train_size", "replay", "label_noise", "answer_style")
 
-    Numbers left out are the method's own (see `adapters.METHODS`) or PEFT's usual ones.
-    """
 
-    method: OneOrMore[Method] = ["lora"]
-    train_format: OneOrMore[TrainFormat] = ["closed_book"]
-    train_sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
-    epochs: int = Field(3, ge=1, le=100)
-    max_steps: int | None = Field(
-        None, ge=1, description="optimizer steps, the same at every train size; replaces epochs"
+class FineTuningConfig(
+    section_of(
+        Training,
+        factors=(*_FACTORS, "deduplicate", "strength"),
+        required=("train_size",),
+        without=("sequence",),
     )
-    learning_rate: float | None = Field(None, gt=0, lt=1)
-    lora_rank: int = Field(16, ge=1, le=1024)
-    lora_alpha: int = Field(32, ge=1)
-    num_virtual_tokens: int = Field(20, ge=1, le=1024)
-    train_batch_size: int = Field(8, ge=1)
-    early_stopping: bool = False
-    p_gold: Share = Field(0.8, description="raft: share of examples with the gold passage")
-    num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
-    replay: OneOrMore[Annotated[float, Field(ge=0, lt=1)]] = [0.0]
-    label_noise: OneOrMore[Share] = [0.0]
-    answer_style: OneOrMore[AnswerStyle] = ["as_given"]
-    deduplicate: OneOrMore[bool] = [False]
-    strengths: OneOrMore[Annotated[float, Field(ge=0, le=1)]] = [1.0]
+):
+    """Ways to fine-tune: every list is a factor, and every combination is trained."""
+
     sequence: list[str] = Field([], description="labels of data sets to train on, in this order")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, given: Any) -> Any:
+        former = {"train_sizes": "train_size", "strengths": "strength"}
+        return renamed(given, former | {"train_batch_size": "batch_size"})
 
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:
-        for key in type(self).model_fields:
-            if isinstance(value := getattr(self, key), list):
-                refuse_repeats(key, value)
-        virtual = [m for m in self.method if methods.METHODS[m].family == "virtual"]
-        if self.strengths != [1.0] and virtual:
-            raise ValueError(f"strengths: {', '.join(virtual)} is there or not, nothing between")
+        refuse_repeats("sequence", self.sequence)
         return self
 
 
-class RetrievalConfig(Part):
-    """How the corpus is cut and searched, and what of it is shown: every list is a factor.
-
-    Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
-    model (0: only its window limits the passages).
-    """
-
-    retriever: OneOrMore[Literal[RETRIEVERS]] = ["dense"]
-    reranker: OneOrMore[str] = [""]
-    embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
-    chunk_size: OneOrMore[Annotated[int, Field(ge=32)]] = [192]
-    chunk_overlap: OneOrMore[Annotated[int, Field(ge=0)]] = [32]
-    top_k: OneOrMore[Annotated[int, Field(ge=1, le=50)]] = [3]
-    max_context_tokens: OneOrMore[Annotated[int, Field(ge=0)]] = [0]
-    passage_order: OneOrMore[Literal["best_first", "best_last"]] = ["best_first"]
-
-    @model_validator(mode="after")
-    def _chunks_are_possible(self) -> RetrievalConfig:
-        for key, value in self:
-            if isinstance(value, list):
-                refuse_repeats(key, value)
-        try:
-            for size in self.chunk_size:
-                for overlap in self.chunk_overlap:
-                    check_chunking(size, overlap)
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-        return self
+class RetrievalConfig(
+    section_of(
+        Retrieval,
+        factors=(
+            *("retriever", "reranker", "chunk_size", "chunk_overlap", "top_k"),
+            *("max_context_tokens", "passage_order"),
+        ),
+    )
+):
+    """How the corpus is cut and searched: every list is a factor."""
 
 
-class GenerationConfig(Part):
-    max_new_tokens: int = Field(48, ge=1, le=2048)
-    num_examples: int = Field(4, ge=1, le=32, description="examples in a few_shot prompt")
-    temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")
-    top_p: float = Field(1.0, gt=0, le=1)
-    context_gain: bool = Field(False, description="also the likelihood of the reference answer")
-    batch_size: int = Field(8, ge=1, description="questions answered together")
+class AnsweringConfig(section_of(Answering, without=("contexts", "test_size", "prompting"))):
+    """How answers are generated; what is asked and in which contexts stands in the study itself."""
 
 
-class JudgeConfig(Part):
+class JudgeConfig(Judge):
     """One judge. Several may share a model when their `name` tells them apart."""
 
-    model: str
     name: str | None = Field(None, max_length=60, description="in tables; default: the model's")
-    criteria: list[str] = Field(
-        list(criteria.DEFAULT), min_length=1, description="names, or paths of own YAML files"
-    )
-    adapter: str | None = Field(None, description="folder with an adapter of a local judge")
-    trained: bool = Field(False, description="the adapter, or the model, was trained to grade")
-    dtype: Literal["float32", "bfloat16", "4bit"] | None = Field(
-        None, description="left out: that of the study"
-    )
-    tokenizer: str | None = Field(
-        None, description="of a model on a server: it is asked for completions instead of by chat"
-    )
-    reasoning_tokens: int = Field(0, ge=0, le=2048, description="0: the score at once")
-    samples: int = Field(1, ge=1, le=50, description="of the reasoning, averaged")
-    ladder_size: int = Field(60, ge=20, description="questions in the judge's check")
 
     @field_validator("criteria", "adapter")
     @classmethod
@@ -223,92 +181,34 @@ class JudgeConfig(Part):
             for name in given
         ]
 
-    @model_validator(mode="after")
-    def _can_score(self) -> JudgeConfig:
-        try:
-            wanted = criteria.find_all(self.criteria)
-            for one in wanted:
-                metrics.add_criterion(one)
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-        if self.model in names.JUDGES:
-            names.check_installed(self.model)
-            if self.adapter:
-                raise ValueError(f"adapter: {self.model} has one already")
-        else:
-            check_model(self.model, also=list(names.JUDGES))
-        unknown = [one.name for one in wanted if not one.trained_rubric]
-        if unknown and names.is_trained_judge(self.model, self.trained):
-            raise ValueError(
-                f"criteria: a judge that was trained to grade knows none of '{unknown[0]}', which "
-                "has no `trained_rubric`; name another judge for it"
-            )
-        remote = names.is_endpoint(self.model)
-        local_only = [key for key in ("adapter", "trained", "dtype") if getattr(self, key)]
-        if remote and local_only:
-            raise ValueError(f"{local_only[0]}: a model on a server is as the server has it")
-        if self.tokenizer and not remote:
-            raise ValueError("tokenizer: a local judge has its own; it is for models on a server")
-        if self.adapter and not located(self.adapter).is_dir():
-            raise ValueError(f"adapter: there is no folder {self.adapter}")
-        if self.samples > 1 and not self.reasoning_tokens:
-            raise ValueError(
-                "samples: without reasoning_tokens nothing is drawn, and all would be the same"
-            )
-        return self
-
     @property
     def display_name(self) -> str:
         return self.name or self.model
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by which the notebooks know the judge."""
-        return {
-            "judge": self.model,
-            "criteria": list(self.criteria),
-            "judge_adapter": self.adapter or "",
-            "judge_trained": self.trained,
-            "judge_dtype": self.dtype or "",
-            "judge_tokenizer": self.tokenizer or "",
-            "reasoning_tokens": self.reasoning_tokens,
-            "judge_samples": self.samples,
-            "ladder_size": self.ladder_size,
-        }
+    def single(self) -> Judge:
+        return Judge.model_construct(**self.model_dump(exclude={"name"}))
 
 
-class PrimaryConfig(Part):
+class PrimaryConfig(Group):
     """The comparisons that carry a verdict.
 
     `reference_metrics` take over where no judge passes its check.
     """
 
     contexts: list[Context] = Field(["retrieved"], min_length=1)
-    metrics: list[str] = Field(["judge_accuracy", "judge_completeness"], min_length=1)
-    reference_metrics: list[ReferenceMetric] = Field(
-        ["answer_recall", "key_point_recall"], min_length=1
-    )
+    metrics: list[str] = Field(list(COUNTERPARTS), min_length=1)
+    reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
 
 
-class ComputeConfig(Part):
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int = Field(0, ge=0, le=1024, description="0: as many as the machine has cores")
-
-
-def check_model(name: str, also: Sequence[str] = ()) -> None:
-    """Raise ValueError for a name that is no model; `also` are names that would do as well."""
-    if names.is_known(name):
-        names.check_installed(name)
-        return
-    if name in names.JUDGES:
-        raise ValueError(f"'{name}' was trained to grade answers: it is a judge (`judges`)")
-    presets = [*names.GENERATORS, *also]
-    near = difflib.get_close_matches(name, presets, n=1, cutoff=0.4)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise ValueError(
-        f"'{name}' is not a preset ({', '.join(presets)}), not a folder, "
-        f"and not a hub id (owner/name){hint}"
-    )
+def renamed(given: Any, former: Mapping[str, str]) -> Any:
+    """What a study file says, with keys of earlier releases under their names of today."""
+    if not isinstance(given, Mapping):
+        return given
+    for old, new in former.items():
+        if old in given and new in given:
+            raise ValueError(f"{old}: that is the former name of `{new}`, which is there too")
+    return {former.get(key, key): value for key, value in given.items()}
 
 
 def refuse_repeats(key: str, values: list[Any]) -> None:

@@ -6,79 +6,236 @@ import ast
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status, study_dir
+from rag_study.study.groups import Group, Point
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Some keys of a group: those that are named, or all but those."""
+
+    named: frozenset[str]
+    all_but: bool = False
+
+    def __contains__(self, key: object) -> bool:
+        return (key in self.named) != self.all_but
+
+
+def only(*keys: str) -> Keys:
+    return Keys(frozenset(keys))
+
+
+def all_but(*keys: str) -> Keys:
+    return Keys(frozenset(keys), all_but=True)
+
+
+ALL = all_but()
 
 
 @dataclass(frozen=True)
 class Stage:
     """One notebook of the study.
 
-    `version` is raised when the package changes what the stage computes. `extent` names the
-    parameters that only say how much is asked for; they do not enter the run id.
+    `version` is raised when the package changes what the stage computes. `uses` are the groups, and
+    of each the keys, that the stage's own work depends on: they make its run id, together with
+    the ids of the runs before it. `beside` are keys that it reads and that are not in the id as
+    they are: how much is asked for, and places, whose content counts.
     """
 
     name: str
     notebook: str
     version: int
     upstream: tuple[str, ...] = ()
-    extent: tuple[str, ...] = ()
+    uses: Mapping[str, Keys] = field(default_factory=dict)
+    beside: Mapping[str, Keys] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
         return paths.notebook(self.notebook)
 
 
+_ASKED = {"answering": only("contexts", "test_size")}
+_JUDGE = {"judge": all_but("criteria", "adapter", "ladder_size"), "semantic_similarity": ALL}
+_JUDGE_PLACES = {"judge": only("criteria", "adapter")}
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("prepare_data", "01_prepare_data", 2),
-        Stage("index_corpus", "02_index_corpus", 3, ("prepare_data",)),
-        Stage("fine_tune", "03_fine_tune", 3, ("prepare_data", "index_corpus")),
+        Stage(
+            "prepare_data",
+            "01_prepare_data",
+            2,
+            uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
+            beside={"dataset": only("path", "corpus")},
+        ),
+        Stage(
+            "index_corpus",
+            "02_index_corpus",
+            3,
+            ("prepare_data",),
+            uses={
+                "dataset": only("retrieval_scope"),
+                "retrieval": all_but("top_k", "max_context_tokens", "passage_order"),
+                "compute": ALL,
+            },
+        ),
+        Stage(
+            "fine_tune",
+            "03_fine_tune",
+            3,
+            ("prepare_data", "index_corpus"),
+            uses={
+                "retrieval": only("top_k"),
+                "model": ALL,
+                "training": all_but("strength", "sequence"),
+                "seed": ALL,
+                "compute": ALL,
+            },
+            beside={"training": only("sequence")},
+        ),
         Stage(
             "generate_answers",
             "04_generate_answers",
             4,
             ("prepare_data", "index_corpus", "fine_tune"),
-            ("contexts", "test_size"),
+            uses={
+                "retrieval": only("top_k", "max_context_tokens", "passage_order"),
+                "model": ALL,
+                "training": only("strength"),
+                "seed": ALL,
+                "answering": all_but("contexts", "test_size"),
+                "compute": ALL,
+            },
+            beside=_ASKED,
         ),
         Stage(
             "import_answers",
             "04_import_answers",
             2,
             ("prepare_data",),
-            ("contexts", "test_size"),
+            uses={"system": only("name", "context")},
+            beside={"system": only("answers"), "answering": only("test_size")},
         ),
         Stage(
             "judge_answers",
             "05_judge_answers",
             2,
             ("prepare_data", "generate_answers", "import_answers"),
-            ("contexts", "test_size"),
+            uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
+            beside={**_JUDGE_PLACES, **_ASKED},
         ),
-        Stage("measure_retention", "measure_retention", 1, ("fine_tune",), ("retention",)),
-        Stage("validate_judge", "validate_judge", 2, ("prepare_data",)),
-        Stage("compare", "06_compare", 1),
+        Stage(
+            "measure_retention",
+            "measure_retention",
+            1,
+            ("fine_tune",),
+            uses={"model": ALL, "training": only("strength"), "compute": ALL},
+            beside={"retention": ALL},
+        ),
+        Stage(
+            "validate_judge",
+            "validate_judge",
+            2,
+            ("prepare_data",),
+            uses={
+                **_JUDGE,
+                "judge": all_but("criteria", "adapter"),
+                "answering": only("batch_size"),
+                "compute": ALL,
+            },
+            beside=_JUDGE_PLACES,
+        ),
+        Stage("compare", "06_compare", 1, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
 
+def stages_before(stage: Stage, point: Point) -> tuple[str, ...]:
+    """Names of the stages that come right before a stage at a point of the grid."""
+    absent = {"generate_answers" if point.system else "import_answers"}
+    if point.training is None:
+        absent.add("fine_tune")
+    elif stage.name == "fine_tune" and not point.training.with_passages:
+        absent.add("index_corpus")
+    return tuple(name for name in stage.upstream if name not in absent)
+
+
+def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
+    """The groups that a stage's own work depends on, with the values that count, as plain JSON."""
+    uses = dict(stage.uses)
+    if stage.name == "fine_tune" and not point.training.with_passages:
+        del uses["retrieval"]
+    return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
+
+
+def parameters_of(stage: Stage, point: Point) -> dict[str, Any]:
+    """What the stage's notebook is given: all groups that it declares, of each the keys that it or
+    a stage before it uses. A group that nobody uses at this point is `{}`."""
+    used: dict[str, list[Keys]] = {}
+    for name, keys in _keys(stage, point):
+        used.setdefault(name, []).append(keys)
+    given = {}
+    for name in declared(stage):
+        keys = used.get(name, [])
+        value = getattr(point if keys else _NOTHING, name)
+        given[name] = _plain(value, keys)
+    return given
+
+
+def declared(stage: Stage) -> list[str]:
+    """The groups that a stage's notebook declares, in the order of `Point`."""
+    names = {*stage.uses, *stage.beside}
+    for before in stage.upstream:
+        names |= set(declared(STAGES[before]))
+    return [name for name in Point.model_fields if name in names]
+
+
+def _keys(stage: Stage, point: Point) -> Iterator[tuple[str, Keys]]:
+    uses = used_by(stage, point)
+    yield from ((name, keys) for name, keys in stage.uses.items() if name in uses)
+    yield from stage.beside.items()
+    for before in stages_before(stage, point):
+        yield from _keys(STAGES[before], point)
+
+
+def _plain(value: Any, keys: Sequence[Keys]) -> Any:
+    """A value as notebooks and run ids have it: a group as those of its keys that count."""
+    if not isinstance(value, Group):
+        return {} if value is None else value
+    return {
+        key: inner
+        for key, inner in value.model_dump(mode="json").items()
+        if key not in value.unused and any(key in some for some in keys)
+    }
+
+
+_NOTHING = Point()
+
+
 @dataclass(frozen=True, eq=False)
 class StageRun:
-    """One notebook with one set of parameter values; `run_id` names its folder."""
+    """One notebook with its groups of parameters; `run_id` names its folder.
+
+    `parameters` are what the notebook is given, as plain JSON; `point` is the same, typed.
+    `notebook` is its source and `study_files` (path -> text) what a comparison compares, as they
+    were when the study was planned: people go on editing while it runs.
+    """
 
     stage: Stage
     parameters: dict[str, Any]
     upstream: tuple[StageRun, ...]
     slug: str
     identity: dict[str, Any]
+    notebook: str = field(default="", repr=False)
+    study_files: dict[str, str] = field(default_factory=dict, repr=False)
+    point: Point = field(default_factory=Point, repr=False)
 
     @cached_property
     def run_id(self) -> str:
@@ -86,17 +243,24 @@ class StageRun:
         return f"{self.stage.name}/{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property
+    def place(self) -> str:
+        """Stage and slug: runs of one place differ in what the slug has no word for."""
+        return place_of(self.run_id)
+
+    @property
     def extent(self) -> dict[str, int]:
         """How much is asked for: questions by context; of a comparison, all of the study's runs."""
         if self.is_comparison:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
-            return {"items": self.parameters["retention"]}
-        if not self.stage.extent:
+            return {"items": self.point.retention}
+        if self.point.system is not None:
+            return {self.point.system.context: self.point.answering.test_size}
+        if "contexts" not in self.parameters.get("answering", {}):
             return {}
-        asked = dict.fromkeys(self.parameters["contexts"], self.parameters["test_size"])
-        if "training" in asked and self.parameters["train_size"]:
-            asked["training"] = min(asked["training"], self.parameters["train_size"])
+        asked = dict.fromkeys(self.point.answering.contexts, self.point.answering.test_size)
+        if "training" in asked and self.point.training is not None:
+            asked["training"] = min(asked["training"], self.point.training.train_size)
         return asked
 
     @property
@@ -109,6 +273,11 @@ class StageRun:
         return next((run for run in self.upstream if run.stage.name == stage_name), None)
 
 
+def place_of(run_id: str) -> str:
+    """A run's id without its hash."""
+    return run_id.rpartition("-")[0]
+
+
 def find_stage(name: str) -> Stage:
     """A stage by its name or its notebook's name. Raises StudyError with the nearest name."""
     for stage in STAGES.values():
@@ -119,10 +288,62 @@ def find_stage(name: str) -> Stage:
     raise StudyError(f"there is no stage '{name}'; stages: {', '.join(STAGES)}.{hint}")
 
 
+class Cell(NamedTuple):
+    """A cell whose code is part of what a stage computes. `number` counts code cells from 1, as
+    JupyterLab does when all of them are run."""
+
+    number: int
+    source: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+
 @lru_cache(maxsize=32)
+def notebook_source(path: Path) -> str:
+    """A notebook without its outputs, read once: what is hashed is what is executed, though
+    somebody saves the file in between (see `forget_notebooks`)."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+    except (ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"{path}: this is no notebook (nbformat 4). Restore the file, or save it again."
+        ) from None
+    return json.dumps(notebook)
+
+
+def forget_notebooks() -> None:
+    """Have notebooks read again: a study or a notebook begins, and they may have been edited."""
+    notebook_source.cache_clear()
+
+
+@lru_cache(maxsize=32)
+def stage_cells(source: str) -> tuple[Cell, ...]:
+    """Of a notebook's source the cells that compute and write: those tagged `stage`. In a notebook
+    that has none of them, all but the parameters cell."""
+    cells = [
+        (Cell(number, "".join(cell["source"]).strip()), cell["metadata"].get("tags", []))
+        for number, cell in enumerate(_code_cells(source), start=1)
+    ]
+    tagged = tuple(cell for cell, tags in cells if "stage" in tags)
+    return tagged or tuple(cell for cell, tags in cells if "parameters" not in tags)
+
+
 def notebook_parameters(path: Path) -> dict[str, Any]:
     """Names and defaults in a notebook's `parameters` cell, read without running it."""
-    for cell in _code_cells(path):
+    found = _parameters(notebook_source(path))
+    if found is None:
+        raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
+    return found
+
+
+@lru_cache(maxsize=32)
+def _parameters(source: str) -> dict[str, Any] | None:
+    for cell in _code_cells(source):
         if "parameters" in cell["metadata"].get("tags", []):
             return {
                 target.id: ast.literal_eval(node.value)
@@ -130,12 +351,11 @@ def notebook_parameters(path: Path) -> dict[str, Any]:
                 if isinstance(node, ast.Assign | ast.AnnAssign)
                 for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
             }
-    raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
+    return None
 
 
-def _code_cells(path: Path) -> list[dict[str, Any]]:
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+def _code_cells(source: str) -> list[dict[str, Any]]:
+    return [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
 
 
 def all_upstream(run: StageRun) -> Iterator[StageRun]:

@@ -40,7 +40,7 @@ def examples(
 ) -> tuple[list[Example], dict[str, int]]:
     """(examples, counts) of pairs: the prompt as in answering, and the answer.
 
-    Where the window (less `reserved`, see `adapters.virtual_tokens`) is too short, the last
+    Where the window (less `reserved`, see `peft.virtual_tokens`) is too short, the last
     passage loses words from its end and is then dropped; "passages cut" counts these pairs.
     Raises StudyError for a pair whose question and answer alone are too long.
     """

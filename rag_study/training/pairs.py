@@ -26,10 +26,9 @@ from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order
 from rag_study.retrieval.passage import Passage
+from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
 
-ANSWER_STYLES = ("as_given", "short", "long")
 GENERAL = Path(__file__).with_name("general_instructions.jsonl")
-TRAIN_FORMATS = ("closed_book", "with_context", "raft")
 Answered = tuple[Question, str]  # a question and the answer that is learned for it
 
 

@@ -14,10 +14,10 @@ from rag_study.models import language_model, loading, names, prompts
 from rag_study.models.adapters import (
     NOTE_FILE,
     Note,
-    _first_line,
-    _keep_positions,
     attach,
     check_base,
+    first_line,
+    keep_positions,
     read_note,
 )
 from rag_study.models.methods import Method, find
@@ -82,12 +82,12 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     except ValueError as error:  # PEFT's NoMatchingPeftModuleError is one
         leaves = {name.rsplit(".", 1)[-1] for name in _linear_layers(lm.model)}
         raise StudyError(
-            f"method {recipe.method} cannot be used on {lm.name}: {_first_line(error)}\n"
+            f"method {recipe.method} cannot be used on {lm.name}: {first_line(error)}\n"
             f"Its linear layers are: {', '.join(sorted(leaves))} (target_modules)."
         ) from error
     if method.family == "virtual":
         _begin_with_text(model, lm, recipe)
-    _keep_positions(model)
+    keep_positions(model)
     return model
 
 

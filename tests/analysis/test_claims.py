@@ -6,6 +6,7 @@ import pytest
 from generated import TUNED, rows, study
 
 from rag_study.analysis.claims import ANSWERS, CLAIM_COLUMNS, CLAIMS, claims
+from rag_study.report.claim_sentences import claim_sentence
 
 # The mean drop in the context, by data set and train size, as in the paper.
 PAPER = {("nq", 200): -0.6, ("nq", 800): -0.7, ("qasper", 200): -1.6, ("qasper", 800): -1.8}
@@ -43,6 +44,7 @@ def answers(results, valid=True, contexts=("retrieved",), **options):
     assert table.loc[table["answer"] == "not tested", ["estimate", "ci_low"]].isna().all(axis=None)
     tested = table[table["answer"] != "not tested"]
     assert tested[["estimate", "ci_low", "ci_high"]].notna().all(axis=None)
+    table["said"] = [claim_sentence(row) for row in table.to_dict("records")]
     return table.set_index("claim")
 
 

@@ -40,7 +40,7 @@ def study(write_study, outputs):
                 ]
                 files.write_parquet(folder.path / "chunks.parquet", pd.DataFrame(chunks))
             case "judge_answers":
-                extra = 8 if run.parameters["method"] == "none" else 0
+                extra = 0 if run.point.training else 8
                 rows = [
                     {
                         "context": context,
@@ -160,7 +160,8 @@ def test_runs_that_two_studies_share_count_once(study, tmp_path):
     text = first.read_text().replace("name: small", "name: second")
     second.write_text(text.replace("test_size: 8", "test_size: 4"))
     alone = collect.collect(runs[-1], config)
-    both = collect.collect(plan.comparison([first, second]), load_studies([first, second]))
+    merged = load_studies([first, second])
+    both = collect.collect(plan.comparison(merged), merged)
     assert both.missing == []
     assert len(both.results) == len(alone.results)
     assert len(both.evidence) == len(both.results)
@@ -216,7 +217,7 @@ def test_the_documented_columns_are_those_of_the_files(study, tmp_path):
     found = analyse.analyse(collect.collect(runs[-1], config), config, n_resamples=200)
     analyse.publish(tmp_path, found)
     tables = documented()
-    assert set(tables) == {*analyse.TABLES, "judge_checks", *analyse.EVIDENCE}
+    assert set(tables) == {*analyse.TABLES, "metrics", "judge_checks", *analyse.EVIDENCE}
     for name, columns in tables.items():
         made = set(pd.read_parquet(tmp_path / f"{name}.parquet").columns)
         open_ended = tuple(c[:-1] for c in columns if c.endswith("*"))
@@ -246,9 +247,7 @@ def test_equal_scores_everywhere_settle_nothing(study):
 def test_one_finished_run_has_means_and_no_effects(study, left):
     config, runs = study
     for run in runs:
-        if run.stage.name == "judge_answers" and (run.parameters["method"] == "none") != (
-            left == "base"
-        ):
+        if run.stage.name == "judge_answers" and (run.point.training is None) != (left == "base"):
             run_folder.RunFolder(run.run_id).set_status("failed", message="no")
     found = analyse.analyse(collect.collect(runs[-1], config), config, n_resamples=200)
     assert len(found.missing) == 1

@@ -39,7 +39,6 @@ def test_base_rows_do_not_make_training_factors_differ():
 
 
 def test_unknown_names_are_shown_as_they_are():
-    assert states.metric_label("bleu") == "bleu"
     assert states.method_label("full_tuning") == "full tuning"
     assert states.format_label("by_ear") == "trained by ear"
     assert states.context_label("web") == "with context “web”"

@@ -62,7 +62,7 @@ def with_system(write_study, tmp_path):
 
 def test_a_system_is_judged_and_never_generated(with_system, tmp_path):
     runs = plan.expand(with_system())
-    ours = [run for run in runs if run.parameters.get("system") == "production"]
+    ours = [run for run in runs if run.parameters.get("system", {}).get("name") == "production"]
     assert [run.stage.name for run in ours] == ["import_answers", "judge_answers"]
     assert [u.stage.name for u in ours[1].upstream] == ["prepare_data", "import_answers"]
     assert ours[1].extent == {"retrieved": 8}

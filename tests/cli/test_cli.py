@@ -3,12 +3,14 @@ import json
 import sys
 
 import pytest
+from study_tables import comparison, table
 
 from rag_study import cli
 from rag_study.cli import live
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import plan, stages
+from rag_study.study import active_run, config, differences, plan, stages
+from rag_study.study.running import study_run
 from rag_study.study.running.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
@@ -52,14 +54,66 @@ def test_running_one_stage_without_its_upstream_fails_and_says_why(command):
     assert "needs prepare_data/" in out
 
 
+@pytest.fixture
+def finished(write_study, outputs):
+    """The file of a study all of whose runs say that they are done; two rows of comparisons."""
+    path = write_study()
+    runs = plan.expand(path)
+    for run in runs:
+        run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
+    folder = run_folder.study_dir("small")
+    files.write_parquet(folder / "comparisons.parquet", table(comparison("helps")))
+    files.write_text(folder / "headline.txt", "Helps.\n")
+    files.write_text(folder / "made_by.txt", runs[-1].run_id + "\n")
+    return path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The study files that are read, in order."""
+    paths, read = [], config._content
+
+    def noted(path, text):
+        paths.append(path)
+        return read(path, text)
+
+    monkeypatch.setattr(config, "_content", noted)
+    return paths
+
+
+@pytest.mark.parametrize("verb", ["plan", "status", "run"])
+def test_a_command_reads_the_study_file_once(command, finished, reads, verb):
+    code, out, _ = command(verb, finished)
+    assert code == 0
+    assert reads == [finished]
+    assert ("Helps." in out) == (verb == "run")
+
+
+def test_a_report_reads_the_study_file_once_and_so_does_its_notebook(
+    command, finished, reads, monkeypatch
+):
+    def done(progress, *_, **__):
+        for run in progress.runs:
+            progress.end(run, "done", run_folder.Status("done"))
+
+    monkeypatch.setattr(study_run, "run_all", done)
+    code, out, _ = command("report", finished)
+    assert (code, "Helps." in out) == (0, True)
+    assert reads == [finished]
+    reads.clear()
+    run = active_run.begin("compare", {"study_file": str(finished), "others": []})
+    assert run.run.study.name == "small"
+    assert reads == [finished]
+
+
 BAD_STUDIES = {
     "unknown key": {"zebra": 1},
     "misspelt key": {"contxts": ["none"]},
     "wrong type": {"models": 3},
     "unknown model": {"models": ["gpt-17"]},
     "unknown data set": {"datasets": [{"name": "wikipedia"}]},
-    "unknown method": {"fine_tuning": [{"method": "magic", "train_sizes": [4]}]},
-    "train size above the data": {"fine_tuning": [{"train_sizes": [100_000]}]},
+    "unknown method": {"fine_tuning": [{"method": "magic", "train_size": [4]}]},
+    "train size above the data": {"fine_tuning": [{"train_size": [100_000]}]},
     "test size above the data": {"datasets": [{"name": "fictional", "test_size": 100_000}]},
     "slash in the name": {"name": "a/b"},
     "no such data folder": {"datasets": [{"name": "jsonl", "path": "nowhere"}]},
@@ -160,6 +214,33 @@ def test_status_shows_who_works_on_what(command, outputs):
     lock.release(force=True)
     assert f"3 of 40, process {folder.status().pid} on" in out
     assert "killed" in command("status", SMOKE)[1]
+
+
+def test_plan_status_and_clean_say_why(command, outputs, write_study):
+    for run in plan.expand(write_study(seeds=[0, 1])):
+        differences.record(run)
+        run_folder.RunFolder(run.run_id).set_status("done")
+    study = write_study(seeds=[0, 1], compute={"dtype": "float32", "threads": 2})
+    for verb in ("plan", "status"):
+        _, out, _ = command(verb, study)
+        assert "Done before, but differing from what the study needs now" in out
+        assert "  fine_tune, 2 runs: " in out
+        assert "threads were 1, are 2" in out
+        assert "is done, but" not in out
+        shown = command(verb, study, "--why")[1]
+        assert shown.count("is done, but") == len(plan.expand(study)) - 1  # 01 has no threads
+    rows = json.loads(command("plan", study, "--json")[1])
+    assert [row["why"] for row in rows if row["stage"] == "prepare_data"] == [[]]
+    assert all(row["why"] for row in rows if row["stage"] == "fine_tune")
+    study = write_study(seeds=[0, 1])
+    before = {run.run_id for run in plan.expand(study)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rag_study.study.identity._prompts_hash", lambda stage: f"new {stage}")
+        kept = len(before - {run.run_id for run in plan.expand(study)})
+        _, out, _ = command("clean", study)
+    assert "Nothing to clean" in out
+    assert f"{kept} runs (" in out
+    assert "kept though notebooks, the package or the machine have changed since" in out
 
 
 def test_the_live_view_counts_by_stage():

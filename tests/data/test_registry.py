@@ -63,9 +63,9 @@ def study(write_study, **fields):
 def test_by_import_path_in_a_study_file(outside, write_study):
     path = study(write_study, prefix="x")
     config = load_study(path)
-    assert config.datasets[0].parameters["dataset_options"] == {"prefix": "x"}
+    assert config.datasets[0].model_extra == {"prefix": "x"}
     prepared = plan.expand(path)[0]
-    assert prepared.parameters["dataset"] == "my_manuals:LOADER"
+    assert prepared.point.dataset.name == "my_manuals:LOADER"
     data = qa_datasets.load("my_manuals:LOADER", str(outside / "manuals.jsonl"))
     assert len(data.questions) == 40
     other = plan.expand(study(write_study, prefix="y"))[0]

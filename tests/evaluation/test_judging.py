@@ -12,7 +12,7 @@ from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import NO_ANSWER, Document, Question
 from rag_study.evaluation import judging
-from rag_study.evaluation.judging import Item, criteria, extremes, scoring
+from rag_study.evaluation.judging import Item, criteria, scoring
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Reading
 from rag_study.evaluation.judging.ladder import REFUSAL, ladder
@@ -337,7 +337,7 @@ def test_the_ladder_is_judged_whole_whatever_its_order_and_a_part_again(tiny, ou
     twice = again.dropna(subset=["judge_accuracy_again"])
     assert 4 <= len(twice) <= scoring.REPEATED
     assert (twice["judge_accuracy_again"] - twice["judge_accuracy"]).abs().max() < 1e-4
-    shown = extremes.extremes(again, asked, USUAL[0], "candidate", most=2)
+    shown = scoring.extremes(again, asked, USUAL[0], "candidate", most=2)
     assert len(shown) == 4
     assert shown["score"].is_monotonic_decreasing
 

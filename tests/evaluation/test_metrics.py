@@ -1,10 +1,13 @@
 import random
 
+import pandas as pd
 import pytest
 
+from rag_study.common.text import contains
 from rag_study.data.schema import NO_ANSWER, Question
-from rag_study.evaluation import metrics, reference, similarity
+from rag_study.evaluation import reference, similarity
 from rag_study.evaluation.judging import criteria
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 
 def question(*answers, key_points=()):
@@ -48,14 +51,14 @@ def test_a_refusal_is_right_where_nothing_can_be_answered():
 
 
 def test_contains_wants_whole_words_in_sequence():
-    assert metrics.contains("made of tin, then sold", "tin") == 1.0
-    assert metrics.contains("a tinker", "tin") == 0.0
-    assert metrics.contains("New York is old", "York New") == 0.0
-    assert metrics.contains("anything", "the") == 0.0
-    assert metrics.contains("It is Orwell's novel", "Orwell") == 1.0
-    assert metrics.contains("It is Orwell\u2019s novel", "Orwell") == 1.0
-    assert metrics.contains("at Wendy's", "Wendy's") == 1.0
-    assert metrics.contains("the Orwellian novel", "Orwell") == 0.0
+    assert contains("made of tin, then sold", "tin") == 1.0
+    assert contains("a tinker", "tin") == 0.0
+    assert contains("New York is old", "York New") == 0.0
+    assert contains("anything", "the") == 0.0
+    assert contains("It is Orwell's novel", "Orwell") == 1.0
+    assert contains("It is Orwell\u2019s novel", "Orwell") == 1.0
+    assert contains("at Wendy's", "Wendy's") == 1.0
+    assert contains("the Orwellian novel", "Orwell") == 0.0
 
 
 def test_key_points_found():
@@ -101,10 +104,25 @@ def test_refusals_are_counted_and_points_are_lost_as_in_squads_rule():
     assert reference.exact_match("1.25", "125") == 1.0
 
 
-def test_a_criterion_becomes_a_metric_behind_the_other_criteria(monkeypatch):
-    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
-    metrics.add_criterion(criteria.find("groundedness"))
-    judged = [name for name, metric in metrics.METRICS.items() if metric.judged]
-    assert list(metrics.METRICS)[: len(judged)] == judged
-    assert "judge_groundedness" in judged
-    assert metrics.METRICS["judge_groundedness"].label == "Groundedness (judge)"
+def test_a_criterion_becomes_a_metric_behind_the_other_criteria():
+    before = list(METRICS)
+    further = METRICS.with_criteria([criteria.find("groundedness")], {"token_f1": 0.1})
+    assert list(further)[: len(further.judged)] == [*METRICS.judged, "judge_groundedness"]
+    assert further.label("judge_groundedness") == "Groundedness (judge)"
+    assert further["token_f1"].margin == 0.1
+    assert list(METRICS) == before
+    assert METRICS["token_f1"].margin == 0.03
+
+
+def test_metrics_written_as_a_table_are_the_same_when_read(tmp_path):
+    further = METRICS.with_criteria([criteria.find("groundedness")])
+    pd.DataFrame(further.records()).to_parquet(tmp_path / "metrics.parquet")
+    table = pd.read_parquet(tmp_path / "metrics.parquet")
+    read = Metrics.from_records(table.to_dict("records"))
+    assert list(read.values()) == list(further.values())
+
+
+def test_names_of_metrics_for_people():
+    assert METRICS.in_text("answer_recall") == "answer recall"
+    assert METRICS.in_text("rouge_l") == "ROUGE-L"
+    assert METRICS.label("bleu") == "bleu"

@@ -9,7 +9,7 @@ import pytest
 from study_tables import answers
 
 from rag_study import data as qa_datasets
-from rag_study.analysis.run_names import searches_of
+from rag_study.analysis.run_names import columns_of, searches_of
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import run_folder
 from rag_study.common.wording import signed
@@ -289,9 +289,7 @@ def test_passages_are_those_of_the_prompt(write_study, outputs):
     config, runs = load_study(path), plan.expand(path)
     data = qa_datasets.load("fictional", options={"num_worlds": 84})
     question = qa_datasets.split(data).pools["test"][0]
-    base = next(
-        r for r in runs if r.stage.name == "judge_answers" and r.parameters["method"] == "none"
-    )
+    base = next(r for r in runs if r.stage.name == "judge_answers" and r.point.training is None)
     chunks = pd.DataFrame(
         {"chunk_id": ["c1", "c2"], "title": ["One", "Two"], "text": ["first", "second"]}
     )
@@ -309,8 +307,7 @@ def test_passages_are_those_of_the_prompt(write_study, outputs):
         folder = run_folder.RunFolder(run.run_id).path
         folder.mkdir(parents=True)
         table.to_parquet(folder / f"{name}.parquet")
-    given = base.parameters
-    own = {name: given[name] for name in ("model", "chunk_size", "top_k")}
+    own = {name: columns_of(base)[name] for name in ("model", "chunk_size", "top_k")}
     own |= {"dataset": "fictional", "retriever": searches_of(base, config)}
     answer = {"dataset": "fictional", "question_id": question.id}
     sample = Sample("abc123", "small", "retrieved", 0, "judge", [], [own], [answer])

@@ -19,13 +19,20 @@ SCORED = {"context": "retrieved", "metric": "answer_recall", "judge": "", "n_que
 def test_a_claim_with_and_without_a_number():
     known = {"claim": "accuracy", "paper": "Base is better.", "answer": "supported", "judge": ""}
     known |= {"metric": "answer_recall", "estimate": -0.2, "ci_low": -0.3, "ci_high": -0.1}
-    known |= {"n_questions": 40, "said": "Shown."}
+    known |= {"n_questions": 40, "n_clusters": 40, "n_states": 2}
+    known |= {"facts": '{"n_below": 2, "spread": true, "state": "LoRA 50"}'}
     unknown = known | {"answer": "not tested", "n_questions": 0}
+    unknown |= {"facts": '{"context": "retrieved", "lacking": "scores"}'}
     unknown |= dict.fromkeys(("estimate", "ci_low", "ci_high"), math.nan)
     rows = explanation_tables.claim_rows(StudyResults({}, claims=pd.DataFrame([known, unknown])))
     assert (rows[0]["estimate"], rows[0]["low"], rows[0]["n"]) == ("−0.20", "−0.30", 40)
     assert rows[0]["css"] == "hurts"
+    assert rows[0]["said"] == (
+        "2 of 2 states are shown to be below the base in answer recall; LoRA 50 changed by −0.20 "
+        "(95 % interval −0.30 to −0.10)."
+    )
     assert rows[1]["estimate"] == ""
+    assert rows[1]["said"].startswith("No trained state has scores of answer recall with retrieved")
     assert explanation_tables.claim_rows(StudyResults({})) == []
 
 

@@ -1,5 +1,7 @@
 """Answers to look at: what there is to choose, what is shown, and what the widgets do."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +11,8 @@ from study_tables import STRONG, WEAK, answers, full_study, with_evidence
 from rag_study.analysis import analyse
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
+from rag_study.evaluation.judging import criteria
+from rag_study.evaluation.metrics import METRICS
 from rag_study.report.explorer import tables
 from rag_study.report.explorer.tables import Score
 from rag_study.report.explorer.widgets import Explorer
@@ -55,6 +59,36 @@ def test_a_judge_that_is_not_valid_is_called_that(study):
     assert "Key-point recall" not in labels  # nobody has one
     html = tables.side_by_side(study, chosen, "q000")
     assert html.count("judge not valid") == 2  # one for each answer
+
+
+TONE = """name: tone
+label: Tone
+rubric: "Is the answer friendly? Answer with one digit from 1 (rude) to 5 (very friendly)."
+"""
+
+
+def test_what_a_study_grades_is_known_to_a_process_that_reads_only_its_results(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path))
+    (tmp_path / "tone.yaml").write_text(TONE)
+    graded = criteria.find_all(["groundedness", str(tmp_path / "tone.yaml")])
+    frame = answers(8).assign(judge_groundedness=2.0, judge_tone=4.0)
+    metrics = METRICS.with_criteria(graded)
+    found = full_study(frame, checks=[STRONG, WEAK], metrics=metrics, **with_evidence(frame))
+    analyse.publish(run_folder.study_dir("graded"), found)
+    (tmp_path / "tone.yaml").unlink()
+    script = """
+from rag_study.report.explorer import tables
+study = tables.load("graded")
+chosen = tables.preferred(tables.selections(study))
+print(*tables.score_choices(study, chosen), sep="\\n")
+print(tables.side_by_side(study, chosen, "q000"))
+"""
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.count("Groundedness (judge)") >= 2
+    assert made.stdout.count("Tone (judge)") >= 2
 
 
 def test_the_table_begins_with_the_largest_change_and_the_answers_are_escaped(study):

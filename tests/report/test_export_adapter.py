@@ -17,11 +17,11 @@ from rag_study.models import adapters, loading, prompts
 from rag_study.models.names import GENERATORS
 from rag_study.report import export_adapter
 
-PARAMS = {
-    **{"dataset": "fictional", "dataset_path": "", "model": "random-llama", "method": "lora"},
-    **{"train_format": "closed_book", "train_size": 16, "seed": 3, "epochs": 2, "max_steps": 0},
-    **{"learning_rate": 0.001, "lora_rank": 4, "early_stopping": False, "dtype": "float32"},
+TRAINING = {
+    **{"method": "lora", "train_format": "closed_book", "train_size": 16, "epochs": 2},
+    **{"learning_rate": 0.001, "lora_rank": 4, "early_stopping": False, "label_noise": 0.0},
 }
+PARAMS = {"model": "random-llama", "seed": 3, **TRAINING}
 METRICS = {"base_validation_loss": 6.1691, "validation_loss": 3.2891, "optimizer_steps": 4}
 # PEFT speaks of the base's place, which these tests make up.
 pytestmark = pytest.mark.filterwarnings("ignore:(Could not find a config|The PEFT config's)")
@@ -30,6 +30,7 @@ FILE = "model.safetensors"
 ROW = {
     **{key: PARAMS[key] for key in ("model", "method", "train_format", "train_size", "seed")},
     **{"dataset": "mine", "prompting": "default", "retriever": "dense", "chunk_size": 128},
+    "measure": "answer recall",
     **{"top_k": 2, "context": "retrieved", "metric": "answer_recall", "judge": "", "primary": True},
     **{"mean_base": 0.25, "mean_tuned": 0.2, "difference": -0.05, "ci_low": -0.2, "ci_high": 0.1},
     **{
@@ -47,7 +48,10 @@ def make_run(tmp_path):
     def make(config=LORA, state="done", stage="fine_tune", **changes):
         run = tmp_path / "outputs" / "runs" / stage / "small-1"
         shutil.rmtree(run, ignore_errors=True)
-        params = PARAMS | changes
+        training = {key: changes.get(key, value) for key, value in TRAINING.items()}
+        params = {"dataset": {"name": "fictional"}, "retrieval": {}, "training": training}
+        params |= {"compute": {"dtype": "float32"}, "model": "random-llama", "seed": 3}
+        params |= {key: value for key, value in changes.items() if key not in TRAINING}
         files.write_yaml(run / "params.yaml", params)
         files.write_json(run / "metrics.json", METRICS)
         files.write_json(run / "status.json", {"state": state})
@@ -143,7 +147,9 @@ def test_a_merged_model_answers_as_the_adapter_does(make_run, tmp_path, config):
 def test_merging_is_done_in_float32_whatever_is_saved(make_run, tmp_path):
     exact, rounded = (
         load_file(
-            export_adapter.export_adapter(make_run(dtype=dtype), tmp_path / dtype, merge=True)
+            export_adapter.export_adapter(
+                make_run(compute={"dtype": dtype}), tmp_path / dtype, merge=True
+            )
             / FILE
         )
         for dtype in ("float32", "bfloat16")

@@ -17,8 +17,8 @@ from rag_study.analysis.effects import COMPARISON_COLUMNS, SUMMARY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.evaluation.metrics import METRICS
 from rag_study.report import plots
-from rag_study.report.plots import forest
 from rag_study.report.plots.costs import with_costs
+from rag_study.report.verdict_looks import LOOKS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -186,7 +186,7 @@ def test_forest_rows_scales_and_marks():
     drawn = {line.get_marker(): line for line in recall.lines if len(line.get_xdata()) == 1}
     assert drawn["<"].get_xdata()[0] == -0.2
     assert drawn["<"].get_ydata()[0] == 1
-    assert drawn["<"].get_color() == forest.VERDICT_COLOURS["hurts"]
+    assert drawn["<"].get_color() == LOOKS["hurts"].colour
     assert drawn["o"].get_markerfacecolor() == "white"
     assert any(np.allclose(s[:, 0], [-0.3, -0.1]) for s in segments(recall))
     assert "primary: hurts" in words(figure)

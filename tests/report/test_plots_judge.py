@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from rag_study.analysis.states import RUNGS
+from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.report import plots
 
 GRADES = {"gold": 4.8, "paraphrase": 4.6, "padded": 4.6, "corrupted": 3, "other_question": 1.5}
@@ -51,7 +51,7 @@ def test_ladder_shows_scores_and_the_auc_beside_each_rung():
     dots = [line for line in strong.lines if line.get_marker() == "."]
     assert [set(line.get_xdata()) for line in dots] == [{level} for level in GRADES.values()]
     labels = [label.get_text() for label in strong.get_yticklabels()]
-    assert labels == [RUNGS[rung] for rung in GRADES]
+    assert [label.replace("\n", " ") for label in labels] == [RUNGS[rung] for rung in GRADES]
     # The same answers under two judges are one answer to a reference metric.
     assert all(len(line.get_xdata()) == 6 for line in metric.lines if line.get_marker() == ".")
 

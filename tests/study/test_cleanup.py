@@ -1,9 +1,11 @@
+import shutil
+
 import pytest
 from naps import nap, work
 
-from rag_study.common import run_folder
+from rag_study.common import paths, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import plan
+from rag_study.study import differences, plan, stages
 from rag_study.study.running import cleanup
 from rag_study.study.running.runner import USUAL
 
@@ -20,7 +22,7 @@ def test_runs_that_no_study_needs_are_found_and_removed(write_study, outputs):
     work(old, USUAL, lambda: None)
     lock = run_folder.RunFolder(busy.run_id).acquire()
     try:
-        found = cleanup.find([study])
+        found = cleanup.find([study]).leftovers
         assert {leftover.path for leftover in found} == {
             run_folder.RunFolder(old.run_id).path,
             half,
@@ -49,10 +51,77 @@ def test_other_studies_keep_what_they_need(write_study, outputs, tmp_path):
     (folder.path / "params.yaml").write_text(f"study_file: {far}\n")
     known = {path.resolve() for path in cleanup.known_studies([first])}
     assert known == {first.resolve(), beside.resolve(), far.resolve()}
-    assert cleanup.find([first]) == []
+    assert cleanup.find([first]) == ([], [])
     beside.write_text("name: [broken")
     with pytest.raises(StudyError, match="nothing is cleaned"):
         cleanup.find([first])
     beside.unlink()
     far.unlink()
-    assert [leftover.path for leftover in cleanup.find([first])] == [folder.path]
+    assert [leftover.path for leftover in cleanup.find([first]).leftovers] == [folder.path]
+
+
+def stale_and_leftover(study, runs):
+    """Stages of the runs that `clean` keeps as asked for though outdated, and of those it offers,
+    when these runs are in the outputs folder."""
+    for run in runs:
+        differences.record(run)
+        run_folder.RunFolder(run.run_id).set_status("done")
+    found = cleanup.find([study])
+    return [{one.path.parent.name for one in some} for some in (found.outdated, found.leftovers)]
+
+
+def test_runs_of_other_notebooks_prompts_and_packages_are_kept(
+    write_study, outputs, tmp_path, monkeypatch
+):
+    study = write_study()
+    before = plan.expand(study)
+    notebooks = shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
+    monkeypatch.setattr(paths, "notebook", lambda name: notebooks / f"{name}.ipynb")
+    for file in notebooks.glob("*.ipynb"):
+        file.write_text(file.read_text().replace("active_run.begin", "active_run . begin"))
+    monkeypatch.setattr("rag_study.study.identity._prompts_hash", lambda stage: f"new {stage}")
+    monkeypatch.setattr("rag_study.study.identity._bundled_revision", lambda stage: ["new"])
+    after = {run.run_id for run in plan.expand(study)}
+    assert not after & {run.run_id for run in before}
+    kept, offered = stale_and_leftover(study, before)
+    assert kept == {run.stage.name for run in before}
+    assert offered == set()
+    found = cleanup.find([study])
+    assert len(found.outdated) == len(before)
+    cleanup.remove(found.leftovers)
+    assert all(run_folder.RunFolder(run.run_id).path.exists() for run in before)
+    stages.forget_notebooks()
+
+
+def test_what_a_study_no_longer_asks_for_is_offered_with_what_was_made_from_it(
+    write_study, outputs, own_data
+):
+    rate = {"train_size": [4], "learning_rate": 0.0002}
+    before = plan.expand(write_study(fine_tuning=[rate]))
+    study = write_study(fine_tuning=[rate | {"learning_rate": 0.001}])
+    kept, offered = stale_and_leftover(study, before)
+    assert kept == set()
+    assert {"fine_tune", "generate_answers", "judge_answers", "compare"} <= offered
+    assert not {"prepare_data", "index_corpus", "validate_judge"} & offered
+
+
+def test_runs_on_data_that_have_changed_are_offered(write_study, outputs, own_data):
+    study = write_study(datasets=[{"name": "jsonl", "path": str(own_data), "test_size": 4}])
+    before = plan.expand(study)
+    with (own_data / "corpus.jsonl").open("a") as file:
+        file.write('{"doc_id": "new", "text": "one more"}\n')
+    kept, offered = stale_and_leftover(study, before)
+    assert kept == set()
+    assert {"prepare_data", "index_corpus", "generate_answers", "compare"} <= offered
+
+
+def test_what_auto_stands_for_on_another_machine_is_no_reason(write_study, outputs, monkeypatch):
+    study = write_study(compute={"dtype": "auto", "threads": 0})
+    monkeypatch.setattr("rag_study.study.identity.resolve_dtype", lambda _: "float16")
+    monkeypatch.setattr("rag_study.study.identity.resolve_threads", lambda _: 77)
+    elsewhere = plan.expand(study)
+    monkeypatch.setattr("rag_study.study.identity.resolve_dtype", lambda _: "float32")
+    monkeypatch.setattr("rag_study.study.identity.resolve_threads", lambda _: 1)
+    kept, offered = stale_and_leftover(study, elsewhere)
+    assert {"fine_tune", "compare"} <= kept
+    assert offered == set()

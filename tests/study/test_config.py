@@ -35,10 +35,10 @@ def test_an_unknown_key_lists_the_known_ones(write_study):
 
 
 def test_every_problem_is_in_one_message(write_study):
-    message = message_of(write_study(zebra=1, seeds=["x"], generation={"max_new_tokens": 0}))
+    message = message_of(write_study(zebra=1, seeds=["x"], answering={"max_new_tokens": 0}))
     assert "3 problems" in message
     assert "seeds[0]" in message
-    assert "generation.max_new_tokens" in message
+    assert "answering.max_new_tokens" in message
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_every_problem_is_in_one_message(write_study):
         ({"models": "random-llama"}, "models: input should be a valid list"),
         ({"datasets": [{"name": "fictionl"}]}, "did you mean 'fictional'?"),
         ({"datasets": [{"name": "jsonl"}]}, "needs `path:`"),
-        ({"fine_tuning": [{"method": "lorra", "train_sizes": [4]}]}, "did you mean 'lora'?"),
-        ({"fine_tuning": [{"train_sizes": []}]}, "fine_tuning[0].train_sizes"),
+        ({"fine_tuning": [{"method": "lorra", "train_size": [4]}]}, "did you mean 'lora'?"),
+        ({"fine_tuning": [{"train_size": []}]}, "fine_tuning[0].train_size"),
         ({"contexts": ["none"]}, "primary.contexts names ['retrieved']"),
         ({"seeds": [1, 1]}, "seeds: 1 is given more than once"),
         ({"retrieval": {"chunk_size": 300}}, "retrieval: chunk_size 300"),
@@ -113,6 +113,16 @@ def test_binary_file_is_refused(tmp_path):
     assert "cannot be read as text" in message_of(path)
 
 
+def test_keys_of_earlier_releases_still_say_what_they_said(write_study):
+    today = {"train_size": [4, 8], "strength": [0.5], "batch_size": 4}
+    before = {"train_sizes": [4, 8], "strengths": [0.5], "train_batch_size": 4}
+    spelt = write_study(fine_tuning=[today], answering={"max_new_tokens": 7})
+    study = load_study(spelt)
+    assert load_study(write_study(fine_tuning=[before], generation={"max_new_tokens": 7})) == study
+    message = message_of(write_study(fine_tuning=[today | {"train_sizes": [4]}]))
+    assert "train_sizes: that is the former name of `train_size`" in message
+
+
 def test_data_path_counts_from_the_study_file(write_study, own_data):
     study = load_study(write_study(datasets=[{"name": "jsonl", "path": own_data.name}]))
     assert study.datasets[0].path == str(own_data)
@@ -160,9 +170,9 @@ def test_the_guide_shows_every_key_with_its_default():
 
     from rag_study.study.config import StudyConfig
     from rag_study.study.sections import (
+        AnsweringConfig,
         DatasetConfig,
         FineTuningConfig,
-        GenerationConfig,
         JudgeConfig,
         PrimaryConfig,
         RetrievalConfig,
@@ -172,9 +182,9 @@ def test_the_guide_shows_every_key_with_its_default():
     shown = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
     assert set(shown) == set(StudyConfig.model_fields)
     assert RetrievalConfig(**shown["retrieval"]) == RetrievalConfig()
-    assert GenerationConfig(**shown["generation"]) == GenerationConfig()
+    assert AnsweringConfig(**shown["answering"]) == AnsweringConfig()
     assert PrimaryConfig(**shown["primary"]) == PrimaryConfig()
-    tuning = FineTuningConfig(train_sizes=[50, 200])
+    tuning = FineTuningConfig(train_size=[50, 200])
     assert shown["fine_tuning"] == [tuning.model_dump()]
     assert set(shown["datasets"][0]) == set(DatasetConfig.model_fields)
     assert set(shown["judges"][0]) == set(JudgeConfig.model_fields)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import resolve_dtype
 from rag_study.common.meter import Meter, totals
@@ -33,10 +33,10 @@ def test_more_questions_passages_and_steps_are_more_tokens(write_study):
     base, more = of("generate_answers"), of("generate_answers", retrieval={"top_k": 9})
     assert more["read"] > base["read"]
     assert more["written"] == base["written"] == 3 * 8 * 47
-    once = of("fine_tune", fine_tuning=[{"train_sizes": [4], "epochs": 1}])
-    twice = of("fine_tune", fine_tuning=[{"train_sizes": [4], "epochs": 2}])
+    once = of("fine_tune", fine_tuning=[{"train_size": [4], "epochs": 1}])
+    twice = of("fine_tune", fine_tuning=[{"train_size": [4], "epochs": 2}])
     assert twice["trained"] == 2 * once["trained"]
-    by_steps = of("fine_tune", fine_tuning=[{"train_sizes": [4], "max_steps": 5}])
+    by_steps = of("fine_tune", fine_tuning=[{"train_size": [4], "max_steps": 5}])
     assert by_steps["trained"] == pytest.approx(once["trained"] * 5 * 8 / 4)
 
 
@@ -66,6 +66,7 @@ def test_this_machines_speed_is_found_in_its_finished_runs(outputs, demo):
         folder = run_folder.RunFolder(run.run_id)
         folder.set_status("done", extent=run.extent, tries=1)
         (folder.path / "provenance.json").write_text(json.dumps(told))
+        files.write_yaml(folder.path / "params.yaml", run.parameters)
         (folder.path / "corpus.jsonl").write_text("x" * 300_000)
     found = costs.find_machine(None)
     for speed in ("read", "trained", "written", "overhead"):

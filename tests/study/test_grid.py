@@ -25,20 +25,23 @@ def runs_of(path, stage):
 
 def test_every_combination_of_factors_is_trained_once(write_study):
     tuning = {
-        **{"method": ["lora", "ia3"], "train_sizes": [4, 8], "label_noise": [0, 0.5]},
+        **{"method": ["lora", "ia3"], "train_size": [4, 8], "label_noise": [0, 0.5]},
         "replay": 0.2,
     }
     trained = runs_of(write_study(fine_tuning=[tuning, tuning]), "fine_tune")
     assert len(trained) == 2 * 2 * 2
-    assert {run.parameters["replay"] for run in trained} == {0.2}
+    assert {run.point.training.replay for run in trained} == {0.2}
 
 
 def test_what_a_method_does_not_use_does_not_make_another_run(write_study):
-    one = {"method": "ia3", "train_sizes": [4]}
+    one = {"method": "ia3", "train_size": [4]}
     trained = runs_of(write_study(fine_tuning=[one, one | {"lora_rank": 4}]), "fine_tune")
     assert len(trained) == 1
-    assert trained[0].parameters["lora_rank"] == 0
-    assert trained[0].parameters["learning_rate"] == pytest.approx(3e-3)
+    assert "lora_rank" not in trained[0].parameters["training"]
+    assert trained[0].parameters["training"]["learning_rate"] == pytest.approx(3e-3)
+    far = one | {"p_gold": 0.5, "train_format": "with_context"}
+    trained = runs_of(write_study(fine_tuning=[far, far | {"p_gold": 0.9}]), "fine_tune")
+    assert len(trained) == 1
     steps = one | {"max_steps": 5}
     trained = runs_of(write_study(fine_tuning=[steps, steps | {"epochs": 9}]), "fine_tune")
     assert len(trained) == 1
@@ -46,7 +49,7 @@ def test_what_a_method_does_not_use_does_not_make_another_run(write_study):
 
 def test_closed_book_training_does_not_depend_on_retrieval_and_other_formats_do(write_study):
     def trained(train_format, chunk_size):
-        tuning = {"train_format": train_format, "train_sizes": [4]}
+        tuning = {"train_format": train_format, "train_size": [4]}
         retrieval = {"chunk_size": chunk_size}
         return runs_of(write_study(fine_tuning=[tuning], retrieval=retrieval), "fine_tune")[0]
 
@@ -58,7 +61,7 @@ def test_closed_book_training_does_not_depend_on_retrieval_and_other_formats_do(
 
 def test_the_share_of_gold_passages_matters_to_raft_alone(write_study):
     def ids(train_format):
-        tuning = {"train_format": train_format, "train_sizes": [4]}
+        tuning = {"train_format": train_format, "train_size": [4]}
         both = [tuning | {"p_gold": share} for share in (0.5, 0.9)]
         return {run.run_id for run in runs_of(write_study(fine_tuning=both), "fine_tune")}
 
@@ -68,18 +71,29 @@ def test_the_share_of_gold_passages_matters_to_raft_alone(write_study):
 
 
 def test_strengths_share_one_training(write_study):
-    path = write_study(fine_tuning=[{"train_sizes": [4], "strengths": [0.5, 1]}])
+    path = write_study(fine_tuning=[{"train_size": [4], "strength": [0.5, 1]}])
     assert stages(path)["fine_tune"] == 1
     assert stages(path)["generate_answers"] == 3  # base and two strengths
     assert stages(path)["measure_retention"] == 3
 
 
+def test_one_adapter_is_one_retention_run_however_its_answers_are_made(write_study):
+    """Neither the order of passages nor their limit changes what a model has forgotten."""
+    ways = {"passage_order": ["best_first", "best_last"], "max_context_tokens": [0, 200]}
+    tuning = [{"train_format": "raft", "train_size": [4]}]
+    path = write_study(fine_tuning=tuning, retrieval=ways)
+    assert stages(path) == {
+        **{"prepare_data": 1, "index_corpus": 1, "fine_tune": 1, "generate_answers": 8},
+        **{"judge_answers": 8, "measure_retention": 2, "validate_judge": 1, "compare": 1},
+    }
+
+
 def test_a_sequence_trains_on_one_after_the_other_and_answers_both(write_study):
-    tuning = {"train_sizes": [4], "sequence": ["one", "two"]}
+    tuning = {"train_size": [4], "sequence": ["one", "two"]}
     path = write_study(datasets=TWO, fine_tuning=[tuning])
     first, second = runs_of(path, "fine_tune")
-    assert first.parameters["dataset_options"]["style"] == "encyclopedia"
-    assert second.parameters["dataset_options"]["style"] == "biomedical"
+    assert first.parameters["dataset"]["style"] == "encyclopedia"
+    assert second.parameters["dataset"]["style"] == "biomedical"
     assert second.needs("fine_tune").run_id == first.run_id
     answered = [r for r in runs_of(path, "generate_answers") if r.needs("fine_tune")]
     assert len(answered) == 2
@@ -91,9 +105,9 @@ def test_a_sequence_trains_on_one_after_the_other_and_answers_both(write_study):
 
 def test_variants_say_what_differs_and_nothing_else(write_study):
     tuning = [
-        {"train_sizes": [4], "label_noise": [0, 0.3]},
-        {"train_sizes": [4], "strengths": [0.5]},
-        {"train_sizes": [4], "sequence": ["one", "two"]},
+        {"train_size": [4], "label_noise": [0, 0.3]},
+        {"train_size": [4], "strength": [0.5]},
+        {"train_size": [4], "sequence": ["one", "two"]},
     ]
     path = write_study(datasets=TWO, fine_tuning=tuning)
     words = set(run_names.variants_of(plan.expand(path), load_study(path)).values())
@@ -106,7 +120,7 @@ def test_variants_say_what_differs_and_nothing_else(write_study):
 def test_prompts_are_for_the_base_alone(write_study):
     path = write_study(prompting=["default", "brief", "few_shot"], seeds=[0, 1])
     asked = Counter(
-        (r.parameters["method"], r.parameters["prompting"])
+        (r.point.training.method if r.point.training else "none", r.point.answering.prompting)
         for r in runs_of(path, "generate_answers")
     )
     assert asked == {
@@ -124,15 +138,15 @@ def test_no_more_training_questions_are_asked_than_were_trained_on(write_study):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"fine_tuning": [{"train_sizes": [4], "sequence": ["elsewhere"]}]}, "'elsewhere'"),
+        ({"fine_tuning": [{"train_size": [4], "sequence": ["elsewhere"]}]}, "'elsewhere'"),
         ({"prompting": ["brief"]}, "`default` is what the others are compared with"),
         (
-            {"fine_tuning": [{"method": "prompt_tuning", "train_sizes": [4], "strengths": 0.5}]},
+            {"fine_tuning": [{"method": "prompt_tuning", "train_size": [4], "strength": 0.5}]},
             "prompt_tuning is there or not",
         ),
-        ({"fine_tuning": [{"method": "lara", "train_sizes": [4]}]}, "did you mean 'lora'"),
-        ({"fine_tuning": [{"train_sizes": [4], "replay": 1.0}]}, "less than 1"),
-        ({"fine_tuning": [{"train_sizes": [4], "label_noise": [0.1, 0.1]}]}, "more than once"),
+        ({"fine_tuning": [{"method": "lara", "train_size": [4]}]}, "did you mean 'lora'"),
+        ({"fine_tuning": [{"train_size": [4], "replay": 1.0}]}, "less than 1"),
+        ({"fine_tuning": [{"train_size": [4], "label_noise": [0.1, 0.1]}]}, "more than once"),
     ],
 )
 def test_impossible_choices_are_refused(write_study, changes, expected):

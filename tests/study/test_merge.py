@@ -12,7 +12,7 @@ BASIC = {
     "models": ["random-llama"],
     "datasets": [{"name": "fictional", "num_worlds": 84, "test_size": 24}],
     "contexts": ["none", "retrieved"],
-    "fine_tuning": [{"train_sizes": [8]}],
+    "fine_tuning": [{"train_size": [8]}],
     "judges": [{"model": "random-llama", "ladder_size": 24}],
     "retention": 0,
     "compute": {"dtype": "float32", "threads": 1},
@@ -35,9 +35,9 @@ def test_one_file_is_its_own_study(write):
 
 
 def test_shared_runs_count_once_and_both_studies_are_named(write):
-    files = [write(), write(name="second", fine_tuning=[{"train_sizes": [8, 16]}])]
-    alone = [plan.comparison([file]) for file in files]
-    both = plan.comparison(files)
+    files = [write(), write(name="second", fine_tuning=[{"train_size": [8, 16]}])]
+    alone = [plan.comparison(load_studies([file])) for file in files]
+    both = plan.comparison(load_studies(files))
     assert both.run_id.startswith("compare/first+second-")
     assert both.parameters["others"] == [str(files[1])]
     ids = [run.run_id for run in both.upstream]

@@ -4,13 +4,17 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
+from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import prompts
-from rag_study.study import identity, plan
-from rag_study.study.stages import STAGES, covers, find_stage, notebook_parameters
+from rag_study.study import identity, plan, stages, told
+from rag_study.study.config import load_study
+from rag_study.study.groups import Point
+from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
 
@@ -39,8 +43,35 @@ def test_the_base_model_has_no_fine_tuning_run():
 def test_notebook_defaults_are_runs_of_the_smoke_study():
     expected = set(ids(SMOKE))
     for stage in STAGES.values():
-        defaults = notebook_parameters(stage.path)
+        defaults = Point.model_validate(notebook_parameters(stage.path))
         assert plan.stage_run(stage.name, defaults).run_id in expected
+
+
+def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
+    """No others, and all together few enough to read."""
+    told = {stage.name: list(notebook_parameters(stage.path)) for stage in STAGES.values()}
+    assert told == {stage.name: declared(stage) for stage in STAGES.values()}
+    assert sum(map(len, told.values())) <= 45
+
+
+@pytest.mark.parametrize("name", ["smoke", "continual", "formats", "methods", "retrievers"])
+def test_what_a_notebook_is_given_makes_the_run_that_was_planned(name):
+    for run in plan.expand(PROJECT_ROOT / "params" / f"{name}.yaml"):
+        if not run.is_comparison:
+            given = Point.model_validate(json.loads(json.dumps(run.parameters)))
+            again = plan.stage_run(run.stage.name, given)
+            assert (again.run_id, again.parameters) == (run.run_id, run.parameters)
+
+
+def test_what_comes_with_the_package_counts_where_it_is_used(write_study, monkeypatch):
+    def by_stage(replay):
+        tuning = [{"train_size": [4], "replay": replay}]
+        return {r.stage.name: r.identity for r in plan.expand(write_study(fine_tuning=tuning))}
+
+    with_replay, without = by_stage(0.2), by_stage(0)
+    assert len(with_replay["measure_retention"]["revisions"]["bundled"]) == 3
+    assert len(with_replay["fine_tune"]["revisions"]["bundled"]) == 1
+    assert "bundled" not in without["fine_tune"]["revisions"]
 
 
 def test_more_questions_or_contexts_are_the_same_run(write_study):
@@ -62,7 +93,7 @@ def test_more_questions_or_contexts_are_the_same_run(write_study):
     [
         ({"retrieval": {"top_k": 1}}, {"generate_answers", "judge_answers", "compare"}),
         (
-            {"fine_tuning": [{"train_sizes": [4], "epochs": 7}]},
+            {"fine_tuning": [{"train_size": [4], "epochs": 7}]},
             {"fine_tune", "generate_answers", "judge_answers", "measure_retention", "compare"},
         ),
         ({"margins": {"answer_recall": 0.2}}, {"compare"}),
@@ -105,31 +136,100 @@ def test_a_changed_prompt_gives_new_ids_to_what_is_asked_with_it(
 
 def test_base_answers_do_not_depend_on_how_others_are_trained(write_study):
     first = {i for i in ids(write_study()) if "base" in i}
-    second = set(ids(write_study(fine_tuning=[{"train_sizes": [6], "epochs": 9}])))
+    second = set(ids(write_study(fine_tuning=[{"train_size": [6], "epochs": 9}])))
     assert {i.split("/")[0] for i in first} == {
         *("generate_answers", "judge_answers", "measure_retention")
     }
     assert first <= second
 
 
-def test_outputs_metadata_and_parameters_of_a_notebook_do_not_change_ids(tmp_path):
+def test_only_cells_that_compute_and_write_change_ids(tmp_path):
     source = json.loads(STAGES["fine_tune"].path.read_text())
     copy = tmp_path / "copy.ipynb"
 
     def code_hash():
         copy.write_text(json.dumps(source))
-        identity.notebook_code_hash.cache_clear()
-        return identity.notebook_code_hash(copy)
+        stages.forget_notebooks()
+        return identity.notebook_code_hash(stages.notebook_source(copy))
 
     original = code_hash()
     cells = [c for c in source["cells"] if c["cell_type"] == "code"]
     cells[1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["x"]}]
     cells[1]["metadata"]["collapsed"] = True
     parameters = next(c for c in cells if "parameters" in c["metadata"].get("tags", []))
-    parameters["source"] = ["train_size: int = 99\n"]
+    parameters["source"] = ["seed: int = 99\n"]
+    shown = next(c for c in cells if not c["metadata"].get("tags"))
+    shown["source"] = ["print('something else')\n"]
+    added = {"cell_type": "code", "metadata": {}, "source": ["1 + 1"], "outputs": []}
+    source["cells"].append(added)
     assert code_hash() == original
-    cells[1]["source"] += "\nprint(1)"
+    computing = next(c for c in cells if "stage" in c["metadata"].get("tags", []))
+    computing["source"] += "\nprint(1)"
     assert code_hash() != original
+
+
+def test_of_a_notebook_with_stage_cells_only_these_count(tmp_path):
+    def book(*cells):
+        written = nbformat.v4.new_notebook()
+        for source, *tags in cells:
+            written.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": tags}))
+        nbformat.write(written, tmp_path / "book.ipynb")
+        stages.forget_notebooks()
+        return stages.notebook_source(tmp_path / "book.ipynb")
+
+    plain = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish()", "stage"))
+    more = book(("size = 2", "parameters"), ("1 + 1",), ("begin()", "stage"), ("finish()", "stage"))
+    other = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish(2)", "stage"))
+    assert identity.notebook_code_hash(plain) == identity.notebook_code_hash(more)
+    assert identity.notebook_code_hash(plain) != identity.notebook_code_hash(other)
+    assert [cell.number for cell in stages.stage_cells(more)] == [3, 4]
+    untagged = book(("size = 1", "parameters"), ("begin()",), ("1 + 1",))
+    assert [cell.source for cell in stages.stage_cells(untagged)] == ["begin()", "1 + 1"]
+
+
+def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monkeypatch):
+    shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
+    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / "notebooks" / f"{name}.ipynb")
+    before = {run.run_id: run for run in plan.expand(SMOKE)}
+    for run in before.values():
+        assert run.notebook == stages.notebook_source(run.stage.path)
+    file = STAGES["measure_retention"].path
+    book = nbformat.read(file, as_version=4)
+    computing = [cell for cell in book.cells if "stage" in cell.metadata.get("tags", [])]
+    (computing or book.cells)[-1]["source"] += "\n1 + 1"
+    nbformat.write(book, file)
+    after = {run.run_id: run for run in plan.expand(SMOKE)}
+    changed = {run_id.partition("/")[0] for run_id in after.keys() - before.keys()}
+    assert changed == {"measure_retention", "compare"}
+    stages.forget_notebooks()
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    (tmp_path / "broken.ipynb").write_text("{")
+    with pytest.raises(StudyError, match=r"broken\.ipynb: this is no notebook"):
+        stages.notebook_source(tmp_path / "broken.ipynb")
+
+
+@pytest.fixture
+def nothing_told():
+    """What this process was told is looked up again, before and after a test."""
+    told.planned_run.cache_clear()
+    yield
+    told.planned_run.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_a_batch_run_reads_its_study_file_as_it_was(write_study, tmp_path, monkeypatch):
+    path = write_study(notes=["as planned"])
+    environment = told.tell(plan.comparison(load_study(path)), tmp_path)
+    write_study(notes=["edited"])
+    assert load_study(path).notes == ["edited"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told.planned_run.cache_clear()
+    assert load_study(path).notes == ["as planned"]
+    path.unlink()
+    assert load_study(path).notes == ["as planned"]
 
 
 def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data, tmp_path):
@@ -204,7 +304,7 @@ def test_content_of_answers_from_elsewhere_counts_and_its_place_does_not(write_s
 
 def test_sizes_above_the_data_are_refused(write_study):
     with pytest.raises(StudyError, match=r"train_size: 99999 .* train pool of 'fictional' has"):
-        plan.expand(write_study(fine_tuning=[{"train_sizes": [4, 99999]}]))
+        plan.expand(write_study(fine_tuning=[{"train_size": [4, 99999]}]))
     with pytest.raises(StudyError, match="test_size"):
         plan.expand(
             write_study(datasets=[{"name": "fictional", "num_worlds": 84, "test_size": 999}])
@@ -220,8 +320,8 @@ def test_unknown_stage_names_the_nearest():
 def test_planning_imports_no_torch(write_study):
     server = write_study(models=["http://127.0.0.1:9/v1#x"], fine_tuning=None)
     code = (
-        "import sys; from rag_study import cli, grid; "
-        f"grid.expand({str(SMOKE)!r}); grid.expand({str(server)!r}); "
+        "import sys; from rag_study import cli; from rag_study.study import plan; "
+        f"plan.expand({str(SMOKE)!r}); plan.expand({str(server)!r}); "
         "slow = ('torch', 'transformers', 'llama_index', 'pandas', 'papermill', 'openai'); "
         "print([m for m in slow if m in sys.modules])"
     )

@@ -37,13 +37,13 @@ def test_the_planning_machine_decides_what_auto_means(write_study, cores, monkey
 
 def test_runs_with_a_model_need_a_gpu_and_its_memory(write_study):
     changes = {"models": ["llama2-7b-chat"], "compute": {"dtype": "bfloat16", "threads": 1}}
-    changes["fine_tuning"] = [{"method": ["lora", "qlora", "full"], "train_sizes": [4]}]
+    changes["fine_tuning"] = [{"method": ["lora", "qlora", "full"], "train_size": [4]}]
     runs = plan.expand(write_study(**changes))
     prepare = next(run for run in runs if run.stage.name == "prepare_data")
     assert resources.labels(prepare) == {}
     assert resources.labels(runs[-1]) == {}
     need = {
-        run.parameters["method"]: resources.labels(run)["MEMORY"] / 1e9
+        run.point.training.method: resources.labels(run)["MEMORY"] / 1e9
         for run in runs
         if run.stage.name == "fine_tune"
     }
@@ -59,10 +59,10 @@ def test_a_model_behind_an_endpoint_takes_nothing_here(write_study):
 
 
 def test_gpus_are_those_that_this_process_may_use(monkeypatch):
-    monkeypatch.setattr(resources, "has_gpu", lambda: True)
+    monkeypatch.setattr(machine, "has_gpu", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     assert machine.gpus() == ["2", "5"]
-    monkeypatch.setattr(resources, "has_gpu", lambda: False)
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
     assert machine.gpus() == []
 
 

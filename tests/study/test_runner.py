@@ -14,21 +14,17 @@ import pytest
 
 from rag_study.common import paths, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import identity, plan, stages
+from rag_study.study import plan, stages
+from rag_study.study.groups import Point
 from rag_study.study.running import runner
 from rag_study.study.running.runner import Options
 from rag_study.study.stages import is_done
 
-POINT = {
-    "dataset": "fictional",
-    "dataset_path": "",
-    "corpus_path": "",
-    "dataset_options": {"num_worlds": 84},
-    "test_share": 0.25,
-}
+PARAMETERS = {"dataset": {"name": "fictional", "num_worlds": 84}}
+POINT = Point.model_validate(PARAMETERS)
 BEGIN = (
-    "from rag_study import stages\nrun = stages.begin('prepare_data', globals())\nprint('begun')"
+    "from rag_study.study import active_run\n"
+    "run = active_run.begin('prepare_data', globals())\nprint('begun')"
 )
 FINISH = "run.finish({'answer': 42})"
 
@@ -40,27 +36,18 @@ def notebook(tmp_path, monkeypatch, outputs):
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
-        names = "\n".join(f"{key} = {value!r}" for key, value in POINT.items())
+        names = "\n".join(f"{key} = {value!r}" for key, value in PARAMETERS.items())
         book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "x"}
         book.cells = [nbformat.v4.new_code_cell(c) for c in (names, BEGIN, *cells)]
         book.cells[0]["metadata"]["tags"] = ["parameters"]
+        for cell in book.cells[1:]:
+            cell["metadata"]["tags"] = ["stage"]
         nbformat.write(book, tmp_path / "01_prepare_data.ipynb")
-        stages.notebook_parameters.cache_clear()
-        identity.notebook_code_hash.cache_clear()
+        stages.forget_notebooks()
         return plan.stage_run("prepare_data", POINT)
 
-    # The kernel is another process; this is how it learns where the notebooks are.
-    boot = tmp_path / "sitecustomize.py"
-    boot.write_text(
-        "import pathlib\n"
-        "from rag_study.common import paths\n"
-        f"folder = pathlib.Path({str(tmp_path)!r})\n"
-        "paths.notebook = lambda name: folder / f'{name}.ipynb'\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)]))
     yield make
-    stages.notebook_parameters.cache_clear()
-    identity.notebook_code_hash.cache_clear()
+    stages.forget_notebooks()
 
 
 def test_a_notebook_that_finishes_is_done(notebook):
@@ -80,6 +67,36 @@ def test_a_notebook_that_finishes_is_done(notebook):
     assert any("injected-parameters" in c.metadata.get("tags", []) for c in executed.cells)
 
 
+def test_what_is_saved_while_a_study_runs_changes_nothing_in_it(notebook, tmp_path):
+    run = notebook("print('as planned')", FINISH)
+    file = tmp_path / "01_prepare_data.ipynb"
+    edited = nbformat.read(file, as_version=4)
+    edited.cells[0]["source"] = "nothing = 'is left of the parameters'"
+    edited.cells[2]["source"] = "raise ValueError('edited')"
+    nbformat.write(edited, file)
+    assert runner.execute(run).outcome == "done"
+    folder = run_folder.RunFolder(run.run_id)
+    assert "as planned" in folder.log_tail(20)
+    executed = nbformat.read(folder.path / "notebook.ipynb", as_version=4)
+    assert "print('as planned')" in [cell["source"] for cell in executed.cells]
+    assert json.loads((folder.path / "provenance.json").read_text())["identity"] == run.identity
+    file.unlink()
+    assert runner.execute(run).outcome == "reused"
+
+
+def test_a_kernel_is_told_its_run_and_begins_no_other_stage(notebook):
+    told = (
+        "import rag_study.study.told as told\n"
+        "assert told.planned_run().run_id == run.run_id\n"
+        "assert told.planned_run().parameters == run.run.parameters"
+    )
+    assert runner.execute(notebook(told, FINISH)).outcome == "done"
+    other = "active_run.begin('index_corpus', globals())"
+    ended = runner.execute(notebook(other, FINISH))
+    assert ended.outcome == "failed"
+    assert "started as a run of prepare_data, and begins index_corpus" in ended.status.message
+
+
 def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
     run = notebook("print('so far')\nraise ValueError('the bridge is out')", FINISH)
     status = runner.execute(run).status
@@ -88,6 +105,13 @@ def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
     assert "so far" in run_folder.RunFolder(run.run_id).log_tail(50)
     assert "the bridge is out" in run_folder.RunFolder(run.run_id).log_tail()
     assert not is_done(run)
+
+
+def test_an_error_for_people_is_one_line(notebook):
+    run = notebook("from rag_study.common.errors import StudyError\nraise StudyError('say a name')")
+    status = runner.execute(run).status
+    assert (status.state, status.message) == ("failed", "say a name")
+    assert "Traceback" not in run_folder.RunFolder(run.run_id).log_tail(50)
 
 
 def test_a_killed_kernel_is_killed_though_the_notebook_looks_complete(notebook):
@@ -197,7 +221,7 @@ def small_disk(tmp_path, monkeypatch):
 
 def test_a_full_disk_fails_the_run_and_with_space_it_is_done(notebook, small_disk):
     write = (
-        "from rag_study import files\n"
+        "from rag_study.common import files\n"
         "if run.store.status().tries == 1:\n"
         "    files.write_text(run.folder / 'result.txt', 'x' * 2_000_000)"
     )

@@ -11,6 +11,7 @@ from rag_study.data.schema import NO_ANSWER, Question
 from rag_study.models import prompts
 from rag_study.training import pairs as training_data
 from rag_study.training.pairs import PassageSource, TrainingPair
+from rag_study.training.recipe import ANSWER_STYLES
 
 # Question i asks about tower i, whose passage d<i>#1 holds the answer; d<i>#0 does not.
 QUESTIONS = [
@@ -117,7 +118,7 @@ def test_answer_styles():
     bare = Question("b", "Summarise.", (), reference="A summary.", answer_type="summary")
     unanswerable = Question("c", "Why?", NO_ANSWER, answer_type="unanswerable")
     learned = {}
-    for style in training_data.ANSWER_STYLES:
+    for style in ANSWER_STYLES:
         rows, counts = training_data.with_answers([full, bare, unanswerable], style)
         learned[style] = [answer for _, answer in rows]
         changed = sum(answer != question.reference for question, answer in rows)
@@ -131,7 +132,7 @@ def test_answer_styles():
         training_data.with_answers([full], "terse")
 
 
-@pytest.mark.parametrize("style", training_data.ANSWER_STYLES)
+@pytest.mark.parametrize("style", ANSWER_STYLES)
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
 def test_label_noise_gives_the_exact_number_of_wrong_answers(pool, style, share):
     questions, _ = training_data.select(pool, 150, 0)

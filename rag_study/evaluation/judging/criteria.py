@@ -1,6 +1,6 @@
 """What a judge grades: criteria as data, one YAML file each.
 
-Those that come with the package are in `data/criteria`; a study may name the path of its own. A
+Those that come with the package are in `rubrics`; a study may name the path of its own. A
 criterion also says what each rung of the ladder (`ladder.py`) deserves, and how well a judge must
 tell them apart to be believed.
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 from rag_study.data.schema import Question
 from rag_study.evaluation.judging.criteria import Criterion
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.refusals import is_empty, is_refusal
 
 # Longer candidates are cut (and counted): a judge's prompt must keep its question and rubric. The
@@ -72,6 +73,11 @@ class Judge(ABC):
     def __init__(self, name: str, criteria: Sequence[Criterion]):
         self.name = name
         self.criteria = tuple(criteria)
+
+    @property
+    def metrics(self) -> Metrics:
+        """All metrics, with those of its criteria."""
+        return METRICS.with_criteria(self.criteria)
 
     @abstractmethod
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:

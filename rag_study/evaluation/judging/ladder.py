@@ -18,11 +18,18 @@ from rag_study.data.schema import Question
 from rag_study.evaluation.judging.corruption import Corruptor
 from rag_study.evaluation.reference import token_f1
 
-# What each rung deserves is in the files of the criteria.
-RUNGS = (
-    *("gold", "paraphrase", "padded", "truncated", "corrupted"),
-    *("other_question", "injected", "refusal", "empty"),
-)
+# The rungs and what they are called. What each deserves is in the files of the criteria.
+RUNGS = {
+    "gold": "right answer",
+    "paraphrase": "right answer, in other words",
+    "padded": "right answer with padding",
+    "truncated": "half of the right answer",
+    "corrupted": "one wrong fact",
+    "other_question": "answer to another question",
+    "injected": "same, with an instruction",
+    "refusal": "refusal",
+    "empty": "empty answer",
+}
 REFUSAL = "I am sorry, but I do not know the answer to this question."
 # Around an answer that has no other wording of its own. The reference string alone is no rung: a
 # judge that only looks for equal strings would pass.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rag_study.common import machine
 from rag_study.common.paths import located
-from rag_study.evaluation import metrics
 from rag_study.evaluation.judging import criteria
 from rag_study.evaluation.judging.judge import Judge
 from rag_study.evaluation.judging.local import LocalJudge
@@ -34,12 +33,10 @@ def open_judge(
 
     `dtype` is float32, bfloat16, auto, or 4bit. `adapter` is a folder with a PEFT adapter for a
     local judge. `tokenizer` names that of a model on a server, which is then asked for a completion
-    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. The criteria become
-    known as metrics. Raises StudyError for a judge that cannot be had or cannot score.
+    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. Raises StudyError for
+    a judge that cannot be had or cannot score.
     """
     wanted = criteria.find_all(tuple(criteria_names))
-    for one in wanted:
-        metrics.add_criterion(one)
     if names.is_endpoint(name):
         known = loading.load_tokenizer(tokenizer) if tokenizer else None
         endpoint = endpoints.connect(name)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rag_study.evaluation.judging.criteria import Criterion
 
 
-# The rubrics are in data/criteria.
 # What a judge that was trained to grade is told: it has learned the rubric.
 TRAINED_CRITERIA = {one.name: one.trained_rubric for one in find_all(DEFAULT)}
 

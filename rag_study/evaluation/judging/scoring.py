@@ -12,6 +12,7 @@ from rag_study.answering.contexts import ContextBuilder
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import reference
+from rag_study.evaluation.judging.criteria import Criterion
 from rag_study.evaluation.judging.judge import Item, Judge
 
 Passages = Sequence[tuple[str, str]]
@@ -19,6 +20,7 @@ Passages = Sequence[tuple[str, str]]
 REPEATED = 24
 # Of a gold document, for criteria that need passages: about what two retrieved ones hold.
 MAX_PASSAGE_WORDS = 250
+_LONGEST = 300  # characters of a text shown in a table
 
 
 def judge_answers(
@@ -163,3 +165,36 @@ def _score_batch(
         row | reference.score(answer, question) | judged
         for (row, answer, _), question, judged in zip(batch, asked, judge.score(items), strict=True)
     ]
+
+
+def extremes(
+    scores: pd.DataFrame,
+    questions: Sequence[Question],
+    criterion: Criterion,
+    text: str = "answer",
+    most: int = 3,
+) -> pd.DataFrame:
+    """The answers with the highest and the lowest scores that the model itself gave, highest first.
+
+    `text` is the column with the answer. Beside question, reference and answer stand the score and
+    the probabilities of the five digits, as percentages. Empty where the model gave no score.
+    """
+    by_id = {question.id: question for question in questions}
+    asked = scores[(scores["judge_by_rule"] == "") & scores[criterion.metric].notna()]
+    asked = asked.sort_values(criterion.metric, ascending=False, kind="stable")
+    asked = pd.concat([asked.head(most), asked.iloc[max(most, len(asked) - most) :]])
+    rows = [
+        {
+            "score": round(row[criterion.metric], 2),
+            "% of 1, 2, 3, 4, 5": " ".join(f"{100 * p:.0f}" for p in row[f"{criterion.metric}_p"]),
+            "question": _cut(by_id[row["question_id"]].question),
+            "reference": _cut(by_id[row["question_id"]].reference),
+            text: _cut(row[text]),
+        }
+        for row in asked.to_dict("records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"

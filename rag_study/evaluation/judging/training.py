@@ -1,4 +1,4 @@
-"""Training a small model to be a judge, on answers of known quality (`judge_material`).
+"""Training a small model to be a judge, on answers of known quality (`training_material`).
 
 The model learns to put the right digit where `prompts.judge_prompt` ends; in use, the expectation
 over the five digits is the score.

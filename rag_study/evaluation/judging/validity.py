@@ -64,7 +64,7 @@ def ladder_auc(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) 
         rows += [
             (column, scorer, criterion, high, low, "above")
             for n, high in enumerate(RUNGS)
-            for low in RUNGS[n + 1 :]
+            for low in list(RUNGS)[n + 1 :]
             if _expected(deserves.get(high), deserves.get(low)) == "above"
         ]
     table = []

@@ -14,9 +14,8 @@ import pandas as pd
 
 from rag_study.analysis import evidence
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, DEFAULT, RUN_COLUMNS
-from rag_study.analysis.states import metric_label
 from rag_study.common.wording import is_number
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 CHANGE_COLUMNS = [
     *("question_id", "question", "reference", "answer_type"),
@@ -72,17 +71,19 @@ def changes(base: pd.DataFrame, tuned: pd.DataFrame, metric: str, judge: str = "
     return pairs[CHANGE_COLUMNS].reset_index(drop=True)
 
 
-def scores(base: pd.DataFrame, tuned: pd.DataFrame, question_id: str) -> list[dict[str, Any]]:
+def scores(
+    base: pd.DataFrame, tuned: pd.DataFrame, question_id: str, metrics: Metrics = METRICS
+) -> list[dict[str, Any]]:
     """Every score of a question's two answers: metric, label, judge, base, tuned (None: not
     scored). Metrics that neither has are left out."""
     sides = [rows[rows["question_id"] == question_id] for rows in (base, tuned)]
     judges = sorted({judge for rows in sides for judge in rows["judge"].dropna() if judge})
     found = []
-    for name in METRICS:
-        for judge in judges if METRICS[name].judged else [""]:
+    for name, metric in metrics.items():
+        for judge in judges if metric.judged else [""]:
             values = [_first(_once(rows, judge), name) for rows in sides]
             if any(value is not None for value in values):
-                own = {"metric": name, "label": metric_label(name), "judge": judge}
+                own = {"metric": name, "label": metric.label, "judge": judge}
                 found.append(own | {"base": values[0], "tuned": values[1]})
     return found
 
@@ -103,16 +104,18 @@ def passages_of(
     return evidence.texts(passages, own.iloc[0]["search"], list(ids))
 
 
-def probabilities(rows: pd.DataFrame, question_id: str) -> list[dict[str, Any]]:
+def probabilities(
+    rows: pd.DataFrame, question_id: str, metrics: Metrics = METRICS
+) -> list[dict[str, Any]]:
     """The judges' probabilities of the scores 1 to 5 for one answer: metric, label, judge, p (five
     numbers) and mass (how much of the whole distribution they have)."""
     found = []
     own = rows[rows["question_id"] == question_id] if len(rows) else rows
     for row in own.to_dict("records"):
-        for name in METRICS:
+        for name in metrics:
             p = row.get(f"{name}_p")
             if row["judge"] and p is not None and not isinstance(p, float):
-                own = {"metric": name, "label": metric_label(name), "judge": row["judge"]}
+                own = {"metric": name, "label": metrics.label(name), "judge": row["judge"]}
                 found.append(own | {"p": [float(x) for x in p], "mass": row.get(f"{name}_mass")})
     return found
 

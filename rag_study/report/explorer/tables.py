@@ -28,13 +28,13 @@ from rag_study.analysis.states import (
     differing,
     factor_words,
     is_base,
-    metric_label,
     state_label,
 )
+from rag_study.analysis.study_results import read_metrics
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import is_number, number, signed
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.explorer import side_by_side as answers
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
@@ -48,7 +48,7 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class StudyAnswers:
-    """The tables of a finished study that single answers are read from."""
+    """The tables of a finished study that single answers are read from, and what its scores are."""
 
     name: str
     results: pd.DataFrame
@@ -56,6 +56,7 @@ class StudyAnswers:
     evidence: pd.DataFrame
     passages: pd.DataFrame
     judge_checks: pd.DataFrame
+    metrics: Metrics = METRICS
 
     @property
     def invalid_judges(self) -> set[str]:
@@ -76,7 +77,7 @@ class Selection:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As `answers.two_states` takes it."""
+        """As `side_by_side.two_states` takes it."""
         return {**self.run, "context": self.context}
 
 
@@ -108,7 +109,8 @@ def load(name: str) -> StudyAnswers:
             f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
             f"(there: {known}). Run one first: rag-study run smoke"
         )
-    return StudyAnswers(name, *(_read(folder / f"{table}.parquet") for table in _TABLES))
+    tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
+    return StudyAnswers(name, **tables, metrics=read_metrics(folder))
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -139,14 +141,14 @@ def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
     is not valid is called that."""
     base, other = answers.two_states(study.results, chosen.row)
     found = {}
-    for name, metric in METRICS.items():
+    for name, metric in study.metrics.items():
         if name not in study.results:
             continue
         judges = sorted(set(other["judge"].dropna()) - {""}) if metric.judged else [""]
         for judge in judges:
             if not answers.changes(base, other, name, judge)["change"].notna().any():
                 continue
-            label = metric_label(name)
+            label = metric.label
             if judge:
                 label += f", {judge}" + " (not valid)" * (judge in study.invalid_judges)
             found[label] = Score(name, judge)
@@ -179,7 +181,7 @@ def summary(study: StudyAnswers, chosen: Selection, score: Score) -> str:
         interval = f" (95 % interval {ends[0]} to {ends[1]})"
     said = ": ".join(filter(None, [row["verdict"], row["reason"]]))
     return (
-        f"{about}: {metric_label(score.metric)} changed by "
+        f"{about}: {study.metrics.label(score.metric)} changed by "
         f"{signed(row['difference'], score.metric)}{interval} over {row['n_questions']} "
         f"questions. {said[:1].upper()}{said[1:]}."
     )
@@ -198,7 +200,7 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
             "answer": rows.loc[rows["question_id"] == question_id, "answer"].iloc[0],
             "probabilities": [
                 {**one, "invalid": one["judge"] in study.invalid_judges}
-                for one in answers.probabilities(evidence, question_id)
+                for one in answers.probabilities(evidence, question_id, study.metrics)
             ],
             "passages": answers.passages_of(evidence, study.passages, question_id),
         }
@@ -206,7 +208,7 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
     ]
     scores = [
         {**one, "invalid": one["judge"] in study.invalid_judges}
-        for one in answers.scores(base, other, question_id)
+        for one in answers.scores(base, other, question_id, study.metrics)
     ]
     return _template().render(
         question_id=question_id,

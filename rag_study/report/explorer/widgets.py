@@ -1,7 +1,7 @@
-"""Widgets around `explore`: choose study, model, data set, state, context and score; sort and
+"""Widgets around `tables`: choose study, model, data set, state, context and score; sort and
 filter the questions; read the two answers to one of them.
 
-Needs a front end that shows widgets (JupyterLab); `explore.display_static` does without.
+Needs a front end that shows widgets (JupyterLab); `tables.display_static` does without.
 """
 
 from __future__ import annotations

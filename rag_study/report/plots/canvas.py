@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rag_study.analysis.states import metric_label
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 
 GREY = "#8a8a8a"
 WARNING = "#b3311a"
@@ -141,12 +140,13 @@ def panel_keys(
     return panels, innermost if innermost in (2, 3) else 3
 
 
-def set_scales(axes: list[Axes], metric: str, rows: pd.DataFrame) -> None:
+def set_scales(
+    axes: list[Axes], metric: str, rows: pd.DataFrame, metrics: Metrics = METRICS
+) -> None:
     """One y scale for all panels: the metric's own, or a part of it where that hides everything."""
     values = rows[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
     least, most = np.nanmin(values), np.nanmax(values)
-    known = METRICS.get(metric)
-    label = metric_label(metric)
+    known, label = metrics.get(metric), metrics.label(metric)
     if known is None or known.high is None:
         low, high = min(0.0, least), most
     elif most - least < 0.2 * (known.high - known.low):
@@ -164,9 +164,11 @@ def set_scales(axes: list[Axes], metric: str, rows: pd.DataFrame) -> None:
             ax.set_ylabel(label)
 
 
-def scorer_title(ax: Axes, metric: str, judge: str, invalid: bool) -> None:
+def scorer_title(
+    ax: Axes, metric: str, judge: str, invalid: bool, metrics: Metrics = METRICS
+) -> None:
     """Head a panel with its metric and judge, and say so where the judge is not valid."""
-    parts = [metric_label(metric), judge, "judge NOT VALID" if invalid else ""]
+    parts = [metrics.label(metric), judge, "judge NOT VALID" if invalid else ""]
     title = "\n".join(textwrap.fill(part, 27) for part in parts if part)
     ax.set_title(title, loc="left", color=WARNING if invalid else "black")
 

@@ -16,10 +16,9 @@ from rag_study.analysis.states import (
     context_label,
     differing,
     factor_words,
-    in_text,
-    metric_label,
     state_label,
 )
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import recipe_caption, span
 
@@ -39,6 +38,7 @@ def cost_against_effect(
     context: str,
     judge: str = "",
     note: str = "",
+    metrics: Metrics = METRICS,
 ) -> Figure:
     """Difference to the base against what it cost: panels for each data set and model by kind of
     cost (AXES), one mark per model state with its 95 % interval.
@@ -47,7 +47,7 @@ def cost_against_effect(
     training costs no training. Where a recipe was trained with several seeds, the mark is for all
     of them, at their mean cost.
     """
-    title = f"What a change of {in_text(metric)} cost, {context_label(context)}"
+    title = f"What a change of {metrics.in_text(metric)} cost, {context_label(context)}"
     rows = with_costs(comparisons, costs, metric, context, judge)
     known = [name for name in AXES if not rows.empty and rows[name].notna().any()]
     if not known:
@@ -90,7 +90,7 @@ def cost_against_effect(
         first = ax.get_subplotspec().is_first_col()
         ax.tick_params(labelleft=first)
         if first:
-            ax.set_ylabel(f"difference to the base,\n{metric_label(metric)}")
+            ax.set_ylabel(f"difference to the base,\n{metrics.label(metric)}")
         if first and not alone:
             ax.set_title(f"{dataset}\n{model}", loc="left")
         if alone or ax.get_subplotspec().is_last_row():

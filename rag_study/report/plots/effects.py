@@ -12,16 +12,19 @@ from matplotlib.patches import Patch
 
 from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.states import against_base, untrusted_judges
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, forest
 from rag_study.report.plots.captions import recipe_caption, span
+from rag_study.report.verdict_looks import LOOKS
 
 _MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
 
 
 @canvas.styled
 def effects_forest(
-    comparisons: pd.DataFrame, invalid_judges: Collection[str] | None = None
+    comparisons: pd.DataFrame,
+    invalid_judges: Collection[str] | None = None,
+    metrics: Metrics = METRICS,
 ) -> Figure:
     """Differences trained minus base with 95 % intervals: one row per model state and context,
     one panel per metric (and judge).
@@ -43,11 +46,11 @@ def effects_forest(
         Line2D(
             [],
             [],
-            color=colour,
-            marker=forest.VERDICT_MARKERS[verdict],
+            color=look.colour,
+            marker=look.marker,
             label=f"primary: {verdict}",
         )
-        for verdict, colour in forest.VERDICT_COLOURS.items()
+        for verdict, look in LOOKS.items()
         if (rows["primary"] & (rows["verdict"] == verdict)).any()
     ]
     handles += [
@@ -59,7 +62,7 @@ def effects_forest(
         f"comparisons have a verdict. The number in a name is that of training examples. "
         f"{recipe_caption(rows)}{left_out}"
     )
-    return _drawn(rows, title, caption, handles, invalid)
+    return _drawn(rows, title, caption, handles, invalid, metrics)
 
 
 @canvas.styled
@@ -88,7 +91,7 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference"),
     ]
-    return _drawn(rows, title, caption, [*handles, _MARGIN], set())
+    return _drawn(rows, title, caption, [*handles, _MARGIN], set(), METRICS)
 
 
 def _intervals(rows: pd.DataFrame, items: str = "questions") -> str:
@@ -104,8 +107,9 @@ def _drawn(
     caption: str,
     handles: list[Line2D | Patch],
     invalid: set[str],
+    metrics: Metrics,
 ) -> Figure:
-    order = {name: i for i, name in enumerate(METRICS)}
+    order = {name: i for i, name in enumerate(metrics)}
     panels = sorted(
         {(row.metric, row.judge) for row in rows.itertuples()},
         key=lambda key: (order.get(key[0], len(order)), key[1]),
@@ -124,8 +128,8 @@ def _drawn(
     for ax, (metric, judge) in zip(axes, panels, strict=True):
         part = rows[(rows["metric"] == metric) & (rows["judge"] == judge)]
         forest.draw_panel(ax, part, position, greyed=judge in invalid)
-        families.setdefault(forest.scale_family(metric), []).append((ax, part))
-        canvas.scorer_title(ax, metric, judge, judge in invalid)
+        families.setdefault(forest.scale_family(metric, metrics), []).append((ax, part))
+        canvas.scorer_title(ax, metric, judge, judge in invalid, metrics)
         ax.set_yticks(list(labels), list(labels.values()))
         for tick, y in zip(ax.get_yticklabels(), labels, strict=True):
             if y not in position.values():

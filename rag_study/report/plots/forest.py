@@ -9,23 +9,10 @@ from matplotlib.axes import Axes
 
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import SETTINGS, context_rank, differing, factor_words, state_label
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots.canvas import GREY
+from rag_study.report.verdict_looks import LOOKS, NO_LOOK
 
-VERDICT_COLOURS = {
-    "helps": "#00735a",
-    "hurts": "#b3311a",
-    "no difference that matters": "#0b5a99",
-    "cannot tell": "#7a5b00",
-    "no verdict": "#555555",
-}
-VERDICT_MARKERS = {
-    "helps": ">",
-    "hurts": "<",
-    "no difference that matters": "s",
-    "cannot tell": "D",
-    "no verdict": "X",
-}
 _STATE = [*RUN_COLUMNS, "context"]
 _MOST_ROWS = 45
 
@@ -79,15 +66,16 @@ def draw_panel(ax: Axes, part: pd.DataFrame, position: dict[tuple, int], greyed:
         colour = GREY if greyed else "#333333"
         face, marker, size = "white", "o", 5.0
         if row["primary"]:
-            colour = face = VERDICT_COLOURS.get(row["verdict"], "#333333")
-            marker, size = VERDICT_MARKERS.get(row["verdict"], "D"), 7.5
+            look = LOOKS.get(row["verdict"], NO_LOOK)
+            colour = face = look.colour
+            marker, size = look.marker, 7.5
         ax.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=2)
         ax.plot(
             [row["difference"]], [y], marker, color=colour, markerfacecolor=face, markersize=size
         )
 
 
-def scale_family(metric: str) -> tuple:
+def scale_family(metric: str, metrics: Metrics = METRICS) -> tuple:
     """Metrics of the same family share an x scale."""
-    known = METRICS.get(metric)
+    known = metrics.get(metric)
     return (known.low, known.high) if known and known.high is not None else (metric,)

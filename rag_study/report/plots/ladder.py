@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rag_study.analysis.states import RUNGS
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import span
 
@@ -20,18 +21,21 @@ RIGHT = ("gold", "paraphrase")
 
 @canvas.styled
 def judge_ladder(
-    ladder: pd.DataFrame, auc_table: pd.DataFrame, invalid_judges: Collection[str] = ()
+    ladder: pd.DataFrame,
+    auc_table: pd.DataFrame,
+    invalid_judges: Collection[str] = (),
+    metrics: Metrics = METRICS,
 ) -> Figure:
     """Scores of answers of known quality, per judge and criterion and per reference metric.
 
     `ladder`: judge, question_id, rung, and a column for each metric; `auc_table`: those rows of
-    `judging.validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
+    `validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
     how often a right answer (gold or paraphrase) scores higher than one of that rung.
     """
     title = "Check of the scorers: answers of known quality"
     if ladder.empty:
         return canvas.nothing(title, "No answer of the check was scored.")
-    judged = [name for name in METRICS if METRICS[name].judged and name in ladder]
+    judged = [name for name in metrics.judged if name in ladder]
     panels = [
         (judge, metric, part)
         for judge, part in ladder.groupby("judge", sort=False)
@@ -40,7 +44,7 @@ def judge_ladder(
     several = ["dataset"] if "dataset" in ladder else []
     once = ladder.drop_duplicates([*several, "question_id", "rung"])
     # What counts refusals sorts refusals from the rest by its definition.
-    others = [name for name in METRICS if name not in (*judged, "refusal_rate")]
+    others = [name for name in metrics if name not in (*judged, "refusal_rate")]
     panels += [("", name, once) for name in others if name in ladder]
     panels = [panel for panel in panels if panel[2][panel[1]].notna().any()]
     if not panels:
@@ -64,7 +68,7 @@ def judge_ladder(
     )
     for ax, (judge, metric, part) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
-        canvas.scorer_title(ax, metric, judge, invalid)
+        canvas.scorer_title(ax, metric, judge, invalid, metrics)
         jitter = np.random.default_rng(0)
         for y, rung in enumerate(rungs):
             scores = part.loc[part["rung"] == rung, metric].dropna().to_numpy(dtype=float)
@@ -73,10 +77,10 @@ def judge_ladder(
             if rung not in RIGHT:
                 ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
         ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=9)
-        ax.set_yticks(range(len(rungs)), [RUNGS[rung] for rung in rungs])
+        ax.set_yticks(range(len(rungs)), [textwrap.fill(RUNGS[rung], 17) for rung in rungs])
         ax.set_ylim(len(rungs) - 0.5, -0.5)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
-        low, high = METRICS[metric].low, METRICS[metric].high
+        low, high = metrics[metric].low, metrics[metric].high
         if high is not None:
             ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         ax.grid(False, axis="y")
@@ -84,10 +88,10 @@ def judge_ladder(
 
 
 @canvas.styled
-def calibration(table: pd.DataFrame, judge: str, valid: bool) -> Figure:
+def calibration(table: pd.DataFrame, judge: str, valid: bool, metrics: Metrics = METRICS) -> Figure:
     """Mean score of a judge by the grade that the answers deserve: one panel per criterion.
 
-    `table` is that of `judging.validity.calibration`.
+    `table` is that of `validity.calibration`.
     """
     title = "Do the scores mean what they say?"
     if table.empty:
@@ -104,7 +108,7 @@ def calibration(table: pd.DataFrame, judge: str, valid: bool) -> Figure:
     for ax, name in zip(axes, criteria, strict=True):
         part = table[table["criterion"] == name].sort_values("deserves")
         metric = f"judge_{name}"
-        canvas.scorer_title(ax, metric, judge, not valid)
+        canvas.scorer_title(ax, metric, judge, not valid, metrics)
         ax.plot([1, 5], [1, 5], linestyle=":", color=canvas.GREY)
         canvas.mean_line(ax, part["deserves"], part["mean"], part["low"], part["high"], 0)
         ax.set(xlim=(0.8, 5.2), ylim=(0.8, 5.2), xticks=range(1, 6), yticks=range(1, 6))

@@ -17,9 +17,10 @@ from rag_study.analysis.states import (
     differing,
     factor_words,
     is_base,
-    metric_label,
     state_label,
 )
+from rag_study.answering.conditions import CONDITIONS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import mean_caption, recipe_caption
 
@@ -31,6 +32,7 @@ def train_size_curves(
     context: str,
     margin: float | None = None,
     note: str = "",
+    metrics: Metrics = METRICS,
 ) -> Figure:
     """Mean of a metric over the number of training examples, the figure of arXiv 2406.11201.
 
@@ -39,11 +41,11 @@ def train_size_curves(
     model. `margin`, in the metric's unit, is shaded around each base mean. The full scale of the
     metric is shown unless everything would lie within a fifth of it. `note` is set in a box.
     """
-    title = f"{metric_label(metric)} by number of training examples, {context_label(context)}"
+    title = f"{metrics.label(metric)} by number of training examples, {context_label(context)}"
     rows = _usable(summary, metric)
     rows = rows[rows["context"] == context] if len(rows) else rows
     if rows.empty:
-        return canvas.nothing(title, f"No run has a mean of {metric_label(metric)} here.", note)
+        return canvas.nothing(title, f"No run has a mean of {metrics.label(metric)} here.", note)
     untrained = (rows["train_size"] == 0) & ~is_base(rows)
     levels, rows = rows[untrained], rows[~untrained]
     if rows.empty:  # answers of another system alone
@@ -102,18 +104,20 @@ def train_size_curves(
         ax.set_xticks(range(len(sizes)), ["base", *map(str, sizes[1:])])
         ax.set_xlim(-0.4, len(sizes) - 0.6)
         ax.set_xlabel("training examples")
-    canvas.set_scales(axes, metric, everything)
+    canvas.set_scales(axes, metric, everything, metrics)
     return fig
 
 
 @canvas.styled
-def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> Figure:
+def context_interaction(
+    summary: pd.DataFrame, metric: str, note: str = "", metrics: Metrics = METRICS
+) -> Figure:
     """Mean of a metric by context, one line per model state: does training change how much
     passages help? Panels are models x data sets (x judges). `summary` as `effects.summarise`."""
-    title = f"{metric_label(metric)} by context, before and after training"
+    title = f"{metrics.label(metric)} by context, before and after training"
     rows = _usable(summary, metric)
     if rows.empty:
-        return canvas.nothing(title, f"No run has a mean of {metric_label(metric)}.", note)
+        return canvas.nothing(title, f"No run has a mean of {metrics.label(metric)}.", note)
     contexts = sorted(rows["context"].unique(), key=lambda name: (context_rank(name), name))
     extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
     rows["other"], rows["trained"] = ~is_base(rows), rows["method"] != "none"
@@ -123,16 +127,10 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
     ]
     labels = list(rows["label"].unique())
     panels, grid_columns = canvas.panel_keys(rows, ["model", "dataset"])
-    explained = {
-        "none": "none: the question alone",
-        "retrieved": "retrieved: with passages from the retriever",
-        "oracle": "oracle: with the passages that hold the answer",
-        "training": "training: questions that were trained on, without passages",
-    }
     caption = " ".join(
         [
             mean_caption(rows),
-            "; ".join(explained[c] for c in contexts if c in explained) + ".",
+            "; ".join(f"{c}: {CONDITIONS[c].given}" for c in contexts if c in CONDITIONS) + ".",
             f"The number in a name is that of training examples. {recipe_caption(rows)}",
         ]
     )
@@ -156,7 +154,7 @@ def context_interaction(summary: pd.DataFrame, metric: str, note: str = "") -> F
         ax.set_xticks(range(len(contexts)), contexts)
         ax.set_xlim(-0.4, len(contexts) - 0.6)
         ax.set_xlabel("passages in the prompt")
-    canvas.set_scales(axes, metric, rows)
+    canvas.set_scales(axes, metric, rows, metrics)
     return fig
 
 

@@ -18,7 +18,7 @@ from rag_study.analysis.states import (
     is_base,
     state_label,
 )
-from rag_study.evaluation.metrics import METRICS
+from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import span
 
@@ -34,6 +34,7 @@ def score_distributions(
     context: str,
     metrics: Sequence[str],
     invalid_judges: Collection[str] = (),
+    known: Metrics = METRICS,
 ) -> Figure:
     """Every answer's score in one context: one row per model state, one panel per metric (and
     judge), with the mean of `summary` and its interval.
@@ -47,7 +48,7 @@ def score_distributions(
     for metric in metrics:
         if here.empty or metric not in here:
             continue
-        judges = sorted(set(here["judge"]) - {""}) if METRICS[metric].judged else [""]
+        judges = sorted(set(here["judge"]) - {""}) if known[metric].judged else [""]
         for judge in judges:
             own = here[here["judge"] == judge] if judge else here
             own = own.drop_duplicates([*RUN_COLUMNS, "question_id"])
@@ -75,7 +76,7 @@ def score_distributions(
     )
     for ax, (metric, judge, own) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
-        canvas.scorer_title(ax, metric, judge, invalid)
+        canvas.scorer_title(ax, metric, judge, invalid, known)
         if invalid:
             ax.set_facecolor("#ececec")
         means = summary[
@@ -96,7 +97,7 @@ def score_distributions(
         ax.set_yticks(range(len(labels)), labels)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
         ax.set_ylim(len(labels) - 0.4, -0.6)
-        low, high = METRICS[metric].low, METRICS[metric].high
+        low, high = known[metric].low, known[metric].high
         if high is not None:
             ax.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         ax.grid(False, axis="y")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ruamel.yaml.error import YAMLError
 
@@ -13,7 +15,9 @@ from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
 from rag_study.common.run_folder import RunFolder
-from rag_study.study import plan
+from rag_study.study import differences, plan, stages
+from rag_study.study.merge import load_studies
+from rag_study.study.stages import StageRun
 
 
 @dataclass(frozen=True)
@@ -25,29 +29,48 @@ class Leftover:
     reason: str
 
 
-def find(study_files: Iterable[Path]) -> list[Leftover]:
-    """Runs that none of these studies needs, nor any other that was compared here and whose study
-    file is still there; and what killed processes left behind in the others.
+class Found(NamedTuple):
+    """What may go; and the runs that stay though notebooks, package or machine have changed so
+    that they would not be reused."""
 
-    A run that is being worked on is never among them. Raises StudyError when a study file cannot
-    be used: what it needs would be taken for left over.
+    leftovers: list[Leftover]
+    outdated: list[Leftover]
+
+
+def find(study_files: Iterable[Path]) -> Found:
+    """Runs that none of these studies asks for, nor any other that was compared here and whose
+    study file is still there; and what killed processes left behind in the others.
+
+    A study asks for a run by its parameters and data: whoever edits a notebook or installs another
+    version of the package loses nothing. A run that is being worked on is never among them. Raises
+    StudyError when a study file cannot be used: what it needs would be taken for left over.
     """
-    needed = {run_id for file in known_studies(study_files) for run_id in _needed_by(file)}
-    needed |= {plan.comparison(shared).run_id for shared in _compared() if len(shared) > 1}
-    found = []
+    asked = [run for file in known_studies(study_files) for run in _needed_by(file)]
+    asked += [plan.comparison(load_studies(shared)) for shared in _compared() if len(shared) > 1]
+    needed = {run.run_id: run for run in asked}
+    places: dict[str, list[StageRun]] = defaultdict(list)
+    for run in needed.values():
+        places[run.place].append(run)
+    found, outdated = [], []
     for path in sorted((run_folder.outputs_dir() / "runs").glob("*/*")):
         folder = RunFolder(f"{path.parent.name}/{path.name}")
         if folder.is_locked():
             continue
         if folder.run_id not in needed:
-            found.append(Leftover(path, _size(path), "no study needs it"))
+            same_place = places[stages.place_of(folder.run_id)]
+            if any(differences.is_asked_for(folder.run_id, run) for run in same_place):
+                outdated.append(
+                    Leftover(path, _size(path), "its notebook or the package has changed")
+                )
+            else:
+                found.append(Leftover(path, _size(path), "no study needs it"))
             continue
         for file in path.rglob("*"):
             if files.is_leftover(file):
                 found.append(Leftover(file, _size(file), "half-written"))
     for path in run_folder.outputs_dir().glob(".import-*"):
         found.append(Leftover(path, _size(path), "an import that was stopped"))
-    return found
+    return Found(found, outdated)
 
 
 def remove(leftovers: Iterable[Leftover]) -> None:
@@ -87,9 +110,9 @@ def _compared() -> list[list[Path]]:
     return found
 
 
-def _needed_by(file: Path) -> list[str]:
+def _needed_by(file: Path) -> list[StageRun]:
     try:
-        return [run.run_id for run in plan.expand(file)]
+        return plan.expand(file)
     except StudyError as error:
         raise StudyError(
             f"What {file} needs is not known, so nothing is cleaned. Repair, move or delete it.\n"

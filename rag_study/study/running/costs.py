@@ -15,8 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from rag_study import data as qa_datasets
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import resolve_dtype
 from rag_study.common.messages import nearest
@@ -24,6 +26,7 @@ from rag_study.common.run_folder import RunFolder
 from rag_study.data import registry
 from rag_study.models.names import is_trained_judge, parameters_of
 from rag_study.study import stages
+from rag_study.study.groups import Judge, Point
 from rag_study.study.running import resources
 from rag_study.study.stages import STAGES, StageRun
 
@@ -152,46 +155,49 @@ def tokens(run: StageRun) -> dict[str, float]:
 
     Passages count as full chunks and answers as long as they may be, so this is on the high side.
     """
-    given, stage = run.parameters, run.stage.name
-    passage = given.get("chunk_size", 0) * _MORE_TOKENS
+    point, stage = run.point, run.stage.name
+    search, training, answering = point.retrieval, point.training, point.answering
+    passage = search.chunk_size * _MORE_TOKENS
     read = written = trained = 0.0
     if stage == "index_corpus":
-        repeated = given["chunk_size"] / (given["chunk_size"] - given["chunk_overlap"])
+        repeated = search.chunk_size / (search.chunk_size - search.chunk_overlap)
         read = (_corpus_tokens(run) or 0.0) * repeated * _PADDING
     elif stage == "fine_tune":
-        shown = {"with_context": _GOLD_PASSAGES, "raft": 1 + given["num_distractors"]}
-        number = shown.get(given["train_format"], 0)
+        shown = {"with_context": _GOLD_PASSAGES, "raft": 1 + training.num_distractors}
+        number = shown.get(training.train_format, 0)
         prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + number * passage
         example = prompt + _QUESTION + _REFERENCE
-        examples = given["train_size"] * given["epochs"]
-        if given["max_steps"]:
-            examples = given["max_steps"] * given["train_batch_size"]
+        epochs, examples = training.epochs, training.train_size * training.epochs
+        if training.max_steps:
+            epochs, examples = 0, training.max_steps * training.batch_size
         trained = examples * example * _PADDING
-        read = _HELD_OUT * example * (given["epochs"] + _HELD_OUT_ROUNDS) * _PADDING
+        read = _HELD_OUT * example * (epochs + _HELD_OUT_ROUNDS) * _PADDING
     elif stage == "generate_answers":
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, _GOLD_PASSAGES)
-            number = given["top_k"] if number is None else number
+            number = search.top_k if number is None else number
             prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + _QUESTION + number * passage
-            prompt += given["num_examples"] * (_QUESTION + _REFERENCE)
-            read += questions * prompt * _PADDING * (2 if given["context_gain"] else 1)
-            written += questions * (given["max_new_tokens"] - 1)
+            if answering.few_shot:
+                prompt += answering.num_examples * (_QUESTION + _REFERENCE)
+            read += questions * prompt * _PADDING * (2 if answering.context_gain else 1)
+            written += questions * (answering.max_new_tokens - 1)
     elif stage == "judge_answers":
-        read = sum(run.extent.values()) * _judged(given, given["max_new_tokens"])
+        answer = _REFERENCE if point.system else answering.max_new_tokens
+        read = sum(run.extent.values()) * _judged(point.judge, answer)
     elif stage == "validate_judge":
-        read = given["ladder_size"] * _LADDER_RUNGS * _judged(given, _REFERENCE)
+        read = point.judge.ladder_size * _LADDER_RUNGS * _judged(point.judge, _REFERENCE)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:
-            number = min(given["retention"], items)
+            number = min(point.retention, items)
             read += number * each_read * _PADDING
             written += number * each_written
     return {"read": read, "written": written, "trained": trained}
 
 
-def _judged(given: dict[str, Any], answer: float) -> float:
+def _judged(judge: Judge, answer: float) -> float:
     """Tokens of the prompts about one answer, by all criteria."""
-    trained = is_trained_judge(given["judge"], given["judge_trained"])
-    criteria = len(given["criteria"]) * (_TRAINED_CRITERION if trained else _CRITERION)
+    trained = is_trained_judge(judge.model, judge.trained)
+    criteria = len(judge.criteria) * (_TRAINED_CRITERION if trained else _CRITERION)
     return (_JUDGE_PROMPT + _QUESTION + _REFERENCE + answer + criteria) * _PADDING
 
 
@@ -208,7 +214,7 @@ def _work(run: StageRun, counted: dict[str, float], dtype: str | None = None) ->
     active = parameters_of(name, active=True) or 0.0 if name else 0.0
     weights = parameters_of(name) or 0.0 if name else 0.0
     each = resources.bytes_per_weight(run, dtype)
-    batch = run.parameters.get("batch_size", _BATCH)
+    batch = run.point.answering.batch_size if "answering" in run.stage.uses else _BATCH
     return {
         "read": 2 * active * counted.get("read", 0),
         "trained": 6 * active * counted.get("trained", 0),
@@ -249,9 +255,14 @@ def _finished() -> list[dict[str, Any]]:
     found = []
     for file in sorted((run_folder.outputs_dir() / "runs").glob("*/*/provenance.json")):
         told = json.loads(file.read_text())
-        given = told["identity"]["parameters"]
-        if "tokens" in told and given.get("dtype") in (None, resolve_dtype("auto")):
-            run = StageRun(STAGES[told["stage"]], given, (), "", {})
+        compute = told["identity"]["parameters"].get("compute")
+        if "tokens" in told and (not compute or compute["dtype"] == resolve_dtype("auto")):
+            given = files.read_yaml(file.with_name("params.yaml"))
+            try:
+                point = Point.model_validate(given)
+            except ValidationError:
+                continue  # of a release with other groups, or of a judge that is gone
+            run = StageRun(STAGES[told["stage"]], given, (), "", {}, point=point)
             work = _work(run, told["tokens"])
             found.append({"wall_seconds": told["wall_seconds"], "work": work})
     return found
@@ -291,7 +302,7 @@ def _notes(runs: Sequence[StageRun]) -> list[str]:
         for name in sorted(names)
     ]
     unread = {
-        run.parameters["dataset"]
+        run.needs("prepare_data").point.dataset.name
         for run in runs
         if run.stage.name == "index_corpus" and _corpus_tokens(run) is None
     }
@@ -309,8 +320,8 @@ def _corpus_tokens(run: StageRun) -> float | None:
     file = RunFolder(prepared.run_id).path / "corpus.jsonl"
     if stages.is_done(prepared):
         return file.stat().st_size / _BYTES_PER_TOKEN
-    if registry.find(run.parameters["dataset"]).instant:
-        keys = ("dataset", "dataset_path", "corpus_path", "dataset_options")
-        data = qa_datasets.load(*(prepared.parameters[key] for key in keys))
+    dataset = prepared.point.dataset
+    if registry.find(dataset.name).instant:
+        data = qa_datasets.load(*dataset.source)
         return sum(len(d.title) + len(d.text) for d in data.documents) / _BYTES_PER_TOKEN
     return None

@@ -37,12 +37,12 @@ def memory_of(run: StageRun, auto: str | None = None) -> float:
 
 def bytes_per_weight(run: StageRun, auto: str | None = None) -> float:
     """Bytes that a run keeps for every weight of its model, with what training adds to them."""
-    given = run.parameters
-    if run.stage.name == "fine_tune" and given["method"] == "full":
+    training = run.point.training if "training" in run.stage.uses else None
+    if training and run.stage.name == "fine_tune" and training.method == "full":
         return _FULL_TRAINING_BYTES
-    if given.get("method") == "qlora" and "judge" not in given:
+    if training and training.method == "qlora":
         return _QUANTISED_BYTES
-    dtype = given.get("dtype", "float32")
+    dtype = run.point.compute.dtype if "compute" in run.stage.uses else "float32"
     return _BYTES[auto if auto and dtype == "auto" else resolve_dtype(dtype)]
 
 
@@ -52,19 +52,25 @@ def default_workers(runs: Iterable[StageRun]) -> int:
     The threads of a run are part of its id (results depend on them), so they decide how many
     workers there are, never the other way round.
     """
-    threads = max(resolve_threads(run.parameters.get("threads", 1)) for run in runs)
+    threads = max(
+        resolve_threads(run.point.compute.threads) if "compute" in run.stage.uses else 1
+        for run in runs
+    )
     return max(1, len(os.sched_getaffinity(0)) // threads)
 
 
 def models_of(run: StageRun) -> list[str]:
     """Names of the models that a run loads on its own machine."""
-    asked = {
-        "index_corpus": ("embedding_model", "reranker"),
-        "fine_tune": ("model", "reranker"),
-        "generate_answers": ("model",),
-        "judge_answers": ("judge",),
-        "validate_judge": ("judge",),
-        "measure_retention": ("model",),
-    }.get(run.stage.name, ())
-    names = [run.parameters.get(key, "") for key in asked]
-    return [name for name in names if name and not is_endpoint(name)]
+    point = run.point
+    match run.stage.name:
+        case "index_corpus":
+            asked = [point.retrieval.embedding_model, point.retrieval.reranker]
+        case "fine_tune" if point.training.with_passages:
+            asked = [point.model, point.retrieval.reranker]
+        case "fine_tune" | "generate_answers" | "measure_retention":
+            asked = [point.model]
+        case "judge_answers" | "validate_judge":
+            asked = [point.judge.model]
+        case _:
+            asked = []
+    return [name for name in asked if name and not is_endpoint(name)]

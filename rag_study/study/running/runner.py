@@ -1,5 +1,8 @@
 """Runs stage runs: one papermill execution each, and the difference between its ways to end.
 
+What is executed is the notebook as it was when the study was planned, and its kernel is told which
+run it is: what people edit meanwhile changes nothing in a study that has begun.
+
 Success is read from the status that the notebook's last cell writes, never from the notebook
 file: a killed kernel or a cell over its time limit leaves a notebook that looks complete.
 """
@@ -18,8 +21,9 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from rag_study.common import machine
+from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.study import stages
+from rag_study.study import stages, told
 from rag_study.study.stages import StageRun
 
 START_TIMEOUT_S = 120
@@ -137,10 +141,13 @@ def _run_notebook(
 
     killed_before, kernels = machine.oom_kills(), []
     # Socket paths are limited to 107 bytes, so their folder lies in the system's temporary one.
-    with tempfile.TemporaryDirectory(prefix="rag-", ignore_cleanup_errors=True) as sockets:
+    with tempfile.TemporaryDirectory(prefix="rag-", ignore_cleanup_errors=True) as private:
         try:
+            notebook = Path(private, run.stage.path.name)
+            notebook.write_text(run.notebook, encoding="utf-8")
+            environment = told.tell(run, Path(private)) | {"RAG_STUDY_ATTEMPT": attempt}
             execute_notebook(
-                str(run.stage.path),
+                str(notebook),
                 str(folder.path / "notebook.ipynb"),
                 parameters=run.parameters,
                 kernel_name="python3",
@@ -149,11 +156,12 @@ def _run_notebook(
                 execution_timeout=cell_timeout,
                 stdout_file=log,
                 stderr_file=log,
-                kernel_manager_class=_kernel_manager(log, sockets, attempt, kernels),
+                kernel_manager_class=_kernel_manager(log, private, environment, kernels),
             )
         except PapermillExecutionError as error:
             log.write("\n".join(error.traceback) + "\n")
-            return "failed", f"{error.ename}: {error.evalue}", False
+            said = "" if error.ename == StudyError.__name__ else f"{error.ename}: "
+            return "failed", f"{said}{error.evalue}", False
         except CellTimeoutError:
             message = f"a cell took more than {cell_timeout} seconds (--cell-timeout)"
             log.write(f"{message}\n")
@@ -170,10 +178,10 @@ def _run_notebook(
     return "killed", "the notebook ended without finishing its run", False
 
 
-def _kernel_manager(log: TextIO, sockets: str, attempt: str, kernels: list) -> type:
+def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kernels: list) -> type:
     """A kernel manager whose sockets are files of its own, not ports that others may take.
 
-    The kernels' processes are appended to `kernels`.
+    Its kernels are given the variables of `environment`; their processes are appended to `kernels`.
     """
     from jupyter_client.manager import AsyncKernelManager
 
@@ -182,10 +190,9 @@ def _kernel_manager(log: TextIO, sockets: str, attempt: str, kernels: list) -> t
             super().__init__(transport="ipc", connection_file=f"{sockets}/k.json", **options)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-            own = {"RAG_STUDY_BATCH": "1", "RAG_STUDY_ATTEMPT": attempt}
-            environment = {**os.environ, **options.pop("env", {}), **own}
+            complete = {**os.environ, **options.pop("env", {}), **environment}
             await super()._async_launch_kernel(
-                kernel_cmd, env=environment, stdout=log, stderr=log, **options
+                kernel_cmd, env=complete, stdout=log, stderr=log, **options
             )
             kernels.append(self.provisioner.process)
 

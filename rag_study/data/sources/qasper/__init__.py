@@ -2,7 +2,7 @@
 
 Reads the official JSON files (v0.1 to v0.3, also in their archives) and the hub's Parquet form.
 The corpus is the papers' paragraphs; a question is about one paper, which is its scope and group.
-What an annotator answered is told as the official evaluator tells it; qasper_answers.py says how
+What an annotator answered is told as the official evaluator tells it; answers.py says how
 several annotators become one question.
 """
 

@@ -1,0 +1,39 @@
+"""In which contexts a question can be asked: one table. Nothing here reads a passage.
+
+What is given in each is chosen in `contexts`. All passages come best first: where a model's window
+is too short, the last ones are dropped, in whatever order the prompt shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A context in words: `label` follows "answers", `given` says what stands in the prompt."""
+
+    label: str
+    given: str
+
+
+# In the order in which they are shown. Questions disjoint from training cannot show whether a model
+# knows by heart what it was trained on: `training` asks those.
+CONDITIONS: dict[str, Condition] = {
+    "none": Condition("without passages", "the question alone"),
+    "retrieved": Condition("with retrieved passages", "with passages from the retriever"),
+    "oracle": Condition("with the gold passages", "with the passages that hold the answer"),
+    "distractor": Condition(
+        "with distractor passages only",
+        "with the best passages of the search that are not gold and hold no wording of the answer",
+    ),
+    "counterfactual": Condition(
+        "with counterfactual passages",
+        "with the gold passages, the answer in them replaced by another of its kind",
+    ),
+    "training": Condition(
+        "training questions, without passages",
+        "questions that were trained on, without passages",
+    ),
+}
+ORDERS = ("best_first", "best_last")  # of the passages in the prompt

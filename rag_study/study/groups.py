@@ -1,0 +1,333 @@
+"""The groups of settings: what may be said of a data set, a search, a training, a judge and so on.
+
+Each is defined once, with single values. Notebooks declare groups in their parameters cells, the
+study file has sections that are made of the same groups (`study.sections`), and a `Point` of the
+grid holds one of each.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from rag_study import data
+from rag_study.answering.conditions import CONDITIONS, ORDERS
+from rag_study.common.errors import StudyError
+from rag_study.common.messages import nearest
+from rag_study.common.paths import located
+from rag_study.data import registry
+from rag_study.evaluation.judging import criteria
+from rag_study.models import methods, names
+from rag_study.models.prompts import PROMPTINGS
+from rag_study.retrieval.settings import RETRIEVERS, check_chunking
+from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
+
+Context = Literal[tuple(CONDITIONS)]
+Prompting = Literal[tuple(PROMPTINGS)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# 02 keeps at least so many passages per question, so that a smaller top_k needs no new search;
+# passages without the gold ones are looked for further down.
+MIN_DEPTH, DISTRACTOR_DEPTH = 10, 30
+# Settings that one family of methods has.
+_FAMILY_OF = {"lora_rank": "lora", "lora_alpha": "lora", "num_virtual_tokens": "virtual"}
+
+
+class Group(BaseModel):
+    """Some settings that belong together. Unknown keys are refused, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Keys that mean nothing beside the other values: they make no difference to any run."""
+        return frozenset()
+
+
+class Dataset(Group):
+    """One data set: a name of `data.registry`, where it is, and the data set's own options (further
+    keys, checked against what the data set takes, and spelt out)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(description="a name of the data set registry")
+    path: str | None = Field(None, description="file or folder; left out: the hub, or generated")
+    corpus: str | None = Field(None, description="file or folder with documents of its own")
+    test_share: float = Field(0.25, ge=0.05, le=0.8, description="share of the test pool")
+    retrieval_scope: Literal["corpus", "own"] | None = Field(
+        None, description="own: search the question's own paper or contract only"
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_data_set(self) -> Dataset:
+        try:
+            loader = registry.find(self.name)
+            for key in self.model_extra:
+                if key not in loader.options.model_fields:
+                    known = [*type(self).model_fields, *loader.options.model_fields]
+                    raise ValueError(f"unknown key '{key}'{nearest(key, known)}")
+            options = data.source_of(*self.source).options
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+        # A default that is another one day must not go unnoticed: ids are made of what stands here.
+        self.model_extra.update(options.model_dump(mode="json"))
+        if self.retrieval_scope is None:
+            self.__dict__["retrieval_scope"] = (
+                "own" if loader.searches_own_scope(options) else "corpus"
+            )
+        return self
+
+    @property
+    def source(self) -> tuple[str, str, str, dict[str, Any]]:
+        """What `data.load` takes."""
+        return self.name, self.path or "", self.corpus or "", dict(self.model_extra)
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What decides which questions there are, and in which pools: equal means the same data."""
+        return *self.source, self.test_share
+
+
+class Retrieval(Group):
+    """How the corpus is cut and searched, and what of it is shown.
+
+    Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
+    model (0: only its window limits the passages).
+    """
+
+    retriever: Literal[RETRIEVERS] = "dense"
+    reranker: str = Field("", description="a cross-encoder, or a language model")
+    embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
+    chunk_size: int = Field(192, ge=32)
+    chunk_overlap: int = Field(32, ge=0)
+    depth: int | None = Field(
+        None, ge=1, description="passages kept per question; left out: as many as are asked for"
+    )
+    top_k: int = Field(3, ge=1, le=50, description="passages in the prompt")
+    max_context_tokens: int = Field(0, ge=0)
+    passage_order: Literal[ORDERS] = "best_first"
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Retrieval:
+        try:
+            check_chunking(self.chunk_size, self.chunk_overlap)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+        if self.depth is not None and self.depth < self.top_k:
+            raise ValueError(f"depth {self.depth}: fewer passages than top_k ({self.top_k})")
+        return self
+
+    def deep_enough(self, contexts: Sequence[str]) -> Retrieval:
+        """The same with its `depth` said: enough for these contexts."""
+        least = DISTRACTOR_DEPTH if "distractor" in contexts else MIN_DEPTH
+        depth = self.depth or max(least, self.top_k)
+        return self if depth == self.depth else self.model_copy(update={"depth": depth})
+
+
+class Training(Group):
+    """One way to fine-tune.
+
+    `max_steps` replaces `epochs`. The learning rate, left out, is the method's own. The data sets
+    of `sequence` are trained on one after the other; without it, the data set that is asked.
+    """
+
+    method: Literal[tuple(methods.METHODS)] = "lora"
+    train_format: Literal[tuple(TRAIN_FORMATS)] = "closed_book"
+    train_size: int = Field(200, ge=1, description="questions; subsets of one seed are nested")
+    epochs: int = Field(3, ge=1, le=100)
+    max_steps: int | None = Field(
+        None, ge=1, description="optimizer steps, the same at every train size; replaces epochs"
+    )
+    learning_rate: float | None = Field(None, gt=0, lt=1)
+    lora_rank: int = Field(16, ge=1, le=1024)
+    lora_alpha: int = Field(32, ge=1)
+    num_virtual_tokens: int = Field(20, ge=1, le=1024, description="prompt and prefix tuning")
+    batch_size: int = Field(8, ge=1)
+    early_stopping: bool = Field(False, description="keep the weights with the lowest loss")
+    p_gold: Share = Field(0.8, description="raft: share of examples with the gold passage")
+    num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
+    replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
+    label_noise: Share = Field(0.0, description="share of wrong answers")
+    answer_style: Literal[ANSWER_STYLES] = "as_given"
+    deduplicate: bool = Field(False, description="no near-duplicates among the questions")
+    strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
+    sequence: list[Dataset] = []
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Training:
+        if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
+            raise ValueError(f"strength: {self.method} is there or not, nothing between")
+        if self.learning_rate is None:
+            self.__dict__["learning_rate"] = methods.METHODS[self.method].learning_rate
+        return self
+
+    @property
+    def with_passages(self) -> bool:
+        return self.train_format != "closed_book"
+
+    @property
+    def unused(self) -> frozenset[str]:
+        family = methods.METHODS[self.method].family
+        keys = {key for key, own in _FAMILY_OF.items() if own != family}
+        keys |= {"epochs"} if self.max_steps else {"max_steps"}
+        return frozenset(
+            keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
+        )
+
+
+class Answering(Group):
+    """What is asked, in which conditions, and how the answers are generated."""
+
+    contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
+    test_size: int = Field(100, ge=1, description="questions, from the front of the test pool")
+    prompting: Prompting = "default"
+    num_examples: int = Field(4, ge=1, le=32, description="examples in a few_shot prompt")
+    max_new_tokens: int = Field(48, ge=1, le=2048)
+    temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1)
+    context_gain: bool = Field(False, description="also the likelihood of the reference answer")
+    batch_size: int = Field(8, ge=1, description="questions answered, or answers graded, together")
+
+    @property
+    def few_shot(self) -> bool:
+        return self.prompting == "few_shot"
+
+    @property
+    def unused(self) -> frozenset[str]:
+        keys = () if self.few_shot else ("num_examples",)
+        return frozenset(keys if self.temperature else (*keys, "top_p"))
+
+
+class System(Group):
+    """Answers that another system gave to the same questions, judged beside the study's own."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=40)
+    answers: str = Field(description="JSON lines: id or question, answer, optionally contexts")
+    context: Context = Field("retrieved", description="the condition that it is compared in")
+
+
+class Judge(Group):
+    """Who grades the answers, by which criteria, and how."""
+
+    model: str = Field(description="preset, hub id, folder, or http://host:port/v1#model-name")
+    criteria: list[str] = Field(
+        list(criteria.DEFAULT), min_length=1, description="names, or paths of own YAML files"
+    )
+    adapter: str | None = Field(None, description="folder with an adapter of a local judge")
+    trained: bool = Field(False, description="the adapter, or the model, was trained to grade")
+    dtype: Literal["float32", "bfloat16", "4bit"] | None = Field(
+        None, description="left out: that of `compute`"
+    )
+    tokenizer: str | None = Field(
+        None, description="of a model on a server: it is asked for completions instead of by chat"
+    )
+    reasoning_tokens: int = Field(0, ge=0, le=2048, description="0: the score at once")
+    samples: int = Field(1, ge=1, le=50, description="of the reasoning, averaged")
+    ladder_size: int = Field(60, ge=20, description="questions in the judge's check")
+
+    @model_validator(mode="after")
+    def _can_score(self) -> Judge:
+        try:
+            wanted = criteria.find_all(self.criteria)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+        if self.model in names.JUDGES:
+            names.check_installed(self.model)
+            if self.adapter:
+                raise ValueError(f"adapter: {self.model} has one already")
+        else:
+            check_model(self.model, also=list(names.JUDGES))
+        unknown = [one.name for one in wanted if not one.trained_rubric]
+        if unknown and names.is_trained_judge(self.model, self.trained):
+            raise ValueError(
+                f"criteria: a judge that was trained to grade knows none of '{unknown[0]}', which "
+                "has no `trained_rubric`; name another judge for it"
+            )
+        remote = names.is_endpoint(self.model)
+        local_only = [key for key in ("adapter", "trained", "dtype") if getattr(self, key)]
+        if remote and local_only:
+            raise ValueError(f"{local_only[0]}: a model on a server is as the server has it")
+        if self.tokenizer and not remote:
+            raise ValueError("tokenizer: a local judge has its own; it is for models on a server")
+        if self.adapter and not located(self.adapter).is_dir():
+            raise ValueError(f"adapter: there is no folder {self.adapter}")
+        if self.samples > 1 and not self.reasoning_tokens:
+            raise ValueError(
+                "samples: without reasoning_tokens nothing is drawn, and all would be the same"
+            )
+        return self
+
+
+class Compute(Group):
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the hardware has it"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="0: as many as the machine has cores")
+
+
+def _none_for_nothing(value: Any) -> Any:
+    return None if value == {} else value
+
+
+_NoneForNothing = BeforeValidator(_none_for_nothing)
+
+
+class Point(Group):
+    """One of each: a point of the grid, or what a notebook's parameters cell says.
+
+    `{}` in a notebook means: no training (the base model), no other system, no data set needed.
+    """
+
+    dataset: Annotated[Dataset | None, _NoneForNothing] = None
+    retrieval: Retrieval = Retrieval()
+    model: str = ""
+    seed: int = Field(0, ge=0)
+    training: Annotated[Training | None, _NoneForNothing] = None
+    answering: Answering = Answering()
+    system: Annotated[System | None, _NoneForNothing] = None
+    judge: Judge | None = None
+    semantic_similarity: bool = True
+    retention: int = Field(1000, ge=0)
+    compute: Compute = Compute()
+    study_file: str = ""
+    others: list[str] = []
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        if name and not names.is_endpoint(name):
+            check_model(name)
+        return name
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Point:
+        if names.is_endpoint(self.model) and self.training is not None:
+            raise ValueError("training: a model behind a server is not trained here; give {}")
+        if names.is_endpoint(self.model) and self.answering.context_gain:
+            raise ValueError("context_gain needs the model itself; a server does not tell it")
+        return self
+
+
+def check_model(name: str, also: Sequence[str] = ()) -> None:
+    """Raise ValueError for a name that is no model; `also` are names that would do as well."""
+    if names.is_known(name):
+        names.check_installed(name)
+        return
+    if name in names.JUDGES:
+        raise ValueError(f"'{name}' was trained to grade answers: it is a judge (`judges`)")
+    presets = [*names.GENERATORS, *also]
+    near = difflib.get_close_matches(name, presets, n=1, cutoff=0.4)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise ValueError(
+        f"'{name}' is not a preset ({', '.join(presets)}), not a folder, "
+        f"and not a hub id (owner/name){hint}"
+    )
