@@ -59,8 +59,14 @@ def stage_run(
         earlier = point | {"trained_on": point["after"], "after": []}
         upstream += (stage_run("fine_tune", earlier, made),)
     identity = _identity(stage, parameters, upstream)
-    source = notebook_source(stage.path)
-    made[key] = StageRun(stage, parameters, upstream, _slug(stage, point), identity, source)
+    made[key] = StageRun(
+        stage,
+        parameters,
+        upstream,
+        _slug(stage, point),
+        identity,
+        notebook=notebook_source(stage.path),
+    )
     return made[key]
 
 
@@ -184,5 +190,12 @@ def _compare_run(
         str(file.resolve()): file.read_text(encoding="utf-8-sig")
         for file in (located(study_file) for study_file in study_files)
     }
-    source = notebook_source(stage.path)
-    return StageRun(stage, parameters, final, config.name, identity, source, texts)
+    return StageRun(
+        stage,
+        parameters,
+        final,
+        config.name,
+        identity,
+        notebook=notebook_source(stage.path),
+        study_files=texts,
+    )
