@@ -80,7 +80,7 @@ def test_runs_of_other_notebooks_prompts_and_packages_are_kept(
     for file in notebooks.glob("*.ipynb"):
         file.write_text(file.read_text().replace("active_run.begin", "active_run . begin"))
     monkeypatch.setattr("rag_study.study.identity._prompts_hash", lambda stage: f"new {stage}")
-    monkeypatch.setattr("rag_study.study.identity._bundled_revision", lambda: ["new"])
+    monkeypatch.setattr("rag_study.study.identity._bundled_revision", lambda *_: ["new"])
     after = {run.run_id for run in plan.expand(study)}
     assert not after & {run.run_id for run in before}
     kept, offered = stale_and_leftover(study, before)
