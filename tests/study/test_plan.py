@@ -1,5 +1,4 @@
 import json
-import shutil
 import subprocess
 import sys
 
@@ -128,9 +127,7 @@ def test_of_a_notebook_with_stage_cells_only_these_count(tmp_path):
     assert [cell.source for cell in stages.stage_cells(untagged)] == ["begin()", "1 + 1"]
 
 
-def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monkeypatch):
-    shutil.copytree(stages.NOTEBOOKS, tmp_path / "notebooks")
-    monkeypatch.setattr(stages, "NOTEBOOKS", tmp_path / "notebooks")
+def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(notebooks):
     before = {run.run_id: run for run in plan.expand(SMOKE)}
     for run in before.values():
         assert run.notebook == stages.notebook_source(run.stage.path)
@@ -142,7 +139,6 @@ def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monk
     after = {run.run_id: run for run in plan.expand(SMOKE)}
     changed = {run_id.partition("/")[0] for run_id in after.keys() - before.keys()}
     assert changed == {"measure_retention", "compare"}
-    stages.forget_notebooks()
 
 
 def test_a_file_that_is_no_notebook_is_named(tmp_path):

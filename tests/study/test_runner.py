@@ -36,7 +36,8 @@ FINISH = "run.finish({'answer': 42})"
 @pytest.fixture
 def notebook(tmp_path, monkeypatch, outputs):
     """Replace 01's notebook by one with the given cells; returns its stage run."""
-    monkeypatch.setattr(stages, "NOTEBOOKS", tmp_path)
+    own = property(lambda stage: tmp_path / f"{stage.notebook}.ipynb")
+    monkeypatch.setattr(stages.Stage, "path", own)
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
