@@ -6,6 +6,7 @@ study together with all notebooks.
 
 import gc
 import os
+import shutil
 import sys
 import tempfile
 
@@ -65,6 +66,19 @@ def outputs(tmp_path, monkeypatch):
     folder = tmp_path / "outputs"
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(folder))
     return folder
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """Copies of the notebooks, which may be edited, in place of them; returns their folder."""
+    from rag_study.common.paths import PROJECT_ROOT
+    from rag_study.study import stages
+
+    folder = shutil.copytree(PROJECT_ROOT / "notebooks", tmp_path / "notebooks")
+    own = property(lambda stage: folder / f"{stage.notebook}.ipynb")
+    monkeypatch.setattr(stages.Stage, "path", own)
+    yield folder
+    stages.forget_notebooks()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from rag_study.common.paths import study_file
 from rag_study.study.differences import Earlier
+from rag_study.study.stages import STAGES
 
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
 console = Console(width=None if sys.stdout.isatty() else 110)
@@ -71,7 +72,7 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         stages.setdefault(run_id.partition("/")[0], []).append(one)
     if stages:
         console.print("Done before, but differing from what the study needs now (--why: each):")
-    for stage, runs in stages.items():
+    for stage, runs in sorted(stages.items(), key=lambda item: list(STAGES).index(item[0])):
         words = Counter(found.words for one in runs for found in one.differences)
         shown = "; ".join(said for said, _ in words.most_common(_SHOWN_REASONS))
         more = len(words) - _SHOWN_REASONS

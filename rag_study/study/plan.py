@@ -79,12 +79,16 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         *before, _ = point.training.sequence
         earlier = point.training.model_copy(update={"sequence": before})
         upstream += (stage_run("fine_tune", point.model_copy(update={"training": earlier}), made),)
-    identity = identity_of(stage, point, upstream)
-    source = notebook_source(stage.path)
-    slug = slug_of(stage, point)
-    run = StageRun(stage, parameters, upstream, slug, identity, source, point=point)
-    made[key] = run
-    return run
+    made[key] = StageRun(
+        stage,
+        parameters,
+        upstream,
+        slug_of(stage, point),
+        identity_of(stage, point, upstream),
+        notebook=notebook_source(stage.path),
+        point=point,
+    )
+    return made[key]
 
 
 def _seen_by(stage: Stage, point: Point) -> Point:
@@ -203,8 +207,14 @@ def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison
         str(file.resolve()): file.read_text(encoding="utf-8-sig")
         for file in (located(study_file) for study_file in config.paths)
     }
-    source = notebook_source(stage.path)
-    parameters = parameters_of(stage, point)
     return Comparison(
-        stage, parameters, final, config.name, identity, source, texts, point, study=config
+        stage,
+        parameters_of(stage, point),
+        final,
+        config.name,
+        identity,
+        notebook=notebook_source(stage.path),
+        study_files=texts,
+        point=point,
+        study=config,
     )

@@ -1,11 +1,9 @@
-import shutil
-
 import pytest
 from naps import nap, work
 
-from rag_study.common import paths, run_folder
+from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import differences, plan, stages
+from rag_study.study import differences, plan
 from rag_study.study.running import cleanup
 from rag_study.study.running.runner import USUAL
 
@@ -71,16 +69,14 @@ def stale_and_leftover(study, runs):
 
 
 def test_runs_of_other_notebooks_prompts_and_packages_are_kept(
-    write_study, outputs, tmp_path, monkeypatch
+    write_study, outputs, notebooks, monkeypatch
 ):
     study = write_study()
     before = plan.expand(study)
-    notebooks = shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
-    monkeypatch.setattr(paths, "notebook", lambda name: notebooks / f"{name}.ipynb")
     for file in notebooks.glob("*.ipynb"):
         file.write_text(file.read_text().replace("active_run.begin", "active_run . begin"))
     monkeypatch.setattr("rag_study.study.identity._prompts_hash", lambda stage: f"new {stage}")
-    monkeypatch.setattr("rag_study.study.identity._bundled_revision", lambda stage: ["new"])
+    monkeypatch.setattr("rag_study.study.identity._bundled_revision", lambda *_: ["new"])
     after = {run.run_id for run in plan.expand(study)}
     assert not after & {run.run_id for run in before}
     kept, offered = stale_and_leftover(study, before)
@@ -90,7 +86,6 @@ def test_runs_of_other_notebooks_prompts_and_packages_are_kept(
     assert len(found.outdated) == len(before)
     cleanup.remove(found.leftovers)
     assert all(run_folder.RunFolder(run.run_id).path.exists() for run in before)
-    stages.forget_notebooks()
 
 
 def test_what_a_study_no_longer_asks_for_is_offered_with_what_was_made_from_it(

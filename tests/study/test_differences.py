@@ -1,22 +1,11 @@
 import json
-import shutil
 import time
 
 import nbformat
-import pytest
 
-from rag_study.common import paths, run_folder
+from rag_study.common import run_folder
 from rag_study.study import differences, plan, stages
 from rag_study.study.differences import between
-
-
-@pytest.fixture
-def notebooks(tmp_path, monkeypatch):
-    """Copies of the notebooks that may be edited; returns their folder."""
-    folder = shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
-    monkeypatch.setattr(paths, "notebook", lambda name: folder / f"{name}.ipynb")
-    yield folder
-    stages.forget_notebooks()
 
 
 def edit(file, change):

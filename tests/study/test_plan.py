@@ -7,7 +7,6 @@ import sys
 import nbformat
 import pytest
 
-from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import prompts
@@ -187,9 +186,7 @@ def test_of_a_notebook_with_stage_cells_only_these_count(tmp_path):
     assert [cell.source for cell in stages.stage_cells(untagged)] == ["begin()", "1 + 1"]
 
 
-def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monkeypatch):
-    shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
-    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / "notebooks" / f"{name}.ipynb")
+def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(notebooks):
     before = {run.run_id: run for run in plan.expand(SMOKE)}
     for run in before.values():
         assert run.notebook == stages.notebook_source(run.stage.path)
@@ -201,7 +198,6 @@ def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(tmp_path, monk
     after = {run.run_id: run for run in plan.expand(SMOKE)}
     changed = {run_id.partition("/")[0] for run_id in after.keys() - before.keys()}
     assert changed == {"measure_retention", "compare"}
-    stages.forget_notebooks()
 
 
 def test_a_file_that_is_no_notebook_is_named(tmp_path):

@@ -12,7 +12,7 @@ import nbformat
 import psutil
 import pytest
 
-from rag_study.common import paths, run_folder
+from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import plan, stages
 from rag_study.study.groups import Point
@@ -32,7 +32,8 @@ FINISH = "run.finish({'answer': 42})"
 @pytest.fixture
 def notebook(tmp_path, monkeypatch, outputs):
     """Replace 01's notebook by one with the given cells; returns its stage run."""
-    monkeypatch.setattr(paths, "notebook", lambda name: tmp_path / f"{name}.ipynb")
+    own = property(lambda stage: tmp_path / f"{stage.notebook}.ipynb")
+    monkeypatch.setattr(stages.Stage, "path", own)
 
     def make(*cells):
         book = nbformat.v4.new_notebook()
