@@ -33,11 +33,11 @@ _ANSWERING = {
 
 def label_of(run: StageRun, config: StudyConfig) -> str:
     """The name in tables of the data set whose questions a run is about."""
-    given = run.needs("prepare_data").parameters
+    parameters = run.needs("prepare_data").parameters
     return next(
         d.display_name
         for d in config.datasets
-        if all(d.parameters[key] == value for key, value in given.items())
+        if all(d.parameters[key] == value for key, value in parameters.items())
     )
 
 
@@ -63,7 +63,7 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
 
     def words(key: str, value: Any) -> str:
         if key == "trained_on":
-            names = [sets[json.dumps(one, sort_keys=True)] for one in value]
+            names = [sets[json.dumps(dataset, sort_keys=True)] for dataset in value]
             return f"trained on {', then '.join(names)}" if names else ""
         return _VARIANTS[key].format(value) if value else ""
 
@@ -71,7 +71,7 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
     for run in runs:
         if run.stage.name == "judge_answers":
             groups[run.parameters["method"], run.parameters["train_format"]].append(run)
-    found = {}
+    variants = {}
     for members in groups.values():
         differing = [
             key
@@ -79,18 +79,19 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
             if len({json.dumps(run.parameters[key], sort_keys=True) for run in members}) > 1
         ]
         for run in members:
-            said = [words(key, run.parameters[key]) for key in differing]
-            found[run.run_id] = ", ".join(filter(None, said))
-    return found
+            phrases = [words(key, run.parameters[key]) for key in differing]
+            variants[run.run_id] = ", ".join(filter(None, phrases))
+    return variants
 
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
-    given, said = run.parameters, [run.parameters["retriever"], *answering_words(run, config)]
+    parameters = run.parameters
+    phrases = [parameters["retriever"], *answering_words(run, config)]
     for key, words in _SEARCHES.items():
         if len(getattr(config.retrieval, key)) > 1:
-            said.append(words.format(given[key] or "none"))
-    return ", ".join(said)
+            phrases.append(words.format(parameters[key] or "none"))
+    return ", ".join(phrases)
 
 
 def answering_words(run: StageRun, config: StudyConfig) -> list[str]:

@@ -25,14 +25,14 @@ def texts_shown(
         raise StudyError(f"--passages: context {sample.context} has no passages as they are.")
     shown = {}
     for dataset in sorted({answer["dataset"] for answer in sample.answers}):
-        asked = [a["question_id"] for a in sample.answers if a["dataset"] == dataset]
+        question_ids = [a["question_id"] for a in sample.answers if a["dataset"] == dataset]
         base = _only_base(comparison, config, sample, dataset)
         scores = pd.read_parquet(run_folder.RunFolder(base.run_id).path / "scores.parquet")
         scores = scores[scores["context"] == sample.context].set_index("question_id")
         index = base.needs("generate_answers").needs("index_corpus")
         chunks = pd.read_parquet(run_folder.RunFolder(index.run_id).path / "chunks.parquet")
         texts = chunks.set_index("chunk_id")[["title", "text"]].to_dict("index")
-        for question_id in asked:
+        for question_id in question_ids:
             ids = scores.loc[question_id, "passages"]
             shown[dataset, question_id] = "\n\n".join(
                 prompts.PASSAGE.format(number=number, **texts[chunk])
@@ -55,10 +55,18 @@ def _only_base(comparison: StageRun, config: StudyConfig, sample: Sample, datase
         )
     models = {r["model"] for r in sample.runs}
     for run in comparison.upstream:
-        given = run.parameters
-        if run.stage.name != "judge_answers" or given["system"] or given["method"] != "none":
+        parameters = run.parameters
+        if (
+            run.stage.name != "judge_answers"
+            or parameters["system"]
+            or parameters["method"] != "none"
+        ):
             continue
-        search = (searches_of(run, config), given["chunk_size"], given["top_k"])
-        if search in searches and given["model"] in models and label_of(run, config) == dataset:
+        search = (searches_of(run, config), parameters["chunk_size"], parameters["top_k"])
+        if (
+            search in searches
+            and parameters["model"] in models
+            and label_of(run, config) == dataset
+        ):
             return run
     raise StudyError(f"--passages: the base run on {dataset} is not part of this study any more.")

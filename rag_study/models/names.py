@@ -117,13 +117,13 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     path = Path(name).expanduser()
     if path.is_dir():
         return sum(f.stat().st_size for f in path.glob("*.safetensors")) / 2 or None
-    said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
+    size = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]] if size else None
 
 
-def is_trained_judge(name: str, said: bool) -> bool:
+def is_trained_judge(name: str, trained: bool) -> bool:
     """Whether a judge was trained to grade: a preset of JUDGES, or one of which it is `said`."""
-    return said or name in JUDGES
+    return trained or name in JUDGES
 
 
 def is_known(name: str) -> bool:

@@ -597,9 +597,9 @@ def town(tmp_path):
 @pytest.mark.parametrize("name", ["encyclopedia", "biomedical", "papers"])
 def test_only_the_worlds_of_the_style_in_use_are_read(name):
     code = (
-        "from rag_study import files; read, names = files.read_yaml, []\n"
+        "from rag_study.common import files; read, names = files.read_yaml, []\n"
         "files.read_yaml = lambda path: names.append(path.stem) or read(path)\n"
-        "from rag_study.data import fictional; print(names)\n"
+        "from rag_study.data.sources import fictional; print(names)\n"
         f"[fictional.generate(10, seed, {name!r}) for seed in (0, 1)]; print(*sorted(names))"
     )
     result = subprocess.run(

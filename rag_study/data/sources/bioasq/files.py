@@ -35,9 +35,9 @@ def question_records(path: Path, corpus: Path | None) -> Iterator[tuple[str, str
 
     Files follow each other as people number them: training9b.json comes before training10b.json.
     """
-    found = source_files(path, NAME, QUESTIONS)
+    sources = source_files(path, NAME, QUESTIONS)
     apart = corpus.resolve() if corpus and corpus.resolve() != path.resolve() else None
-    for file in sorted(found, key=lambda file: _numbered(file.label)):
+    for file in sorted(sources, key=lambda file: _numbered(file.label)):
         if apart in (file.path.resolve(), *file.path.resolve().parents):
             continue
         for where, row in _questions_of(file):
