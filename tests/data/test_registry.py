@@ -8,6 +8,7 @@ import pytest
 
 from rag_study import data as qa_datasets
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import PROJECT_ROOT
 from rag_study.data import registry
 from rag_study.study import plan
 from rag_study.study.config import load_study
@@ -15,9 +16,9 @@ from rag_study.study.config import load_study
 MODULE = """
 from pydantic import Field
 
-from rag_study.qa_datasets import reading
-from rag_study.qa_datasets.registry import Loader, Options
-from rag_study.qa_datasets.schema import Document, QADataset, Question
+from rag_study.data.reading import source_files as reading
+from rag_study.data.registry import Loader, Options
+from rag_study.data.schema import Document, QADataset, Question
 
 
 class ManualOptions(Options):
@@ -117,7 +118,7 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
 
 
 def test_the_guides_example_is_this_kind_of_module():
-    guide = (plan.PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
+    guide = (PROJECT_ROOT / "docs" / "add-a-dataset.md").read_text()
     code = guide.split("```python\n")[1].split("```")[0]
     namespace = {}
     exec(compile(textwrap.dedent(code), "guide", "exec"), namespace)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from rag_study import retrieval
+from rag_study.analysis.retrieval import summarise_by_k
 from rag_study.answering import contexts
 from rag_study.data.schema import Question
 
@@ -49,7 +50,7 @@ def test_metrics_by_hand():
     )
     assert (table[table["question_id"] == "b"]["recall"] == 0).all()
     assert "c" not in set(table["question_id"])  # no gold documents, nothing to measure
-    by_k = retrieval.summarise_by_k(table).set_index("k")
+    by_k = summarise_by_k(table).set_index("k")
     assert by_k.loc[4, "recall"] == 0.5
     assert by_k.loc[4, "mrr"] == 0.25
     assert by_k.loc[4, "n"] == 2
@@ -90,7 +91,7 @@ def test_ndcg_against_scikit_learn(drawn):
 def test_means_and_counts_against_pandas(drawn):
     questions, order = drawn
     table = retrieval.question_metrics(hits_of(order), questions, 6)
-    by_k = retrieval.summarise_by_k(table).set_index("k")
+    by_k = summarise_by_k(table).set_index("k")
     means = table.groupby("k")[["recall", "reciprocal_rank", "precision", "ndcg"]].mean()
     for name, column in [("mrr", "reciprocal_rank")] + [(n, n) for n in ("recall", "ndcg")]:
         np.testing.assert_allclose(by_k[name], means[column])
@@ -102,16 +103,14 @@ def test_means_and_counts_against_pandas(drawn):
 def test_questions_without_a_group_are_clusters_of_their_own(drawn):
     questions, order = drawn
     table = retrieval.question_metrics(hits_of(order), questions, 2)
-    alone = retrieval.summarise_by_k(table.assign(group=None))
-    pd.testing.assert_frame_equal(
-        alone, retrieval.summarise_by_k(table.assign(group=table["question_id"]))
-    )
+    alone = summarise_by_k(table.assign(group=None))
+    pd.testing.assert_frame_equal(alone, summarise_by_k(table.assign(group=table["question_id"])))
 
 
 def test_nothing_to_measure_gives_empty_tables():
     table = retrieval.question_metrics(hits_of({"a": ["d1"]}), [Question("a", "?", ("x",))], 3)
     assert table.empty
-    assert retrieval.summarise_by_k(table).empty
+    assert summarise_by_k(table).empty
 
 
 def test_whether_the_answer_is_in_the_context():
@@ -144,8 +143,8 @@ def test_whether_the_answer_is_in_the_context():
         here = table[(table["question_id"] == question.id) & (table["k"] == 2)]
         mine = here["answer_in_context"].iloc[0]
         assert context.answer_in_context == (None if pd.isna(mine) else bool(mine))
-    by_k = retrieval.summarise_by_k(table).set_index("k")
+    by_k = summarise_by_k(table).set_index("k")
     assert by_k["answer_in_context"].tolist() == [0.2, 0.4, 0.6, 0.6]  # of five questions
     assert (by_k["n"] == 6).all()
     only_yesno = table[table["question_id"] == "yesno"]
-    assert retrieval.summarise_by_k(only_yesno)["answer_in_context"].isna().all()
+    assert summarise_by_k(only_yesno)["answer_in_context"].isna().all()

@@ -137,8 +137,8 @@ def test_unknown_stage_names_the_nearest():
 
 def test_planning_imports_no_torch():
     code = (
-        "import sys; from rag_study import cli, grid; "
-        f"grid.expand({str(SMOKE)!r}); "
+        "import sys; from rag_study import cli; from rag_study.study import plan; "
+        f"plan.expand({str(SMOKE)!r}); "
         "print([m for m in ('torch', 'transformers', 'llama_index', 'pandas', 'papermill') "
         "if m in sys.modules])"
     )
