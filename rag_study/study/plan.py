@@ -32,7 +32,7 @@ from rag_study.study.stages import (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Comparison(StageRun):
     """The run that compares what one study has done, or what several have done together; `study`
     is what their files say."""
@@ -183,4 +183,4 @@ def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison
         "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
     }
     parameters = {"study_file": first, "others": others}
-    return Comparison(stage, parameters, final, config.name, identity, config)
+    return Comparison(stage, parameters, final, config.name, identity, study=config)
