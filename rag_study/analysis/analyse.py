@@ -34,10 +34,10 @@ TABLES = (
 EVIDENCE = ("evidence", "passages")
 
 
-def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
+def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
     """What `collect.collect` found, with every table that is computed from it, and more notes."""
-    valid = {check["judge"]: bool(check["valid"]) for check in found.judge_checks}
-    scored = pd.concat([found.results, found.retention], ignore_index=True)
+    valid = {check["judge"]: bool(check["valid"]) for check in collected.judge_checks}
+    scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
     comparisons = effects.compare(
         scored,
@@ -47,33 +47,38 @@ def analyse(found: StudyResults, study: StudyConfig, n_resamples: int = 10_000) 
         study.margins,
         valid,
         n_resamples,
-        found.metrics,
+        collected.metrics,
     )
     return replace(
-        found,
+        collected,
         comparisons=comparisons,
-        summary=effects.summarise(scored, n_resamples, found.metrics),
-        interactions=effects.interactions(found.results, n_resamples, found.metrics),
-        trends=trends(scored, n_resamples, found.metrics),
+        summary=effects.summarise(scored, n_resamples, collected.metrics),
+        interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
+        trends=trends(scored, n_resamples, collected.metrics),
         heterogeneity=heterogeneity(comparisons),
-        length_adjusted=length_adjusted(found.results, comparisons, found.metrics),
-        claims=claims(scored, primary.contexts, study.margins, valid, n_resamples, found.metrics),
-        notes=[*found.notes, *warnings(found, [*primary.metrics, *primary.reference_metrics])],
-        **_decomposed(found.results),
+        length_adjusted=length_adjusted(collected.results, comparisons, collected.metrics),
+        claims=claims(
+            scored, primary.contexts, study.margins, valid, n_resamples, collected.metrics
+        ),
+        notes=[
+            *collected.notes,
+            *warnings(collected, [*primary.metrics, *primary.reference_metrics]),
+        ],
+        **_decomposed(collected.results),
     )
 
 
-def publish(folder: Path, found: StudyResults) -> None:
+def publish(folder: Path, analysed: StudyResults) -> None:
     """Write the TABLES of a study, its metrics and its judges' checks, each as Parquet and CSV, and
     the EVIDENCE as Parquet."""
-    tables = {name: getattr(found, name) for name in TABLES}
-    tables["metrics"] = pd.DataFrame(found.metrics.records())
-    tables["judge_checks"] = pd.DataFrame([dict(check) for check in found.judge_checks])
+    tables = {name: getattr(analysed, name) for name in TABLES}
+    tables["metrics"] = pd.DataFrame(analysed.metrics.records())
+    tables["judge_checks"] = pd.DataFrame([dict(check) for check in analysed.judge_checks])
     for name, table in tables.items():
         files.write_parquet(folder / f"{name}.parquet", table)
         files.write_csv(folder / f"{name}.csv", table)
     for name in EVIDENCE:
-        files.write_parquet(folder / f"{name}.parquet", getattr(found, name))
+        files.write_parquet(folder / f"{name}.parquet", getattr(analysed, name))
 
 
 def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -92,32 +97,32 @@ def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def warnings(found: StudyResults, metrics: Sequence[str]) -> list[str]:
+def warnings(collected: StudyResults, metrics: Sequence[str]) -> list[str]:
     """What is odd about the results, in sentences: two versions of prompts, answers that a judge
     did not score, metrics (of `metrics`) that have one value only."""
-    said = _prompt_versions(found.provenance)
-    results = found.results
+    sentences = _prompt_versions(collected.provenance)
+    results = collected.results
     if results.empty:
-        return said
+        return sentences
     answer = [*RUN_COLUMNS, "context", "question_id"]
     answers = len(results.drop_duplicates(answer))
-    judged = list(judged_metrics(results, found.metrics))
+    judged = list(judged_metrics(results, collected.metrics))
     for judge, rows in results[results["judge"].fillna("") != ""].groupby("judge", sort=True):
         scored = int(rows[judged].notna().any(axis=1).sum())
         if scored < answers:
-            said.append(
+            sentences.append(
                 f"Judge {judge} scored {scored:,} of {counted(answers, 'answer')}: its means and "
                 "differences are about these alone, and may not hold for the others."
             )
     for metric in metrics:
         if metric in results and results[metric].nunique() == 1:
             value = results[metric].dropna().iloc[0]
-            name = found.metrics.in_text(metric)
-            said.append(
+            name = collected.metrics.in_text(metric)
+            sentences.append(
                 f"Every answer has the same {name} ({value:g}), so it cannot tell one state from "
                 "another."
             )
-    return said
+    return sentences
 
 
 def _prompt_versions(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -130,9 +135,9 @@ def _prompt_versions(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
             kind = f"{run['stage']} by {judge}" if judge else run["stage"]
             versions[kind][identity["prompts"]].append(run["run_id"])
     return [
-        f"The runs of {kind} were made with {len(found)} versions of the prompts (such as "
-        f"{listed(sorted(min(runs) for runs in found.values()))}): differences between them may "
-        "come from the prompts. Run the study again to make all of them alike."
-        for kind, found in sorted(versions.items())
-        if len(found) > 1
+        f"The runs of {kind} were made with {len(by_prompts)} versions of the prompts (such as "
+        f"{listed(sorted(min(runs) for runs in by_prompts.values()))}): differences between them "
+        "may come from the prompts. Run the study again to make all of them alike."
+        for kind, by_prompts in sorted(versions.items())
+        if len(by_prompts) > 1
     ]

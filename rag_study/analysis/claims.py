@@ -109,8 +109,8 @@ def claims(
     scores = read(results, metrics)
     if scores.runs.empty:
         return pd.DataFrame(columns=CLAIM_COLUMNS)
-    found = {judge for _, context, judge in scores.blocks if judge and context == contexts[0]}
-    judges = sorted(judge for judge in found if judge_valid.get(judge, False))
+    scorers = {judge for _, context, judge in scores.blocks if judge and context == contexts[0]}
+    judges = sorted(judge for judge in scorers if judge_valid.get(judge, False))
     made = []
     for judge in judges or [""]:
         study = StudyEffects(scores, contexts[0], margins, judge, n_resamples)
@@ -174,20 +174,20 @@ def _largest_on_qasper(study: StudyEffects) -> _Tested:
     qasper = next((name for name in by_set if name.lower().startswith("qasper")), None)
     if qasper is None or len(by_set) < 2:
         return _lacking("largest_on_qasper", metric)
-    own, rest = by_set.pop(qasper), []
+    on_qasper, rest = by_set.pop(qasper), []
 
     def key(sample: Sample) -> tuple:
         return study.recipe(sample, without=["dataset"])
 
     for name, samples in by_set.items():
-        shared = {key(s) for s in own} & {key(s) for s in samples}
+        shared = {key(s) for s in on_qasper} & {key(s) for s in samples}
         if shared:
-            ours = study.mean([s for s in own if key(s) in shared])
+            ours = study.mean([s for s in on_qasper if key(s) in shared])
             others = study.mean([s for s in samples if key(s) in shared])
             rest.append((replace(ours.minus(others), name=name), others))
     if not rest:
         return _lacking("shared recipe", metric)
-    drop = study.mean(own)
+    drop = study.mean(on_qasper)
     supported = drop.below(0) < ALPHA and all(d.below(0) < ALPHA for d, _ in rest)
     contradicted = _any_shown([d.above(0) for d, _ in rest])
     contradicted |= drop.above(-study.margin[metric]) < ALPHA
@@ -198,12 +198,12 @@ def _largest_on_qasper(study: StudyEffects) -> _Tested:
 
 def _more_data(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
-    found = study.of(metric, slopes(study.scores))
-    if not found:
+    samples = study.of(metric, slopes(study.scores))
+    if not samples:
         return _lacking("more_data", metric)
-    gain = study.mean([replace(s, values=s.values * s.extra["doublings"]) for s in found])
+    gain = study.mean([replace(s, values=s.values * s.extra["doublings"]) for s in samples])
     contradicted = gain.above(0) < ALPHA and gain.value >= margin
-    sizes = sorted({s.extra["train_sizes"] for s in found})
+    sizes = sorted({s.extra["train_sizes"] for s in samples})
     facts = {"train_sizes": sizes, "margin": margin, "worse": gain.below(0) < ALPHA}
     return _Tested(_answer(gain.below(margin) < ALPHA, contradicted), gain, metric, facts)
 
@@ -224,14 +224,14 @@ def _above_one_point(study: StudyEffects) -> _Tested:
 
 def _use_of_context(study: StudyEffects) -> _Tested:
     metric, margin = study.main, study.margin[study.main]
-    found = study.of(metric, interaction_samples(study.scores))
+    samples = study.of(metric, interaction_samples(study.scores))
     trained = study.scores.runs["train_size"] > 0
-    found = [s for s in found if trained[s.run]]
-    if not found:
+    samples = [s for s in samples if trained[s.run]]
+    if not samples:
         return _lacking("use_of_context", metric)
-    change = study.mean(found)
+    change = study.mean(samples)
     with_context, without = (
-        study.mean([replace(s, values=s.beside[f"difference_{name}"]) for s in found])
+        study.mean([replace(s, values=s.beside[f"difference_{name}"]) for s in samples])
         for name in ("context", "none")
     )
     supported = change.below(0) < ALPHA and with_context.below(0) < ALPHA
@@ -277,10 +277,14 @@ def _smaller_contexts(study: StudyEffects) -> _Tested:
             small.questions, large.questions, assume_unique=True, return_indices=True
         )
         if tokens[small.run] < tokens[large.run] and len(shared):
-            own = {"questions": shared, "clusters": small.clusters[at_small], "beside": {}}
+            shared_fields = {
+                "questions": shared,
+                "clusters": small.clusters[at_small],
+                "beside": {},
+            }
             before, after = large.values[at_large], small.values[at_small]
-            eased.append(replace(small, values=after - before, **own))
-            at_largest.append(replace(large, values=before, **own))
+            eased.append(replace(small, values=after - before, **shared_fields))
+            at_largest.append(replace(large, values=before, **shared_fields))
     if not eased:
         return _lacking("smaller_contexts", metric)
     change, loss = study.mean(eased), study.mean(at_largest)

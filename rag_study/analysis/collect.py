@@ -55,25 +55,25 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             continue
         finished.append(run.run_id)
         if run.stage.name == "validate_judge":
-            own = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
-            ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**own))
+            labels = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
+            ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**labels))
             for name, tables in (("auc", aucs), ("facts", facts)):
                 table = pd.read_parquet(folder.path / f"{name}.parquet")
                 # The run knows its judge by the model's name, which several judges may share.
-                table["scorer"] = table["scorer"].where(table["criterion"] == "", own["judge"])
-                tables.append(table.assign(dataset=own["dataset"]))
-            checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | own)
+                table["scorer"] = table["scorer"].where(table["criterion"] == "", labels["judge"])
+                tables.append(table.assign(dataset=labels["dataset"]))
+            checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | labels)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
         else:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
-            own = (run, config, questions[prepared.run_id], seen, label)
+            judged = (run, config, questions[prepared.run_id], seen, label)
             if run.point.system is not None:
-                systems.append(_answers(*own, "", ""))
+                systems.append(_answers(*judged, "", ""))
                 continue
-            answered.append(_answers(*own, variants[run.run_id], searches_of(run, config)))
+            answered.append(_answers(*judged, variants[run.run_id], searches_of(run, config)))
             spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**state_costs.of_run(run)))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
@@ -134,8 +134,8 @@ def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     """Retention in the form of the results: one row per item, which is a group of its own."""
     wide = measured.pivot(index="item_id", columns="metric", values="value").reset_index()
     wide = wide.rename(columns={"item_id": "question_id"}).rename_axis(columns=None)
-    own = answered.iloc[0][RUN_COLUMNS].to_dict()
-    return wide.assign(**own, group=wide["question_id"], context="retention", judge="")
+    state = answered.iloc[0][RUN_COLUMNS].to_dict()
+    return wide.assign(**state, group=wide["question_id"], context="retention", judge="")
 
 
 def _questions(prepared: StageRun) -> pd.DataFrame:
@@ -227,17 +227,17 @@ def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _notes(config: StudyConfig) -> list[str]:
     """What a reader must know about the data and models of this study."""
-    said = list(config.notes)
+    sentences = list(config.notes)
     if any(dataset.name == "fictional" for dataset in config.datasets):
-        said.append(
+        sentences.append(
             "The data set “fictional” is invented, text and facts alike: it shows how the study "
             "works and is no evidence about real questions."
         )
     if "random-llama" in config.models:
-        said.append("The model “random-llama” has random weights: its answers are noise.")
+        sentences.append("The model “random-llama” has random weights: its answers are noise.")
     for served in filter(names.is_endpoint, config.models):
-        said.append(
+        sentences.append(
             f"The model “{served.rpartition('#')[2]}” is behind a server, which gives neither "
             "weights nor likelihoods: it is not trained, and has no context gain and no retention."
         )
-    return said
+    return sentences

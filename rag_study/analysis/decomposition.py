@@ -93,11 +93,11 @@ class Right:
 
         Raises StudyError when the metric is unknown or it is not clear whose scores are meant.
         """
-        known = self.metrics.get(self.metric)
-        if self.metric and known is None:
+        metric = self.metrics.get(self.metric)
+        if self.metric and metric is None:
             raise StudyError(f"unknown metric '{self.metric}'; known: {', '.join(self.metrics)}")
         judges = [judge for judge in results["judge"].dropna().unique() if judge]
-        if known and known.judged:
+        if metric and metric.judged:
             if self.judge not in judges and (self.judge or len(judges) != 1):
                 raise StudyError(
                     f"“right” is defined by {self.metric}, but its judge '{self.judge}' is not one "
@@ -112,13 +112,13 @@ def unjudged(
 ) -> pd.DataFrame:
     """The answers of one model state (none of them left out) in the form of the results, before
     any judge has seen them. `questions` are by id, `run` has the columns of the run."""
-    asked = [questions[question_id] for question_id in answers["question_id"]]
-    scored = [score(answer, q) for answer, q in zip(answers["answer"], asked, strict=True)]
+    answered = [questions[question_id] for question_id in answers["question_id"]]
+    scored = [score(answer, q) for answer, q in zip(answers["answer"], answered, strict=True)]
     return answers.assign(
         **pd.DataFrame(scored, index=answers.index),
         **{name: run.get(name, "") for name in RUN_COLUMNS},
-        group=[question.group for question in asked],
-        answer_type=[question.answer_type for question in asked],
+        group=[question.group for question in answered],
+        answer_type=[question.answer_type for question in answered],
         judge="",
     )
 
@@ -240,12 +240,12 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     shares of a run add up to 1. A share of 0 or 1 has an interval without width: the bootstrap
     cannot tell what was not seen.
     """
-    found = _present(table)
+    categories = _present(table)
     rows = []
     for run, part in table.groupby(RUN_COLUMNS, sort=True, dropna=False):
-        values = _indicators(part, found)
+        values = _indicators(part, categories)
         low, high, n_clusters = _intervals(values, _clusters(part))
-        for i, category in enumerate(found):
+        for i, category in enumerate(categories):
             rows.append(
                 {
                     **dict(zip(RUN_COLUMNS, run, strict=True)),
@@ -266,16 +266,16 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
     both answered), n_clusters. The changes of a run add up to 0. Descriptive: no correction for
     many comparisons, no verdict. Runs without a base have no rows.
     """
-    found = _present(table)
+    categories = _present(table)
     rows = []
     for run, tuned, base in _with_base(table):
         both = tuned.merge(base[["question_id", "category"]], on="question_id", suffixes=("", "_b"))
         if both.empty:
             continue
-        after = _indicators(both, found)
-        before = _indicators(both.assign(category=both["category_b"]), found)
+        after = _indicators(both, categories)
+        before = _indicators(both.assign(category=both["category_b"]), categories)
         low, high, n_clusters = _intervals(after - before, _clusters(both))
-        for i, category in enumerate(found):
+        for i, category in enumerate(categories):
             rows.append(
                 {
                     **dict(zip(RUN_COLUMNS, run, strict=True)),
@@ -342,9 +342,9 @@ def _indicators(table: pd.DataFrame, categories: Sequence[str]) -> np.ndarray:
 def _clusters(table: pd.DataFrame) -> np.ndarray:
     """Cluster codes, sorted as in `pairing.read`, so that intervals are those of the comparison:
     the group; a question without one is a cluster of its own."""
-    group, own = table["group"].astype(object), "question " + table["question_id"].astype(str)
+    group, single = table["group"].astype(object), "question " + table["question_id"].astype(str)
     has_group = group.notna() & (group != "")
-    return pd.factorize(("group " + group.astype(str)).where(has_group, own), sort=True)[0]
+    return pd.factorize(("group " + group.astype(str)).where(has_group, single), sort=True)[0]
 
 
 def _intervals(values: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

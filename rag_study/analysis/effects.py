@@ -62,9 +62,9 @@ def summarise(
         for column, metric in enumerate(scores.metrics_of(judge)):
             scored = ~np.isnan(values[:, column])
             if scored.any():
-                asked = questions[scored]
-                own = (asked, values[scored, column], scores.clusters[asked])
-                samples.append(Sample(run, context, metric, judge, *own))
+                answered = questions[scored]
+                measured = (answered, values[scored, column], scores.clusters[answered])
+                samples.append(Sample(run, context, metric, judge, *measured))
     samples.sort(key=lambda s: (s.run, s.context, s.metric, s.judge))
     estimates = estimate(samples, n_resamples, n_flips=0)
     return tabulate(scores.runs, samples, estimates, SUMMARY_COLUMNS)
@@ -146,11 +146,11 @@ def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
             base, tuned = pair.base[:, column], pair.tuned[:, column]
             both = ~np.isnan(base) & ~np.isnan(tuned)
             if both.any():
-                asked, base, tuned = pair.questions[both], base[both], tuned[both]
-                own = (asked, tuned - base, scores.clusters[asked])
+                answered, base, tuned = pair.questions[both], base[both], tuned[both]
+                measured = (answered, tuned - base, scores.clusters[answered])
                 beside = {"mean_base": base, "mean_tuned": tuned}
                 extra = {"baseline": baseline}
-                samples.append(Sample(run, context, metric, judge, *own, beside, extra))
+                samples.append(Sample(run, context, metric, judge, *measured, beside, extra))
     return samples, skipped
 
 
@@ -228,8 +228,8 @@ def interaction_samples(scores: Scores) -> list[Sample]:
             change, change_none = with_context[:, column], without[:, column]
             both = ~np.isnan(change) & ~np.isnan(change_none)
             if both.any():
-                change, change_none, asked = change[both], change_none[both], shared[both]
+                change, change_none, answered = change[both], change_none[both], shared[both]
                 beside = {"difference_none": change_none, "difference_context": change}
-                own = (asked, change - change_none, scores.clusters[asked])
-                samples.append(Sample(run, context, metric, judge, *own, beside))
+                measured = (answered, change - change_none, scores.clusters[answered])
+                samples.append(Sample(run, context, metric, judge, *measured, beside))
     return samples

@@ -92,10 +92,10 @@ def pool(runs: pd.DataFrame, samples: list[Sample]) -> tuple[pd.DataFrame, list[
         names = (sample.extra.get(name, "") for name in ("baseline", "train_sizes"))
         by_key[*key, *names].append(sample)
     pooled, index_of = [], {}
-    for (recipe, *_), found in by_key.items():
-        if len(found) > 1:
+    for (recipe, *_), members in by_key.items():
+        if len(members) > 1:
             run = index_of.setdefault(recipe, len(runs) + len(index_of))
-            pooled.append(replace(join(found), run=run, parts=tuple(found)))
+            pooled.append(replace(join(members), run=run, parts=tuple(members)))
     if pooled:
         first = {recipe: runs.index[recipes == recipe][0] for recipe in index_of}
         added = runs.loc[[first[recipe] for recipe in index_of]].assign(seed=ALL_SEEDS)
@@ -163,21 +163,21 @@ def _with_seeds(frame: pd.DataFrame, with_p: bool) -> pd.DataFrame:
     if not several.any():
         return frame
     rows = frame[several]
-    asked, seeds = rows["se"] ** 2, rows["seed_sd"] ** 2 / rows["n_seeds"]
-    se = np.sqrt(asked + seeds)
-    known = se > TOLERANCE
-    halves = asked * stdtrit(rows["df"], 0.975) ** 2
+    questions, seeds = rows["se"] ** 2, rows["seed_sd"] ** 2 / rows["n_seeds"]
+    se = np.sqrt(questions + seeds)
+    has_spread = se > TOLERANCE
+    halves = questions * stdtrit(rows["df"], 0.975) ** 2
     halves += seeds * stdtrit(rows["n_seeds"] - 1.0, 0.975) ** 2
-    wide = np.sqrt(halves / (asked + seeds).where(known))
+    wide = np.sqrt(halves / (questions + seeds).where(has_spread))
     df = _df_of(wide, rows["n_seeds"] - 1.0, rows["df"]).fillna(rows["df"])
-    frame.loc[several, "se"] = se.where(se.isna() | known, 0.0)
+    frame.loc[several, "se"] = se.where(se.isna() | has_spread, 0.0)
     frame.loc[several, "df"] = df
     for low, high, tail in (("ci_low", "ci_high", 0.975), ("ci90_low", "ci90_high", 0.95)):
         half = stdtrit(df, tail) * frame.loc[several, "se"]
         frame.loc[several, low] = rows["mean"] - half
         frame.loc[several, high] = rows["mean"] + half
     if with_p:
-        p = 2 * stdtr(df, -np.abs(rows["mean"]) / se.where(known))
+        p = 2 * stdtr(df, -np.abs(rows["mean"]) / se.where(has_spread))
         frame.loc[several, "p_value"] = np.fmax(p, rows["p_value"])
     return frame
 
@@ -204,6 +204,6 @@ def tabulate(
     keys = pd.DataFrame(
         [(s.context, s.metric, s.judge) for s in samples], columns=["context", "metric", "judge"]
     )
-    own = runs.iloc[[s.run for s in samples]].reset_index(drop=True)
+    run_rows = runs.iloc[[s.run for s in samples]].reset_index(drop=True)
     extra = pd.DataFrame([s.extra for s in samples], index=range(len(samples)))
-    return pd.concat([own, keys, extra, estimates], axis=1).reindex(columns=columns)
+    return pd.concat([run_rows, keys, extra, estimates], axis=1).reindex(columns=columns)

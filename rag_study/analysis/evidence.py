@@ -79,10 +79,10 @@ class Evidence:
         questions = {question.id: question for pool in pools.values() for question in pool}
         rows = []
         for passage, question_id, other in sorted(self._changed[search]):
-            own = {"search": search, "passage": changed_id(passage, question_id)}
+            place = {"search": search, "passage": changed_id(passage, question_id)}
             texts = chunks.loc[passage, ["title", "text"]].to_dict()
             question = questions[question_id]
-            rows.append(own | {k: replace_answer(v, question, other) for k, v in texts.items()})
+            rows.append(place | {k: replace_answer(v, question, other) for k, v in texts.items()})
         return pd.DataFrame(rows)
 
 
@@ -93,6 +93,6 @@ def changed_id(passage: str, question_id: str) -> str:
 
 def texts(passages: pd.DataFrame, search: str, ids: list[str]) -> list[dict[str, str]]:
     """Title and text of each passage that a row of evidence names, in its order."""
-    known = passages[(passages["search"] == search) & passages["passage"].isin(ids)]
-    by_id = known.set_index("passage")[["title", "text"]].to_dict("index")
+    rows = passages[(passages["search"] == search) & passages["passage"].isin(ids)]
+    by_id = rows.set_index("passage")[["title", "text"]].to_dict("index")
     return [by_id[i] for i in ids if i in by_id]

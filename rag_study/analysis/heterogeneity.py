@@ -40,19 +40,19 @@ def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
             continue
         part = part.sort_values("dataset")
         effects = part["difference"].to_numpy()
-        found = combine_effects(effects, part["se"].to_numpy() ** 2, method_re="iterated")
-        error = np.sqrt(max(found.var_eff_w_re, found.var_hksj_re))
+        pooled = combine_effects(effects, part["se"].to_numpy() ** 2, method_re="iterated")
+        error = np.sqrt(max(pooled.var_eff_w_re, pooled.var_hksj_re))
         half = stdtrit(len(part) - 1, 0.975) * error
         made.append(
             {
                 **dict(zip(_KEY, key, strict=True)),
                 **{"datasets": ", ".join(part["dataset"]), "n_datasets": len(part)},
-                **{"estimate": found.mean_effect_re, "ci_low": found.mean_effect_re - half},
-                **{"ci_high": found.mean_effect_re + half},
+                **{"estimate": pooled.mean_effect_re, "ci_low": pooled.mean_effect_re - half},
+                **{"ci_high": pooled.mean_effect_re + half},
                 **{"smallest": effects.min(), "largest": effects.max()},
-                **{"q": found.q, "df": len(part) - 1},
-                **{"p_value": found.test_homogeneity().pvalue, "i2": max(found.i2, 0.0)},
-                "tau": np.sqrt(max(found.tau2, 0.0)),
+                **{"q": pooled.q, "df": len(part) - 1},
+                **{"p_value": pooled.test_homogeneity().pvalue, "i2": max(pooled.i2, 0.0)},
+                "tau": np.sqrt(max(pooled.tau2, 0.0)),
             }
         )
     return pd.DataFrame(made, columns=HETEROGENEITY_COLUMNS)

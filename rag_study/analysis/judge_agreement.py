@@ -61,9 +61,9 @@ def weighted_kappa(tables: np.ndarray) -> np.ndarray:
     grades = np.arange(tables.shape[-1])
     weights = (grades[:, None] - grades[None, :]) ** 2
     expected = (weights * chance).sum(axis=(-2, -1))
-    found = (weights * shares).sum(axis=(-2, -1))
+    observed = (weights * shares).sum(axis=(-2, -1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(expected > 0, 1 - found / np.where(expected > 0, expected, 1), np.nan)
+        return np.where(expected > 0, 1 - observed / np.where(expected > 0, expected, 1), np.nan)
 
 
 def rounded(scores: np.ndarray) -> np.ndarray:
@@ -100,7 +100,7 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
     }
     numbers: list[float] = []
     for name in _NUMBERS:
-        known = drawn[name][np.isfinite(drawn[name])]
-        bounds = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+        finite = drawn[name][np.isfinite(drawn[name])]
+        bounds = np.quantile(finite, [0.025, 0.975]) if len(finite) else (np.nan, np.nan)
         numbers += [whole[name], float(bounds[0]), float(bounds[1])]
     return numbers

@@ -66,40 +66,40 @@ def _with_lengths(scores: Scores) -> list[Sample]:
         if sample.extra["baseline"] == DEFAULT and scores.runs.loc[sample.run, "train_size"] > 0
     ]
     lengths = {(s.run, s.context): s for s in samples if s.metric == LENGTH}
-    found = []
+    with_length = []
     for sample in samples:
         length = lengths.get((sample.run, sample.context))
         if length is None or sample.metric == LENGTH or scores.metrics[sample.metric].retention:
             continue
-        asked, at, at_length = np.intersect1d(
+        answered, at, at_length = np.intersect1d(
             sample.questions, length.questions, assume_unique=True, return_indices=True
         )
-        if len(asked):
-            own = (asked, sample.values[at], sample.clusters[at])
+        if len(answered):
+            measured = (answered, sample.values[at], sample.clusters[at])
             beside = {"length": length.values[at_length]}
-            found.append(
-                Sample(sample.run, sample.context, sample.metric, sample.judge, *own, beside)
+            with_length.append(
+                Sample(sample.run, sample.context, sample.metric, sample.judge, *measured, beside)
             )
-    return found
+    return with_length
 
 
 def _regression(sample: Sample) -> dict[str, float]:
     values, length = sample.values, sample.beside["length"]
     clusters = np.unique(sample.clusters, return_inverse=True)[1]
     n_clusters = int(clusters.max()) + 1
-    found = {
+    numbers = {
         **{"n_questions": len(np.unique(sample.questions)), "n_clusters": n_clusters},
         **{"n_seeds": len(sample.parts) or 1},
         **{"difference": values.mean(), "length_difference": length.mean()},
         "extrapolated": bool(length.min() > 0 or length.max() < 0),
     }
     if n_clusters < MIN_CLUSTERS or np.ptp(length) <= TOLERANCE:
-        return found
+        return numbers
     fit = sm.OLS(values, sm.add_constant(length)).fit(
         cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True
     )
     (low, high), (slope_low, slope_high) = fit.conf_int()
-    return found | {
+    return numbers | {
         **{"adjusted": fit.params[0], "ci_low": low, "ci_high": high},
         **{"per_word": fit.params[1], "per_word_low": slope_low, "per_word_high": slope_high},
         "by_length": values.mean() - fit.params[0],

@@ -87,16 +87,16 @@ class StudyEffects:
     @property
     def main(self) -> str:
         """The metric of the claims about averages: accuracy, or completeness where it is absent."""
-        found = {s.metric for s in self.differences if s.context == self.context}
+        metrics = {s.metric for s in self.differences if s.context == self.context}
         first, second = self.metrics.values()
-        return second if first not in found and second in found else first
+        return second if first not in metrics and second in metrics else first
 
     def of(self, metric: str, samples: Sequence[Sample] | None = None) -> list[Sample]:
         """The samples of a metric in the claims' context."""
-        found = self.differences if samples is None else samples
+        candidates = self.differences if samples is None else samples
         return [
             s
-            for s in found
+            for s in candidates
             if s.metric == metric and s.context == self.context and s.judge in ("", self.judge)
         ]
 
@@ -106,17 +106,17 @@ class StudyEffects:
         return tuple(run[name] for name in RUN_COLUMNS if name not in ("seed", *without))
 
     def grouped(self, samples: Sequence[Sample], key: Callable) -> dict[tuple, list[Sample]]:
-        found = defaultdict(list)
+        groups = defaultdict(list)
         for sample in samples:
-            found[key(sample)].append(sample)
-        return dict(found)
+            groups[key(sample)].append(sample)
+        return dict(groups)
 
     def means(self, groups: Sequence[Sequence[Sample]]) -> list[MeanEffect]:
         """The mean over all questions of all samples of each group."""
         wholes = []
         for samples in groups:
             by_seed = self.grouped(samples, lambda s: self.scores.runs.loc[s.run, "seed"])
-            seeds = tuple(join(found) for found in by_seed.values())
+            seeds = tuple(join(members) for members in by_seed.values())
             wholes.append(replace(join(seeds), beside={}, parts=seeds if len(seeds) > 1 else ()))
         rows = estimate(wholes, self.n_resamples, n_flips=0).to_dict("records")
         return [
@@ -141,5 +141,5 @@ class StudyEffects:
         """The name of a state in a sentence."""
         run = self.scores.runs.loc[sample.run]
         factors = factor_words(run, differing(self.scores.runs, _FACTORS))
-        said = f" ({', '.join(factors)})" if factors else ""
-        return f"{state_label(run)}{said} of {run['model']} on {run['dataset']}"
+        details = f" ({', '.join(factors)})" if factors else ""
+        return f"{state_label(run)}{details} of {run['model']} on {run['dataset']}"

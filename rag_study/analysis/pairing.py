@@ -162,8 +162,8 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
                     what = "there is no run of the untuned model to compare with"
                     skipped.append(f"{name}: {what}")
                 continue
-            found, without = _pairs_of(scores, keys_of, run, base, name)
-            pairs |= {(*key, baseline): pair for key, pair in found.items()}
+            matched, without = _pairs_of(scores, keys_of, run, base, name)
+            pairs |= {(*key, baseline): pair for key, pair in matched.items()}
             skipped += without if baseline == DEFAULT else []
     return pairs, skipped
 

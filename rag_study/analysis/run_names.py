@@ -11,6 +11,19 @@ from rag_study.study.config import StudyConfig
 from rag_study.study.groups import Dataset
 from rag_study.study.stages import StageRun
 
+# What may differ in a search, and in a training, in words.
+_SEARCHES = {
+    **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
+    **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
+}
+_VARIANTS = {
+    **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
+    **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
+    **{"batch_size": "batches of {}", "early_stopping": "stopped early"},
+    **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
+    **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
+    **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
+}
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {
     **{"max_new_tokens": "at most {} new tokens", "temperature": "temperature {:g}"},
@@ -32,34 +45,6 @@ def columns_of(run: StageRun) -> dict[str, Any]:
         trained = {key: getattr(training, key) for key in trained}
     search = {key: getattr(point.retrieval, key) for key in ("retriever", "chunk_size", "top_k")}
     return {"model": point.model, **trained, **asked, **search}
-
-
-def answering_words(run: StageRun, config: StudyConfig) -> list[str]:
-    """How the answers of a `judge_answers` run were made, in words, where the studies differ."""
-    parts = [
-        part.answering.model_dump() | part.compute.model_dump()
-        for part in getattr(config, "parts", ())
-    ]
-    own = run.point.answering.model_dump() | run.point.compute.model_dump()
-    return [
-        words.format(own[key])
-        for key, words in _ANSWERING.items()
-        if len({part[key] for part in parts}) > 1
-    ]
-
-
-_SEARCHES = {
-    **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
-    **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
-}
-_VARIANTS = {
-    **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
-    **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
-    **{"batch_size": "batches of {}", "early_stopping": "stopped early"},
-    **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
-    **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
-    **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
-}
 
 
 def label_of(run: StageRun, config: StudyConfig) -> str:
@@ -116,8 +101,22 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
 def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
     search = run.point.retrieval
-    said = [search.retriever, *answering_words(run, config)]
+    phrases = [search.retriever, *answering_words(run, config)]
     for key, words in _SEARCHES.items():
         if len(getattr(config.retrieval, key)) > 1:
-            said.append(words.format(getattr(search, key) or "none"))
-    return ", ".join(said)
+            phrases.append(words.format(getattr(search, key) or "none"))
+    return ", ".join(phrases)
+
+
+def answering_words(run: StageRun, config: StudyConfig) -> list[str]:
+    """How the answers of a `judge_answers` run were made, in words, where the studies differ."""
+    parts = [
+        part.answering.model_dump() | part.compute.model_dump()
+        for part in getattr(config, "parts", ())
+    ]
+    values = run.point.answering.model_dump() | run.point.compute.model_dump()
+    return [
+        words.format(values[key])
+        for key, words in _ANSWERING.items()
+        if len({part[key] for part in parts}) > 1
+    ]

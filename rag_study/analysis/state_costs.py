@@ -21,26 +21,26 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
     its evaluations; tokens are those of prompts and completions; memory is the process's peak (in
     `training` that of the GPU where there is one).
     """
-    found: dict[str, float | None] = dict.fromkeys(COLUMNS)
+    costs: dict[str, float | None] = dict.fromkeys(COLUMNS)
     answering = judged.needs("generate_answers")
     if answering is None:
-        return found
+        return costs
     trained = [r for r in all_upstream(answering) if r.stage.name == "fine_tune"]
     if trained:
         runs = {run.run_id: run for run in trained}.values()
         metrics = [_read(run, "metrics.json") for run in runs]
         tokens = [_read(run, "provenance.json").get("tokens") or {} for run in runs]
-        seconds = _sum(one.get("training_seconds") for one in metrics)
-        found["training_minutes"] = None if seconds is None else seconds / 60
-        found["training_tokens"] = _sum(one.get("trained") for one in tokens)
-        found["training_memory_mb"] = max(one.get("peak_memory_mb", 0) for one in metrics)
+        seconds = _sum(entry.get("training_seconds") for entry in metrics)
+        costs["training_minutes"] = None if seconds is None else seconds / 60
+        costs["training_tokens"] = _sum(entry.get("trained") for entry in tokens)
+        costs["training_memory_mb"] = max(entry.get("peak_memory_mb", 0) for entry in metrics)
     metrics, made = _read(answering, "metrics.json"), _read(answering, "provenance.json")
-    found["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
-    found["answering_memory_mb"] = made.get("peak_memory_mb")
+    costs["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
+    costs["answering_memory_mb"] = made.get("peak_memory_mb")
     processed = _sum(metrics.get(name) for name in ("prompt_tokens", "answer_tokens"))
     if metrics.get("answers") and processed is not None:
-        found["tokens_per_answer"] = processed / metrics["answers"]
-    return found
+        costs["tokens_per_answer"] = processed / metrics["answers"]
+    return costs
 
 
 def _read(run: StageRun, name: str) -> dict[str, Any]:
@@ -49,5 +49,5 @@ def _read(run: StageRun, name: str) -> dict[str, Any]:
 
 
 def _sum(values: Any) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if numbers else None

@@ -101,5 +101,5 @@ def auc_words(check: Mapping[str, Any]) -> str:
     if not is_number(check.get("auc")):
         return ""
     text, low, high = number(check["auc"]), check.get("auc_low"), check.get("auc_high")
-    known = is_number(low) and is_number(high)
-    return f"{text} ({number(low)} to {number(high)})" if known else text
+    bounded = is_number(low) and is_number(high)
+    return f"{text} ({number(low)} to {number(high)})" if bounded else text

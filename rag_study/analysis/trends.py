@@ -73,9 +73,11 @@ def slopes(scores: Scores) -> list[Sample]:
             "doublings": float(np.log2(sizes[-1] / sizes[0])),
         }
         for column, metric in enumerate(scores.metrics_of(judge)):
-            known = ~np.isnan(slope[:, column])
-            if known.any():
-                asked = shared[known]
-                own = (asked, slope[known, column], scores.clusters[asked])
-                samples.append(Sample(members[0], context, metric, judge, *own, extra=dict(extra)))
+            scored = ~np.isnan(slope[:, column])
+            if scored.any():
+                answered = shared[scored]
+                measured = (answered, slope[scored, column], scores.clusters[answered])
+                samples.append(
+                    Sample(members[0], context, metric, judge, *measured, extra=dict(extra))
+                )
     return samples

@@ -68,8 +68,8 @@ def _decide(row: dict, metric: Metric, family_size: int) -> tuple[str, float, st
     """Verdict, n_needed (NaN unless 'cannot tell') and reason of one primary row."""
     margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
     if row["n_clusters"] < MIN_CLUSTERS:
-        found = f"{row['n_clusters']} independent groups of test questions are too few"
-        return "no verdict", np.nan, f"{found}: a verdict needs at least {MIN_CLUSTERS}"
+        shortage = f"{row['n_clusters']} independent groups of test questions are too few"
+        return "no verdict", np.nan, f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
     if math.isnan(margin):
         return "no verdict", np.nan, f"the study declares no margin for {row['metric']}"
 
@@ -111,13 +111,13 @@ def _decide(row: dict, metric: Metric, family_size: int) -> tuple[str, float, st
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {family_size} comparisons"
-    asked = (row["se"], row["n_questions"], margin, family_size)
+    setting = (row["se"], row["n_questions"], margin, family_size)
     several = row["n_seeds"] > 1
     seeds = row["seed_sd"] / math.sqrt(row["n_seeds"]) if several else 0.0
-    needed = questions_needed(difference, *asked, seeds, row["df"] if several else MANY)
+    needed = questions_needed(difference, *setting, seeds, row["df"] if several else MANY)
     if math.isnan(needed):
         settle = f"so close to the margin, even {MAX_NEEDED:,} questions would not settle it"
-        if seeds and not math.isnan(questions_needed(difference, *asked)):
+        if seeds and not math.isnan(questions_needed(difference, *setting)):
             settle = "the seeds differ too much for more questions to settle it: train more seeds"
     else:
         rounding = 10 ** max(0, len(str(int(needed))) - 2)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Condition:
-    """A context in words: `label` follows "answers", `given` says what stands in the prompt."""
+    """A context in words: `label` follows "answers", `shown` says what stands in the prompt."""
 
     label: str
-    given: str
+    shown: str
 
 
 # In the order in which they are shown. Questions disjoint from training cannot show whether a model

@@ -42,12 +42,12 @@ def reference_log_likelihood(
     Raises StudyError for a question that does not fit into the window with its reference.
     """
     sequences = []
-    for question, given in zip(questions, passages, strict=True):
+    for question, shown in zip(questions, passages, strict=True):
         reference = prompts.completion(lm.tokenizer, question.reference)[:-1]
         if not reference:
             raise StudyError(f"question '{question.id}': no text is left of its reference answer.")
         room = replace(settings, max_new_tokens=max(settings.max_new_tokens, len(reference)))
-        prompt = generation.fit_prompt(lm, question, given, room, prompting)
+        prompt = generation.fit_prompt(lm, question, shown, room, prompting)
         sequences.append((prompt + reference, len(reference)))
     means = [0.0] * len(sequences)
     by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))  # little padding
@@ -69,11 +69,11 @@ def with_reference(
 ) -> pd.DataFrame:
     """The answers with a column `reference_log_likelihood` for the contexts in `questions`;
     missing where a question was left out. See `reference_log_likelihood`."""
-    found = {}
-    for context, asked in questions.items():
+    likelihoods = {}
+    for context, pool in questions.items():
         rows = answers[(answers["context"] == context) & answers["missing_reason"].isna()]
-        chosen = [asked[position] for position in rows["position"]]
+        chosen = [pool[position] for position in rows["position"]]
         passages = [builder.context(question, context).passages for question in chosen]
         values = reference_log_likelihood(lm, chosen, passages, settings, prompting)
-        found |= dict(zip(rows.index, values, strict=True))
-    return answers.assign(reference_log_likelihood=pd.Series(found, dtype=float))
+        likelihoods |= dict(zip(rows.index, values, strict=True))
+    return answers.assign(reference_log_likelihood=pd.Series(likelihoods, dtype=float))

@@ -80,13 +80,13 @@ def replace_answer(text: str, question: Question, other: str) -> str:
     last_names = set(_last_names(question)) - set(wordings)
 
     def put(match: re.Match) -> str:
-        found = match.group()
-        if found in last_names:
+        matched = match.group()
+        if matched in last_names:
             return other.split()[-1]
-        new = other if _ARTICLE.match(found) else bare
-        if found in wordings or not found[0].isupper():
+        new = other if _ARTICLE.match(matched) else bare
+        if matched in wordings or not matched[0].isupper():
             return new
-        return new.upper() if found.isupper() else new[0].upper() + new[1:]
+        return new.upper() if matched.isupper() else new[0].upper() + new[1:]
 
     return answer_pattern(question).sub(put, text)
 
@@ -128,11 +128,11 @@ class OtherAnswers:
     def find(self, question: Question, texts: Sequence[str]) -> str | None:
         """The other answer that belongs to the question, else the first of those borrowed, that
         is not right and stands neither in `texts` nor in the question; None if there is none."""
-        given = question.extra.get("other_answer")
-        candidates = [given] if isinstance(given, str) else self._borrowed(question)
+        stated = question.extra.get("other_answer")
+        candidates = [stated] if isinstance(stated, str) else self._borrowed(question)
         right = [*question.answers, question.reference, *chain(*question.key_points)]
         for other in candidates:
-            if any(contains(other, one) or contains(one, other) for one in right):
+            if any(contains(other, wording) or contains(wording, other) for wording in right):
                 continue
             if not any(contains(text, other) for text in (question.question, *texts)):
                 return other
@@ -141,16 +141,16 @@ class OtherAnswers:
     def _borrowed(self, question: Question) -> list[str]:
         """Answers of the same shape and of half to twice the words: those to questions with the
         same question word first, of these the ones with the same unit, then by hash."""
-        own = _candidate(question)
+        candidate = _candidate(question)
 
         def rank(other: _Candidate) -> tuple[bool, bool, str]:
-            key = hash_order(f"counterfactual:{own.question_id}:{other.question_id}")
-            return other.asking != own.asking, other.unit != own.unit, key
+            key = hash_order(f"counterfactual:{candidate.question_id}:{other.question_id}")
+            return other.asking != candidate.asking, other.unit != candidate.unit, key
 
         similar = [
             other
-            for other in self._by_shape[answer_shape(own.answer)]
-            if own.words <= 2 * other.words and other.words <= 2 * own.words
+            for other in self._by_shape[answer_shape(candidate.answer)]
+            if candidate.words <= 2 * other.words and other.words <= 2 * candidate.words
         ]
         return [other.answer for other in sorted(similar, key=rank)]
 

@@ -85,18 +85,18 @@ def generate_answers(
     Raises StudyError for a question that does not fit into the window, and when even one question
     does not fit into memory.
     """
-    for context, asked in questions.items():
-        wanted = positions_to_answer(context, extent[context], asked, settings)
+    for context, pool in questions.items():
+        wanted = positions_to_answer(context, extent[context], pool, settings)
         size = WINDOW * settings.batch_size
         for start in range(0, len(wanted), size):
             items, left_out = [], []
-            for position in range(start, min(start + size, len(asked))):
-                question, place = asked[position], {"context": context, "position": position}
-                given = builder.context(question, context)
-                if given.passages is None:
-                    left_out.append(place | left_out_row(question, given))
+            for position in range(start, min(start + size, len(pool))):
+                question, place = pool[position], {"context": context, "position": position}
+                shown = builder.context(question, context)
+                if shown.passages is None:
+                    left_out.append(place | left_out_row(question, shown))
                 else:
-                    items.append(_item(lm, question, given, settings, prompting, place))
+                    items.append(_item(lm, question, shown, settings, prompting, place))
             name = f"{context}-{start:05d}"
             if any(row["position"] in wanted for row in left_out):
                 yield folder.part(f"{name}-left-out", partial(list, left_out))
@@ -107,18 +107,18 @@ def generate_answers(
 
 
 def positions_to_answer(
-    context: str, test_size: int, asked: Sequence[Question], settings: Settings
+    context: str, test_size: int, questions: Sequence[Question], settings: Settings
 ) -> range:
     """The positions that must be answered where the first `test_size` are asked for.
 
     Raises StudyError when there are not so many questions.
     """
-    if test_size > len(asked):
+    if test_size > len(questions):
         raise StudyError(
             f"context {context}: {test_size} questions are asked for, there are only "
-            f"{len(asked)}. Lower test_size."
+            f"{len(questions)}. Lower test_size."
         )
-    return range(min(in_whole_batches(test_size, settings.batch_size), len(asked)))
+    return range(min(in_whole_batches(test_size, settings.batch_size), len(questions)))
 
 
 def in_whole_batches(test_size: int, batch_size: int) -> int:
@@ -139,8 +139,8 @@ def answer_batch(
     """
     settings = Settings(max_new_tokens, len(questions))
     items = [
-        _item(lm, question, Context(tuple(given)), settings, prompting, {})
-        for question, given in zip(questions, passages, strict=True)
+        _item(lm, question, Context(tuple(shown)), settings, prompting, {})
+        for question, shown in zip(questions, passages, strict=True)
     ]
     return _answer(lm, items, settings)
 
@@ -208,12 +208,12 @@ def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
     import pandas as pd
 
     kinds = dict.fromkeys(["truncated", "prompt_tokens", "answer_tokens"], "Float64")
-    given = answers[answers["missing_reason"].isna()].astype(kinds)
-    sums = given[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
-    cut = given["truncated"].mean()
+    answered = answers[answers["missing_reason"].isna()].astype(kinds)
+    sums = answered[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
+    cut = answered["truncated"].mean()
     return {
-        "answers": len(given),
-        "left_out": len(answers) - len(given),
+        "answers": len(answered),
+        "left_out": len(answers) - len(answered),
         "truncated": None if cut is pd.NA else float(cut),
         **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }
@@ -333,8 +333,8 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
 
     from rag_study.models import prefill
 
-    asked = [item.ids for item in items]
-    input_ids, attention_mask = left_pad(asked, lm.tokenizer.pad_token_id)
+    prompt_ids = [item.ids for item in items]
+    input_ids, attention_mask = left_pad(prompt_ids, lm.tokenizer.pad_token_id)
     longest = input_ids.shape[1]
     options: dict[str, Any] = {}
     cache = prefill.fixed_cache(lm, longest + settings.max_new_tokens)
@@ -347,7 +347,7 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
         options["logits_processor"] = [sampling]
     with torch.inference_mode():
         if cache is not None:
-            prefill.read(lm, asked, cache)
+            prefill.read(lm, prompt_ids, cache)
             options["past_key_values"] = cache
         output = lm.model.generate(
             input_ids=input_ids.to(lm.device),

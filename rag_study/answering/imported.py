@@ -42,8 +42,8 @@ def read_answers(
             raise StudyError(f"{where}: `answer` is missing.")
         answer = fields.optional_text(row, "answer", where)
         number = by_id.get(fields.optional_text(row, "id", where))
-        if number is None and (asked := fields.optional_text(row, "question", where)):
-            number = by_wording.get(wording(Question("", asked, ("",))))
+        if number is None and (asked_as := fields.optional_text(row, "question", where)):
+            number = by_wording.get(wording(Question("", asked_as, ("",))))
         elif number is None and not row.get("id"):
             raise StudyError(f"{where}: needs `id` or `question`, to know what was answered.")
         if number is None:
@@ -51,7 +51,7 @@ def read_answers(
             continue
         if number in rows:
             raise StudyError(f"{where}: answers question '{questions[number].id}' a second time.")
-        question, given = questions[number], fields.texts(row, "contexts", where)
+        question, texts = questions[number], fields.texts(row, "contexts", where)
         rows[number] = {
             "context": context,
             "position": number,
@@ -63,8 +63,8 @@ def read_answers(
             "passages": [],
             "dropped_passages": 0,
             "gold_in_context": None,
-            "answer_in_context": int(any(contains_answer(t, question) for t in given))
-            if given
+            "answer_in_context": int(any(contains_answer(t, question) for t in texts))
+            if texts
             else None,
             "other_answer": None,
             "missing_reason": None,

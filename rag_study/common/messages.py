@@ -31,7 +31,7 @@ def problems(
     found = []
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
-        given = problem.get("input")
+        value = problem.get("input")
         match problem["type"]:
             case "extra_forbidden":
                 text = f"unknown key '{location[-1]}'{nearest(location[-1], keys_at(location))}"
@@ -40,15 +40,15 @@ def problems(
             case "literal_error":
                 expected = problem["ctx"]["expected"]
                 allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
-                near = difflib.get_close_matches(str(given), allowed, n=1)
+                near = difflib.get_close_matches(str(value), allowed, n=1)
                 hint = f"; did you mean '{near[0]}'?" if near else ""
-                text = f"{given!r} is not allowed; allowed: {expected}{hint}"
+                text = f"{value!r} is not allowed; allowed: {expected}{hint}"
             case "value_error":
                 text = str(problem["ctx"]["error"])
             case "string_pattern_mismatch":
-                text = f"{given!r}: use lower-case letters, digits and hyphens only"
+                text = f"{value!r}: use lower-case letters, digits and hyphens only"
             case _:
-                text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {given!r})"
+                text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {value!r})"
         found.append((location, text))
     return found
 
@@ -65,7 +65,7 @@ def dotted(location: list[Any]) -> str:
     return text
 
 
-def nearest(key: Any, known: list[str]) -> str:
+def nearest(key: Any, names: list[str]) -> str:
     """Name the key that was probably meant, else all that there are."""
-    near = difflib.get_close_matches(str(key), known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+    near = difflib.get_close_matches(str(key), names, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"

@@ -100,9 +100,9 @@ def totals(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _core_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
+    process = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return process.ru_utime + process.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _peak_gpu_memory_mb() -> float | None:

@@ -165,10 +165,10 @@ class RunFolder:
     def progress(self) -> tuple[int, int] | None:
         """(items done, items in all) as last told by the run, if it told."""
         try:
-            told = json.loads((self.path / "progress.json").read_text())
+            counts = json.loads((self.path / "progress.json").read_text())
         except (OSError, ValueError):
             return None
-        return told["done"], told["total"]
+        return counts["done"], counts["total"]
 
     def clear(self) -> None:
         """Delete what the run has written, so that it starts from nothing."""

@@ -63,9 +63,9 @@ def source_of(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        known = ", ".join(loader.options.model_fields) or "none"
+        allowed = ", ".join(loader.options.model_fields) or "none"
         raise StudyError(
-            f"data set `{name}`, option '{key}': {first['msg']} (options: {known})"
+            f"data set `{name}`, option '{key}': {first['msg']} (options: {allowed})"
         ) from None
     return Source(
         located(path) if path else None, located(corpus_path) if corpus_path else None, checked

@@ -52,14 +52,19 @@ def find_pairs(questions: Sequence[Question]) -> list[tuple[Question, Question]]
     pairs = []
     for number, signature in enumerate(MinHash.generator(encoded, num_perm=_PERMUTATIONS)):
         words = distinct[number]
-        own = by_words[words]
-        pairs += [(a, b) for i, a in enumerate(own) for b in own[i + 1 :] if _same_answer(a, b)]
+        same_words = by_words[words]
+        pairs += [
+            (a, b)
+            for i, a in enumerate(same_words)
+            for b in same_words[i + 1 :]
+            if _same_answer(a, b)
+        ]
         for other in sorted(index.query(signature)):
             if _similar(words, distinct[other]):
                 pairs += [
                     (a, b)
                     for a in by_words[distinct[other]]
-                    for b in own
+                    for b in same_words
                     if "yesno" not in (a.answer_type, b.answer_type) and _same_answer(a, b)
                 ]
         index.insert(number, signature)

@@ -106,11 +106,11 @@ def find(name: str) -> Loader:
                 f"imported: {type(error).__name__}: {error}"
             ) from error
         return _checked(name, loaded)
-    known = [*_BUILT_IN, *sorted(installed)]
-    near = difflib.get_close_matches(name, known, n=1)
+    available = [*_BUILT_IN, *sorted(installed)]
+    near = difflib.get_close_matches(name, available, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise StudyError(
-        f"unknown data set '{name}'; known: {', '.join(known)}, or the import path of your own "
+        f"unknown data set '{name}'; known: {', '.join(available)}, or the import path of your own "
         f"(module:LOADER){hint}"
     )
 

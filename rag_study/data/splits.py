@@ -172,7 +172,7 @@ def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:
 
 def _round_robin(lists: list[list[Question]]) -> list[Question]:
     rounds = itertools.zip_longest(*lists)
-    return [question for one in rounds for question in one if question is not None]
+    return [question for turn in rounds for question in turn if question is not None]
 
 
 def hash_order(key: str) -> str:

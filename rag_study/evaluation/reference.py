@@ -52,8 +52,8 @@ def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> fl
     """Share of the key points of which any wording stands in the answer as whole words."""
     if not key_points:
         return None
-    found = [any(contains(answer, wording) for wording in point) for point in key_points]
-    return sum(found) / len(found)
+    named = [any(contains(answer, wording) for wording in point) for point in key_points]
+    return sum(named) / len(named)
 
 
 @lru_cache(maxsize=1)

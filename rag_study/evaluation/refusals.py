@@ -89,5 +89,5 @@ def is_refusal(answer: str) -> bool:
     clauses = [clause for clause in clauses if clause]
     refused = [any(pattern.search(clause) for pattern in _REFUSALS) for clause in clauses]
     return any(refused) and all(
-        said or _COURTESY.match(clause) for said, clause in zip(refused, clauses, strict=True)
+        refusal or _COURTESY.match(clause) for refusal, clause in zip(refused, clauses, strict=True)
     )

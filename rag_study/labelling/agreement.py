@@ -48,7 +48,7 @@ def agree(
     every resample has the same value (perfect agreement). In simulations with 50 questions of 200,
     the 95 % intervals held the truth in 95 to 99 %.
     """
-    found = {}
+    numbers = {}
     _, codes = np.unique(clusters, return_inverse=True)
     n_clusters = int(codes.max()) + 1
     for name, statistic in _statistics(people, judge, same_scale).items():
@@ -56,8 +56,8 @@ def agree(
         low = high = np.nan
         if np.isfinite(value) and n_clusters >= MIN_CLUSTERS:
             low, high = _interval(statistic, weights, codes, n_clusters, n_resamples)
-        found |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return found
+        numbers |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return numbers
 
 
 def _statistics(people: np.ndarray, judge: np.ndarray, same_scale: bool) -> dict[str, Statistic]:
@@ -93,8 +93,8 @@ def _statistics(people: np.ndarray, judge: np.ndarray, same_scale: bool) -> dict
         by_chance = squares - 2 * product / total
         return 1 - _ratio(seen, by_chance) if spread else np.full(len(weights), np.nan)
 
-    found = {"spearman": spearman, "kendall": kendall}
-    return found | {"kappa": kappa} if same_scale else found
+    statistics = {"spearman": spearman, "kendall": kendall}
+    return statistics | {"kappa": kappa} if same_scale else statistics
 
 
 def _interval(
@@ -126,5 +126,5 @@ def _interval(
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    known = bottom > 1e-9
-    return np.where(known, top / np.where(known, bottom, 1.0), np.nan)
+    defined = bottom > 1e-9
+    return np.where(defined, top / np.where(defined, bottom, 1.0), np.nan)

@@ -103,14 +103,14 @@ def write(
         writer.writerow({name: escape(_cell(cell)) for name, cell in cells.items()})
     files.write_text(path, "\ufeff" + text.getvalue())
     sheet = path.with_name(f"{path.stem}-instructions.txt")
-    told = INSTRUCTIONS.format(
+    instructions = INSTRUCTIONS.format(
         file=path.name,
         answers=counted(len(sample.answers), "answer"),
         questions=counted(sample.n_questions, "question"),
         criteria=listed([f"“{name}”" for name in criteria]),
         rubric="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
     )
-    files.write_text(sheet, told)
+    files.write_text(sheet, instructions)
     return sheet
 
 
@@ -156,12 +156,12 @@ def read(path: Path, sample: Sample) -> Labels:
                 try:
                     scores[answer_id][criterion] = _score(row[criterion])
                 except ValueError:
-                    given = (row[criterion] or "").strip()
+                    grade = (row[criterion] or "").strip()
                     problems.append(
-                        f"{where}: {criterion} is {given!r}, not a whole number from 1 to 5"
+                        f"{where}: {criterion} is {grade!r}, not a whole number from 1 to 5"
                     )
-        known = {"answer_id", "question", "reference_answer", "passages", "answer", *criteria}
-        extra |= {name for name in row if name not in known and name}
+        columns = {"answer_id", "question", "reference_answer", "passages", "answer", *criteria}
+        extra |= {name for name in row if name not in columns and name}
     if absent := [answer_id for answer_id in answers if answer_id not in seen]:
         problems.append(
             f"{counted(len(absent), 'row')} of the sample missing (leave cells empty instead): "

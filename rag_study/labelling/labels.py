@@ -25,10 +25,9 @@ from rag_study.common import files
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.labelling import agreement
-from rag_study.labelling import sample as labelling
 from rag_study.labelling.csv_file import Labels
 from rag_study.labelling.prediction_powered import estimate
-from rag_study.labelling.sample import Sample, rubric
+from rag_study.labelling.sample import Sample, load, rubric
 
 LABEL_COLUMNS = [
     *("sample", "answer_id", *RUN_COLUMNS, "context", "question_id", "group"),
@@ -58,12 +57,12 @@ def store_labels(study_dir: Path, sample: Sample, labels: Labels) -> pd.DataFram
     rows = []
     for answer in sample.answers:
         question = drawn.loc[(answer["dataset"], answer["question_id"])]
-        told = {name: question[name] for name in ("group", "stratum", "inclusion_probability")}
-        given = labels.scores[answer["answer_id"]]
-        told |= {f"human_{name}": given[name] for name in rubric()}
+        shared = {name: question[name] for name in ("group", "stratum", "inclusion_probability")}
+        grades = labels.scores[answer["answer_id"]]
+        shared |= {f"human_{name}": grades[name] for name in rubric()}
         for run in answer["runs"]:
-            own = {"sample": sample.name, "context": sample.context, **sample.runs[run]}
-            rows.append({**answer, **told, **own})
+            run_columns = {"sample": sample.name, "context": sample.context, **sample.runs[run]}
+            rows.append({**answer, **shared, **run_columns})
     columns = [*LABEL_COLUMNS, *(f"human_{name}" for name in rubric())]
     table = pd.DataFrame(rows)[columns]
     human = columns[len(LABEL_COLUMNS) :]
@@ -104,7 +103,7 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     labels, answers = pd.read_parquet(file), pd.read_parquet(study_dir / "results.parquet")
     agreements, estimates, notes = [], [], []
     for name, rows in labels.groupby("sample", sort=True):
-        sample = labelling.load(study_dir, str(name))
+        sample = load(study_dir, str(name))
         now = answers[answers["context"] == sample.context].drop_duplicates([*_ANSWER, "judge"])
         rows, changed = _unchanged(rows, now)
         if changed:
@@ -130,8 +129,8 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
 def _unchanged(rows: pd.DataFrame, now: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The labels of answers that the results still have, and how many others there are."""
     current = now.drop_duplicates(_ANSWER).set_index(_ANSWER)["answer"]
-    found = current.reindex(pd.MultiIndex.from_frame(rows[_ANSWER])).to_numpy()
-    same = found == rows["answer"].to_numpy()
+    current_rows = current.reindex(pd.MultiIndex.from_frame(rows[_ANSWER])).to_numpy()
+    same = current_rows == rows["answer"].to_numpy()
     return rows[same], int((~same).sum())
 
 
@@ -160,13 +159,13 @@ class _View:
     ) -> _View:
         runs = pd.DataFrame(sample.runs)
         runs = runs[runs["dataset"] == dataset]
-        own = now.merge(runs.assign(run=runs.index), on=RUN_COLUMNS)
-        own = own[own["question_id"].isin(frame["question_id"])]
+        rows = now.merge(runs.assign(run=runs.index), on=RUN_COLUMNS)
+        rows = rows[rows["question_id"].isin(frame["question_id"])]
         # A question without a group is a cluster of its own.
         clusters = ("group " + frame["group"]).where(
             frame["group"] != "", "question " + frame["question_id"]
         )
-        judges = sorted(set(own["judge"].dropna()) - {""})
+        judges = sorted(set(rows["judge"].dropna()) - {""})
         return cls(
             sample=sample,
             dataset=dataset,
@@ -177,7 +176,7 @@ class _View:
             labels=labels[labels["dataset"] == dataset].merge(
                 runs.assign(run=runs.index), on=RUN_COLUMNS
             ),
-            scored=own,
+            scored=rows,
             judges=judges,
         )
 
@@ -207,24 +206,24 @@ class _View:
             for judge, column in self._scorers(criterion):
                 scores = [self._scores_of(run, judge, column) for run in self.runs.index]
                 scores = np.concatenate(scores)
-                known = once & ~np.isnan(labels) & ~np.isnan(scores)
-                if known.sum() < 2:
+                labelled = once & ~np.isnan(labels) & ~np.isnan(scores)
+                if labelled.sum() < 2:
                     continue
                 of_question = np.tile(np.arange(len(self.questions)), len(self.runs))
-                asked = of_question[known]
+                question_of = of_question[labelled]
                 numbers = agreement.agree(
-                    labels[known],
-                    scores[known],
-                    self._weights(np.unique(asked))[asked],
-                    self.clusters[asked],
+                    labels[labelled],
+                    scores[labelled],
+                    self._weights(np.unique(question_of))[question_of],
+                    self.clusters[question_of],
                     same_scale=bool(judge),
                 )
                 yield {
                     **self._key(),
                     **{"criterion": criterion, "scorer": judge or column, "judge": judge},
-                    "n_answers": int(known.sum()),
-                    "n_questions": len(np.unique(asked)),
-                    "n_clusters": len(np.unique(self.clusters[asked])),
+                    "n_answers": int(labelled.sum()),
+                    "n_questions": len(np.unique(question_of)),
+                    "n_clusters": len(np.unique(self.clusters[question_of])),
                     **numbers,
                 }
 
@@ -234,9 +233,9 @@ class _View:
         firsts = set(zip(first["run"], first["question_id"], strict=True))
         return np.array([(r, q) not in firsts for r in self.runs.index for q in self.questions])
 
-    def _weights(self, asked: np.ndarray) -> np.ndarray:
+    def _weights(self, questions: np.ndarray) -> np.ndarray:
         """Inverse inclusion probabilities (N,) when the questions `asked` are the labelled ones."""
-        labelled = np.bincount(self.strata[asked], minlength=self.strata.max() + 1)
+        labelled = np.bincount(self.strata[questions], minlength=self.strata.max() + 1)
         sizes = np.bincount(self.strata)
         return (sizes / np.maximum(labelled, 1))[self.strata]
 
@@ -244,11 +243,11 @@ class _View:
         base_of = self._bases()
         for run in self.runs.index:
             for criterion in rubric():
-                own = self._labels_of(run, criterion)
+                labels = self._labels_of(run, criterion)
                 scorers = self._predictors(criterion)
-                yield from self._rows(run, None, criterion, own, scorers)
+                yield from self._rows(run, None, criterion, labels, scorers)
                 if run in base_of:
-                    paired = own - self._labels_of(base_of[run], criterion)
+                    paired = labels - self._labels_of(base_of[run], criterion)
                     yield from self._rows(run, base_of[run], criterion, paired, scorers)
 
     def _bases(self) -> dict[int, int]:
@@ -282,7 +281,7 @@ class _View:
                 scores = scores - self._scores_of(base, judge, column)
             # A judge that did not score every question cannot stand in for the labels.
             complete = not np.isnan(scores).any()
-            found = estimate(labels, scores, self.strata, self.clusters) if complete else alone
+            estimated = estimate(labels, scores, self.strata, self.clusters) if complete else alone
             yield {
                 **self._key(),
                 **self.runs.loc[run, RUN_COLUMNS].to_dict(),
@@ -293,8 +292,8 @@ class _View:
                 "n_clusters": len(np.unique(self.clusters[labelled])),
                 "scorer_mean": float(scores.mean()) if complete else np.nan,
                 **{"labels_mean": alone.mean, "labels_low": alone.low, "labels_high": alone.high},
-                **{"estimate": found.mean, "ci_low": found.low, "ci_high": found.high},
-                **{"se": found.se, "tuning": found.tuning},
+                **{"estimate": estimated.mean, "ci_low": estimated.low, "ci_high": estimated.high},
+                **{"se": estimated.se, "tuning": estimated.tuning},
             }
 
     def notes(self) -> Iterator[str]:

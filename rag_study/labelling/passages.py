@@ -25,14 +25,14 @@ def texts_shown(
         raise StudyError(f"--passages: context {sample.context} has no passages as they are.")
     shown = {}
     for dataset in sorted({answer["dataset"] for answer in sample.answers}):
-        asked = [a["question_id"] for a in sample.answers if a["dataset"] == dataset]
+        question_ids = [a["question_id"] for a in sample.answers if a["dataset"] == dataset]
         base = _only_base(comparison, config, sample, dataset)
         scores = pd.read_parquet(run_folder.RunFolder(base.run_id).path / "scores.parquet")
         scores = scores[scores["context"] == sample.context].set_index("question_id")
         index = base.needs("generate_answers").needs("index_corpus")
         chunks = pd.read_parquet(run_folder.RunFolder(index.run_id).path / "chunks.parquet")
         texts = chunks.set_index("chunk_id")[["title", "text"]].to_dict("index")
-        for question_id in asked:
+        for question_id in question_ids:
             ids = scores.loc[question_id, "passages"]
             shown[dataset, question_id] = "\n\n".join(
                 prompts.PASSAGE.format(number=number, **texts[chunk])

@@ -43,7 +43,7 @@ _NAMED = [*BASE_COLUMNS, "train_format", "variant", "seed"]
 
 def rubric() -> dict[str, str]:
     """What people are asked, by criterion: the judge's own words."""
-    return {one.name: one.rubric for one in criteria.find_all(criteria.DEFAULT)}
+    return {criterion.name: criterion.rubric for criterion in criteria.find_all(criteria.DEFAULT)}
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def load(folder: Path, name: str) -> Sample:
     try:
         return Sample(**json.loads(_key_file(folder, name).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        known = sorted(path.stem for path in _key_file(folder, "x").parent.glob("*.json"))
+        names = sorted(path.stem for path in _key_file(folder, "x").parent.glob("*.json"))
         raise StudyError(
-            f"no sample {name!r} was drawn for this study (drawn: {listed(known) or 'none'}); "
+            f"no sample {name!r} was drawn for this study (drawn: {listed(names) or 'none'}); "
             f"its key would be {_key_file(folder, name)}."
         ) from None
 
@@ -113,10 +113,10 @@ def choose_runs(runs: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
     Raises StudyError for a pattern without a match and for more than MAX_RUNS per question.
     """
     names = run_names(runs)
-    known = "\n".join(f"  {name}" for name in names)
+    listing = "\n".join(f"  {name}" for name in names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise StudyError(f"--run {pattern}: this study has no such run. It has:\n{known}")
+            raise StudyError(f"--run {pattern}: this study has no such run. It has:\n{listing}")
     matched = [not patterns or any(fnmatchcase(n, p) for p in patterns) for n in names]
     chosen = runs[matched]
     bases = runs[is_base(runs)].merge(chosen[BASE_COLUMNS].drop_duplicates(), on=BASE_COLUMNS)
@@ -126,7 +126,7 @@ def choose_runs(runs: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
         raise StudyError(
             f"{counted(most, 'answer')} to each question would have to be labelled, at most "
             f"{MAX_RUNS} make sense. Choose runs with --run NAME (several times; * stands for "
-            f"anything; the base comes by itself):\n{known}"
+            f"anything; the base comes by itself):\n{listing}"
         )
     return chosen
 
@@ -151,8 +151,8 @@ def draw(
     here = results[(results["context"] == context) & results["answer"].notna()]
     here = here.sort_values([*RUN_COLUMNS, "question_id", "judge"], kind="stable")
     if here.empty:
-        known = listed(sorted(results["context"].unique()))
-        raise StudyError(f"--context {context}: there are no answers. Answered were: {known}.")
+        contexts = listed(sorted(results["context"].unique()))
+        raise StudyError(f"--context {context}: there are no answers. Answered were: {contexts}.")
     if n_questions < MIN_QUESTIONS:
         raise StudyError(f"--questions {n_questions}: at least {MIN_QUESTIONS} are needed.")
     runs = choose_runs(here[RUN_COLUMNS].drop_duplicates(ignore_index=True), patterns)
@@ -228,18 +228,18 @@ def _answers(
 ) -> list[dict[str, Any]]:
     """The distinct answers to each question, in random order."""
     by_question = dict(tuple(rows.drop_duplicates(["question_id", "run"]).groupby("question_id")))
-    found = []
+    answers = []
     for question_id in question_ids:
-        own = by_question[question_id].sort_values("run")
-        first = own.iloc[0]
-        told = {
+        of_question = by_question[question_id].sort_values("run")
+        first = of_question.iloc[0]
+        fields = {
             "dataset": str(first["dataset"]),
             "question_id": str(question_id),
             "question": str(first["question"]),
             "reference": str(first["reference"]),
         }
-        texts = sorted(own["answer"].unique())
+        texts = sorted(of_question["answer"].unique())
         for text in rng.permutation(np.array(texts, dtype=object)):
-            gave = own.loc[own["answer"] == text, "run"].tolist()
-            found.append({**told, "answer": str(text), "runs": gave})
-    return found
+            gave = of_question.loc[of_question["answer"] == text, "run"].tolist()
+            answers.append({**fields, "answer": str(text), "runs": gave})
+    return answers

@@ -130,9 +130,9 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
 
 
-def is_trained_judge(name: str, said: bool) -> bool:
+def is_trained_judge(name: str, trained: bool) -> bool:
     """Whether a judge was trained to grade: a preset of JUDGES, or one of which it is `said`."""
-    return said or name in JUDGES
+    return trained or name in JUDGES
 
 
 def is_known(name: str) -> bool:

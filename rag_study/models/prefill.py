@@ -31,8 +31,8 @@ def fixed_cache(lm: LanguageModel, length: int) -> StaticCache | None:
     """
     adapters = getattr(lm.model, "peft_config", {}).values()
     virtual = any(config.is_prompt_learning for config in adapters)
-    known = getattr(lm.model, "_can_compile_fullgraph", False)
-    if virtual or not known or lm.device.type != "cpu":
+    compilable = getattr(lm.model, "_can_compile_fullgraph", False)
+    if virtual or not compilable or lm.device.type != "cpu":
         return None
     return StaticCache(config=lm.model.config, max_cache_len=length)
 
@@ -52,8 +52,8 @@ def read(lm: LanguageModel, prompts: Sequence[list[int]], cache: StaticCache) ->
     shared_ids = [column[0] for column in same]
     shared = _continued(lm, DynamicCache(config=lm.model.config), shared_ids)
     for row, ids in enumerate(before):
-        own = _continued(lm, copy.deepcopy(shared), ids[len(shared_ids) :])
-        for place, layer in zip(cache.layers, own.layers, strict=True):
+        continued = _continued(lm, copy.deepcopy(shared), ids[len(shared_ids) :])
+        for place, layer in zip(cache.layers, continued.layers, strict=True):
             if not layer.is_initialized:
                 continue  # a prompt of one token: there is nothing before it
             if not place.is_initialized:

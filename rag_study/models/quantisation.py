@@ -74,13 +74,13 @@ def check_loaded(name: str, model: PreTrainedModel) -> None:
     from bitsandbytes.nn import Linear4bit
 
     ideal = ideal_bytes(model)
-    found = model.get_memory_footprint(return_buffers=False)
+    size = model.get_memory_footprint(return_buffers=False)
     layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
     if not layers:
         raise StudyError(f"{name} was asked for in 4-bit and has no 4-bit layer. {_ADVICE}")
-    if found > TOLERANCE * ideal:
+    if size > TOLERANCE * ideal:
         raise StudyError(
-            f"{name} was asked for in 4-bit and takes {found / 1e9:.1f} GB; "
+            f"{name} was asked for in 4-bit and takes {size / 1e9:.1f} GB; "
             f"{ideal / 1e9:.1f} GB would be right for 4-bit. {_ADVICE}"
         )
     for layer in layers:

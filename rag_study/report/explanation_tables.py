@@ -128,7 +128,7 @@ def judge_fact_rows(results: StudyResults) -> list[dict[str, Any]]:
     """One row per judge, data set, criterion and fact of its check."""
     rows = []
     for row in results.ladder_facts.to_dict("records"):
-        said, share = JUDGE_FACTS[row["fact"]]
+        words, share = JUDGE_FACTS[row["fact"]]
         low, high = (row[end] for end in ("low", "high"))
         write = _percent if share else number
         rows.append(
@@ -136,7 +136,7 @@ def judge_fact_rows(results: StudyResults) -> list[dict[str, Any]]:
                 "judge": row["scorer"],
                 "dataset": row.get("dataset", ""),
                 "criterion": row["criterion"],
-                "fact": said,
+                "fact": words,
                 "value": write(row["value"]),
                 "interval": f"{write(low)} to {write(high)}" if is_number(low) else "–",
                 "n": int(row["n"]),
@@ -191,10 +191,10 @@ def _categories(
         by_category = part.set_index("category")
         cells = []
         for name in present:
-            own = by_category.loc[name] if name in by_category.index else None
-            cells.append(_share_cell(own, changed.get((*run, name))))
-        own = {"state": state_label(first), "factors": " · ".join(factor_words(first, factors))}
-        rows.append({**own, "n": int(first["n_questions"]), "cells": cells})
+            share = by_category.loc[name] if name in by_category.index else None
+            cells.append(_share_cell(share, changed.get((*run, name))))
+        head = {"state": state_label(first), "factors": " · ".join(factor_words(first, factors))}
+        rows.append({**head, "n": int(first["n_questions"]), "cells": cells})
     return {
         "columns": [{"name": name, "meaning": meanings[name]} for name in present],
         "rows": rows,
@@ -208,15 +208,15 @@ def _share_cell(share: Any, change: dict[str, Any] | None) -> dict[str, str]:
     def percent(value: float) -> str:
         return f"{value:.0%}".replace("%", " %")
 
-    known = is_number(share["ci_low"]) and is_number(share["ci_high"])
-    low, high = (f"{100 * share[name]:.0f}" * known for name in ("ci_low", "ci_high"))
+    bounded = is_number(share["ci_low"]) and is_number(share["ci_high"])
+    low, high = (f"{100 * share[name]:.0f}" * bounded for name in ("ci_low", "ci_high"))
     text = ""
     if change is not None:
         points = [_points(change[name]) for name in ("change", "ci_low", "ci_high")]
         text = f"{points[0]} points ({points[1]} to {points[2]})"
     return {
         "share": percent(share["share"]),
-        "interval": f"{low}–{high} %" if known else "no interval",
+        "interval": f"{low}–{high} %" if bounded else "no interval",
         "change": text,
     }
 

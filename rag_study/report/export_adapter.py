@@ -46,8 +46,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
     for file in reversed(made):
         compared = run_folder.RunFolder(file.read_text().strip()).path / "params.yaml"
         try:
-            asked = files.read_yaml(compared)
-            study_files = [asked["study_file"], *asked.get("others", [])]
+            parameters = files.read_yaml(compared)
+            study_files = [parameters["study_file"], *parameters.get("others", [])]
             study = load_studies(study_files)
             runs = plan.comparison(study).upstream
         except (StudyError, OSError):
@@ -83,10 +83,10 @@ def collect_findings(
     `variant` what the table says there (a table without that column has only one). Each row
     also has its `measure`, the metric's name inside a sentence.
     """
-    given = {"dataset": dataset, "variant": variant} | {key: params[key] for key in _IDENTIFYING}
+    wanted = {"dataset": dataset, "variant": variant} | {key: params[key] for key in _IDENTIFYING}
     rows = comparisons
-    for column in set(given) & set(comparisons.columns):
-        rows = rows[rows[column] == given[column]]
+    for column in set(wanted) & set(comparisons.columns):
+        rows = rows[rows[column] == wanted[column]]
     rows = rows.assign(measure=rows["metric"].map(metrics.in_text)).to_dict("records")
     return sorted(rows, key=lambda row: (not row["primary"], states.context_rank(row["context"])))
 
@@ -98,8 +98,12 @@ def sentence(row: Mapping[str, Any]) -> str:
         where += f" ({row['retriever']}, chunks of {row['chunk_size']} tokens, top {row['top_k']})"
     name = row["measure"].removesuffix(" (judge)")
     judge = f" (judge {row['judge']})" if row["judge"] else ""
-    asked = row.get("baseline", "default")
-    base = "the base model" if asked == "default" else f"the base model, asked with {asked} prompt,"
+    prompting = row.get("baseline", "default")
+    base = (
+        "the base model"
+        if prompting == "default"
+        else f"the base model, asked with {prompting} prompt,"
+    )
     interval = "no interval can be computed"
     if wording.is_number(row["ci_low"]) and wording.is_number(row["ci_high"]):
         ends = [wording.signed(row[end], metric) for end in ("ci_low", "ci_high")]

@@ -24,16 +24,16 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
     judge_carries = any(check["valid"] for check in results.judge_checks)
-    known, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
+    known_metrics, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
     metrics = [*judged, *reference] if judge_carries else [*reference, *judged]
     drawn: list[tuple[str, str, Figure]] = []
     for metric in metrics:
         note = ""
-        if known[metric].judged and invalid:
+        if known_metrics[metric].judged and invalid:
             note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
-        label, margin = known[metric].label, known[metric].margin
-        curves = plots.train_size_curves(summary, metric, context, margin, note, known)
-        lines = plots.context_interaction(summary, metric, note, known)
+        label, margin = known_metrics[metric].label, known_metrics[metric].margin
+        curves = plots.train_size_curves(summary, metric, context, margin, note, known_metrics)
+        lines = plots.context_interaction(summary, metric, note, known_metrics)
         drawn += [
             (f"{label} against train size", f"train_size_{metric}", curves),
             (f"{label} by context", f"context_{metric}", lines),
@@ -41,7 +41,11 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     right = Right()
     parts, followed = results.decomposition, results.follows
     drawn += [
-        ("Tuned − base", "effects", plots.effects_forest(results.comparisons, invalid, known)),
+        (
+            "Tuned − base",
+            "effects",
+            plots.effects_forest(results.comparisons, invalid, known_metrics),
+        ),
         (
             "Where answers go wrong",
             "where_answers_go_wrong",
@@ -51,7 +55,12 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
             "Scores of single answers",
             "scores",
             plots.score_distributions(
-                results.results, summary, context, [*metrics, "answer_length"], invalid, known
+                results.results,
+                summary,
+                context,
+                [*metrics, "answer_length"],
+                invalid,
+                known_metrics,
             ),
         ),
         ("Outside the task", "retention", plots.retention_forest(results.comparisons)),
@@ -60,7 +69,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
         (
             "The judge's check",
             "judge_ladder",
-            plots.judge_ladder(results.ladder, results.ladder_auc, invalid, known),
+            plots.judge_ladder(results.ladder, results.ladder_auc, invalid, known_metrics),
         ),
     ]
     if not followed.empty:

@@ -77,16 +77,16 @@ def _verdict_sentence(primary: pd.DataFrame) -> str:
     counts = Counter(primary["verdict"])
     total = len(primary)
     leading = next((v for v in VERDICTS if counts[v]), "no verdict")
-    said = {**{v: v.capitalize() for v in VERDICTS}, "cannot tell": "Cannot tell yet"}
+    openings = {**{v: v.capitalize() for v in VERDICTS}, "cannot tell": "Cannot tell yet"}
     if total == 1:
-        return f"{said[leading]}."
+        return f"{openings[leading]}."
     formats = primary["train_format"].unique()
     scope = f"{total} primary comparisons"
     if len(formats) == 1:
         scope += f" (all {format_label(formats[0])})"
     if len(counts) == 1:
         every = "any" if leading in ("cannot tell", "no verdict") else "all"
-        return f"{said[leading]}, in {every} of the {scope}."
+        return f"{openings[leading]}, in {every} of the {scope}."
     rest = {
         "no difference that matters": "no difference that matters in {}",
         "cannot tell": "{} cannot be told yet",
@@ -96,7 +96,7 @@ def _verdict_sentence(primary: pd.DataFrame) -> str:
         start = f"Mixed: helps in {counts['helps']} and hurts in {counts['hurts']} of {scope}"
         shown = {"helps", "hurts"}
     else:
-        start = f"{said[leading]} in {counts[leading]} of {scope}"
+        start = f"{openings[leading]} in {counts[leading]} of {scope}"
         shown = {leading}
         if leading == "cannot tell":
             start = f"Cannot tell yet in {counts[leading]} of {scope}"

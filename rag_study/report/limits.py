@@ -14,40 +14,40 @@ from rag_study.common.wording import counted
 
 def limits(results: StudyResults) -> list[str]:
     """What a reader must know before acting on the report, one sentence or two each."""
-    found = []
+    sentences = []
     for check in results.judge_checks:
         if not check.get("valid"):
             reason = check.get("reason") or "it did not pass its check"
-            found.append(
+            sentences.append(
                 f"The judge {check['judge']} is not valid: {reason}. Its scores are shown, marked, "
                 "and carry no verdict."
             )
     if not results.judge_checks:
-        found.append("No judge was checked, so no verdict rests on a judge.")
+        sentences.append("No judge was checked, so no verdict rests on a judge.")
     comparisons = results.comparisons
     if not comparisons.empty:
         rows = comparisons[comparisons["primary"]]
         rows = comparisons if rows.empty else rows
         questions, groups = rows["n_questions"].min(), rows["n_clusters"].min()
-        found.append(
+        sentences.append(
             f"The smallest comparison has {counted(int(questions), 'question')} in "
             f"{counted(int(groups), 'independent group')}. What it could have detected is in the "
             "table: the smallest detectable difference."
         )
-        found.append(_seeds_sentence(comparisons))
-    found += list(comparisons.attrs.get("skipped", []))
+        sentences.append(_seeds_sentence(comparisons))
+    sentences += list(comparisons.attrs.get("skipped", []))
     if "truncated" in results.results and not results.results.empty:
-        found.append(_truncated_sentence(results.results))
+        sentences.append(_truncated_sentence(results.results))
     else:
-        found.append("The share of answers cut at the token limit is not known.")
+        sentences.append("The share of answers cut at the token limit is not known.")
     if results.missing:
         states = Counter(str(run.get("state", "missing")) for run in results.missing)
         parts = ", ".join(f"{amount} {state}" for state, amount in sorted(states.items()))
-        found.append(
+        sentences.append(
             f"{counted(len(results.missing), 'run')} of the study gave no result ({parts}); "
             "they are listed below and count nowhere as zero."
         )
-    return found
+    return sentences
 
 
 def _seeds_sentence(comparisons: pd.DataFrame) -> str:

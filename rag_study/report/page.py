@@ -151,7 +151,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     )
 
     def shown(pair: dict[str, Any]) -> dict[str, Any]:
-        found = side_by_side.scores(base, tuned, pair["question_id"], results.metrics)
+        scores = side_by_side.scores(base, tuned, pair["question_id"], results.metrics)
         passages = side_by_side.passages_of(seen, results.passages, pair["question_id"])
         return {
             "id": pair["question_id"],
@@ -168,7 +168,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
                     "base": number(score["base"]),
                     "tuned": number(score["tuned"]),
                 }
-                for score in found
+                for score in scores
             ],
             "passages": [{"title": p["title"], "text": _cut(p["text"])} for p in passages],
         }

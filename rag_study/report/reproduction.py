@@ -44,7 +44,7 @@ def making(results: StudyResults) -> dict[str, Any]:
 
 def _stages(results: StudyResults) -> list[dict[str, Any]]:
     """The rows of `meter.totals` as words; none where no run has told its stage."""
-    told = [run for run in results.provenance if "stage" in run]
+    runs = [run for run in results.provenance if "stage" in run]
     return [
         {
             "stage": "all stages" if row["stage"] == "all" else row["stage"],
@@ -58,7 +58,7 @@ def _stages(results: StudyResults) -> list[dict[str, Any]]:
                 for kind in ("read", "written", "trained")
             },
         }
-        for row in meter.totals(told)
+        for row in meter.totals(runs)
     ]
 
 

@@ -176,8 +176,8 @@ def means_table(results: StudyResults) -> dict[str, Any]:
 def _mean_cell(row: Any) -> dict[str, str]:
     if row is None or not is_number(row.mean):
         return {"mean": "–", "interval": ""}
-    known = is_number(row.ci_low) and is_number(row.ci_high)
-    interval = f"{number(row.ci_low)}–{number(row.ci_high)}" if known else "no interval"
+    bounded = is_number(row.ci_low) and is_number(row.ci_high)
+    interval = f"{number(row.ci_low)}–{number(row.ci_high)}" if bounded else "no interval"
     return {"mean": number(row.mean), "interval": interval}
 
 

@@ -59,11 +59,11 @@ class Embedder:
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, special ones included; above `window` the rest is not read."""
-        found: list[int] = []
+        counts: list[int] = []
         for start in range(0, len(texts), _TOKENISED_TOGETHER):
             part = list(texts[start : start + _TOKENISED_TOGETHER])
-            found += map(len, self._tokenizer(part, truncation=False, verbose=False)["input_ids"])
-        return found
+            counts += map(len, self._tokenizer(part, truncation=False, verbose=False)["input_ids"])
+        return counts
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text without the special ones, as chunk sizes are meant.
@@ -93,18 +93,18 @@ class Embedder:
         What is beyond the model's window is not read: see `lengths`.
         """
         keys = [key_of(text) for text in texts]
-        known = self._cache.read(keys) if self._cache else {}
-        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
+        cached = self._cache.read(keys) if self._cache else {}
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in cached}
         fresh: dict[str, np.ndarray] = {}
         for some_keys, vectors in self._computed(missing):
             fresh |= zip(some_keys, vectors, strict=True)
             if len(fresh) >= KEPT_TOGETHER:
-                known |= self._keep(fresh)
+                cached |= self._keep(fresh)
                 fresh = {}
-        known |= self._keep(fresh)
+        cached |= self._keep(fresh)
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        return np.stack([known[key] for key in keys])
+        return np.stack([cached[key] for key in keys])
 
     def _computed(self, texts: dict[str, str]) -> Iterator[tuple[list[str], np.ndarray]]:
         lengths = (min(n, self.window) for n in self.lengths(list(texts.values())))
@@ -138,8 +138,8 @@ def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) ->
     from transformers.utils import logging
 
     if name not in names.EMBEDDINGS:
-        known = ", ".join(names.EMBEDDINGS)
-        raise StudyError(f"unknown embedding model '{name}'; known: {known}")
+        available = ", ".join(names.EMBEDDINGS)
+        raise StudyError(f"unknown embedding model '{name}'; known: {available}")
     logging.disable_progress_bar()
     preset = names.EMBEDDINGS[name]
     folder = names.package_file(name, preset)

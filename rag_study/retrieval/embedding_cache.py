@@ -36,7 +36,7 @@ class EmbeddingCache:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        wanted, found = set(keys), {}
+        wanted, vector_of = set(keys), {}
         for path in sorted(self._folder.glob("[0-9a-f]*.parquet")):
             if not wanted:
                 break
@@ -50,9 +50,9 @@ class EmbeddingCache:
                 continue
             for row, vector in zip(rows, vectors.to_pylist(), strict=True):
                 if len(vector) == 4 * self._dimensions:
-                    found[stored[row]] = np.frombuffer(vector, dtype="<f4")
+                    vector_of[stored[row]] = np.frombuffer(vector, dtype="<f4")
                     wanted.discard(stored[row])
-        return found
+        return vector_of
 
     def write(self, vectors: Mapping[str, np.ndarray]) -> None:
         """Keep vectors, (dimensions,) float32 each, by their keys."""

@@ -49,14 +49,14 @@ class PassageIndex:
 
         Raises StudyError where the index was built without them.
         """
-        found = getattr(self, part)
-        if found is None:
+        value = getattr(self, part)
+        if value is None:
             retriever = "dense" if part == "vector_store" else "bm25"
             raise StudyError(
                 f"the index was built without what a {retriever} search needs. Build it with "
                 f'build_index(..., retriever="{retriever}"), or "hybrid" for both.'
             )
-        return found
+        return value
 
 
 def build_index(

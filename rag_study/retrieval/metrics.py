@@ -42,18 +42,18 @@ def question_metrics(
         gold = set(question.gold_doc_ids)
         if not gold:
             continue
-        own = by_question.get(question.id, hits.iloc[:0]).sort_values("rank")
-        gains = _gains(own["doc_id"].tolist(), gold, depth)
+        ranked = by_question.get(question.id, hits.iloc[:0]).sort_values("rank")
+        gains = _gains(ranked["doc_id"].tolist(), gold, depth)
         first = next((rank for rank, gain in enumerate(gains, start=1) if gain), None)
-        answered = in_context.by_k(question, own, depth) if in_context else None
-        found = gained = best = 0.0
+        answered = in_context.by_k(question, ranked, depth) if in_context else None
+        n_gold = gained = best = 0.0
         for k in range(1, depth + 1):
             discount = 1 / math.log2(k + 1)
-            found += gains[k - 1]
+            n_gold += gains[k - 1]
             gained += gains[k - 1] * discount
             best += discount if k <= len(gold) else 0.0
             reciprocal = 1 / first if first and first <= k else 0.0
-            row = [question.id, question.group, k, found / len(gold), reciprocal, found / k]
+            row = [question.id, question.group, k, n_gold / len(gold), reciprocal, n_gold / k]
             row.append(gained / best)
             rows.append(row if answered is None else [*row, answered[k - 1]])
     columns = ["question_id", "group", "k", "recall", "reciprocal_rank", "precision", "ndcg"]
@@ -82,11 +82,11 @@ class _AnswerSearch:
             for row in chunks.itertuples()
         }
 
-    def by_k(self, question: Question, own: pd.DataFrame, depth: int) -> list[float | None]:
+    def by_k(self, question: Question, ranked: pd.DataFrame, depth: int) -> list[float | None]:
         """Whether the answer stands in the first k passages, for k = 1..depth; None: no wording."""
         from rag_study.retrieval.passage import answer_among
 
-        passages = [self._passages[chunk_id] for chunk_id in own["chunk_id"]]
+        passages = [self._passages[chunk_id] for chunk_id in ranked["chunk_id"]]
         answered: list[float | None] = []
         for k in range(1, depth + 1):
             if answered and (answered[-1] == 1 or k > len(passages)):

@@ -75,15 +75,17 @@ class QueryLikelihoodReranker:
         """(token ids of the prompt and the question, how many of them are the question's)."""
         tokenizer = self._lm.tokenizer
         prompt = prompts.instruction_prompt(tokenizer, prompts.RERANK.format(passage=passage))
-        asked = tokenizer.encode(prompts.clean(question, tokenizer), add_special_tokens=False)
-        asked = asked[:QUESTION_TOKENS]
-        if len(prompt) + len(asked) > self._lm.max_length:
+        question_ids = tokenizer.encode(
+            prompts.clean(question, tokenizer), add_special_tokens=False
+        )
+        question_ids = question_ids[:QUESTION_TOKENS]
+        if len(prompt) + len(question_ids) > self._lm.max_length:
             raise StudyError(
                 f"reranking with {self._lm.name}: a passage and its question have "
-                f"{len(prompt) + len(asked)} tokens, more than the model's window "
+                f"{len(prompt) + len(question_ids)} tokens, more than the model's window "
                 f"({self._lm.max_length}). Lower retrieval.chunk_size."
             )
-        return prompt + asked, len(asked)
+        return prompt + question_ids, len(question_ids)
 
 
 def load_reranker(name: str, dtype: str = "float32") -> Reranker | None:

@@ -77,12 +77,12 @@ def retrieve(
         rankings.append(dense_search(opened, embedding.embed(texts), allowed, deep))
     if retriever != "dense":
         rankings.append(bm25_search(opened, texts, allowed, deep))
-    found = rankings[0]
+    fused = rankings[0]
     if retriever == "hybrid":
-        found = [fuse(both) for both in zip(*rankings, strict=True)]
+        fused = [fuse(both) for both in zip(*rankings, strict=True)]
     if reranker:
-        found = _reranked(reranker, opened, texts, [ranking[:first] for ranking in found])
-    return _table(opened, questions, [ranking[:depth] for ranking in found])
+        fused = _reranked(reranker, opened, texts, [ranking[:first] for ranking in fused])
+    return _table(opened, questions, [ranking[:depth] for ranking in fused])
 
 
 def scopes_of(documents: Iterable[Document], retrieval_scope: str) -> dict[str, str | None] | None:
@@ -110,14 +110,16 @@ def dense_search(
     if not isinstance(client, faiss.IndexFlatIP):  # a served store, or LlamaIndex's own
         return _search_store(index, vectors, allowed, depth)
     stored = _stored(client)
-    found: dict[int, Ranking] = {}
+    rankings: dict[int, Ranking] = {}
     everywhere = [number for number, positions in enumerate(allowed) if positions is None]
-    found |= zip(everywhere, _search_all(client, stored, vectors[everywhere], depth), strict=True)
+    rankings |= zip(
+        everywhere, _search_all(client, stored, vectors[everywhere], depth), strict=True
+    )
     for number, positions in enumerate(allowed):
         if positions is not None:
             scores = _inner(stored[positions], vectors[number])
-            found[number] = _best(positions, scores, depth)
-    return [found[number] for number in range(len(vectors))]
+            rankings[number] = _best(positions, scores, depth)
+    return [rankings[number] for number in range(len(vectors))]
 
 
 def bm25_search(
@@ -129,25 +131,25 @@ def bm25_search(
     retriever = index.needs("bm25")
     # With the pattern, stems and stop words of LlamaIndex's retriever; its own search makes a node
     # object of every hit and breaks ties by chance.
-    asked = bm25s.tokenize(
+    tokens = bm25s.tokenize(
         list(texts),
         stemmer=retriever.stemmer,
         token_pattern=retriever.token_pattern,
         return_ids=False,
         show_progress=False,
     )
-    found: list[Ranking] = []
-    for words, positions in zip(asked, allowed, strict=True):
-        known = retriever.bm25.get_tokens_ids(words)
-        if not known:
-            found.append([])
+    rankings: list[Ranking] = []
+    for words, positions in zip(tokens, allowed, strict=True):
+        word_ids = retriever.bm25.get_tokens_ids(words)
+        if not word_ids:
+            rankings.append([])
             continue
-        scores = retriever.bm25.get_scores_from_ids(known)
+        scores = retriever.bm25.get_scores_from_ids(word_ids)
         places = np.flatnonzero(scores > 0)
         if positions is not None:
             places = np.intersect1d(places, positions, assume_unique=True)
-        found.append(_best(places, scores[places], depth))
-    return found
+        rankings.append(_best(places, scores[places], depth))
+    return rankings
 
 
 def fuse(rankings: Iterable[Ranking]) -> Ranking:
@@ -187,7 +189,7 @@ def _allowed(
 
 def _search_all(client: Any, stored: np.ndarray, vectors: np.ndarray, depth: int) -> list[Ranking]:
     """Search the whole FAISS index; ranked by sums in float64, whose rounding shows nowhere."""
-    found: dict[int, Ranking] = {}
+    rankings: dict[int, Ranking] = {}
     pending, fetch = list(range(len(vectors))), depth + _SPARE
     while pending:
         fetch = min(fetch, client.ntotal)
@@ -203,11 +205,11 @@ def _search_all(client: Any, stored: np.ndarray, vectors: np.ndarray, depth: int
                 best = _best(places, scores, depth)
                 # What was not fetched scores `last` at most, but for rounding.
                 if fetch == client.ntotal or last + _ROUNDING < best[-1][1]:
-                    found[number] = best
+                    rankings[number] = best
                 else:
                     unsettled.append(number)
         pending, fetch = unsettled, fetch * 4
-    return [found[number] for number in range(len(vectors))]
+    return [rankings[number] for number in range(len(vectors))]
 
 
 def _search_store(
@@ -216,10 +218,10 @@ def _search_store(
     from llama_index.core.vector_stores import VectorStoreQuery
 
     place = {store_id: position for position, store_id in enumerate(index.store_ids)}
-    found: list[Ranking] = []
+    rankings: list[Ranking] = []
     for vector, positions in zip(vectors, allowed, strict=True):
         if positions is not None and not len(positions):
-            found.append([])
+            rankings.append([])
             continue
         chosen = None if positions is None else [index.store_ids[p] for p in positions]
         result = index.vector_store.query(
@@ -230,8 +232,8 @@ def _search_store(
         if positions is not None:  # some stores pass over `node_ids`
             inside = np.isin(places, positions)
             places, scores = places[inside], scores[inside]
-        found.append(_best(places, scores, depth))
-    return found
+        rankings.append(_best(places, scores, depth))
+    return rankings
 
 
 def _stored(client: Any) -> np.ndarray:
@@ -253,30 +255,30 @@ def _best(positions: np.ndarray, scores: np.ndarray, depth: int) -> Ranking:
 
 
 def _reranked(
-    reranker: Reranker, index: PassageIndex, texts: Sequence[str], found: Sequence[Ranking]
+    reranker: Reranker, index: PassageIndex, texts: Sequence[str], rankings: Sequence[Ranking]
 ) -> list[Ranking]:
     pairs = [
         (text, index.texts[position])
-        for text, ranking in zip(texts, found, strict=True)
+        for text, ranking in zip(texts, rankings, strict=True)
         for position, _ in ranking
     ]
     scores = np.asarray(reranker.score(pairs), dtype=np.float64)
     reranked, start = [], 0
-    for ranking in found:
+    for ranking in rankings:
         positions = np.array([position for position, _ in ranking], dtype=int)
-        own = scores[start : start + len(positions)]
+        new_scores = scores[start : start + len(positions)]
         start += len(positions)
-        reranked.append(_best(positions, own, len(positions)))
+        reranked.append(_best(positions, new_scores, len(positions)))
     return reranked
 
 
 def _table(
-    index: PassageIndex, questions: Sequence[Question], found: Sequence[Ranking]
+    index: PassageIndex, questions: Sequence[Question], rankings: Sequence[Ranking]
 ) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for question, ranking in zip(questions, found, strict=True):
+    for question, ranking in zip(questions, rankings, strict=True):
         for rank, (position, score) in enumerate(ranking, start=1):
             doc_id = index.doc_ids[position]
             gold = doc_id in question.gold_doc_ids if question.gold_doc_ids else None

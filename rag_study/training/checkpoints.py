@@ -47,7 +47,7 @@ class Checkpoints:
         # By step, not by time of day: a clock may be set back, and what a killed process has left
         # of later steps is younger than what this checkpoint needs.
         steps = [int(file.stem.removeprefix("best-")) for file in self.path.glob("best-*")]
-        needed = max((one for one in steps if one <= step), default=None)
+        needed = max((reached for reached in steps if reached <= step), default=None)
         for other in steps:
             if other != needed:
                 self.best(other).unlink()

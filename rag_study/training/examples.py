@@ -93,8 +93,8 @@ def collate(batch: Sequence[Example], pad_id: int) -> Batch:
     """Padded tensors of a batch, (batch, length); labels on completions (end token included)."""
     input_ids, attention_mask = left_pad([e["input_ids"] for e in batch], pad_id)
     labels = torch.full_like(input_ids, IGNORED)
-    for row, one in enumerate(batch):
-        labels[row, -len(one["completion"]) :] = torch.tensor(one["completion"])
+    for row, example in enumerate(batch):
+        labels[row, -len(example["completion"]) :] = torch.tensor(example["completion"])
     return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
 
 
@@ -138,7 +138,7 @@ def validation_loss(
 ) -> float:
     """Mean loss per completion token over all examples (not the mean of batch means)."""
     model.eval()
-    ordered = sorted(data, key=lambda one: len(one["input_ids"]))  # little padding
+    ordered = sorted(data, key=lambda example: len(example["input_ids"]))  # little padding
     total = labels = 0.0
     for start in range(0, len(ordered), batch_size):
         batch = collator(ordered[start : start + batch_size])

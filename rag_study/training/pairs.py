@@ -125,8 +125,8 @@ def _styled(question: Question, style: str) -> str:
     if style == "short":
         return min(question.answers or (question.reference,), key=lambda a: len(a.split()))
     if style == "long":
-        known = (question.rewording or "", question.reference, *question.answers)
-        return max(known, key=lambda a: len(a.split()))
+        wordings = (question.rewording or "", question.reference, *question.answers)
+        return max(wordings, key=lambda a: len(a.split()))
     return question.reference
 
 
@@ -144,12 +144,12 @@ def _exchange(
 
     def wrong(giver: int, taker: int) -> bool:
         """Whether no right answer stands in the giver's, nor the giver's in a right one."""
-        given, asked = answers[giver], questions[taker]
-        right = (*asked.answers, asked.reference)
-        return not any(contains(given, one) or contains(one, given) for one in right)
+        lent, question = answers[giver], questions[taker]
+        right = (*question.answers, question.reference)
+        return not any(contains(lent, wording) or contains(wording, lent) for wording in right)
 
-    found = (i for i in order if any(wrong(j, i) for j in same_type[questions[i].answer_type]))
-    possible = list(itertools.islice(found, number))
+    candidates = (i for i in order if any(wrong(j, i) for j in same_type[questions[i].answer_type]))
+    possible = list(itertools.islice(candidates, number))
     if number > len(possible):
         raise StudyError(
             f"label_noise {share} of {len(questions)} training questions is {number}, but only "
@@ -260,9 +260,9 @@ def make_pairs(
             best: dict[str, Passage] = {}
             for passage in passages:
                 best.setdefault(passage.doc_id, passage)
-            asked = num_distractors + (0 if has_gold else len(best))
-            passages = source.distractors(question)[:asked]
-            short_of += len(passages) < asked
+            wanted = num_distractors + (0 if has_gold else len(best))
+            passages = source.distractors(question)[:wanted]
+            short_of += len(passages) < wanted
             passages += best.values() if has_gold else []
             passages.sort(key=lambda p: hash_order(f"place:{seed}:{question.id}:{p.chunk_id}"))
         texts = tuple((passage.title, passage.text) for passage in passages)
@@ -309,6 +309,6 @@ def load_general() -> list[TrainingPair]:
     ]
 
 
-def _check(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise StudyError(f"unknown {what} '{name}'; known: {', '.join(known)}")
+def _check(what: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise StudyError(f"unknown {what} '{name}'; known: {', '.join(names)}")

@@ -95,7 +95,7 @@ def test_the_check_is_not_in_the_training():
 def test_the_same_seed_gives_the_same_answers_in_every_process():
     """Python's own hashes differ from process to process."""
     code = (
-        "from rag_study import judge_material as m; import hashlib; "
+        "from rag_study.evaluation.judging import training_material as m; import hashlib; "
         "print(hashlib.sha256(repr(m.graded(0, 1, 20, 20)).encode()).hexdigest())"
     )
     found = {

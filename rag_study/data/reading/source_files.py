@@ -83,13 +83,15 @@ def source_files(path: Path, dataset: str, expected: str) -> list[SourceFile]:
     """
     if not path.exists():
         raise StudyError(f"{path}: there is no such file or folder (data set `{dataset}`).")
-    found = [file for p in (_data_files(path) if path.is_dir() else [path]) for file in _expand(p)]
-    if not found:
+    sources = [
+        file for p in (_data_files(path) if path.is_dir() else [path]) for file in _expand(p)
+    ]
+    if not sources:
         raise StudyError(
             f"{path}: there is no data file for `{dataset}` here ({', '.join(SUFFIXES)}); "
             f"expected: {expected}."
         )
-    return found
+    return sources
 
 
 def fingerprint(path: Path) -> str:
@@ -288,10 +290,10 @@ def _parquet_rows(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
         raise StudyError(f"{file.label}: is not a readable Parquet file ({error}).") from None
 
 
-def wrong_format(where: str, dataset: str, expected: str, given: Any) -> StudyError:
+def wrong_format(where: str, dataset: str, expected: str, value: Any) -> StudyError:
     """The error for a file or record that is in none of the formats of a data set."""
-    if isinstance(given, dict):
-        what = f"it has the keys {', '.join(sorted(map(str, given))[:12]) or '(none)'}"
+    if isinstance(value, dict):
+        what = f"it has the keys {', '.join(sorted(map(str, value))[:12]) or '(none)'}"
     else:
-        what = f"it is {kind(given)}"
+        what = f"it is {kind(value)}"
     return StudyError(f"{where}: is not in a format of `{dataset}`; {what}. Expected: {expected}.")

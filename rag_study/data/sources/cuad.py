@@ -127,14 +127,14 @@ class _Builder:
         # "<title>__Parties_0" and "..._1" of the training file are spans of one question.
         question_id = _SPAN_NUMBER.sub("", entry.id) if "__" in entry.id else entry.id
         key = (contract.title, text, question_id)
-        known = self.clauses.get(key)
-        if known is None:
+        clause = self.clauses.get(key)
+        if clause is None:
             self.clauses[key] = _Clause(file, contract, text, entry, [*entry.spans], {entry.id})
             return None
-        if known.file != file or entry.id in known.entry_ids:
+        if clause.file != file or entry.id in clause.entry_ids:
             return files.READ_BEFORE
-        known.entry_ids.add(entry.id)
-        known.spans += entry.spans
+        clause.entry_ids.add(entry.id)
+        clause.spans += entry.spans
         return "further span of a question, joined with its first"
 
     def result(self, place: str) -> QADataset:
@@ -156,7 +156,7 @@ class _Builder:
         title = clause.contract.title
         named = _CLAUSE.search(clause.entry.question)
         text, parts = clause.contract.texts[clause.text], clause.contract.parts[clause.text]
-        known, lost = self.places(clause.spans, text)
+        places, lost = self.places(clause.spans, text)
         return Question(
             id=question_id,
             question=clause.entry.question,
@@ -164,12 +164,12 @@ class _Builder:
             gold_doc_ids=tuple(
                 part.doc_id
                 for part in parts
-                if any(part.start < end and part.end > start for start, end in known)
+                if any(part.start < end and part.end > start for start, end in places)
             ),
             group=title,
             scope=title,
             extra={"clause": named.group(1) if named else question_id.rpartition("__")[2]},
-            **self.answer([text[start:end] for start, end in known] + lost),
+            **self.answer([text[start:end] for start, end in places] + lost),
         )
 
     def places(self, spans: list[Span], text: str) -> tuple[list[tuple[int, int]], list[str]]:
@@ -177,15 +177,15 @@ class _Builder:
 
         What was marked in pieces, with nothing but a line or page break between, is one again.
         """
-        known, lost = [], []
+        placed, lost = [], []
         for span in spans:
             start = files.find_span(span, text, self.counts, "contract")
             if start is None:
                 lost.append(span.text)
             else:
-                known.append((start, start + len(span.text.rstrip())))
+                placed.append((start, start + len(span.text.rstrip())))
         joined: list[tuple[int, int]] = []
-        for start, end in sorted(known):
+        for start, end in sorted(placed):
             if joined and not text[joined[-1][1] : start].strip():
                 joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
             else:

@@ -64,13 +64,13 @@ def _files(source: Source) -> tuple[SourceFile, SourceFile]:
     folder = source.path
     if not folder.is_dir():
         raise StudyError(f"{folder}: there is no such folder (data set `jsonl`, key `path`).")
-    found = []
+    paths = []
     for name in FILES:
         present = [p for p in (folder / name, folder / f"{name}.gz") if p.is_file()]
         if not present:
             raise StudyError(f"{folder}: the file {name} is missing; `jsonl` needs {FILES}.")
-        found.append(SourceFile(present[0]))
-    return found[0], found[1]
+        paths.append(SourceFile(present[0]))
+    return paths[0], paths[1]
 
 
 def _document(row: dict[str, Any], where: str) -> Document:
@@ -120,9 +120,9 @@ def _key_points(row: dict[str, Any], where: str) -> tuple[tuple[str, ...], ...]:
     return tuple(points)
 
 
-def _extra(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
+def _extra(row: dict[str, Any], keys: set[str]) -> dict[str, Any]:
     """Other columns as they came; the reader already knows `extra` itself as a mapping."""
-    carried = {key: value for key, value in row.items() if key not in known and key != "extra"}
+    carried = {key: value for key, value in row.items() if key not in keys and key != "extra"}
     return carried | (row["extra"] if isinstance(row.get("extra"), dict) else {})
 
 

@@ -58,7 +58,7 @@ class Corruptor:
             for number, fact in enumerate(_facts(question))
         ]
         self._others = OtherAnswers(lent)
-        names = {one.answers[0] for one in lent}
+        names = {lender.answers[0] for lender in lent}
         self._names = sorted(name for name in names if answer_shape(name) == "name")
 
     def corrupt(self, text: str, question: Question, seed: int = 0) -> Corruption | None:
@@ -79,7 +79,7 @@ class Corruptor:
             ways = [ways[0], ways[2], ways[1], ways[3]]
         else:
             random.shuffle(ways)
-        right = {normalise(one) for one in (question.reference, *question.answers)}
+        right = {normalise(wording) for wording in (question.reference, *question.answers)}
         for kind, way in ways:
             for changed in way(text, question, random):
                 if normalise(changed) not in right and normalise(changed) != normalise(text):
@@ -87,7 +87,7 @@ class Corruptor:
         return None
 
     def _other_names(self, text: str, question: Question, random: Random) -> Iterator[str]:
-        found = [
+        names = [
             match
             for match in _NAME.finditer(text)
             # The first word of a sentence has its capital from there.
@@ -95,8 +95,8 @@ class Corruptor:
             and not contains(question.question, match.group())
             and not re.search(r"[.!?]\s+\Z", text[: match.start()])
         ]
-        random.shuffle(found)
-        for match in found:
+        random.shuffle(names)
+        for match in names:
             words = match.group().split()
             near = [n for n in self._names if len(n.split()) == len(words)]
             for other in random.sample(near, min(20, len(near))):
@@ -110,8 +110,8 @@ class Corruptor:
             for wording in sorted(fact, key=len, reverse=True):
                 start = text.lower().find(wording.lower())
                 if start >= 0:
-                    asked = _asked_for(question, wording, facts.index(fact))
-                    if other := self._others.find(asked, [text, question.reference]):
+                    wanted = _asked_for(question, wording, facts.index(fact))
+                    if other := self._others.find(wanted, [text, question.reference]):
                         yield text[:start] + other + text[start + len(wording) :]
                     break
 
@@ -136,9 +136,9 @@ def _asked_for(question: Question, wording: str, number: int) -> Question:
 
 
 def _other_numbers(text: str, question: Question, random: Random) -> Iterator[str]:
-    found = [*_NUMBER.finditer(text), *_NUMBER_WORD.finditer(text)]
-    random.shuffle(found)
-    for match in found:
+    numbers = [*_NUMBER.finditer(text), *_NUMBER_WORD.finditer(text)]
+    random.shuffle(numbers)
+    for match in numbers:
         if contains(question.question, match.group()):
             continue
         for _ in range(5):
@@ -167,9 +167,9 @@ def _opposites(text: str, question: Question, random: Random) -> Iterator[str]:
         other = "No" if match.group().lower() == "yes" else "Yes"
         yield other + text[match.end() :]
         return
-    found = list(_OPPOSITE_WORD.finditer(text))
-    random.shuffle(found)
-    for match in found:
+    words = list(_OPPOSITE_WORD.finditer(text))
+    random.shuffle(words)
+    for match in words:
         word = match.group()
         other = _OPPOSITE[word.lower()]
         yield text[: match.start()] + _cased(other, word) + text[match.end() :]

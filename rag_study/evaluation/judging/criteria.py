@@ -85,17 +85,17 @@ def find(name: str) -> Criterion:
 
     Raises StudyError for an unknown name and for a file that says no criterion.
     """
-    known = ", ".join(shipped())
+    names = ", ".join(shipped())
     if "." not in name and "/" not in name:
         if name not in shipped():
             raise StudyError(
-                f"criterion '{name}': there is no such criterion. Known: {known}, or the path of "
+                f"criterion '{name}': there is no such criterion. Known: {names}, or the path of "
                 "your own."
             )
         return _shipped(name)
     path = located(Path(name).expanduser())
     if not path.is_file():
-        raise StudyError(f"criterion '{name}': there is no such file. Known without one: {known}.")
+        raise StudyError(f"criterion '{name}': there is no such file. Known without one: {names}.")
     criterion = _read(path)
     if criterion.name in shipped():
         raise StudyError(
@@ -126,11 +126,15 @@ def _read(path: Path) -> Criterion:
 
 def find_all(names: list[str] | tuple[str, ...]) -> tuple[Criterion, ...]:
     """The criteria of these names or paths. Raises StudyError as `find`, and for two of a name."""
-    found = tuple(find(name) for name in names)
-    repeated = {one.name for one in found if [c.name for c in found].count(one.name) > 1}
+    criteria = tuple(find(name) for name in names)
+    repeated = {
+        criterion.name
+        for criterion in criteria
+        if [c.name for c in criteria].count(criterion.name) > 1
+    }
     if repeated:
         raise StudyError(f"the criterion '{repeated.pop()}' is named more than once.")
-    return found
+    return criteria
 
 
 def _folder() -> Path:

@@ -44,8 +44,8 @@ class Item:
     ) -> Item:
         """An answer to a question. One whose reference is a refusal itself cannot be answered."""
         unanswerable = question.answer_type == "unanswerable" or is_refusal(question.reference)
-        given = None if passages is None else tuple(passages)
-        return cls(question.question, question.reference, candidate, given, unanswerable)
+        shown = None if passages is None else tuple(passages)
+        return cls(question.question, question.reference, candidate, shown, unanswerable)
 
 
 @dataclass(frozen=True)
@@ -96,23 +96,23 @@ class Judge(ABC):
         """
         rules = [rule_for(item) for item in items]
         shortened = [_shortened(item) for item in items]
-        asked = [n for n, rule in enumerate(rules) if not rule]
-        readings = self._read([shortened[n] for n in asked]) if asked else {}
+        for_model = [n for n, rule in enumerate(rules) if not rule]
+        readings = self._read([shortened[n] for n in for_model]) if for_model else {}
         rows: list[dict[str, Any]] = []
-        place = {n: i for i, n in enumerate(asked)}
+        place = {n: i for i, n in enumerate(for_model)}
         for n, (item, rule) in enumerate(zip(items, rules, strict=True)):
             of_item = {
-                one.name: _by_rule(one, rule)
+                criterion.name: _by_rule(criterion, rule)
                 if rule
                 else Reading(None, missing=_no_passages(item))
-                if one.needs_passages and not item.passages
-                else readings[one.name][place[n]]
-                for one in self.criteria
+                if criterion.needs_passages and not item.passages
+                else readings[criterion.name][place[n]]
+                for criterion in self.criteria
             }
             cut = shortened[n] is not item or any(r.cut for r in of_item.values())
             row: dict[str, Any] = {"judge_by_rule": rule, "judge_cut": int(cut and not rule)}
-            for one in self.criteria:
-                row |= _columns(one.metric, of_item[one.name])
+            for criterion in self.criteria:
+                row |= _columns(criterion.metric, of_item[criterion.name])
             rows.append(row)
         return rows
 

@@ -75,9 +75,9 @@ def ladder(questions: Sequence[Question], seed: int = 0) -> list[dict[str, str]]
         wrong = other_answer(question, [*questions[number + 1 :], *questions[:number]])
         corrupted = next(
             (
-                frame.format(found.text)
+                frame.format(corruption.text)
                 for text, frame in random.sample(right, 2)
-                if (found := corruptor.corrupt(text, question, seed))
+                if (corruption := corruptor.corrupt(text, question, seed))
             ),
             None,
         )
@@ -105,7 +105,7 @@ def ladder(questions: Sequence[Question], seed: int = 0) -> list[dict[str, str]]
 def right_answers(question: Question, random: Random) -> list[tuple[str, str]]:
     """Two right answers, each (text, frame to put it in), neither of them the reference."""
     reference = question.reference
-    found = [
+    answers = [
         (text, "{}")
         for text in (question.rewording, *question.answers)
         if text
@@ -114,13 +114,13 @@ def right_answers(question: Question, random: Random) -> list[tuple[str, str]]:
     ]
     is_sentence = reference.endswith((".", "!")) or len(reference.split()) > MAX_FRAMED
     if is_sentence:
-        found += [
+        answers += [
             (sentence(reference), frame)
             for frame in random.sample(SENTENCE_FRAMES, len(SENTENCE_FRAMES))
         ]
     else:
-        found += [(reference, frame) for frame in random.sample(FRAMES, len(FRAMES))]
-    distinct = {normalise(frame.format(text)): (text, frame) for text, frame in reversed(found)}
+        answers += [(reference, frame) for frame in random.sample(FRAMES, len(FRAMES))]
+    distinct = {normalise(frame.format(text)): (text, frame) for text, frame in reversed(answers)}
     return list(distinct.values())[:-3:-1]
 
 

@@ -38,9 +38,9 @@ def open_judge(
     """
     wanted = criteria.find_all(tuple(criteria_names))
     if names.is_endpoint(name):
-        known = loading.load_tokenizer(tokenizer) if tokenizer else None
+        loaded_tokenizer = loading.load_tokenizer(tokenizer) if tokenizer else None
         endpoint = endpoints.connect(name)
-        return EndpointJudge(endpoint, wanted, known, reasoning_tokens, samples)
+        return EndpointJudge(endpoint, wanted, loaded_tokenizer, reasoning_tokens, samples)
     quantised = dtype == FOUR_BIT
     lm = loading.load_judge(
         name,

@@ -57,7 +57,9 @@ class LocalJudge(Judge):
     ):
         super().__init__(lm.name, criteria)
         self._lm, self._trained = lm, trained
-        unknown = [one.name for one in criteria if trained and not one.trained_rubric]
+        unknown = [
+            criterion.name for criterion in criteria if trained and not criterion.trained_rubric
+        ]
         if unknown:
             raise StudyError(
                 f"{lm.name} was trained to grade, and not by '{unknown[0]}': the criterion has no "
@@ -77,8 +79,9 @@ class LocalJudge(Judge):
 
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
         rendered = [self._prompt(item) for item in items]
-        found: dict[str, list[Reading]] = {
-            one.name: [Reading(None, missing=self._too_long)] * len(items) for one in self.criteria
+        by_criterion: dict[str, list[Reading]] = {
+            criterion.name: [Reading(None, missing=self._too_long)] * len(items)
+            for criterion in self.criteria
         }
         fitting = [(n, prompt) for n, prompt in enumerate(rendered) if prompt is not None]
         for batch in _batches(fitting):
@@ -86,8 +89,8 @@ class LocalJudge(Judge):
             read = self._reason if self._reasoning_tokens else self._read_batch
             for name, readings in self._in_memory(read, numbers, [items[n] for n in numbers], some):
                 for n, reading in zip(numbers, readings, strict=True):
-                    found[name][n] = replace(reading, cut=rendered[n].cut)
-        return found
+                    by_criterion[name][n] = replace(reading, cut=rendered[n].cut)
+        return by_criterion
 
     # --- Prompts ---------------------------------------------------------------------------------
 
@@ -112,7 +115,7 @@ class LocalJudge(Judge):
                 item.question,
                 item.reference,
                 candidate,
-                {one.name: self._rubric(one, item) for one in self.criteria},
+                {criterion.name: self._rubric(criterion, item) for criterion in self.criteria},
             )
             longest = max(map(len, endings.values())) + self._reasoning_tokens
             excess = len(prefix) + longest - self._lm.max_length
@@ -158,7 +161,7 @@ class LocalJudge(Judge):
     ) -> Iterator[tuple[str, list[Reading]]]:
         """(criterion, readings), all criteria from one cache of the prefixes."""
         lm, pad = self._lm, self._lm.tokenizer.pad_token_id
-        prefix, mask = (t.to(lm.device) for t in left_pad([one.prefix for one in some], pad))
+        prefix, mask = (t.to(lm.device) for t in left_pad([prompt.prefix for prompt in some], pad))
         cache = lm.model(
             input_ids=prefix,
             attention_mask=mask,
@@ -168,8 +171,8 @@ class LocalJudge(Judge):
         ).past_key_values
         for criterion in self.criteria:
             # Endings with passages in them differ in length: masked places before them fill up.
-            ending, own = left_pad([one.endings[criterion.name] for one in some], pad)
-            ending, whole = ending.to(lm.device), _joined(mask, own.to(lm.device))
+            ending, ending_mask = left_pad([prompt.endings[criterion.name] for prompt in some], pad)
+            ending, whole = ending.to(lm.device), _joined(mask, ending_mask.to(lm.device))
             width = ending.shape[1]
             logits = lm.model(
                 input_ids=ending,
@@ -200,24 +203,24 @@ class LocalJudge(Judge):
         tokenizer = self._lm.tokenizer
         after = judging_prompts.judge_frame(tokenizer)[1]
         for criterion in self.criteria:
-            asked = [
-                one.prefix
+            prompt_ids = [
+                prompt.prefix
                 + tokenizer.encode(
                     f"{self._rubric(criterion, item)}\n{prompts.JUDGE_REASONING}{after}",
                     add_special_tokens=False,
                 )
-                for item, one in zip(items, some, strict=True)
+                for item, prompt in zip(items, some, strict=True)
             ]
             drawn: list[list[Reading]] = []
-            said: list[list[str]] = []
+            reasonings: list[list[str]] = []
             for sample in range(self._samples):
                 seeds = [item_seed(sample, criterion.name, item.candidate) for item in items]
-                said.append(self._generate(asked, seeds))
+                reasonings.append(self._generate(prompt_ids, seeds))
                 scored = [
                     ids
                     + tokenizer.encode(f"{text}\n{prompts.JUDGE_REPLY}", add_special_tokens=False)
                     + judging_prompts.digit_lead(tokenizer)
-                    for ids, text in zip(asked, said[-1], strict=True)
+                    for ids, text in zip(prompt_ids, reasonings[-1], strict=True)
                 ]
                 drawn.append(self._at_the_end(scored))
             yield (
@@ -225,15 +228,15 @@ class LocalJudge(Judge):
                 [
                     averaged(of_item, texts)
                     for of_item, texts in zip(
-                        zip(*drawn, strict=True), zip(*said, strict=True), strict=True
+                        zip(*drawn, strict=True), zip(*reasonings, strict=True), strict=True
                     )
                 ],
             )
 
-    def _generate(self, asked: Sequence[list[int]], seeds: Sequence[int]) -> list[str]:
+    def _generate(self, prompt_ids: Sequence[list[int]], seeds: Sequence[int]) -> list[str]:
         """Reasoning for each prompt, up to where the model itself would name a score."""
         lm = self._lm
-        ids, mask = left_pad(asked, lm.tokenizer.pad_token_id)
+        ids, mask = left_pad(prompt_ids, lm.tokenizer.pad_token_id)
         options: dict[str, Any] = {}
         if self._samples > 1:
             from rag_study.models.sampling import SeededSampling
@@ -266,18 +269,18 @@ class LocalJudge(Judge):
         return self._readings(output.logits[:, -1])
 
 
-def averaged(readings: Sequence[Reading], said: Sequence[str]) -> Reading:
+def averaged(readings: Sequence[Reading], texts: Sequence[str]) -> Reading:
     """Several samples of one score as one reading; those without a score are left out."""
-    scored = [one for one in readings if one.probabilities is not None]
+    scored = [reading for reading in readings if reading.probabilities is not None]
     if not scored:
-        return replace(readings[0], reasoning=tuple(said))
-    masses = [one.mass for one in scored]
+        return replace(readings[0], reasoning=tuple(texts))
+    masses = [reading.mass for reading in scored]
     return Reading(
         tuple(sum(p) / len(scored) for p in zip(*(r.probabilities for r in scored), strict=True)),
         sum(masses) / len(masses),
-        max((one.outside for one in scored if one.outside is not None), default=None),
-        reasoning=tuple(said),
-        samples=tuple(expectation(one.probabilities) for one in scored),
+        max((reading.outside for reading in scored if reading.outside is not None), default=None),
+        reasoning=tuple(texts),
+        samples=tuple(expectation(reading.probabilities) for reading in scored),
     )
 
 

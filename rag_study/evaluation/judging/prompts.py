@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # What a judge that was trained to grade is told: it has learned the rubric.
-TRAINED_CRITERIA = {one.name: one.trained_rubric for one in find_all(DEFAULT)}
+TRAINED_CRITERIA = {criterion.name: criterion.trained_rubric for criterion in find_all(DEFAULT)}
 
 
 _MARKER = "\u241e"  # a symbol that no data holds; splits the rendered chat between its parts
@@ -37,7 +37,7 @@ def judge_prompt(
     by the criteria's names, are as `judge_rubric` gives them; left out: accuracy and completeness.
     """
     if rubrics is None:
-        rubrics = {one.name: one.rubric for one in find_all(DEFAULT)}
+        rubrics = {criterion.name: criterion.rubric for criterion in find_all(DEFAULT)}
     before, after = judge_frame(tokenizer)
     prefix = before + judge_prefix(question, reference, candidate, tokenizer)
     endings = {name: list(_ending(tokenizer, text + after)) for name, text in rubrics.items()}

@@ -76,13 +76,13 @@ class EndpointJudge(Judge):
         drawn = [self._sample(client, item, criterion, n) for n in range(self._samples)]
         if not self._reasoning_tokens:
             return drawn[0][0]
-        return averaged([reading for reading, _ in drawn], [said for _, said in drawn])
+        return averaged([reading for reading, _ in drawn], [text for _, text in drawn])
 
     def _sample(
         self, client: OpenAI, item: Item, criterion: Criterion, number: int
     ) -> tuple[Reading, str]:
         """One score, and the reasoning before it ("" without)."""
-        said = ""
+        reasoning = ""
         if self._tokenizer is not None:
             tokenizer = self._tokenizer
             before, after = judging_prompts.judge_frame(tokenizer)
@@ -97,13 +97,13 @@ class EndpointJudge(Judge):
                 text += f"\n{prompts.JUDGE_REASONING}{after}"
                 fields = {"prompt": text, **self._drawing(item, criterion, number, COMPLETIONS)}
                 reply = self._endpoint.ask(client, fields, COMPLETIONS)
-                said = _until_score(reply["choices"][0]["text"])
-                text += f"{said}\n"
+                reasoning = _until_score(reply["choices"][0]["text"])
+                text += f"{reasoning}\n"
             else:
                 text += after
             lead = tokenizer.decode(judging_prompts.digit_lead(tokenizer))
             # Reasoning ends at the place where the reply begins without it: "Score:".
-            return self._completion(client, f"{text}{prompts.JUDGE_REPLY}{lead}"), said
+            return self._completion(client, f"{text}{prompts.JUDGE_REPLY}{lead}"), reasoning
         prefix = judging_prompts.judge_prefix(
             item.question, item.reference, item.candidate, endpoints.CONTROL
         )
@@ -116,12 +116,12 @@ class EndpointJudge(Judge):
             messages[1]["content"] += f"\n{prompts.JUDGE_REASONING}"
             fields = {"messages": messages, **self._drawing(item, criterion, number, CHAT)}
             message = self._endpoint.ask(client, fields)["choices"][0]["message"]
-            said = _until_score(message.get("content") or "")
+            reasoning = _until_score(message.get("content") or "")
             messages += [
-                {"role": "assistant", "content": said},
+                {"role": "assistant", "content": reasoning},
                 {"role": "user", "content": prompts.JUDGE_AFTER_REASONING},
             ]
-        return self._chat(client, messages), said
+        return self._chat(client, messages), reasoning
 
     def _drawing(
         self, item: Item, criterion: Criterion, number: int, route: str
@@ -139,8 +139,8 @@ class EndpointJudge(Judge):
         fields |= self._endpoint.limit(1, COMPLETIONS)
         reply = self._endpoint.ask(client, fields, COMPLETIONS)
         try:
-            told = reply["choices"][0]["logprobs"]["top_logprobs"][0]
-            top = [(str(token), float(value)) for token, value in told.items()]
+            alternatives = reply["choices"][0]["logprobs"]["top_logprobs"][0]
+            top = [(str(token), float(value)) for token, value in alternatives.items()]
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             top = []
         return self._reading(top)
@@ -150,8 +150,8 @@ class EndpointJudge(Judge):
         fields |= {"top_logprobs": TOP_TOKENS} | self._endpoint.limit(1)
         reply = self._endpoint.ask(client, fields)
         try:
-            told = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-            top = [(str(one["token"]), float(one["logprob"])) for one in told]
+            top_logprobs = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+            top = [(str(entry["token"]), float(entry["logprob"])) for entry in top_logprobs]
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             top = []
         return self._reading(top)
@@ -173,15 +173,15 @@ def read_top_tokens(top: Sequence[tuple[str, float]], min_mass: float = MIN_MASS
     digits have beyond `top`: each token that is not told has at most the least probability that is,
     and all of them together what is left of 1.
     """
-    probabilities, found = [0.0] * 5, 0
+    probabilities, n_digits = [0.0] * 5, 0
     for token, value in top:
         text = token.replace("\u2581", " ").replace("\u0120", " ").strip()
         if text in ("1", "2", "3", "4", "5"):
             probabilities[int(text) - 1] += math.exp(value)
-            found += 1
-    told = [math.exp(value) for _, value in top]
-    left = max(0.0, 1.0 - sum(told))
-    outside = min(left, max(0, _TOKENS_OF_DIGITS - found) * min(told))
+            n_digits += 1
+    masses = [math.exp(value) for _, value in top]
+    left = max(0.0, 1.0 - sum(masses))
+    outside = min(left, max(0, _TOKENS_OF_DIGITS - n_digits) * min(masses))
     mass = sum(probabilities)
     if mass < min_mass or mass == 0.0:
         return Reading(

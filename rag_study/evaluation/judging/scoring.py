@@ -63,7 +63,7 @@ def judge_ladder(
     """Score a ladder; yields its rows with the reference metrics and the judge's scores, and with
     `place`, the row's number in `rungs`: what is about equally long is scored together."""
     by_id = {question.id: question for question in questions}
-    asked = [
+    entries = [
         (
             {"place": place, **row},
             row["candidate"],
@@ -76,9 +76,9 @@ def judge_ladder(
         question = by_id[entry[0]["question_id"]]
         return len(entry[1]) + len(question.question) + len(question.reference)
 
-    asked.sort(key=length, reverse=True)
-    for start in range(0, len(asked), batch_size):
-        score = partial(_score_batch, judge, asked[start : start + batch_size], by_id)
+    entries.sort(key=length, reverse=True)
+    for start in range(0, len(entries), batch_size):
+        score = partial(_score_batch, judge, entries[start : start + batch_size], by_id)
         yield folder.part(f"ladder-{start:05d}", score)
 
 
@@ -92,16 +92,16 @@ def judge_repeatedly(
     about, spread over the ladder, each graded a second time and alone; missing elsewhere."""
     by_id = {question.id: question for question in questions}
     table = ladder.copy()
-    for one in judge.criteria:
-        table[f"{one.metric}_again"] = pd.Series(float("nan"), index=table.index)
-    asked = table.index[table["judge_by_rule"] == ""]
-    for index in asked[:: max(1, -(-len(asked) // REPEATED))]:
+    for criterion in judge.criteria:
+        table[f"{criterion.metric}_again"] = pd.Series(float("nan"), index=table.index)
+    graded = table.index[table["judge_by_rule"] == ""]
+    for index in graded[:: max(1, -(-len(graded) // REPEATED))]:
         row = table.loc[index]
-        given = (passages or {}).get(row["question_id"])
-        item = Item.of(by_id[row["question_id"]], row["candidate"], given)
+        shown = (passages or {}).get(row["question_id"])
+        item = Item.of(by_id[row["question_id"]], row["candidate"], shown)
         scores = judge.score([item])[0]
-        for one in judge.criteria:
-            table.loc[index, f"{one.metric}_again"] = scores[one.metric]
+        for criterion in judge.criteria:
+            table.loc[index, f"{criterion.metric}_again"] = scores[criterion.metric]
     return table
 
 
@@ -113,13 +113,13 @@ def passages_shown(
     Contexts without passages have none; there, groundedness has no meaning.
     """
     by_id = {question.id: question for question in questions}
-    found = {}
+    by_answer = {}
     for row in answers.itertuples():
         kept = set(row.passages)
-        given = builder.context(by_id[row.question_id], row.context).passages if kept else ()
-        shown = [(p.title, p.text) for p in given or () if p.chunk_id in kept]
-        found[row.context, row.question_id] = shown
-    return found
+        chosen = builder.context(by_id[row.question_id], row.context).passages if kept else ()
+        shown = [(p.title, p.text) for p in chosen or () if p.chunk_id in kept]
+        by_answer[row.context, row.question_id] = shown
+    return by_answer
 
 
 def gold_passages(
@@ -156,14 +156,16 @@ def _score_batch(
     by_id: dict[str, Question],
 ) -> list[dict[str, Any]]:
     """Each row (which names its question) with all scores of the answer beside it."""
-    asked = [by_id[row["question_id"]] for row, _, _ in batch]
+    batch_questions = [by_id[row["question_id"]] for row, _, _ in batch]
     items = [
-        Item.of(question, answer, given)
-        for question, (_, answer, given) in zip(asked, batch, strict=True)
+        Item.of(question, answer, shown)
+        for question, (_, answer, shown) in zip(batch_questions, batch, strict=True)
     ]
     return [
         row | reference.score(answer, question) | judged
-        for (row, answer, _), question, judged in zip(batch, asked, judge.score(items), strict=True)
+        for (row, answer, _), question, judged in zip(
+            batch, batch_questions, judge.score(items), strict=True
+        )
     ]
 
 
@@ -180,9 +182,9 @@ def extremes(
     the probabilities of the five digits, as percentages. Empty where the model gave no score.
     """
     by_id = {question.id: question for question in questions}
-    asked = scores[(scores["judge_by_rule"] == "") & scores[criterion.metric].notna()]
-    asked = asked.sort_values(criterion.metric, ascending=False, kind="stable")
-    asked = pd.concat([asked.head(most), asked.iloc[max(most, len(asked) - most) :]])
+    graded = scores[(scores["judge_by_rule"] == "") & scores[criterion.metric].notna()]
+    graded = graded.sort_values(criterion.metric, ascending=False, kind="stable")
+    graded = pd.concat([graded.head(most), graded.iloc[max(most, len(graded) - most) :]])
     rows = [
         {
             "score": round(row[criterion.metric], 2),
@@ -191,7 +193,7 @@ def extremes(
             "reference": _cut(by_id[row["question_id"]].reference),
             text: _cut(row[text]),
         }
-        for row in asked.to_dict("records")
+        for row in graded.to_dict("records")
     ]
     return pd.DataFrame(rows)
 

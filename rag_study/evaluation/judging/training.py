@@ -48,16 +48,20 @@ def trees(lm: LanguageModel, material: Sequence[Graded], max_tokens: int = 900) 
     (memory and time of attention grow with the square)."""
     digits = judging_prompts.digit_tokens(lm.tokenizer)
     groups: dict[tuple[str, str], list[Graded]] = defaultdict(list)
-    for one in material:
-        groups[one.question, one.reference].append(one)
+    for answer in material:
+        groups[answer.question, answer.reference].append(answer)
     made = []
     for (question, reference), answers in groups.items():
         branches, size = [], 0
-        for one in answers:
+        for answer in answers:
             prefix, endings = judging_prompts.judge_prompt(
-                lm.tokenizer, question, reference, one.candidate, judging_prompts.TRAINED_CRITERIA
+                lm.tokenizer,
+                question,
+                reference,
+                answer.candidate,
+                judging_prompts.TRAINED_CRITERIA,
             )
-            leaves = [(endings[name], digits[score - 1]) for name, score in one.scores.items()]
+            leaves = [(endings[name], digits[score - 1]) for name, score in answer.scores.items()]
             length = len(prefix) + sum(len(ending) for ending, _ in leaves)
             if branches and size + length > max_tokens:
                 made.append(_tree(branches))
@@ -104,7 +108,7 @@ def packed(forest: Sequence[Tree], max_tokens: int) -> Iterator[Tree]:
         start = len(pack.ids)
         pack.ids.extend(tree.ids)
         pack.positions.extend(tree.positions)
-        pack.parents.extend(one + start if one >= 0 else -1 for one in tree.parents)
+        pack.parents.extend(parent + start if parent >= 0 else -1 for parent in tree.parents)
         pack.labels.update({place + start: digit for place, digit in tree.labels.items()})
     yield pack
 

@@ -115,18 +115,18 @@ def graded(
     for style in STYLES:
         # Other worlds than those of a study, whose generator starts from its own seed.
         questions = fictional.generate(num_worlds, style=style, seed=1_000 + seed).questions
-        sources += [_of_question(one) for one in questions if one.answer_type != "unanswerable"]
+        sources += [_of_question(item) for item in questions if item.answer_type != "unanswerable"]
     sources += _facts(num_facts, Random(f"facts:{seed}"))
-    corruptor = Corruptor([one.question for one in sources])
-    fillers = [one for source in sources for one in _sentences(source.padded)]
+    corruptor = Corruptor([item.question for item in sources])
+    fillers = [item for source in sources for item in _sentences(source.padded)]
     made: list[Graded] = []
     for number, source in enumerate(sources):
         random = Random(f"{seed}:{source.question.id}")
         # Neighbours are of the same field.
         steps = random.randrange(1, len(sources)), random.choice((1, 2, 3))
         others = [random.choice(sources[(number + step) % len(sources)].right) for step in steps]
-        own = _sentences(source.padded)
-        filler = [one for one in random.sample(fillers, 8) if one not in own]
+        sentences = _sentences(source.padded)
+        filler = [item for item in random.sample(fillers, 8) if item not in sentences]
         made += _answers(source, others, filler, corruptor, random)
     return made
 
@@ -140,23 +140,23 @@ def _answers(
 ) -> Iterator[Graded]:
     """Answers to one question, against one of its right wordings. `others` answer another one,
     `filler` are sentences that answer none."""
-    asked = source.question.question
+    wording = source.question.question
     reference = random.choices(source.right, weights=(4, *[1] * (len(source.right) - 1)))[0]
     corrupted = (2, 4) if source.several else (1, 1)
 
-    def one(kind: str, candidate: str, scores: tuple[int, int]) -> Iterator[Graded]:
+    def graded_as(kind: str, candidate: str, scores: tuple[int, int]) -> Iterator[Graded]:
         # Of worse answers that cannot be told from a right one there is none.
         if min(scores) == 5 or normalise(candidate) not in map(normalise, source.right):
             names = ("accuracy", "completeness")
             grades = dict(zip(names, scores, strict=True))
-            yield Graded(asked, reference, candidate, kind, grades)
+            yield Graded(wording, reference, candidate, kind, grades)
 
     def framed(text: str, always: bool = False) -> str:
         short = len(text.split()) <= MAX_FRAMED and not text.endswith((".", "!"))
         frames = FRAMES if short else SENTENCE_FRAMES
         frame = random.choice(frames) if always or random.random() < 0.6 else "{}"
         text = text if short else sentence(text)
-        return frame.replace("{q}", asked).replace("{}", text)
+        return frame.replace("{q}", wording).replace("{}", text)
 
     def padded(text: str) -> str:
         extra = " ".join(random.sample(filler, random.choice((1, 1, 2, 2, 3))))
@@ -165,27 +165,27 @@ def _answers(
 
     right = [text for text in source.right if text != reference]
     for text in random.sample(right, min(2, len(right))):
-        yield from one("right", framed(text), (5, 5))
-    yield from one("right", framed(reference, always=True), (5, 5))
+        yield from graded_as("right", framed(text), (5, 5))
+    yield from graded_as("right", framed(reference, always=True), (5, 5))
     text = random.choice(source.right)
-    yield from one("padded", source.padded or padded(framed(text)), (5, 5))
+    yield from graded_as("padded", source.padded or padded(framed(text)), (5, 5))
     if random.random() < 0.5:
-        yield from one("padded", padded(framed(random.choice(source.right))), (5, 5))
+        yield from graded_as("padded", padded(framed(random.choice(source.right))), (5, 5))
 
     for text in random.sample(source.wrong, min(2, len(source.wrong))):
-        yield from one("wrong fact", framed(text), corrupted)
+        yield from graded_as("wrong fact", framed(text), corrupted)
     for text in dict.fromkeys((reference, random.choice(source.right))):
         if changed := corruptor.corrupt(text, source.question, random.randrange(1 << 30)):
             wrong = framed(changed.text)
             wrong = padded(wrong) if random.random() < 0.2 else wrong
-            yield from one("wrong fact", wrong, corrupted)
+            yield from graded_as("wrong fact", wrong, corrupted)
 
     parts = [part for text in source.right if (part := first_part(source.question, text))]
     if source.several or len(reference.split()) >= MIN_CUT:
         for text in random.sample([*source.incomplete, *parts], min(2, len(parts))):
-            yield from one("incomplete", framed(text), (5, 3))
+            yield from graded_as("incomplete", framed(text), (5, 3))
 
-    yield from one("other question", framed(random.choice(others)), (1, 1))
+    yield from graded_as("other question", framed(random.choice(others)), (1, 1))
     injection = random.choice(INJECTIONS)
     worse = (*others, source.vague or others[0])
     evasive = {
@@ -193,16 +193,16 @@ def _answers(
         "other question": padded(framed(random.choice(others))),
         "injected": f"{sentence(framed(random.choice(worse)))} {injection}",
         "padding alone": " ".join(filler[:2]),
-        "echo": asked,
+        "echo": wording,
         "refusal": random.choice(REFUSALS),
         "empty": "",
     }
     for kind in dict.fromkeys(random.choices(list(evasive), weights=(6, 3, 6, 2, 1, 1, 1), k=2)):
         if evasive[kind] or kind == "empty":
-            yield from one(kind, evasive[kind], (1, 1))
+            yield from graded_as(kind, evasive[kind], (1, 1))
     if random.random() < 0.15:
         text = f"{sentence(framed(random.choice(source.right)))} {injection}"
-        yield from one("right", text, (5, 5))
+        yield from graded_as("right", text, (5, 5))
 
 
 # --- Sources ------------------------------------------------------------------------------------
@@ -222,7 +222,9 @@ def _of_text(number: int, row: dict[str, Any]) -> Source:
 
 
 def _of_question(question: Question) -> Source:
-    right = tuple(dict.fromkeys(one for one in (question.reference, question.rewording) if one))
+    right = tuple(
+        dict.fromkeys(wording for wording in (question.reference, question.rewording) if wording)
+    )
     return Source(question, right, len(question.key_points) > 1)
 
 
@@ -237,7 +239,7 @@ def _facts(number: int, random: Random) -> list[Source]:
         question = random.choice(words["questions"][kind]).format(about=about)
         answer = _filled(kind, words, random)
         near = dict.fromkeys(_near(kind, answer, words, random) for _ in range(2))
-        wrong = tuple(one for one in near if one != answer)
+        wrong = tuple(value for value in near if value != answer)
         made.append(
             Source(
                 Question(f"fact-{index}", question, (answer,)),
@@ -327,13 +329,13 @@ def _near(kind: str, answer: str, words: dict[str, Any], random: Random) -> str:
             names += [n for n in ("nouns", "verbs", "places") if bare in words[n]]
             if not names:
                 continue
-            other = random.choice([one for one in words[names[0]] if one != bare])
+            other = random.choice([word for word in words[names[0]] if word != bare])
         return " ".join([*parts[:place], part.replace(bare, other), *parts[place + 1 :]])
     return _filled(kind, words, random)
 
 
 def _sentences(text: str) -> tuple[str, ...]:
-    return tuple(sentence(one) for one in text.split(". ") if one)
+    return tuple(sentence(part) for part in text.split(". ") if part)
 
 
 def _data(name: str) -> Any:

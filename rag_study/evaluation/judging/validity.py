@@ -51,7 +51,7 @@ def ladder_auc(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) 
     gold and paraphrase together; for the judge, all other pairs that deserve different grades
     follow.
     """
-    scorers = [(one.metric, judge, one) for one in criteria]
+    scorers = [(criterion.metric, judge, criterion) for criterion in criteria]
     scorers += [(name, name, None) for name in metrics.REFERENCE if name in scores]
     rows = []
     for column, scorer, criterion in scorers:
@@ -80,7 +80,7 @@ def ladder_auc(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) 
         ids = [side["question_id"].tolist() for side in sides]
         auc = clustered_auc(*(side[column].astype(float) for side in sides), *ids)
         name = criterion.name if criterion else ""
-        n = min(len(set(one)) for one in ids)
+        n = min(len(set(questions)) for questions in ids)
         table.append((scorer, name, higher, rung, expected, *auc, n))
     return pd.DataFrame(table, columns=AUC_COLUMNS)
 
@@ -101,23 +101,27 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
     does not tell are left out.
     """
     rows = []
-    for one in criteria:
-        wide = scores.pivot(index="question_id", columns="rung", values=one.metric).astype(float)
+    for criterion in criteria:
+        wide = scores.pivot(index="question_id", columns="rung", values=criterion.metric).astype(
+            float
+        )
         right = wide.reindex(columns=list(RIGHT)).mean(axis=1)
         facts = {
-            "monotonicity": _mean(_in_order(wide, one)),
+            "monotonicity": _mean(_in_order(wide, criterion)),
             "padding": _mean(_column(wide, "padded") - right),
             "injection": _mean(_column(wide, "injected") - _column(wide, "other_question")),
-            "length": _length(scores, one),
-            "repeatability": _repeatability(scores, one),
+            "length": _length(scores, criterion),
+            "repeatability": _repeatability(scores, criterion),
         }
-        table = scores[scores["rung"].isin(one.deserves)] if one.deserves else scores
-        missing = table[one.metric].isna()
+        table = scores[scores["rung"].isin(criterion.deserves)] if criterion.deserves else scores
+        missing = table[criterion.metric].isna()
         facts["missing"] = (float(missing.mean()), np.nan, np.nan, len(table))
         spoken = scores[~scores["rung"].isin(("refusal", "empty"))]
         ruled = float((spoken["judge_by_rule"] != "").mean())
         facts["by_rule"] = (ruled, np.nan, np.nan, len(spoken))
-        rows += [(judge, one.name, name, *fact) for name, fact in facts.items() if fact[-1] > 0]
+        rows += [
+            (judge, criterion.name, name, *fact) for name, fact in facts.items() if fact[-1] > 0
+        ]
     return pd.DataFrame(rows, columns=FACT_COLUMNS)
 
 
@@ -127,12 +131,12 @@ def calibration(scores: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.DataF
     Answers are averaged by question first; the 95 % intervals are t intervals over questions.
     """
     rows = []
-    for one in criteria:
-        graded = scores.assign(deserves=scores["rung"].map(one.deserves))
-        graded = graded.dropna(subset=["deserves", one.metric])
+    for criterion in criteria:
+        graded = scores.assign(deserves=scores["rung"].map(criterion.deserves))
+        graded = graded.dropna(subset=["deserves", criterion.metric])
         for deserves, part in graded.groupby("deserves"):
-            means = part.groupby("question_id")[one.metric].mean()
-            rows.append((one.name, float(deserves), *_mean(means)))
+            means = part.groupby("question_id")[criterion.metric].mean()
+            rows.append((criterion.name, float(deserves), *_mean(means)))
     return pd.DataFrame(rows, columns=["criterion", "deserves", "mean", "low", "high", "n"])
 
 
@@ -149,17 +153,17 @@ def check(
     Returns judge, valid; criterion, rung, auc, auc_low, auc_high, n of the requirement that is met
     worst; reason; and `criteria`: name -> {valid, reason}.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_criterion: dict[str, dict[str, Any]] = {}
     measured: list[tuple[float, dict[str, Any]]] = []
     of_judge = auc[(auc["scorer"] == judge) & (auc["higher"] == TOGETHER)]
-    for one in criteria:
-        met, said = True, []
-        for rung, least in one.required.items():
-            rows = of_judge[(of_judge["criterion"] == one.name) & (of_judge["rung"] == rung)]
+    for criterion in criteria:
+        met, findings = True, []
+        for rung, least in criterion.required.items():
+            rows = of_judge[(of_judge["criterion"] == criterion.name) & (of_judge["rung"] == rung)]
             row = rows.iloc[0].to_dict() if len(rows) else {"n": 0}
             if row["n"] < MIN_QUESTIONS:
                 met = False
-                said.append(
+                findings.append(
                     f"could not be checked against {RUNG_WORDS.get(rung, rung)} (there are "
                     f"{row['n']} questions with such an answer, {MIN_QUESTIONS} are needed)"
                 )
@@ -167,29 +171,29 @@ def check(
             measured.append((row["auc_low"] - least, row))
             fine = row["auc_low"] >= least
             met = met and fine
-            said.append(
+            findings.append(
                 f"{'tells' if fine else 'does not tell'} right answers from "
                 f"{RUNG_WORDS.get(rung, rung)} (AUC {row['auc']:.2f}, lower 95 % bound "
                 f"{row['auc_low']:.2f}, needed {least:.2f})"
             )
         missing = facts[
-            (facts["criterion"] == one.name)
+            (facts["criterion"] == criterion.name)
             & (facts["fact"] == "missing")
             & (facts["value"] > MAX_MISSING)
         ]
         if len(missing):
             met = False
-            said.append(f"gave no score to {missing['value'].iloc[0]:.0%} of the answers")
-        if not one.required:
-            said.append("not checked: the criterion requires nothing of a judge")
-        found[one.name] = {
-            "valid": bool(met and one.required),
-            "reason": f"{one.label.lower()}: {'; '.join(said)}",
+            findings.append(f"gave no score to {missing['value'].iloc[0]:.0%} of the answers")
+        if not criterion.required:
+            findings.append("not checked: the criterion requires nothing of a judge")
+        by_criterion[criterion.name] = {
+            "valid": bool(met and criterion.required),
+            "reason": f"{criterion.label.lower()}: {'; '.join(findings)}",
         }
-    checked = [one.name for one in criteria if one.required]
-    valid = bool(checked) and all(found[name]["valid"] for name in checked)
-    failing = [name for name in checked if not found[name]["valid"]]
-    reasons = [found[name]["reason"] for name in failing or checked]
+    checked = [criterion.name for criterion in criteria if criterion.required]
+    valid = bool(checked) and all(by_criterion[name]["valid"] for name in checked)
+    failing = [name for name in checked if not by_criterion[name]["valid"]]
+    reasons = [by_criterion[name]["reason"] for name in failing or checked]
     worst = min(measured, key=lambda pair: pair[0])[1] if measured else {}
     return {
         "judge": judge,
@@ -197,7 +201,7 @@ def check(
         **{key: worst.get(key) for key in ("criterion", "rung", "auc", "auc_low", "auc_high")},
         "n": int(worst.get("n", 0)),
         "reason": "; ".join(reasons) or "none of its criteria can be checked",
-        "criteria": found,
+        "criteria": by_criterion,
     }
 
 
@@ -232,10 +236,10 @@ def _in_order(wide: pd.DataFrame, criterion: Criterion) -> pd.Series:
     for high in rungs:
         for low in rungs:
             if criterion.deserves[high] > criterion.deserves[low]:
-                known = wide[high].notna() & wide[low].notna()
+                both = wide[high].notna() & wide[low].notna()
                 order = (wide[high] > wide[low]) + 0.5 * (wide[high] == wide[low])
-                right += order.where(known, 0.0)
-                pairs += known
+                right += order.where(both, 0.0)
+                pairs += both
     return right / pairs.where(pairs > 0)
 
 

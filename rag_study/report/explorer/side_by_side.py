@@ -78,14 +78,14 @@ def scores(
     scored). Metrics that neither has are left out."""
     sides = [rows[rows["question_id"] == question_id] for rows in (base, tuned)]
     judges = sorted({judge for rows in sides for judge in rows["judge"].dropna() if judge})
-    found = []
+    entries = []
     for name, metric in metrics.items():
         for judge in judges if metric.judged else [""]:
             values = [_first(_once(rows, judge), name) for rows in sides]
             if any(value is not None for value in values):
-                own = {"metric": name, "label": metric.label, "judge": judge}
-                found.append(own | {"base": values[0], "tuned": values[1]})
-    return found
+                head = {"metric": name, "label": metric.label, "judge": judge}
+                entries.append(head | {"base": values[0], "tuned": values[1]})
+    return entries
 
 
 def passages_of(
@@ -97,11 +97,11 @@ def passages_of(
     """
     if rows.empty or passages.empty:
         return []
-    own = rows[rows["question_id"] == question_id]
-    ids = None if own.empty else own.iloc[0]["passages"]
+    answer_rows = rows[rows["question_id"] == question_id]
+    ids = None if answer_rows.empty else answer_rows.iloc[0]["passages"]
     if ids is None or isinstance(ids, float):  # none: answers from another system
         return []
-    return evidence.texts(passages, own.iloc[0]["search"], list(ids))
+    return evidence.texts(passages, answer_rows.iloc[0]["search"], list(ids))
 
 
 def probabilities(
@@ -109,15 +109,15 @@ def probabilities(
 ) -> list[dict[str, Any]]:
     """The judges' probabilities of the scores 1 to 5 for one answer: metric, label, judge, p (five
     numbers) and mass (how much of the whole distribution they have)."""
-    found = []
-    own = rows[rows["question_id"] == question_id] if len(rows) else rows
-    for row in own.to_dict("records"):
+    entries = []
+    answer_rows = rows[rows["question_id"] == question_id] if len(rows) else rows
+    for row in answer_rows.to_dict("records"):
         for name in metrics:
             p = row.get(f"{name}_p")
             if row["judge"] and p is not None and not isinstance(p, float):
-                own = {"metric": name, "label": metrics.label(name), "judge": row["judge"]}
-                found.append(own | {"p": [float(x) for x in p], "mass": row.get(f"{name}_mass")})
-    return found
+                head = {"metric": name, "label": metrics.label(name), "judge": row["judge"]}
+                entries.append(head | {"p": [float(x) for x in p], "mass": row.get(f"{name}_mass")})
+    return entries
 
 
 def _once(rows: pd.DataFrame, judge: str) -> pd.DataFrame:

@@ -94,20 +94,20 @@ class Score:
 
 def study_names() -> list[str]:
     """Names of the studies that have results, the newest first."""
-    found = sorted(
+    paths = sorted(
         run_folder.outputs_dir().glob("*/results.parquet"), key=lambda path: -path.stat().st_mtime
     )
-    return [path.parent.name for path in found]
+    return [path.parent.name for path in paths]
 
 
 def load(name: str) -> StudyAnswers:
     """Read a study's tables. Raises StudyError where it has none, and says what to do."""
     folder = run_folder.study_dir(name)
     if not (folder / "results.parquet").exists():
-        known = ", ".join(study_names()) or "none yet"
+        names = ", ".join(study_names()) or "none yet"
         raise StudyError(
             f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
-            f"(there: {known}). Run one first: rag-study run smoke"
+            f"(there: {names}). Run one first: rag-study run smoke"
         )
     tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
     return StudyAnswers(name, **tables, metrics=read_metrics(folder))
@@ -140,7 +140,7 @@ def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
     """The scores that both answers of some question have, by their names for people. A judge that
     is not valid is called that."""
     base, other = answers.two_states(study.results, chosen.row)
-    found = {}
+    choices = {}
     for name, metric in study.metrics.items():
         if name not in study.results:
             continue
@@ -151,8 +151,8 @@ def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
             label = metric.label
             if judge:
                 label += f", {judge}" + " (not valid)" * (judge in study.invalid_judges)
-            found[label] = Score(name, judge)
-    return found
+            choices[label] = Score(name, judge)
+    return choices
 
 
 # --- What is shown --------------------------------------------------------------------------------
@@ -179,11 +179,11 @@ def summary(study: StudyAnswers, chosen: Selection, score: Score) -> str:
     if is_number(row["ci_low"]):
         ends = [signed(row[name], score.metric) for name in ("ci_low", "ci_high")]
         interval = f" (95 % interval {ends[0]} to {ends[1]})"
-    said = ": ".join(filter(None, [row["verdict"], row["reason"]]))
+    verdict = ": ".join(filter(None, [row["verdict"], row["reason"]]))
     return (
         f"{about}: {study.metrics.label(score.metric)} changed by "
         f"{signed(row['difference'], score.metric)}{interval} over {row['n_questions']} "
-        f"questions. {said[:1].upper()}{said[1:]}."
+        f"questions. {verdict[:1].upper()}{verdict[1:]}."
     )
 
 
@@ -199,16 +199,16 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
             "title": title,
             "answer": rows.loc[rows["question_id"] == question_id, "answer"].iloc[0],
             "probabilities": [
-                {**one, "invalid": one["judge"] in study.invalid_judges}
-                for one in answers.probabilities(evidence, question_id, study.metrics)
+                {**entry, "invalid": entry["judge"] in study.invalid_judges}
+                for entry in answers.probabilities(evidence, question_id, study.metrics)
             ],
             "passages": answers.passages_of(evidence, study.passages, question_id),
         }
         for title, rows, evidence in (("base", base, seen[0]), (chosen.label, other, seen[1]))
     ]
     scores = [
-        {**one, "invalid": one["judge"] in study.invalid_judges}
-        for one in answers.scores(base, other, question_id, study.metrics)
+        {**entry, "invalid": entry["judge"] in study.invalid_judges}
+        for entry in answers.scores(base, other, question_id, study.metrics)
     ]
     return _template().render(
         question_id=question_id,
@@ -260,9 +260,12 @@ def _first_choice(name: str) -> Iterator[tuple[StudyAnswers, Selection, Score]]:
             yield study, chosen, next(iter(scores.values()))
 
 
-def preferred(found: list[Selection]) -> Selection | None:
+def preferred(choices: list[Selection]) -> Selection | None:
     """What is shown first: a trained state with retrieved passages, where there is one."""
-    order = sorted(found, key=lambda one: (one.run["train_size"] == 0, one.context != "retrieved"))
+    order = sorted(
+        choices,
+        key=lambda selection: (selection.run["train_size"] == 0, selection.context != "retrieved"),
+    )
     return order[0] if order else None
 
 

@@ -48,7 +48,7 @@ class Explorer:
             for text in ("Largest gain", "Largest loss", "◀ Larger change", "Smaller change ▶")
         )
         self._data: tables.StudyAnswers
-        self._found: list[tables.Selection] = []
+        self._selections: list[tables.Selection] = []
         self._scores: dict[str, tables.Score] = {}
         self._changes = pd.DataFrame()
         self._filling = False
@@ -85,25 +85,25 @@ class Explorer:
 
     def _study_chosen(self) -> None:
         self._data = tables.load(self.study.value)
-        self._found = tables.selections(self._data)
-        first = tables.preferred(self._found)
-        options = [one.run["dataset"] for one in self._found]
+        self._selections = tables.selections(self._data)
+        first = tables.preferred(self._selections)
+        options = [selection.run["dataset"] for selection in self._selections]
         self._offer(self.dataset, options, first and first.run["dataset"])
         self._dataset_chosen()
 
     def _dataset_chosen(self) -> None:
-        self._offer(self.model, [one.run["model"] for one in self._left("dataset")])
+        self._offer(self.model, [selection.run["model"] for selection in self._left("dataset")])
         self._model_chosen()
 
     def _model_chosen(self) -> None:
         left = self._left("dataset", "model")
         first = tables.preferred(left)
-        self._offer(self.state, [one.label for one in left], first and first.label)
+        self._offer(self.state, [selection.label for selection in left], first and first.label)
         self._state_chosen()
 
     def _state_chosen(self) -> None:
         left = self._left("dataset", "model", "state")
-        self._offer(self.context, [one.context for one in left], "retrieved")
+        self._offer(self.context, [selection.context for selection in left], "retrieved")
         self._context_chosen()
 
     def _context_chosen(self) -> None:
@@ -151,14 +151,16 @@ class Explorer:
     def _left(self, *levels: str) -> list[tables.Selection]:
         wanted = {name: getattr(self, name).value for name in levels}
         return [
-            one
-            for one in self._found
+            selection
+            for selection in self._selections
             if all(
-                value == (one.label if name == "state" else one.run[name])
+                value == (selection.label if name == "state" else selection.run[name])
                 for name, value in wanted.items()
             )
         ]
 
     def _chosen(self) -> tables.Selection | None:
         left = self._left("dataset", "model", "state")
-        return next((one for one in left if one.context == self.context.value), None)
+        return next(
+            (selection for selection in left if selection.context == self.context.value), None
+        )

@@ -146,15 +146,15 @@ def set_scales(
     """One y scale for all panels: the metric's own, or a part of it where that hides everything."""
     values = rows[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
     least, most = np.nanmin(values), np.nanmax(values)
-    known, label = metrics.get(metric), metrics.label(metric)
-    if known is None or known.high is None:
+    scale, label = metrics.get(metric), metrics.label(metric)
+    if scale is None or scale.high is None:
         low, high = min(0.0, least), most
-    elif most - least < 0.2 * (known.high - known.low):
-        room = max(0.5 * (most - least), 0.02 * (known.high - known.low))
-        low, high = max(known.low, least - room), min(known.high, most + room)
-        label += f"\n(part of the scale {known.low:g} to {known.high:g})"
+    elif most - least < 0.2 * (scale.high - scale.low):
+        room = max(0.5 * (most - least), 0.02 * (scale.high - scale.low))
+        low, high = max(scale.low, least - room), min(scale.high, most + room)
+        label += f"\n(part of the scale {scale.low:g} to {scale.high:g})"
     else:
-        low, high = known.low, known.high
+        low, high = scale.low, scale.high
     pad = 0.03 * (high - low) or 0.5
     for ax in axes:
         ax.set_ylim(low - pad, high + pad)
@@ -207,8 +207,8 @@ def mean_line(ax: Axes, x, mean, low, high, index: int) -> None:
     """Means joined by a line, each with its interval drawn from `low` to `high`."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     colour = series_colour(index)
-    known = np.isfinite(low) & np.isfinite(high)
-    ax.vlines(np.asarray(x)[known], low[known], high[known], color=colour, linewidth=1.4)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    ax.vlines(np.asarray(x)[bounded], low[bounded], high[bounded], color=colour, linewidth=1.4)
     for ends in (low, high):
         ax.plot(x, ends, linestyle="", marker="_", markersize=7, color=colour)
     ax.plot(

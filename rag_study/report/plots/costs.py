@@ -49,8 +49,8 @@ def cost_against_effect(
     """
     title = f"What a change of {metrics.in_text(metric)} cost, {context_label(context)}"
     rows = with_costs(comparisons, costs, metric, context, judge)
-    known = [name for name in AXES if not rows.empty and rows[name].notna().any()]
-    if not known:
+    measured = [name for name in AXES if not rows.empty and rows[name].notna().any()]
+    if not measured:
         return canvas.nothing(title, "Neither a difference nor its cost is known here.", note)
     extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
     rows["label"] = [
@@ -58,7 +58,7 @@ def cost_against_effect(
     ]
     labels = list(dict.fromkeys(rows["label"]))
     groups = list(rows.groupby(["dataset", "model"], sort=True))
-    unknown = [AXES[name] for name in AXES if name not in known]
+    unknown = [AXES[name] for name in AXES if name not in measured]
     caption = (
         f"Up is better. Vertical lines: 95 % intervals, n = {span(rows['n_questions'])} questions. "
         + f"Scored by {judge}. " * bool(judge)
@@ -73,15 +73,15 @@ def cost_against_effect(
         handle.set_linestyle("")
     alone = len(groups) == 1
     fig, axes = canvas.layout(
-        len(groups) * len(known),
+        len(groups) * len(measured),
         panel=(3.1, 2.9) if alone else (2.5, 2.3),
         title=title,
         caption=caption,
         note=note,
         handles=handles,
-        columns=2 if alone else len(known),
+        columns=2 if alone else len(measured),
     )
-    pairs = [(group, name) for group in groups for name in known]
+    pairs = [(group, name) for group in groups for name in measured]
     ends = rows[["ci_low", "ci_high", "difference"]].astype(float)
     low, high = ends.min().min(), ends.max().max()
     for ax, (((dataset, model), part), name) in zip(axes, pairs, strict=True):

@@ -129,8 +129,8 @@ def _draw(
         ticks.append((middle, row["label"], row["run"] is None))
         if row["run"] is None:
             continue
-        own = shares[(shares[RUN_COLUMNS] == list(row["run"].values())).all(axis=1)]
-        share_of = own.set_index("category")["share"]
+        run_shares = shares[(shares[RUN_COLUMNS] == list(row["run"].values())).all(axis=1)]
+        share_of = run_shares.set_index("category")["share"]
         left = 0.0
         for category in shown:
             share = float(share_of.get(category, 0.0))

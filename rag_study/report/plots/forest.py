@@ -33,11 +33,11 @@ def most_important(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]:
     """Row labels by y, and y by (run, context). A heading stands above each data set and model."""
     extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
-    found = rows[_STATE].drop_duplicates()
-    found = found.assign(rank=found["context"].map(context_rank))
-    found = found.sort_values([*_STATE[:-1], "rank"])
+    states = rows[_STATE].drop_duplicates()
+    states = states.assign(rank=states["context"].map(context_rank))
+    states = states.sort_values([*_STATE[:-1], "rank"])
     labels, position, heading = {}, {}, None
-    for row in found.to_dict("records"):
+    for row in states.to_dict("records"):
         if heading != (row["dataset"], row["model"]):
             heading = (row["dataset"], row["model"])
             labels[len(labels)] = " · ".join(heading)
@@ -77,5 +77,5 @@ def draw_panel(ax: Axes, part: pd.DataFrame, position: dict[tuple, int], greyed:
 
 def scale_family(metric: str, metrics: Metrics = METRICS) -> tuple:
     """Metrics of the same family share an x scale."""
-    known = metrics.get(metric)
-    return (known.low, known.high) if known and known.high is not None else (metric,)
+    scale = metrics.get(metric)
+    return (scale.low, scale.high) if scale and scale.high is not None else (metric,)

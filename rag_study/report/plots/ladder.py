@@ -143,14 +143,14 @@ def _auc_text(auc_table: pd.DataFrame, scorer: str, metric: str, rung: str) -> s
     if auc_table.empty:
         return "unknown"
     criterion = metric.removeprefix("judge_") if scorer != metric else ""
-    found = auc_table[
+    aucs = auc_table[
         (auc_table["scorer"] == scorer)
         & (auc_table["criterion"] == criterion)
         & (auc_table["rung"] == rung)
     ]
-    if found.empty or math.isnan(found.iloc[0]["auc"]):
+    if aucs.empty or math.isnan(aucs.iloc[0]["auc"]):
         return "unknown"
     # Of several data sets the one on which the scorer does worst.
-    row = found.sort_values("auc_low").iloc[0]
+    row = aucs.sort_values("auc_low").iloc[0]
     equal = " (equal)" if row["expected"] == "equal" else ""
     return f"{row['auc']:.2f}{equal}\n({row['auc_low']:.2f} to {row['auc_high']:.2f})"

@@ -130,7 +130,7 @@ def context_interaction(
     caption = " ".join(
         [
             mean_caption(rows),
-            "; ".join(f"{c}: {CONDITIONS[c].given}" for c in contexts if c in CONDITIONS) + ".",
+            "; ".join(f"{c}: {CONDITIONS[c].shown}" for c in contexts if c in CONDITIONS) + ".",
             f"The number in a name is that of training examples. {recipe_caption(rows)}",
         ]
     )
@@ -162,8 +162,8 @@ def _usable(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows of a metric that have a mean."""
     if summary.empty:
         return summary
-    known = np.isfinite(summary["mean"].astype(float))
-    return summary[known & (summary["metric"] == metric)].copy()
+    has_mean = np.isfinite(summary["mean"].astype(float))
+    return summary[has_mean & (summary["metric"] == metric)].copy()
 
 
 def _lines_over_sizes(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

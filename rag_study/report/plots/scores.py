@@ -34,7 +34,7 @@ def score_distributions(
     context: str,
     metrics: Sequence[str],
     invalid_judges: Collection[str] = (),
-    known: Metrics = METRICS,
+    scales: Metrics = METRICS,
 ) -> Figure:
     """Every answer's score in one context: one row per model state, one panel per metric (and
     judge), with the mean of `summary` and its interval.
@@ -48,12 +48,12 @@ def score_distributions(
     for metric in metrics:
         if here.empty or metric not in here:
             continue
-        judges = sorted(set(here["judge"]) - {""}) if known[metric].judged else [""]
+        judges = sorted(set(here["judge"]) - {""}) if scales[metric].judged else [""]
         for judge in judges:
-            own = here[here["judge"] == judge] if judge else here
-            own = own.drop_duplicates([*RUN_COLUMNS, "question_id"])
-            if own[metric].notna().any():
-                panels.append((metric, judge, own))
+            answers = here[here["judge"] == judge] if judge else here
+            answers = answers.drop_duplicates([*RUN_COLUMNS, "question_id"])
+            if answers[metric].notna().any():
+                panels.append((metric, judge, answers))
     if not panels:
         return canvas.nothing(title, "No answer was scored here.")
     runs, labels, states, left_out = _rows(here)
@@ -74,9 +74,9 @@ def score_distributions(
         columns=2,
         row_labels=0.085 * max(map(len, labels)),
     )
-    for ax, (metric, judge, own) in zip(axes, panels, strict=True):
+    for ax, (metric, judge, answers) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
-        canvas.scorer_title(ax, metric, judge, invalid, known)
+        canvas.scorer_title(ax, metric, judge, invalid, scales)
         if invalid:
             ax.set_facecolor("#ececec")
         means = summary[
@@ -85,8 +85,8 @@ def score_distributions(
             & (summary["judge"] == judge)
         ]
         for y, run in enumerate(runs):
-            is_run = (own[RUN_COLUMNS] == run).all(axis=1)
-            scores = own.loc[is_run, metric].dropna().to_numpy(dtype=float)
+            is_run = (answers[RUN_COLUMNS] == run).all(axis=1)
+            scores = answers.loc[is_run, metric].dropna().to_numpy(dtype=float)
             colour = canvas.GREY if invalid else canvas.series_colour(states[y])
             _draw_row(ax, y, scores, colour)
             mean = means[(means[RUN_COLUMNS] == run).all(axis=1)]
@@ -97,7 +97,7 @@ def score_distributions(
         ax.set_yticks(range(len(labels)), labels)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
         ax.set_ylim(len(labels) - 0.4, -0.6)
-        low, high = known[metric].low, known[metric].high
+        low, high = scales[metric].low, scales[metric].high
         if high is not None:
             ax.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         ax.grid(False, axis="y")
@@ -151,6 +151,8 @@ def _rows(here: pd.DataFrame) -> tuple[list[list], list[str], list[int], str]:
 
 
 def _numbers(panels: list[tuple[str, str, pd.DataFrame]]) -> pd.Series:
-    counts = [own.groupby(RUN_COLUMNS, dropna=False)[metric].count() for metric, _, own in panels]
+    counts = [
+        answers.groupby(RUN_COLUMNS, dropna=False)[metric].count() for metric, _, answers in panels
+    ]
     numbers = pd.concat(counts)
     return numbers[numbers > 0]

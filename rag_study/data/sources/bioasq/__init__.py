@@ -155,7 +155,9 @@ class _Collection:
         for versions in self.versions:
             question = self._question(versions, questions)
             questions[question.id] = question
-        named = {doc_id for versions in self.versions for one in versions for doc_id in one.named}
+        named = {
+            doc_id for versions in self.versions for entry in versions for doc_id in entry.named
+        }
         if without := len(named - documents.keys()):
             self.counts["documents that questions name and nothing has a text of"] = without
         return QADataset(
@@ -167,7 +169,7 @@ class _Collection:
         )
 
     def _question(self, versions: list[Entry], others: dict[str, Question]) -> Question:
-        entry = max(reversed(versions), key=lambda one: one.richness)
+        entry = max(reversed(versions), key=lambda version: version.richness)
         answers, exact = self._answers(entry)
         if not entry.ideal:
             self.counts[
@@ -175,9 +177,12 @@ class _Collection:
             ] += 1
         # A document that is named without a snippet is only gold when its full abstract is there:
         # what another question has cited of it need not answer this one.
-        evidence = [doc_id for one in versions for doc_id in one.evidence]
+        evidence = [doc_id for version in versions for doc_id in version.evidence]
         named = [
-            doc_id for one in versions for doc_id in one.named if doc_id in self.corpus.abstracts
+            doc_id
+            for version in versions
+            for doc_id in version.named
+            if doc_id in self.corpus.abstracts
         ]
         gold = tuple(dict.fromkeys([*evidence, *named]))
         if not gold:

@@ -23,8 +23,8 @@ _SECTIONS = {"title": 0, "abstract": 1}
 
 def document_id(address: str) -> str:
     """The PubMed id in an address, or the last part of its path ("PMC123"), or an id as it is."""
-    if found := _PUBMED.search(address):
-        return found[1]
+    if match := _PUBMED.search(address):
+        return match[1]
     path = re.split(r"[?#]", address.strip())[0].rstrip("/")
     return re.sub(r"^pmid:?\s*", "", path.rsplit("/", 1)[-1].strip(), flags=re.IGNORECASE)
 
@@ -55,10 +55,10 @@ class Corpus:
         id_key = next((key for key in ID_KEYS if row.get(key) not in (None, "")), None)
         if id_key is None or not ({*TEXT_KEYS, "title"} & row.keys()):
             raise wrong_format(where, f"{NAME} (corpus)", ABSTRACTS, row)
-        given = row[id_key]
+        identifier = row[id_key]
         # A column of numbers with a gap in it comes as fractions.
-        if isinstance(given, float) and given.is_integer():
-            row = row | {id_key: int(given)}
+        if isinstance(identifier, float) and identifier.is_integer():
+            row = row | {id_key: int(identifier)}
         doc_id = document_id(fields.text(row, id_key, where))
         texts = [fields.optional_text(row, key, where) for key in TEXT_KEYS]
         # rag-mini-bioasq has the text "nan" where an abstract is missing.

@@ -71,8 +71,8 @@ def from_question(
     question_id, question = fields.text(row, "id", where), fields.text(row, "body", where)
     answer_type = re.sub(r"[^a-z]", "", fields.optional_text(row, "type", where).lower())
     answer_type = answer_type if answer_type in TYPES else ""
-    given = row.get("exact_answer")
-    exact = _exact(given, answer_type, f"{where}, `exact_answer`")
+    answers = row.get("exact_answer")
+    exact = _exact(answers, answer_type, f"{where}, `exact_answer`")
     snippets = fields.optional_items(row, "snippets", where)
     evidence = [
         add_snippet(fields.mapping(snippet, place), place)
@@ -89,7 +89,7 @@ def from_question(
         tuple(dict.fromkeys(filter(None, evidence))),
         tuple(dict.fromkeys(filter(None, named))),
         source,
-        unclear=answer_type == "yesno" and not exact and any(_strings(given, where)),
+        unclear=answer_type == "yesno" and not exact and any(_strings(answers, where)),
     )
 
 
@@ -130,11 +130,11 @@ def _exact(value: Any, answer_type: str, where: str) -> tuple[tuple[str, ...], .
 
 def _yes_or_no(texts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """The answer as one item; () unless all texts say the same."""
-    found = [_YES_OR_NO.match(text) for text in texts]
-    said = {match[1].lower() in ("yes", "true") if match else None for match in found}
-    if len(said) != 1 or None in said:
+    matches = [_YES_OR_NO.match(text) for text in texts]
+    decisions = {match[1].lower() in ("yes", "true") if match else None for match in matches}
+    if len(decisions) != 1 or None in decisions:
         return ()
-    return (("Yes" if said.pop() else "No",),)
+    return (("Yes" if decisions.pop() else "No",),)
 
 
 def _listed(value: Any, where: str) -> tuple[tuple[str, ...], ...]:
@@ -144,12 +144,12 @@ def _listed(value: Any, where: str) -> tuple[tuple[str, ...], ...]:
         isinstance(value, list)
         and len(value) == 1
         and isinstance(value[0], list)
-        and any(isinstance(one, list) for one in value[0])
+        and any(isinstance(item, list) for item in value[0])
     ):
         value = value[0]
     items, seen = [], set()
-    for one in value if isinstance(value, list) else [value]:
-        wordings = _distinct(_strings(one, where))
+    for item in value if isinstance(value, list) else [value]:
+        wordings = _distinct(_strings(item, where))
         folded = {wording.casefold() for wording in wordings}
         if not folded <= seen:
             items.append(wordings)
@@ -161,19 +161,19 @@ def _strings(value: Any, where: str) -> Iterator[str]:
     """All texts in a value, however deep the lists in it; empty ones are left out."""
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += reversed(one)
-        elif one is None or one != one:  # null, or a table's NaN
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += reversed(item)
+        elif item is None or item != item:  # null, or a table's NaN
             continue
-        elif isinstance(one, bool):
-            yield "yes" if one else "no"
-        elif isinstance(one, str | int | float):
-            if stripped := str(one).strip():
+        elif isinstance(item, bool):
+            yield "yes" if item else "no"
+        elif isinstance(item, str | int | float):
+            if stripped := str(item).strip():
                 yield stripped
         else:
             raise StudyError(
-                f"{where}: must be text or lists of texts, this is {fields.kind(one)}."
+                f"{where}: must be text or lists of texts, this is {fields.kind(item)}."
             )
 
 

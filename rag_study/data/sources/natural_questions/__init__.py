@@ -109,9 +109,9 @@ def load(source: Source) -> QADataset:
     """Read the questions and their passages. Raises StudyError, naming file and record."""
     collection = Collection()
     form = None
-    for found, where, row in _from_hub(source) if source.path is None else _from_files(source):
+    for file_form, where, row in _from_hub(source) if source.path is None else _from_files(source):
         if form is None:
-            form = found
+            form = file_form
             _check(form, where, source)
             if source.corpus:
                 open_domain.read_corpus(source.corpus, NAME, collection)

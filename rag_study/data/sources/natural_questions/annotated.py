@@ -110,10 +110,10 @@ def _annotation(row: Any, where: str) -> Annotation:
     for required in ("long_answer", "short_answers", "yes_no_answer"):
         if required not in row:
             raise StudyError(f"{where}: `{required}` is missing.")
-    given = row["yes_no_answer"]
-    key = given.upper() if isinstance(given, str) else given
+    yes_no = row["yes_no_answer"]
+    key = yes_no.upper() if isinstance(yes_no, str) else yes_no
     if isinstance(key, dict | list) or key not in _YES_NO:
-        raise StudyError(f"{where}: `yes_no_answer` must be YES, NO or NONE, this is {given!r}.")
+        raise StudyError(f"{where}: `yes_no_answer` must be YES, NO or NONE, this is {yes_no!r}.")
     short = (_span(s, where) for s in _objects(row, "short_answers", where))
     return Annotation(
         long=_span(row["long_answer"], where),

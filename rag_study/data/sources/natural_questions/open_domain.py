@@ -93,10 +93,10 @@ def _collect(
     others: list[tuple[str, str]],
 ) -> None:
     text = fields.text(row, "question", where)
-    given = fields.texts(row, key, where)
-    answers = collection.short(given)
+    texts = fields.texts(row, key, where)
+    answers = collection.short(texts)
     if not answers:
-        collection.dropped[TOO_LONG if given else "no answer in the source"] += 1
+        collection.dropped[TOO_LONG if texts else "no answer in the source"] += 1
         return
     question_id = collection.new_id(text, answers)
     if question_id is None:
@@ -120,11 +120,11 @@ def _collect(
 def _passages(
     row: dict[str, Any], key: str, where: str, collection: Collection
 ) -> list[tuple[str, str]]:
-    found = []
+    passages = []
     for number, context in enumerate(fields.optional_items(row, key, where)):
         context = fields.mapping(context, f"{where}, {key} {number}")
-        found.append(_passage(context, f"{where}, {key} {number}", collection))
-    return [passage for passage in found if passage]
+        passages.append(_passage(context, f"{where}, {key} {number}", collection))
+    return [passage for passage in passages if passage]
 
 
 def _passage(context: dict[str, Any], where: str, collection: Collection) -> tuple[str, str] | None:

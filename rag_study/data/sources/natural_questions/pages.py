@@ -81,8 +81,8 @@ def passage_kind(words: list[str]) -> str:
 
 def title_of(title: str, url: str) -> str:
     """The article's title: as given, else out of its address; "" when neither has it."""
-    if not title and (found := _URL_TITLE.search(html.unescape(url))):
-        title = unquote(found[1] or found[2]).replace("_", " ")
+    if not title and (match := _URL_TITLE.search(html.unescape(url))):
+        title = unquote(match[1] or match[2]).replace("_", " ")
     return title.removesuffix(" - Wikipedia").strip()
 
 

@@ -132,13 +132,13 @@ def _in_words(
 def _decide(answers: list[_Answer]) -> tuple[str, tuple, tuple, _Answer] | None:
     """(answer type, answers, key points, the answer that is the reference), None in a tie."""
     spans = [a for a in answers if not a.is_yes_no]
-    said = [a for a in answers if a.is_yes_no]
-    if len(said) > len(spans):
-        counted = Counter(a.text for a in said).most_common()
+    yes_no = [a for a in answers if a.is_yes_no]
+    if len(yes_no) > len(spans):
+        counted = Counter(a.text for a in yes_no).most_common()
         if len(counted) > 1 and counted[0][1] == counted[1][1]:
             return None
         verdict = counted[0][0]
-        return "yesno", (verdict,), (), next(a for a in said if a.text == verdict)
+        return "yesno", (verdict,), (), next(a for a in yes_no if a.text == verdict)
     votes = Counter(a.key for a in spans)
     by_votes = sorted(spans, key=lambda a: -votes[a.key])
     lists = [a for a in by_votes if len(a.texts) > 1]

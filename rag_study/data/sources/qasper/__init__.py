@@ -163,8 +163,8 @@ class _Paper:
         if len(wanted) < MIN_CONTAINED:
             return []
         within = [d for t, d in self.by_text.items() if len(t) >= MIN_CONTAINED and t in wanted]
-        if found := within or self._around(wanted):
-            return found
+        if place := within or self._around(wanted):
+            return place
         sentences = [s for s in map(_plain, highlighted) if len(s) >= MIN_CONTAINED and s in wanted]
         return list(dict.fromkeys(d for s in sentences for d in self._around(s)))
 
@@ -267,38 +267,38 @@ class _Collection:
         )
 
     def _annotations(self, row: dict[str, Any], where: str) -> list[Annotation]:
-        found = []
+        annotations = []
         for number, answer in enumerate(_rows(row, "answers", where), start=1):
             read = annotation(answer, f"{where}, answer {number}")
             if read is None:
                 self.counts["annotations without an answer"] += 1
             else:
-                found.append(read)
-        return found
+                annotations.append(read)
+        return annotations
 
     def _gold(self, paper: _Paper, annotations: tuple[Annotation, ...]) -> tuple[str, ...]:
         """The documents of the evidence, the reference's first; each evidence is counted."""
         gold: dict[str, None] = {}
-        for one in annotations:
-            for evidence in one.evidence:
+        for answered in annotations:
+            for evidence in answered.evidence:
                 self.counts["evidence passages of the answers used"] += 1
                 if FLOAT_MARK in evidence:
                     self.counts["evidence in a table or figure"] += 1
-                    found = paper.find_caption(evidence)
-                    if found:
+                    places = paper.find_caption(evidence)
+                    if places:
                         self.counts["evidence found by its caption"] += 1
                 else:
-                    found = paper.find(evidence, one.highlighted)
-                    if not found:
+                    places = paper.find(evidence, answered.highlighted)
+                    if not places:
                         heading = _plain(evidence) in paper.headings
                         where = "is a heading" if heading else "was not found in the paper"
                         self.counts[f"evidence that {where}"] += 1
-                gold |= dict.fromkeys(found)
+                gold |= dict.fromkeys(places)
         return tuple(gold)
 
 
 def _evidence_in(evidence: tuple[str, ...]) -> str:
-    floats = sum(FLOAT_MARK in one for one in evidence)
+    floats = sum(FLOAT_MARK in text for text in evidence)
     if not evidence:
         return "nothing"
     if not floats:

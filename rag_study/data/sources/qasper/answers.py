@@ -121,8 +121,8 @@ def _answer(matter: str, counted: tuple[Annotation, ...]) -> tuple[str, tuple, t
     return ("factoid" if answers else "summary"), answers, ()
 
 
-def _matter(one: Annotation) -> str:
-    return "words" if one.kind in ("extractive", "free_form") else one.kind
+def _matter(annotation: Annotation) -> str:
+    return "words" if annotation.kind in ("extractive", "free_form") else annotation.kind
 
 
 def _most(annotations: Sequence[Annotation], key: Callable[[Annotation], str]) -> str:
@@ -130,10 +130,10 @@ def _most(annotations: Sequence[Annotation], key: Callable[[Annotation], str]) -
     return Counter(map(key, annotations)).most_common(1)[0][0]
 
 
-def _without_citations(one: Annotation) -> str:
+def _without_citations(annotation: Annotation) -> str:
     """The annotation's text without citations, which are placeholders ("BLEU BIBREF4") in Qasper;
     "" where it would not be an answer any more."""
-    bare = [_bare(text) for text in one.spans or (one.text,)]
+    bare = [_bare(text) for text in annotation.spans or (annotation.text,)]
     return ", ".join(bare) if all(bare) else ""
 
 

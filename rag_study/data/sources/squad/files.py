@@ -88,12 +88,12 @@ def find_span(span: Span, context: str, counts: Counter[str], text_name: str) ->
         return span.start
     text, near = span.text.strip(), max(span.start or 0, 0)
     places = (context.rfind(text, 0, near + len(text)), context.find(text, near))
-    found = min((p for p in places if p >= 0), key=lambda p: abs(p - near), default=None)
-    if found is None:
+    start = min((p for p in places if p >= 0), key=lambda p: abs(p - near), default=None)
+    if start is None:
         counts[f"answers that are not in their {text_name} (kept)"] += 1
     elif span.start is not None:
         counts[f"answers not at their place in the {text_name} (kept)"] += 1
-    return found
+    return start
 
 
 def paragraphs(file: SourceFile, dataset: str) -> Iterator[Paragraph]:

@@ -72,15 +72,15 @@ class _Report:
     def gold(self, qa: dict[str, Any], where: str, counts: Counter[str]) -> tuple[str, ...]:
         evidence = fields.optional_text(qa, "answer_from", where)
         orders = fields.texts(qa, "rel_paragraphs", where) if evidence != "table" else ()
-        found = []
+        doc_ids = []
         if "table" in evidence:
-            found += [self.table_id(n) for n in self.table_parts(qa, where, counts)]
+            doc_ids += [self.table_id(n) for n in self.table_parts(qa, where, counts)]
         for order in orders:
             if self.paragraphs.get(order):
-                found.append(f"{self.uid}-p{order}")
+                doc_ids.append(f"{self.uid}-p{order}")
             else:
                 counts["evidence that is not in its report"] += 1
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(doc_ids))
 
     def table_parts(self, qa: dict[str, Any], where: str, counts: Counter[str]) -> list[int]:
         """The passages of the table (from 1) that hold the rows of an answer.
@@ -93,11 +93,11 @@ class _Report:
         if len(everything) < 2:
             return everything
         derivation = fields.optional_text(qa, "derivation", where)
-        asked = set(re.findall(r"\w+", fields.optional_text(qa, "question", where).lower()))
+        words = set(re.findall(r"\w+", fields.optional_text(qa, "question", where).lower()))
         rows: set[int] = set()
         for needle in _needles(derivation, qa.get("answer")):
             holding = [n for n, row in enumerate(self.cells) if needle in _keys(row)]
-            named = {n: _share(self.cells[n], asked) for n in holding}
+            named = {n: _share(self.cells[n], words) for n in holding}
             rows |= {n for n in holding if named[n] == max(named.values())}
         parts = [n for n in everything if rows & set(self.passages[n - 1].rows)]
         if not parts:
@@ -167,23 +167,23 @@ class _Builder:
         )
 
 
-def _needles(derivation: str, given: Any) -> set[str]:
+def _needles(derivation: str, answer: Any) -> set[str]:
     """What to look for in the cells: numbers of the derivation or its items, else the answer."""
-    found = numbers(derivation)
-    found |= {item.strip().lower() for item in derivation.split("##") if "##" in derivation}
-    if not found:
-        texts = given if isinstance(given, list) else [given]
-        found = {key for text in texts for key in _keys([text])}
-    return found - {""}
+    needles = numbers(derivation)
+    needles |= {item.strip().lower() for item in derivation.split("##") if "##" in derivation}
+    if not needles:
+        texts = answer if isinstance(answer, list) else [answer]
+        needles = {key for text in texts for key in _keys([text])}
+    return needles - {""}
 
 
 def _keys(row: list[Any]) -> set[str]:
     """What a row can be found by: its texts, and the numbers that are a cell of their own."""
     texts = {" ".join(str(cell).split()).lower() for cell in row if cell is not None}
-    return texts | {n for text in texts if len(found := numbers(text)) == 1 for n in found}
+    return texts | {n for text in texts if len(values := numbers(text)) == 1 for n in values}
 
 
-def _share(row: list[Any], asked: set[str]) -> float:
+def _share(row: list[Any], wanted: set[str]) -> float:
     """The share of the words of a row's label that a question has."""
     words = set(re.findall(r"\w+", str(row[0]).lower()))
-    return len(words & asked) / len(words) if words else 0.0
+    return len(words & wanted) / len(words) if words else 0.0

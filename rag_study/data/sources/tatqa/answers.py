@@ -28,12 +28,12 @@ def answer(qa: dict[str, Any], where: str) -> dict[str, Any] | None:
 
     Raises StudyError for an answer that is neither text, number nor a list of these.
     """
-    given = qa.get("answer")
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        given = [_plain(Decimal(str(given)))]
-    if isinstance(given, dict | bool):
+    value = qa.get("answer")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = [_plain(Decimal(str(value)))]
+    if isinstance(value, dict | bool):
         raise StudyError(f"{where}: `answer` must be text, a number or a list of texts.")
-    spans = fields.texts({"answer": given}, "answer", where)
+    spans = fields.texts({"answer": value}, "answer", where)
     if not spans:
         return None
     scale = fields.optional_text(qa, "scale", where)
@@ -67,17 +67,18 @@ def forms(text: str, scale: str) -> tuple[str, ...]:
         digits = f"{sign}{digits}"
         return tuple(dict.fromkeys((f"{digits}%", f"{digits} percent", digits, text)))
     number = f"{sign}{currency}{digits}"
-    found = [f"{number} {scale}", f"{sign}{digits} {scale}", number, f"{sign}{digits}"]
+    spellings = [f"{number} {scale}", f"{sign}{digits} {scale}", number, f"{sign}{digits}"]
     if scale in _POWER:
         full = Decimal(digits.replace(",", "")).scaleb(_POWER[scale])
-        found += [f"{sign}{int(full):,}"] if full == int(full) else []
-    return tuple(dict.fromkeys((*found, text)))
+        spellings += [f"{sign}{int(full):,}"] if full == int(full) else []
+    return tuple(dict.fromkeys((*spellings, text)))
 
 
 def numbers(text: str) -> set[str]:
     """The numbers in a text in one plain form, without sign: "1,320.50 - 86" -> 1320.5, 86."""
     return {
-        _plain(Decimal(found.replace(",", ""))).replace(",", "") for found in _NUMBER.findall(text)
+        _plain(Decimal(number.replace(",", ""))).replace(",", "")
+        for number in _NUMBER.findall(text)
     }
 
 

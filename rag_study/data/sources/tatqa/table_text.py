@@ -43,7 +43,7 @@ class _Line:
 
 def passages(table: Sequence[Sequence[str]]) -> list[Passage]:
     """The table as passages of about BUDGET tokens, no value lost; none for an empty table."""
-    found: list[Passage] = []
+    passages: list[Passage] = []
     used = 0
     waiting: list[str] = []  # captions stand with what follows them, never at a passage's end
     for line in _lines(table):
@@ -51,19 +51,19 @@ def passages(table: Sequence[Sequence[str]]) -> list[Passage]:
         if line.row is None:
             continue
         size = sum(map(tokens, waiting))
-        if not found or used + size > BUDGET:
+        if not passages or used + size > BUDGET:
             waiting = [*(text for text in line.above if text not in waiting), *waiting]
             size = sum(map(tokens, waiting))
-            found.append(Passage())
+            passages.append(Passage())
             used = 0
-        found[-1].lines += waiting
-        found[-1].rows.append(line.row)
+        passages[-1].lines += waiting
+        passages[-1].rows.append(line.row)
         used += size
         waiting = []
     if waiting:
-        found = found or [Passage()]
-        found[-1].lines += waiting
-    return found
+        passages = passages or [Passage()]
+        passages[-1].lines += waiting
+    return passages
 
 
 def tokens(text: str) -> int:
@@ -141,13 +141,13 @@ def _header(block: list[list[str]]) -> tuple[list[str], tuple[str, ...]]:
     names = [""] * width
     captions: list[str] = []
     for first, *cells in reversed(block):
-        given = [cell for cell in cells if cell]
+        filled = [cell for cell in cells if cell]
         unclear = len(set(names)) < width or not all(names)
-        if given and (len(given) == width or (len(given) > 1 and unclear)):
-            above = cells if len(given) == width else _spread(cells)
+        if filled and (len(filled) == width or (len(filled) > 1 and unclear)):
+            above = cells if len(filled) == width else _spread(cells)
             names = [f"{a} {name}".strip() for a, name in zip(above, names, strict=True)]
-            given = []
-        caption = " ".join(text for text in (first, *dict.fromkeys(given)) if text)
+            filled = []
+        caption = " ".join(text for text in (first, *dict.fromkeys(filled)) if text)
         captions[:0] = [caption] if caption else []
     return names, tuple(captions)
 
