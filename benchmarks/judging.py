@@ -34,7 +34,8 @@ from deepeval.models import DeepEvalBaseLLM
 from deepeval.test_case import LLMTestCase, SingleTurnParams
 
 from rag_study import data as qa_datasets
-from rag_study.evaluation.judging import Item, criteria
+from rag_study.evaluation import criteria
+from rag_study.evaluation.judging import Item
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.auc import clustered_auc
 from rag_study.evaluation.judging.ladder import ladder

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from math import inf, isnan
 from typing import Any
 
-from rag_study.evaluation.judging import criteria
-from rag_study.evaluation.judging.criteria import Criterion
+from rag_study.evaluation import criteria
+from rag_study.evaluation.criteria import Criterion
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from rag_study.analysis.states import differing, factor_words, is_base, state_la
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.evaluation.metrics import COUNTERPARTS, METRICS, Metrics
 from rag_study.labelling.prediction_powered import collapse
 

@@ -22,8 +22,7 @@ from pydantic import (
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import explain, nearest
 from rag_study.common.paths import located, params_dir, portable
-from rag_study.evaluation import metrics
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
 from rag_study.study import told

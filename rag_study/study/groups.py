@@ -26,7 +26,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.models import methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval.settings import RETRIEVERS, check_chunking

@@ -12,7 +12,7 @@ from rag_study import data
 from rag_study.common.machine import resolve_dtype, resolve_threads
 from rag_study.common.paths import located
 from rag_study.data.reading import source_files
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.models import names, prompts
 from rag_study.study.groups import Point
 from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by

@@ -11,8 +11,8 @@ from scipy import stats
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import NO_ANSWER, Document, Question
-from rag_study.evaluation import judging
-from rag_study.evaluation.judging import Item, criteria, scoring
+from rag_study.evaluation import criteria, judging
+from rag_study.evaluation.judging import Item, scoring
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Reading
 from rag_study.evaluation.judging.ladder import REFUSAL, ladder

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rag_study.common.errors import StudyError
-from rag_study.evaluation import judging
-from rag_study.evaluation.judging import Item, criteria
+from rag_study.evaluation import criteria, judging
+from rag_study.evaluation.judging import Item
 from rag_study.evaluation.judging.local import LocalJudge
 from rag_study.evaluation.judging.remote import EndpointJudge, read_top_tokens
 from rag_study.models import endpoint as endpoints

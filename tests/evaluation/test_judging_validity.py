@@ -7,8 +7,8 @@ from scipy import stats
 
 from rag_study.common import run_folder
 from rag_study.data.schema import Question
-from rag_study.evaluation import judging, metrics
-from rag_study.evaluation.judging import criteria, validity
+from rag_study.evaluation import criteria, judging, metrics
+from rag_study.evaluation.judging import validity
 from rag_study.evaluation.judging.auc import clustered_auc
 from rag_study.evaluation.judging.judge import Reading
 from rag_study.evaluation.judging.ladder import RUNGS, ladder

@@ -5,8 +5,7 @@ import pytest
 
 from rag_study.common.text import contains
 from rag_study.data.schema import NO_ANSWER, Question
-from rag_study.evaluation import reference, similarity
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria, reference, similarity
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 

@@ -316,6 +316,6 @@ def test_passages_are_those_of_the_prompt(write_study, outputs):
 
 
 def test_the_criteria_are_those_of_the_judge():
-    from rag_study.evaluation.judging import criteria
+    from rag_study.evaluation import criteria
 
     assert rubric() == {one.name: one.rubric for one in criteria.find_all(criteria.DEFAULT)}

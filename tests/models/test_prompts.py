@@ -1,6 +1,6 @@
 import pytest
 
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.models import prompts
 

@@ -11,7 +11,7 @@ from study_tables import STRONG, WEAK, answers, full_study, with_evidence
 from rag_study.analysis import analyse
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.evaluation.metrics import METRICS
 from rag_study.report.explorer import tables
 from rag_study.report.explorer.tables import Score

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_study.data.schema import Question
-from rag_study.evaluation.judging.criteria import Criterion
+from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.refusals import is_empty, is_refusal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rag_study.common import machine
 from rag_study.common.paths import located
-from rag_study.evaluation.judging import criteria
+from rag_study.evaluation import criteria
 from rag_study.evaluation.judging.judge import Judge
 from rag_study.evaluation.judging.local import LocalJudge
 from rag_study.evaluation.judging.remote import EndpointJudge

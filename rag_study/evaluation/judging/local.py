@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common.errors import StudyError
+from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
-from rag_study.evaluation.judging.criteria import Criterion
 from rag_study.evaluation.judging.judge import Item, Judge, Reading, expectation
 from rag_study.models import prompts
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad

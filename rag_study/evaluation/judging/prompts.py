@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rag_study.evaluation.judging.criteria import DEFAULT, PASSAGES, find_all
+from rag_study.evaluation.criteria import DEFAULT, PASSAGES, find_all
 from rag_study.models.prompts import JUDGE_PREFIX, JUDGE_REPLY, JUDGE_SYSTEM, PASSAGE, clean, render
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-    from rag_study.evaluation.judging.criteria import Criterion
+    from rag_study.evaluation.criteria import Criterion
 
 
 # What a judge that was trained to grade is told: it has learned the rubric.

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common.errors import StudyError
+from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
-from rag_study.evaluation.judging.criteria import Criterion
 from rag_study.evaluation.judging.judge import Item, Judge, Reading
 from rag_study.evaluation.judging.local import TEMPERATURE, averaged
 from rag_study.models import endpoint as endpoints

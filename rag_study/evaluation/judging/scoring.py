@@ -12,7 +12,7 @@ from rag_study.answering.contexts import ContextBuilder
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import reference
-from rag_study.evaluation.judging.criteria import Criterion
+from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging.judge import Item, Judge
 
 Passages = Sequence[tuple[str, str]]

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from rag_study.evaluation import metrics
+from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging.auc import LEVEL, clustered_auc
-from rag_study.evaluation.judging.criteria import Criterion
 from rag_study.evaluation.judging.ladder import RUNGS
 
 RIGHT = ("gold", "paraphrase")
