@@ -4,8 +4,9 @@ import logging
 import warnings
 
 from rag_study.common import former_names
+from rag_study.common.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["__version__"]
 
 # PEFT 0.21 asks transformers 5 for a property by its old name whenever it wraps a model.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)

@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rag_study import __version__
 from rag_study.cli import label, results, start, study
 from rag_study.common.errors import StudyError
+from rag_study.common.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_study import __version__
 from rag_study.cli import study
 from rag_study.cli.console import Debug, console
 from rag_study.common import paths, run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.version import __version__
 
 # In a copy's metadata: the package's version and the hash of what was copied.
 _COPY_OF = "rag_study"

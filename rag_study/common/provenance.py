@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study import __version__
 from rag_study.common.machine import has_gpu
 from rag_study.common.paths import IS_CHECKOUT, PACKAGE
+from rag_study.common.version import __version__
 
 # What results may depend on.
 _PACKAGES = (
