@@ -254,10 +254,10 @@ class StageRun:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
             return {"items": self.point.retention}
+        if "answering" not in self.stage.beside:
+            return {}
         if self.point.system is not None:
             return {self.point.system.context: self.point.answering.test_size}
-        if "contexts" not in self.parameters.get("answering", {}):
-            return {}
         asked = dict.fromkeys(self.point.answering.contexts, self.point.answering.test_size)
         if "training" in asked and self.point.training is not None:
             asked["training"] = min(asked["training"], self.point.training.train_size)

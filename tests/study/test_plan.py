@@ -323,3 +323,12 @@ def test_planning_imports_no_torch(write_study):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_data_for_answers_from_elsewhere_are_the_data_of_all():
+    """A notebook opened by hand plans its run from its own values alone."""
+    imported = next(r for r in plan.expand(SMOKE) if r.stage.name == "import_answers")
+    alone = plan.stage_run("import_answers", Point(**imported.parameters))
+    assert alone.run_id == imported.run_id
+    assert alone.extent == imported.extent == {"retrieved": 24}
+    assert [run.extent for run in alone.upstream] == [{}]

@@ -206,9 +206,9 @@ def test_method_and_precision_of_the_base_belong_together():
 def test_full_fine_tuning_is_refused_where_memory_is_too_small(monkeypatch):
     lm = load("full")
     size = lm.model.get_memory_footprint()
-    monkeypatch.setattr(machine, "free_bytes", lambda: 3 * size + 100)
+    monkeypatch.setattr(peft, "free_bytes", lambda: 3 * size + 100)
     peft.wrap(lm, Recipe(method="full"))
-    monkeypatch.setattr(machine, "free_bytes", lambda: 2 * size)
+    monkeypatch.setattr(peft, "free_bytes", lambda: 2 * size)
     with pytest.raises(StudyError, match=r"needs at least 0\.0 GB .*0\.0 GB are available"):
         peft.wrap(lm, Recipe(method="full"))
     monkeypatch.undo()
