@@ -62,10 +62,7 @@ def shown(progress: Progress) -> Iterator[Teller]:
         yield teller
         return
     with Live(
-        get_renderable=lambda: view(progress),
-        console=console,
-        refresh_per_second=1,
-        transient=True,
+        get_renderable=lambda: view(progress), console=console, refresh_per_second=1, transient=True
     ):
         yield teller
 

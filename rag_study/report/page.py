@@ -14,12 +14,7 @@ import jinja2
 import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
-from rag_study.analysis.states import (
-    auc_words,
-    context_label,
-    format_label,
-    method_label,
-)
+from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number

@@ -101,10 +101,7 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     if stage.name in ("fine_tune", "measure_retention") and training and training.sequence:
         *before, last = training.sequence
         sequence = [*before, last] if before else []
-        change = {
-            "dataset": last,
-            "training": training.model_copy(update={"sequence": sequence}),
-        }
+        change = {"dataset": last, "training": training.model_copy(update={"sequence": sequence})}
     if not (training or point.answering.few_shot or point.answering.temperature):
         change["seed"] = 0
     change["retrieval"] = point.retrieval.deep_enough(point.answering.contexts)

@@ -386,9 +386,7 @@ def test_a_word_in_place_of_a_key_changes_no_answer(server, outputs, monkeypatch
     """Local servers take any key; people set a word, which answers may have in them."""
     monkeypatch.setenv(endpoints.KEY_VARIABLE, "none")
     choices = [{"message": {"content": "None of them, nonetheless."}}]
-    server.script = {
-        0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices))),
-    }
+    server.script = {0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices)))}
     assert run(connect(server), 1, batch_size=1)[0]["answer"] == "None of them, nonetheless."
 
 

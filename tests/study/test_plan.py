@@ -96,10 +96,7 @@ def test_more_questions_or_contexts_are_the_same_run(write_study):
             {"fine_tune", "generate_answers", "judge_answers", "measure_retention", "compare"},
         ),
         ({"margins": {"answer_recall": 0.2}}, {"compare"}),
-        (
-            {"judges": [{"model": "random-llama", "ladder_size": 21}]},
-            {"validate_judge", "compare"},
-        ),
+        ({"judges": [{"model": "random-llama", "ladder_size": 21}]}, {"validate_judge", "compare"}),
     ],
 )
 def test_a_change_gives_new_ids_to_the_stages_that_use_it_and_no_others(

@@ -69,7 +69,7 @@ def score_distributions(
         title=title,
         caption=caption,
         handles=[
-            Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean"),
+            Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean")
         ],
         columns=2,
         row_labels=0.085 * max(map(len, labels)),
