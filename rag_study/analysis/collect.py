@@ -180,7 +180,8 @@ def _answers(
         "judge",
         *config.judged_metrics,
         *(f"{name}_missing" for name in config.judged_metrics),
-        *("judge_by_rule", "judge_cut"),
+        "judge_by_rule",
+        "judge_cut",
         *seen.columns,
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.

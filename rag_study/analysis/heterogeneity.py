@@ -12,11 +12,10 @@ from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT
 
 _KEY = [name for name in KEY_COLUMNS if name != "dataset"]
-HETEROGENEITY_COLUMNS = [
-    *_KEY,
-    *("datasets", "n_datasets", "estimate", "ci_low", "ci_high", "smallest", "largest"),
-    *("q", "df", "p_value", "i2", "tau"),
-]
+HETEROGENEITY_COLUMNS = (
+    _KEY
+    + "datasets n_datasets estimate ci_low ci_high smallest largest q df p_value i2 tau".split()
+)
 
 
 def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:

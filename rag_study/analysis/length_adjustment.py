@@ -20,12 +20,13 @@ from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 LENGTH = "answer_length"
-STYLE_COLUMNS = [
-    *KEY_COLUMNS,
-    *("n_questions", "n_clusters", "n_seeds", "difference", "length_difference"),
-    *("adjusted", "ci_low", "ci_high", "per_word", "per_word_low", "per_word_high"),
-    *("by_length", "share_by_length", "extrapolated"),
-]
+STYLE_COLUMNS = (
+    KEY_COLUMNS
+    + (
+        "n_questions n_clusters n_seeds difference length_difference adjusted ci_low ci_high "
+        "per_word per_word_low per_word_high by_length share_by_length extrapolated"
+    ).split()
+)
 
 
 def length_adjusted(

@@ -27,8 +27,14 @@ from rag_study.data.schema import QADataset
 
 ENTRY_POINTS = "rag_study.datasets"
 _BUILT_IN = (
-    *("fictional", "jsonl", "squad"),
-    *("bioasq", "natural_questions", "qasper", "cuad", "tatqa"),
+    "fictional",
+    "jsonl",
+    "squad",
+    "bioasq",
+    "natural_questions",
+    "qasper",
+    "cuad",
+    "tatqa",
 )
 
 

@@ -30,18 +30,50 @@ from rag_study.labelling.prediction_powered import estimate
 from rag_study.labelling.sample import Sample, load, rubric
 
 LABEL_COLUMNS = [
-    *("sample", "answer_id", *RUN_COLUMNS, "context", "question_id", "group"),
-    *("question", "reference", "answer", "stratum", "inclusion_probability"),
+    "sample",
+    "answer_id",
+    *RUN_COLUMNS,
+    "context",
+    "question_id",
+    "group",
+    "question",
+    "reference",
+    "answer",
+    "stratum",
+    "inclusion_probability",
 ]
 AGREEMENT_COLUMNS = [
-    *("sample", "dataset", "context", "criterion", "scorer", "judge"),
-    *("n_answers", "n_questions", "n_clusters"),
+    "sample",
+    "dataset",
+    "context",
+    "criterion",
+    "scorer",
+    "judge",
+    "n_answers",
+    "n_questions",
+    "n_clusters",
     *(f"{name}{end}" for name in agreement.STATISTICS for end in ("", "_low", "_high")),
 ]
 ESTIMATE_COLUMNS = [
-    *("sample", *RUN_COLUMNS, "context", "quantity", "criterion", "scorer", "judge"),
-    *("n_labelled", "n_questions", "n_clusters", "scorer_mean"),
-    *("labels_mean", "labels_low", "labels_high", "estimate", "ci_low", "ci_high", "se", "tuning"),
+    "sample",
+    *RUN_COLUMNS,
+    "context",
+    "quantity",
+    "criterion",
+    "scorer",
+    "judge",
+    "n_labelled",
+    "n_questions",
+    "n_clusters",
+    "scorer_mean",
+    "labels_mean",
+    "labels_low",
+    "labels_high",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "se",
+    "tuning",
 ]
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 

@@ -42,8 +42,15 @@ _KINDS = {CHAT: "chat completion", COMPLETIONS: "completion"}
 # OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold, whatever server it is.
 _ATTEMPT = "x-stainless-retry-count"
 _SENT_HEADERS = (
-    *("host", "connection", "accept", "accept-encoding", "content-type", "content-length"),
-    *("user-agent", "authorization", _ATTEMPT),
+    "host",
+    "connection",
+    "accept",
+    "accept-encoding",
+    "content-type",
+    "content-length",
+    "user-agent",
+    "authorization",
+    _ATTEMPT,
 )
 # Failures that another attempt may not meet; the client tries again after these.
 _PASSING = (408, 409, 429)

@@ -36,7 +36,14 @@ _REVISIONS = {
 }
 _OF_PACKAGE = ("criteria", "bundled")
 _ELSEWHERE = (
-    *("stage", "version", "code", "parameters", "revisions", "prompts", "upstream", "extents"),
+    "stage",
+    "version",
+    "code",
+    "parameters",
+    "revisions",
+    "prompts",
+    "upstream",
+    "extents",
 )
 _MISSING = object()
 

@@ -29,9 +29,9 @@ def notebook_code_hash(source: str) -> str:
 # What comes with the package and is measured on or replayed. `plan` need not import what reads it.
 BUNDLED_SETS = {
     "measure_retention": (
-        *("evaluation/retention_sets/general_text.jsonl",),
-        *("evaluation/retention_sets/general_knowledge.jsonl",),
-        *("evaluation/retention_sets/instructions.jsonl",),
+        "evaluation/retention_sets/general_text.jsonl",
+        "evaluation/retention_sets/general_knowledge.jsonl",
+        "evaluation/retention_sets/instructions.jsonl",
     ),
     "fine_tune": ("training/general_instructions.jsonl",),
 }

@@ -15,9 +15,7 @@ from rag_study.common.errors import StudyError
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.sections import DatasetConfig, RetrievalConfig
 
-_LISTS = (
-    *("models", "systems", "fine_tuning", "prompting", "contexts", "judges", "seeds", "notes"),
-)
+_LISTS = ("models", "systems", "fine_tuning", "prompting", "contexts", "judges", "seeds", "notes")
 
 
 class MergedStudy(StudyConfig):

@@ -151,8 +151,13 @@ class RetrievalConfig(
     section_of(
         Retrieval,
         factors=(
-            *("retriever", "reranker", "chunk_size", "chunk_overlap", "top_k"),
-            *("max_context_tokens", "passage_order"),
+            "retriever",
+            "reranker",
+            "chunk_size",
+            "chunk_overlap",
+            "top_k",
+            "max_context_tokens",
+            "passage_order",
         ),
     )
 ):
