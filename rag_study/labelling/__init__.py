@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "agreement": ["agree"],
         "csv_file": ["read", "write"],
-        "sample": ["Sample", "draw"],
+        "sample": ["Sample", "draw", "load", "run_names"],
     },
 )

@@ -5,7 +5,7 @@ other tables are computed from them and from the results as they are now, so tha
 added later is compared with the same labels.
 
 Example:
-    tables = human_tables(store.study_dir("demo"))    # {} before anything is labelled
+    tables = human_tables(run_folder.study_dir("demo"))    # {} before anything is labelled
     tables["human_estimates"].attrs["notes"]          # sentences a reader must know
 """
 

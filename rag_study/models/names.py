@@ -126,8 +126,8 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
         return (active and preset.active) or preset.parameters
     if folder := folder_of(name):
         return sum(f.stat().st_size for f in folders.weights(folder)) / 2 or None
-    said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
+    size = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]] if size else None
 
 
 def is_trained_judge(name: str, trained: bool) -> bool:

@@ -25,7 +25,7 @@ from rag_study.report import explanation_tables, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_row, headline_verdict
 from rag_study.report.limits import limits
-from rag_study.report.reproduction import making
+from rag_study.report.reproduction import reproduction_of
 from rag_study.report.verdict_looks import LOOKS
 from rag_study.training.recipe import TRAIN_FORMATS
 
@@ -110,7 +110,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}
             for run in results.missing
         ],
-        "making": making(results),
+        "reproduction": reproduction_of(results),
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import active_run
-from rag_study.study.stages import MADE_BY_FILE, STAGES, StageRun, covers, is_done
+from rag_study.study.stages import MADE_BY_FILE, STAGES, StageRun, covers, is_done, notebook_source
 
 
 def hold(run_id, ready):
@@ -79,7 +79,9 @@ def test_damaged_status_says_what_to_do(folder, text):
 
 
 def test_tables_that_are_being_made_again_are_not_taken_for_those_of_before(outputs):
-    before, after = (StageRun(STAGES["compare"], {"n": n}, (), "mine", {"n": n}) for n in (1, 2))
+    stage = STAGES["compare"]
+    source = notebook_source(stage.path)
+    before, after = (StageRun(stage, {"n": n}, (), "mine", {"n": n}, source) for n in (1, 2))
     run_folder.study_dir("mine").mkdir(parents=True)
     (run_folder.study_dir("mine") / MADE_BY_FILE).write_text(before.run_id)
     run_folder.RunFolder(before.run_id).set_status("done")
