@@ -91,8 +91,8 @@ class ActiveRun:
         # The bar is for people in JupyterLab; a batch run reports through progress.json.
         with tqdm(total=total, disable="JPY_SESSION_NAME" not in os.environ) as bar:
             self.store.set_progress(0, total)
-            for batch in batches:
-                rows += batch
+            for new_rows in batches:
+                rows += new_rows
                 bar.update(min(size, total - bar.n))
                 self.store.set_progress(min(len(rows), total), total)
         return rows
