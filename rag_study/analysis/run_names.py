@@ -13,22 +13,36 @@ from rag_study.study.stages import StageRun
 
 # What may differ in a search, and in a training, in words.
 _SEARCHES = {
-    **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
-    **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
+    "reranker": "reranked by {}",
+    "chunk_overlap": "overlap {}",
+    "max_context_tokens": "at most {} tokens",
+    "passage_order": "{}",
 }
 _VARIANTS = {
-    **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
-    **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
-    **{"batch_size": "batches of {}", "early_stopping": "stopped early"},
-    **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
-    **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
-    **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
+    "epochs": "{} epochs",
+    "max_steps": "{} steps",
+    "learning_rate": "learning rate {:g}",
+    "lora_rank": "rank {}",
+    "lora_alpha": "alpha {}",
+    "num_virtual_tokens": "{} tokens",
+    "batch_size": "batches of {}",
+    "early_stopping": "stopped early",
+    "p_gold": "gold in {:.0%}",
+    "num_distractors": "{} distractors",
+    "replay": "replay {:.0%}",
+    "label_noise": "{:.0%} wrong answers",
+    "answer_style": "answers {}",
+    "deduplicate": "deduplicated",
+    "strength": "strength {:g}",
 }
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {
-    **{"max_new_tokens": "at most {} new tokens", "temperature": "temperature {:g}"},
-    **{"top_p": "top-p {:g}", "batch_size": "batches of {}"},
-    **{"dtype": "{} weights", "threads": "threads: {}"},
+    "max_new_tokens": "at most {} new tokens",
+    "temperature": "temperature {:g}",
+    "top_p": "top-p {:g}",
+    "batch_size": "batches of {}",
+    "dtype": "{} weights",
+    "threads": "threads: {}",
 }
 
 

@@ -27,7 +27,6 @@ class Teller:
 
     def __init__(self, progress: Progress):
         self._progress = progress
-        self._reused = 0
 
     def __call__(self, event: str, run: StageRun, status: Status) -> None:
         if event == "reused":

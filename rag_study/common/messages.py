@@ -1,4 +1,4 @@
-"""What is wrong with a study file, for the person who wrote it."""
+"""What is wrong with a study file or with a notebook's parameters, for the person who wrote it."""
 
 from __future__ import annotations
 

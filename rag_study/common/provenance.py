@@ -1,4 +1,4 @@
-"""What a result was made with: code, versions, machine. And what the machine can do."""
+"""What a result was made with: code, versions, machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Answers for people to grade: the sample, its file, agreement with the judge, estimates."""
+"""Answers for people to grade: the sample, its file, agreement with the judge, estimates.
+
+Reads a study's tables and writes its own beside them. Knows nothing of the page that shows them.
+"""
 
 import lazy_loader
 

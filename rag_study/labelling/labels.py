@@ -252,7 +252,9 @@ class _View:
                 )
                 yield {
                     **self._key(),
-                    **{"criterion": criterion, "scorer": judge or column, "judge": judge},
+                    "criterion": criterion,
+                    "scorer": judge or column,
+                    "judge": judge,
                     "n_answers": int(labelled.sum()),
                     "n_questions": len(np.unique(question_of)),
                     "n_clusters": len(np.unique(self.clusters[question_of])),
@@ -317,15 +319,22 @@ class _View:
             yield {
                 **self._key(),
                 **self.runs.loc[run, RUN_COLUMNS].to_dict(),
-                **{"quantity": "mean" if base is None else "difference", "criterion": criterion},
-                **{"scorer": judge or column if complete else "", "judge": judge},
+                "quantity": "mean" if base is None else "difference",
+                "criterion": criterion,
+                "scorer": judge or column if complete else "",
+                "judge": judge,
                 "n_labelled": int(labelled.sum()),
                 "n_questions": len(self.questions),
                 "n_clusters": len(np.unique(self.clusters[labelled])),
                 "scorer_mean": float(scores.mean()) if complete else np.nan,
-                **{"labels_mean": alone.mean, "labels_low": alone.low, "labels_high": alone.high},
-                **{"estimate": estimated.mean, "ci_low": estimated.low, "ci_high": estimated.high},
-                **{"se": estimated.se, "tuning": estimated.tuning},
+                "labels_mean": alone.mean,
+                "labels_low": alone.low,
+                "labels_high": alone.high,
+                "estimate": estimated.mean,
+                "ci_low": estimated.low,
+                "ci_high": estimated.high,
+                "se": estimated.se,
+                "tuning": estimated.tuning,
             }
 
     def notes(self) -> Iterator[str]:

@@ -25,8 +25,13 @@ WARNING = "#b3311a"
 MARKERS = "osD^vPX*"
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2))]
 STYLE = {
-    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.labelsize": 9, "axes.titlesize": 10},
-    **{"xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9},
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
     "svg.hashsalt": "rag-study",
 }
 
