@@ -323,12 +323,14 @@ def _masked(value: Any, key: str) -> Any:
     if isinstance(value, str):
         spelled = {key, json.dumps(key)[1:-1], quote(key, safe=""), html.escape(key)}
         spelled.add(key.replace("/", "\\/"))
-        either = "|".join(re.escape(one) for one in sorted(spelled, key=len, reverse=True))
+        either = "|".join(
+            re.escape(spelling) for spelling in sorted(spelled, key=len, reverse=True)
+        )
         return re.sub(either, "***", value, flags=re.IGNORECASE)
     if isinstance(value, list):
-        return [_masked(one, key) for one in value]
+        return [_masked(item, key) for item in value]
     if isinstance(value, dict):
-        return {_masked(name, key): _masked(one, key) for name, one in value.items()}
+        return {_masked(name, key): _masked(item, key) for name, item in value.items()}
     return value
 
 

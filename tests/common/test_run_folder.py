@@ -79,9 +79,11 @@ def test_damaged_status_says_what_to_do(folder, text):
 
 
 def test_tables_that_are_being_made_again_are_not_taken_for_those_of_before(outputs):
-    stage = STAGES["compare"]
-    source = notebook_source(stage.path)
-    before, after = (StageRun(stage, {"n": n}, (), "mine", {"n": n}, source) for n in (1, 2))
+    compare = STAGES["compare"]
+    source = notebook_source(compare.path)
+    before, after = (
+        StageRun(compare, {"n": n}, (), "mine", {"n": n}, notebook=source) for n in (1, 2)
+    )
     run_folder.study_dir("mine").mkdir(parents=True)
     (run_folder.study_dir("mine") / MADE_BY_FILE).write_text(before.run_id)
     run_folder.RunFolder(before.run_id).set_status("done")

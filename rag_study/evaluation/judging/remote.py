@@ -62,8 +62,8 @@ class EndpointJudge(Judge):
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
         with self._endpoint.session() as (client, pool):
             pending = {
-                one.name: [pool.submit(self._ask, client, item, one) for item in items]
-                for one in self.criteria
+                criterion.name: [pool.submit(self._ask, client, item, criterion) for item in items]
+                for criterion in self.criteria
             }
             return {
                 name: [future.result() for future in futures] for name, futures in pending.items()
