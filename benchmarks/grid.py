@@ -45,9 +45,9 @@ seeds: {seeds}
 """
 NOTEBOOK = """\
 import os, time
-from rag_study import store
-folder = store.RunFolder(run_id)
-about = store.started_now()
+from rag_study.common import run_folder
+folder = run_folder.RunFolder(run_id)
+about = run_folder.started_now()
 time.sleep(seconds)
 folder.set_status("done", **about)
 """

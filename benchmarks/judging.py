@@ -44,11 +44,7 @@ from rag_study.models import loading
 from rag_study.models.language_model import LanguageModel, end_tokens, left_pad
 
 USUAL = criteria.find_all(criteria.DEFAULT)
-ASKED = [
-    SingleTurnParams.INPUT,
-    SingleTurnParams.ACTUAL_OUTPUT,
-    SingleTurnParams.EXPECTED_OUTPUT,
-]
+ASKED = [SingleTurnParams.INPUT, SingleTurnParams.ACTUAL_OUTPUT, SingleTurnParams.EXPECTED_OUTPUT]
 NEW_TOKENS = 96  # enough for a reason of two or three sentences and the score
 
 

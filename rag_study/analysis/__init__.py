@@ -8,8 +8,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["analyse", "collect", "estimates", "verdicts"],
-    submod_attrs={
-        "effects": ["compare"],
-        "study_results": ["StudyResults"],
-    },
+    submod_attrs={"effects": ["compare"], "study_results": ["StudyResults"]},
 )

@@ -26,9 +26,23 @@ from rag_study.study.config import StudyConfig
 
 # Fields of StudyResults that are written to the study's folder, under their own names.
 TABLES = (
-    *("results", "retention", "summary", "comparisons", "interactions", "trends"),
-    *("heterogeneity", "length_adjusted", "claims", "decomposition", "decomposition_changes"),
-    *("follows", "context_gain", "costs", "ladder_auc", "ladder_facts", "judge_agreement"),
+    "results",
+    "retention",
+    "summary",
+    "comparisons",
+    "interactions",
+    "trends",
+    "heterogeneity",
+    "length_adjusted",
+    "claims",
+    "decomposition",
+    "decomposition_changes",
+    "follows",
+    "context_gain",
+    "costs",
+    "ladder_auc",
+    "ladder_facts",
+    "judge_agreement",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")

@@ -12,13 +12,7 @@ from rag_study import data
 from rag_study.analysis import judge_agreement, state_costs
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
-from rag_study.analysis.run_names import (
-    columns_of,
-    judge_of,
-    label_of,
-    searches_of,
-    variants_of,
-)
+from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import run_folder
 from rag_study.evaluation.judging import validity
@@ -186,7 +180,8 @@ def _answers(
         "judge",
         *config.judged_metrics,
         *(f"{name}_missing" for name in config.judged_metrics),
-        *("judge_by_rule", "judge_cut"),
+        "judge_by_rule",
+        "judge_cut",
         *seen.columns,
     ]
     # Sorted, so that the table is the same bytes in whatever order the runs were finished.

@@ -249,9 +249,13 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     **dict(zip(RUN_COLUMNS, run, strict=True)),
-                    **{"category": category, "n": int(values[:, i].sum())},
-                    **{"share": values[:, i].mean(), "ci_low": low[i], "ci_high": high[i]},
-                    **{"n_questions": len(part), "n_clusters": n_clusters},
+                    "category": category,
+                    "n": int(values[:, i].sum()),
+                    "share": values[:, i].mean(),
+                    "ci_low": low[i],
+                    "ci_high": high[i],
+                    "n_questions": len(part),
+                    "n_clusters": n_clusters,
                 }
             )
     columns = ["category", "n", "share", "ci_low", "ci_high", "n_questions", "n_clusters"]
@@ -279,10 +283,14 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     **dict(zip(RUN_COLUMNS, run, strict=True)),
-                    **{"category": category, "share_base": before[:, i].mean()},
-                    **{"share": after[:, i].mean(), "change": (after - before)[:, i].mean()},
-                    **{"ci_low": low[i], "ci_high": high[i]},
-                    **{"n_questions": len(both), "n_clusters": n_clusters},
+                    "category": category,
+                    "share_base": before[:, i].mean(),
+                    "share": after[:, i].mean(),
+                    "change": (after - before)[:, i].mean(),
+                    "ci_low": low[i],
+                    "ci_high": high[i],
+                    "n_questions": len(both),
+                    "n_clusters": n_clusters,
                 }
             )
     columns = ["category", "share_base", "share", "change", "ci_low", "ci_high"]
@@ -314,10 +322,13 @@ def context_gain(results: pd.DataFrame) -> pd.DataFrame:
             low, high, n_clusters = _intervals(part[["gain"]].to_numpy(), _clusters(part))
             row = {
                 **dict(zip(RUN_COLUMNS, run, strict=True)),
-                **{"context": context, "gain": part["gain"].mean()},
-                **{"ci_low": low[0], "ci_high": high[0]},
+                "context": context,
+                "gain": part["gain"].mean(),
+                "ci_low": low[0],
+                "ci_high": high[0],
                 "share_positive": (part["gain"] > 0).mean(),
-                **{"n_questions": len(part), "n_clusters": n_clusters},
+                "n_questions": len(part),
+                "n_clusters": n_clusters,
             }
             tuned, base = bases.get(run, (part.iloc[:0], part.iloc[:0]))
             both = tuned.merge(base[["question_id", "gain"]], on="question_id", suffixes=("", "_b"))

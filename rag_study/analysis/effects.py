@@ -28,18 +28,21 @@ from rag_study.analysis.verdicts import add_verdicts, detectable
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
-COMPARISON_COLUMNS = [
-    *KEY_COLUMNS,
-    *("baseline", "n_questions", "n_clusters", "n_seeds", "mean_base", "mean_tuned"),
-    *("difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "df", "seed_sd"),
-    *("p_value", "p_holm", "effect_size", "mde", "n_needed"),
-    *("primary", "margin", "verdict", "reason"),
-]
-INTERACTION_COLUMNS = [
-    *KEY_COLUMNS,
-    *("n_questions", "n_clusters", "n_seeds", "difference_none", "difference_context"),
-    *("interaction", "ci_low", "ci_high", "se", "df", "seed_sd", "p_value"),
-]
+COMPARISON_COLUMNS = (
+    KEY_COLUMNS
+    + (
+        "baseline n_questions n_clusters n_seeds mean_base mean_tuned difference ci_low ci_high "
+        "ci90_low ci90_high se df seed_sd p_value p_holm effect_size mde n_needed primary margin "
+        "verdict reason"
+    ).split()
+)
+INTERACTION_COLUMNS = (
+    KEY_COLUMNS
+    + (
+        "n_questions n_clusters n_seeds difference_none difference_context interaction ci_low "
+        "ci_high se df seed_sd p_value"
+    ).split()
+)
 
 
 # --- Tables of the study ----------------------------------------------------------------------

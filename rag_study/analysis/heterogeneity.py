@@ -12,11 +12,10 @@ from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT
 
 _KEY = [name for name in KEY_COLUMNS if name != "dataset"]
-HETEROGENEITY_COLUMNS = [
-    *_KEY,
-    *("datasets", "n_datasets", "estimate", "ci_low", "ci_high", "smallest", "largest"),
-    *("q", "df", "p_value", "i2", "tau"),
-]
+HETEROGENEITY_COLUMNS = (
+    _KEY
+    + "datasets n_datasets estimate ci_low ci_high smallest largest q df p_value i2 tau".split()
+)
 
 
 def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -46,12 +45,17 @@ def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
         made.append(
             {
                 **dict(zip(_KEY, key, strict=True)),
-                **{"datasets": ", ".join(part["dataset"]), "n_datasets": len(part)},
-                **{"estimate": pooled.mean_effect_re, "ci_low": pooled.mean_effect_re - half},
-                **{"ci_high": pooled.mean_effect_re + half},
-                **{"smallest": effects.min(), "largest": effects.max()},
-                **{"q": pooled.q, "df": len(part) - 1},
-                **{"p_value": pooled.test_homogeneity().pvalue, "i2": max(pooled.i2, 0.0)},
+                "datasets": ", ".join(part["dataset"]),
+                "n_datasets": len(part),
+                "estimate": pooled.mean_effect_re,
+                "ci_low": pooled.mean_effect_re - half,
+                "ci_high": pooled.mean_effect_re + half,
+                "smallest": effects.min(),
+                "largest": effects.max(),
+                "q": pooled.q,
+                "df": len(part) - 1,
+                "p_value": pooled.test_homogeneity().pvalue,
+                "i2": max(pooled.i2, 0.0),
                 "tau": np.sqrt(max(pooled.tau2, 0.0)),
             }
         )

@@ -15,7 +15,10 @@ _RESAMPLES = 1000
 _GRADES = 5
 _NUMBERS = ("spearman", "kappa", "difference")
 COLUMNS = [
-    *("criterion", "judge_a", "judge_b", "n"),
+    "criterion",
+    "judge_a",
+    "judge_b",
+    "n",
     *(f"{name}{end}" for name in _NUMBERS for end in ("", "_low", "_high")),
 ]
 

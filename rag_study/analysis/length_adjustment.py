@@ -20,12 +20,13 @@ from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 LENGTH = "answer_length"
-STYLE_COLUMNS = [
-    *KEY_COLUMNS,
-    *("n_questions", "n_clusters", "n_seeds", "difference", "length_difference"),
-    *("adjusted", "ci_low", "ci_high", "per_word", "per_word_low", "per_word_high"),
-    *("by_length", "share_by_length", "extrapolated"),
-]
+STYLE_COLUMNS = (
+    KEY_COLUMNS
+    + (
+        "n_questions n_clusters n_seeds difference length_difference adjusted ci_low ci_high "
+        "per_word per_word_low per_word_high by_length share_by_length extrapolated"
+    ).split()
+)
 
 
 def length_adjusted(
@@ -88,9 +89,11 @@ def _regression(sample: Sample) -> dict[str, float]:
     clusters = np.unique(sample.clusters, return_inverse=True)[1]
     n_clusters = int(clusters.max()) + 1
     numbers = {
-        **{"n_questions": len(np.unique(sample.questions)), "n_clusters": n_clusters},
-        **{"n_seeds": len(sample.parts) or 1},
-        **{"difference": values.mean(), "length_difference": length.mean()},
+        "n_questions": len(np.unique(sample.questions)),
+        "n_clusters": n_clusters,
+        "n_seeds": len(sample.parts) or 1,
+        "difference": values.mean(),
+        "length_difference": length.mean(),
         "extrapolated": bool(length.min() > 0 or length.max() < 0),
     }
     if n_clusters < MIN_CLUSTERS or np.ptp(length) <= TOLERANCE:
@@ -100,7 +103,11 @@ def _regression(sample: Sample) -> dict[str, float]:
     )
     (low, high), (slope_low, slope_high) = fit.conf_int()
     return numbers | {
-        **{"adjusted": fit.params[0], "ci_low": low, "ci_high": high},
-        **{"per_word": fit.params[1], "per_word_low": slope_low, "per_word_high": slope_high},
+        "adjusted": fit.params[0],
+        "ci_low": low,
+        "ci_high": high,
+        "per_word": fit.params[1],
+        "per_word_low": slope_low,
+        "per_word_high": slope_high,
         "by_length": values.mean() - fit.params[0],
     }

@@ -52,8 +52,14 @@ class MeanEffect:
         df = parts.sum() ** 2 / (parts**2 / [self.df, other.df]).sum() if se > 0 else self.df
         value, half = self.value - other.value, float(stdtrit(df, 0.975)) * se
         return MeanEffect(
-            *(value, value - half, value + half, se, df, min(self.n_states, other.n_states)),
-            *(self.n_questions + other.n_questions, min(self.n_clusters, other.n_clusters)),
+            value,
+            value - half,
+            value + half,
+            se,
+            df,
+            min(self.n_states, other.n_states),
+            self.n_questions + other.n_questions,
+            min(self.n_clusters, other.n_clusters),
         )
 
 

@@ -17,8 +17,17 @@ from rag_study.evaluation.metrics import METRICS, REFERENCE, RETENTION, Metrics
 BASE_COLUMNS = ["dataset", "model", "retriever", "chunk_size", "top_k"]
 # `variant` says in words what else distinguishes a training (its data, its strength).
 RUN_COLUMNS = [
-    *("dataset", "model", "method", "train_format", "train_size", "variant", "seed", "prompting"),
-    *("retriever", "chunk_size", "top_k"),
+    "dataset",
+    "model",
+    "method",
+    "train_format",
+    "train_size",
+    "variant",
+    "seed",
+    "prompting",
+    "retriever",
+    "chunk_size",
+    "top_k",
 ]
 DEFAULT = "default"  # the prompting that the others and every training are compared with
 ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
@@ -74,7 +83,8 @@ def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
     # What is asked outside the task is the same for the models of every data set.
     table["source"] = table["dataset"].where(table["context"] != "retention", "")
     for name, columns in (
-        *(("run", RUN_COLUMNS), ("question", ["source", "question_id"])),
+        ("run", RUN_COLUMNS),
+        ("question", ["source", "question_id"]),
         ("cluster", ["source", "group"]),
     ):
         table[name] = codes(columns)

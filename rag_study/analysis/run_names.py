@@ -13,38 +13,52 @@ from rag_study.study.stages import StageRun
 
 # What may differ in a search, and in a training, in words.
 _SEARCHES = {
-    **{"reranker": "reranked by {}", "chunk_overlap": "overlap {}"},
-    **{"max_context_tokens": "at most {} tokens", "passage_order": "{}"},
+    "reranker": "reranked by {}",
+    "chunk_overlap": "overlap {}",
+    "max_context_tokens": "at most {} tokens",
+    "passage_order": "{}",
 }
 _VARIANTS = {
-    **{"epochs": "{} epochs", "max_steps": "{} steps", "learning_rate": "learning rate {:g}"},
-    **{"lora_rank": "rank {}", "lora_alpha": "alpha {}", "num_virtual_tokens": "{} tokens"},
-    **{"batch_size": "batches of {}", "early_stopping": "stopped early"},
-    **{"p_gold": "gold in {:.0%}", "num_distractors": "{} distractors"},
-    **{"replay": "replay {:.0%}", "label_noise": "{:.0%} wrong answers"},
-    **{"answer_style": "answers {}", "deduplicate": "deduplicated", "strength": "strength {:g}"},
+    "epochs": "{} epochs",
+    "max_steps": "{} steps",
+    "learning_rate": "learning rate {:g}",
+    "lora_rank": "rank {}",
+    "lora_alpha": "alpha {}",
+    "num_virtual_tokens": "{} tokens",
+    "batch_size": "batches of {}",
+    "early_stopping": "stopped early",
+    "p_gold": "gold in {:.0%}",
+    "num_distractors": "{} distractors",
+    "replay": "replay {:.0%}",
+    "label_noise": "{:.0%} wrong answers",
+    "answer_style": "answers {}",
+    "deduplicate": "deduplicated",
+    "strength": "strength {:g}",
 }
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {
-    **{"max_new_tokens": "at most {} new tokens", "temperature": "temperature {:g}"},
-    **{"top_p": "top-p {:g}", "batch_size": "batches of {}"},
-    **{"dtype": "{} weights", "threads": "threads: {}"},
+    "max_new_tokens": "at most {} new tokens",
+    "temperature": "temperature {:g}",
+    "top_p": "top-p {:g}",
+    "batch_size": "batches of {}",
+    "dtype": "{} weights",
+    "threads": "threads: {}",
 }
 
 
 def columns_of(run: StageRun) -> dict[str, Any]:
     """How the tables know a model state: the columns of a run but `dataset` and `variant`."""
     point, training = run.point, run.point.training
-    asked = {"prompting": point.answering.prompting, "seed": point.seed}
+    answering = {"prompting": point.answering.prompting, "seed": point.seed}
     if point.system is not None:
         trained = {"method": point.system.name, "train_format": "", "train_size": 0}
         search = {"retriever": "", "chunk_size": 0, "top_k": 0}
-        return {"model": "", **trained, **asked, **search}
+        return {"model": "", **trained, **answering, **search}
     trained = {"method": "none", "train_format": "none", "train_size": 0}
     if training is not None:
         trained = {key: getattr(training, key) for key in trained}
     search = {key: getattr(point.retrieval, key) for key in ("retriever", "chunk_size", "top_k")}
-    return {"model": point.model, **trained, **asked, **search}
+    return {"model": point.model, **trained, **answering, **search}
 
 
 def label_of(run: StageRun, config: StudyConfig) -> str:
@@ -82,20 +96,20 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
     groups: dict[tuple, dict[str, dict[str, Any]]] = defaultdict(dict)
     for run in runs:
         if run.stage.name == "judge_answers":
-            said = dict(run.parameters["training"])
+            settings = dict(run.parameters["training"])
             if training := run.point.training:
-                said["sequence"] = [_label(dataset, config) for dataset in training.sequence]
-            groups[said.get("method"), said.get("train_format")][run.run_id] = said
-    found = {}
+                settings["sequence"] = [_label(dataset, config) for dataset in training.sequence]
+            groups[settings.get("method"), settings.get("train_format")][run.run_id] = settings
+    variants = {}
     for members in groups.values():
         differing = [
             key
             for key in (*_VARIANTS, "sequence")
-            if len({json.dumps(said.get(key)) for said in members.values()}) > 1
+            if len({json.dumps(settings.get(key)) for settings in members.values()}) > 1
         ]
-        for run_id, said in members.items():
-            found[run_id] = ", ".join(words({key: said.get(key) for key in differing}))
-    return found
+        for run_id, settings in members.items():
+            variants[run_id] = ", ".join(words({key: settings.get(key) for key in differing}))
+    return variants
 
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:

@@ -9,8 +9,12 @@ from rag_study.common import run_folder
 from rag_study.study.stages import StageRun, all_upstream
 
 COLUMNS = [
-    *("training_minutes", "training_tokens", "training_memory_mb"),
-    *("answering_minutes", "tokens_per_answer", "answering_memory_mb"),
+    "training_minutes",
+    "training_tokens",
+    "training_memory_mb",
+    "answering_minutes",
+    "tokens_per_answer",
+    "answering_memory_mb",
 ]
 
 

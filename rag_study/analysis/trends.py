@@ -14,9 +14,21 @@ from rag_study.evaluation.metrics import METRICS, Metrics
 
 TREND_COLUMNS = [
     *(name for name in KEY_COLUMNS if name != "train_size"),
-    *("train_sizes", "n_sizes", "n_seeds", "n_questions", "n_clusters"),
-    *("slope", "ci_low", "ci_high", "se", "df", "seed_sd", "p_value"),
-    *("gain", "gain_low", "gain_high"),
+    "train_sizes",
+    "n_sizes",
+    "n_seeds",
+    "n_questions",
+    "n_clusters",
+    "slope",
+    "ci_low",
+    "ci_high",
+    "se",
+    "df",
+    "seed_sd",
+    "p_value",
+    "gain",
+    "gain_low",
+    "gain_high",
 ]
 
 

@@ -32,8 +32,7 @@ CONDITIONS: dict[str, Condition] = {
         "with the gold passages, the answer in them replaced by another of its kind",
     ),
     "training": Condition(
-        "training questions, without passages",
-        "questions that were trained on, without passages",
+        "training questions, without passages", "questions that were trained on, without passages"
     ),
 }
 ORDERS = ("best_first", "best_last")  # of the passages in the prompt

@@ -1,8 +1,7 @@
-"""How likely a model finds a text: log-probabilities of the last tokens of sequences.
+"""The context gain: what passages add to the likelihood of the reference answer.
 
-The likelihood of the reference answer shows what passages are worth to a model without generating
-and without a right or wrong: the *context gain* of a question is its log-likelihood with passages
-less that without.
+It shows what passages are worth to a model without generating and without a right or wrong: a
+question's log-likelihood of its reference answer with passages less that without.
 """
 
 from __future__ import annotations

@@ -55,11 +55,7 @@ class ContextBuilder:
     """
 
     def __init__(
-        self,
-        chunks: pd.DataFrame,
-        hits: pd.DataFrame,
-        top_k: int,
-        pool: Sequence[Question] = (),
+        self, chunks: pd.DataFrame, hits: pd.DataFrame, top_k: int, pool: Sequence[Question] = ()
     ):
         self._passages = {
             row.chunk_id: Passage(row.chunk_id, row.doc_id, row.title, row.text)

@@ -19,25 +19,16 @@ from rag_study.data.schema import Question
 from rag_study.data.splits import hash_order
 
 _MONTHS = frozenset(
-    [
-        *("january", "february", "march", "april", "may", "june", "july", "august"),
-        *("september", "october", "november", "december"),
-    ]
+    "january february march april may june july august september october november december".split()
 )
 _NUMBER_WORDS = frozenset(
-    [
-        *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-        *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-        *("eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy"),
-        *("eighty", "ninety", "hundred", "thousand", "million", "billion", "once", "twice"),
-    ]
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty "
+    "ninety hundred thousand million billion once twice".split()
 )
 # Words that a name may have in lower case.
 _SMALL_WORDS = frozenset(
-    [
-        *("a", "an", "and", "at", "by", "de", "del", "der", "di", "for", "in", "la", "le", "of"),
-        *("on", "or", "the", "to", "van", "von"),
-    ]
+    "a an and at by de del der di for in la le of on or the to van von".split()
 )
 _QUESTION_WORDS = ("who", "whom", "whose", "when", "where", "what", "which", "how")
 _ARTICLE = re.compile(r"\A(?:the|an?)\s+", re.IGNORECASE)

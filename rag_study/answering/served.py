@@ -42,15 +42,17 @@ def generate_answers(
         )
     with endpoint.session() as (client, pool):
         pending = []
-        for context, asked in questions.items():
-            wanted = generation.positions_to_answer(context, extent[context], asked, settings)
+        for context, context_questions in questions.items():
+            wanted = generation.positions_to_answer(
+                context, extent[context], context_questions, settings
+            )
             for position in wanted:
                 answer = partial(
                     _answer,
                     endpoint,
                     client,
-                    asked[position],
-                    builder.context(asked[position], context),
+                    context_questions[position],
+                    builder.context(context_questions[position], context),
                     settings,
                     prompting,
                     {"context": context, "position": position},
@@ -82,16 +84,16 @@ def _answer(
         Prompting(prompting.name, tuple((clean(q), clean(a)) for q, a in prompting.examples)),
     )
     seed = sampling.item_seed(settings.seed, str(place["context"]), question.id)
-    said = endpoint.complete(
+    completion = endpoint.complete(
         client, messages, settings.max_new_tokens, settings.temperature, settings.top_p, seed
     )
     row = generation.answer_row(
         question,
         context,
         context.passages,
-        said.text,
-        said.completion_tokens,
-        said.truncated,
-        said.prompt_tokens,
+        completion.text,
+        completion.completion_tokens,
+        completion.truncated,
+        completion.prompt_tokens,
     )
-    return [{**place, **row, "served_model": said.served_model}]
+    return [{**place, **row, "served_model": completion.served_model}]

@@ -1,5 +1,7 @@
 """The command line. `rag-study --help` names the commands; each is a function in this folder.
 
+Commands read options and print; what they do is done by the folders below.
+
 Exit status: 0 when everything asked for is done, 1 when a run failed or is missing, 2 for input
 that cannot be used (one message, nothing written), 130 after Ctrl-C.
 

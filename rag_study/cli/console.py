@@ -68,13 +68,13 @@ def print_why(earlier: Earlier) -> None:
 def print_reasons(earlier: Mapping[str, Earlier]) -> None:
     """What runs that are not done differ in from those that are, in one line for each stage."""
     stages: dict[str, list[Earlier]] = {}
-    for run_id, one in earlier.items():
-        stages.setdefault(run_id.partition("/")[0], []).append(one)
+    for run_id, run in earlier.items():
+        stages.setdefault(run_id.partition("/")[0], []).append(run)
     if stages:
         console.print("Done before, but differing from what the study needs now (--why: each):")
     for stage, runs in sorted(stages.items(), key=lambda item: list(STAGES).index(item[0])):
-        words = Counter(found.words for one in runs for found in one.differences)
-        shown = "; ".join(said for said, _ in words.most_common(_SHOWN_REASONS))
+        words = Counter(difference.words for run in runs for difference in run.differences)
+        shown = "; ".join(reason for reason, _ in words.most_common(_SHOWN_REASONS))
         more = len(words) - _SHOWN_REASONS
         rest = f"; and {more} more" if more > 0 else ""
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"

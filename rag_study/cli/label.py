@@ -44,9 +44,9 @@ def label(
             f"Run it first:  rag-study run {study_file}"
         )
     if read is not None:
-        given = {"--questions": questions, "--context": context, "--run": run, "--seed": seed}
-        given |= {"--out": out, "--passages": passages or None}
-        if used := [name for name, value in given.items() if value is not None and value != []]:
+        options = {"--questions": questions, "--context": context, "--run": run, "--seed": seed}
+        options |= {"--out": out, "--passages": passages or None}
+        if used := [name for name, value in options.items() if value is not None and value != []]:
             raise StudyError(f"--read stands alone; it does not go with {', '.join(used)}.")
         _read(folder, read)
         return
@@ -77,9 +77,9 @@ def _write(
 ) -> None:
     import pandas as pd
 
+    from rag_study import labelling
     from rag_study.common.wording import counted
     from rag_study.labelling import csv_file
-    from rag_study.labelling import sample as labelling
     from rag_study.labelling.passages import texts_shown
     from rag_study.study import plan
 
@@ -104,8 +104,8 @@ def _write(
 
 
 def _read(folder: Path, file: Path) -> None:
+    from rag_study import labelling
     from rag_study.labelling import csv_file
-    from rag_study.labelling import sample as labelling
     from rag_study.labelling import tables as label_tables
     from rag_study.labelling.labels import human_tables, publish, store_labels
 

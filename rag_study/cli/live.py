@@ -27,7 +27,6 @@ class Teller:
 
     def __init__(self, progress: Progress):
         self._progress = progress
-        self._reused = 0
 
     def __call__(self, event: str, run: StageRun, status: Status) -> None:
         if event == "reused":
@@ -62,10 +61,7 @@ def shown(progress: Progress) -> Iterator[Teller]:
         yield teller
         return
     with Live(
-        get_renderable=lambda: view(progress),
-        console=console,
-        refresh_per_second=1,
-        transient=True,
+        get_renderable=lambda: view(progress), console=console, refresh_per_second=1, transient=True
     ):
         yield teller
 
@@ -89,8 +85,8 @@ def view(progress: Progress) -> Group:
         table.add_row(stage, *(str(n) if n else "·" for n in numbers.values()), style=style)
     lines = []
     for run, began in list(progress.running.values())[:LISTED]:
-        told = RunFolder(run.run_id).progress()
-        counted = f"  {told[0]}/{told[1]}" if told else ""
+        tally = RunFolder(run.run_id).progress()
+        counted = f"  {tally[0]}/{tally[1]}" if tally else ""
         lines.append(f"▸ {run.run_id}  {clock(time.monotonic() - began)}{counted}")
     if len(progress.running) > LISTED:
         lines.append(f"  and {len(progress.running) - LISTED} more")
@@ -115,8 +111,8 @@ def summary(progress: Progress) -> str:
 def _left(progress: Progress) -> str:
     """How long the rest will take, from finished runs of the same stages."""
     seconds, unknown = progress.seconds_left()
-    known = progress.left + len(progress.running) - unknown
-    if not known:
+    estimable = progress.left + len(progress.running) - unknown
+    if not estimable:
         return f"{progress.left + len(progress.running)} left, no estimate yet"
     more = f" and {unknown} runs of stages not finished yet" if unknown else ""
     return f"about {clock(seconds)} left{more}"

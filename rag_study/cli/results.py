@@ -32,20 +32,20 @@ def clean(
     compared in this outputs folder and whose file is still where it was. Runs that they ask for are
     kept also where notebooks or the package have changed since.
     """
-    found, outdated = cleanup.find(study_files)
-    for leftover in found:
+    leftovers, outdated = cleanup.find(study_files)
+    for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
         console.print(
             f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
         )
-    total = size(sum(leftover.size for leftover in found))
-    if not found:
+    total = size(sum(leftover.size for leftover in leftovers))
+    if not leftovers:
         console.print("Nothing to clean: some study asks for everything that is there.")
     elif delete:
-        cleanup.remove(found)
-        console.print(f"{len(found)} deleted, {total}.")
+        cleanup.remove(leftovers)
+        console.print(f"{len(leftovers)} deleted, {total}.")
     else:
-        console.print(f"{len(found)} are not needed, {total}. --delete deletes them.")
+        console.print(f"{len(leftovers)} are not needed, {total}. --delete deletes them.")
     if outdated:
         kept = size(sum(leftover.size for leftover in outdated))
         count = f"{len(outdated)} runs ({kept}) are" if len(outdated) > 1 else f"1 run ({kept}) is"

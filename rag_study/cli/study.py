@@ -30,8 +30,8 @@ from rag_study.common.machine import gpus
 from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
-from rag_study.study import plan as grid
 from rag_study.study.merge import load_studies
+from rag_study.study.plan import Comparison, comparison, expand
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -55,7 +55,7 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Show every stage run: its id, and whether it would be reused, run, or is blocked."""
-    study = grid.expand(study_file)
+    study = expand(study_file)
     runs = _chosen(study, only)
     if cost:
         estimate = costs.estimate(runs, costs.find_machine(machine))
@@ -65,7 +65,9 @@ def plan(
         return
     rows = planned(runs)
     again = {row["run_id"] for row in rows if row["action"] != "reuse"}
-    earlier = differences.from_earlier([one for one in runs if one.run_id in again], study)
+    earlier = differences.from_earlier(
+        [stage_run for stage_run in runs if stage_run.run_id in again], study
+    )
     if as_json:
         for row in rows:
             differing = earlier[row["run_id"]].differences if row["run_id"] in earlier else []
@@ -115,36 +117,42 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run what is not done yet, then print the effects and where the report is."""
-    runs = grid.expand(study_file)
+    runs = expand(study_file)
     chosen = _chosen(runs, only)
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
     run_folder.check_writable()
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
     _show_result(runs[-1], progress)
-    if not all(progress.outcomes.get(one.run_id) in ("done", "reused") for one in chosen):
+    if not all(
+        progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
+    ):
         raise typer.Exit(1)
 
 
 def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> None:
     """Show what is done, running, failed and missing; also while another terminal runs it."""
-    runs = grid.expand(study_file)
-    statuses = {one.run_id: RunFolder(one.run_id).status() for one in runs}
-    done = {one.run_id for one in runs if is_done(one, statuses[one.run_id])}
-    earlier = differences.from_earlier([one for one in runs if one.run_id not in done], runs)
-    for one in runs:
-        folder, current = RunFolder(one.run_id), statuses[one.run_id]
-        finished = one.run_id in done
+    runs = expand(study_file)
+    statuses = {stage_run.run_id: RunFolder(stage_run.run_id).status() for stage_run in runs}
+    done = {
+        stage_run.run_id for stage_run in runs if is_done(stage_run, statuses[stage_run.run_id])
+    }
+    earlier = differences.from_earlier(
+        [stage_run for stage_run in runs if stage_run.run_id not in done], runs
+    )
+    for stage_run in runs:
+        folder, current = RunFolder(stage_run.run_id), statuses[stage_run.run_id]
+        finished = stage_run.run_id in done
         state = "incomplete" if current.state == "done" and not finished else current.state
         note = first_line(current.message)
         if current.state == "done":
             note = clock(current.seconds)
         elif state == "running":
-            told = folder.progress()
-            counted = f"{told[0]} of {told[1]}, " if told else ""
+            tally = folder.progress()
+            counted = f"{tally[0]} of {tally[1]}, " if tally else ""
             note = f"{counted}process {current.pid} on {current.host}"
-        print_line(state, one.run_id, note)
-        if why and one.run_id in earlier:
-            print_why(earlier[one.run_id])
+        print_line(state, stage_run.run_id, note)
+        if why and stage_run.run_id in earlier:
+            print_why(earlier[stage_run.run_id])
     print_reasons(earlier)
     console.print(f"{len(done)} of {len(runs)} stage runs are done.")
     if len(done) < len(runs):
@@ -156,16 +164,16 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 
     A common report is written to outputs/<name>+<name>/.
     """
-    comparison = grid.comparison(load_studies(study_files))
-    if not any(is_done(needed) for needed in comparison.upstream):
+    common = comparison(load_studies(study_files))
+    if not any(is_done(needed) for needed in common.upstream):
         named = " ".join(map(str, study_files))
         raise StudyError(
             f"{named}: no run is done, so there is nothing to report.\n"
             f"Run it first:  rag-study run {study_files[0]}"
         )
     run_folder.check_writable()
-    progress = _execute([comparison], Options(keep_going=True), Executor(), force=True)
-    _show_result(comparison, progress)
+    progress = _execute([common], Options(keep_going=True), Executor(), force=True)
+    _show_result(common, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
 
@@ -174,7 +182,7 @@ def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
     if only is None:
         return runs
     stage = stages.find_stage(only)
-    return [one for one in runs if one.stage is stage]
+    return [stage_run for stage_run in runs if stage_run.stage is stage]
 
 
 def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
@@ -187,11 +195,11 @@ def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
         return there[needed.run_id]
 
     rows = []
-    for one in runs:
-        current = RunFolder(one.run_id).status()
-        waiting = [needed.run_id for needed in one.upstream if not is_there(needed)]
+    for stage_run in runs:
+        current = RunFolder(stage_run.run_id).status()
+        waiting = [needed.run_id for needed in stage_run.upstream if not is_there(needed)]
         action, note = "run", ""
-        if is_done(one, current):
+        if is_done(stage_run, current):
             action = "reuse"
             if current.package_hash != package_hash():
                 note = "made by another version of the package; --force makes it again"
@@ -203,15 +211,15 @@ def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
             note = f"process {current.pid} on {current.host} works on it"
         elif current.state != "pending":
             note = f"{current.state} before"
-        there[one.run_id] = action != "blocked"
+        there[stage_run.run_id] = action != "blocked"
         rows.append(
             {
-                "run_id": one.run_id,
-                "stage": one.stage.name,
+                "run_id": stage_run.run_id,
+                "stage": stage_run.stage.name,
                 "action": action,
                 "state": current.state,
                 "note": note,
-                "parameters": one.parameters,
+                "parameters": stage_run.parameters,
             }
         )
     return rows
@@ -262,7 +270,7 @@ def _execute(
     return progress
 
 
-def _show_result(comparison: grid.Comparison, progress: Progress) -> None:
+def _show_result(comparison: Comparison, progress: Progress) -> None:
     """Print the effects, the verdict, the study's own notes and where the report is, if the
     comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):

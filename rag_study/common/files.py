@@ -105,17 +105,17 @@ def digests(paths: Sequence[Path]) -> list[str]:
         shown = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
         title = "reading files for the run ids, once"
         bar = tqdm(desc=title, total=unread, unit="B", unit_scale=True, disable=not shown)
-    found = []
+    hashes = []
     for path, place in places.items():
         if place.exists():
-            found.append(place.read_text())
+            hashes.append(place.read_text())
             continue
-        found.append(_read_digest(path, bar.update if bar is not None else None))
+        hashes.append(_read_digest(path, bar.update if bar is not None else None))
         if path.stat().st_size > _KEPT_BYTES:
-            write_text(place, found[-1])
+            write_text(place, hashes[-1])
     if bar is not None:
         bar.close()
-    return found
+    return hashes
 
 
 def _digest_place(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What is wrong with a study file, for the person who wrote it."""
+"""What is wrong with a study file or with a notebook's parameters, for the person who wrote it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def problems(
     error: ValidationError, keys_at: Callable[[list[Any]], list[str]]
 ) -> list[tuple[list[Any], str]]:
     """The place and the explanation of everything that is wrong."""
-    found = []
+    explained = []
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
         value = problem.get("input")
@@ -49,8 +49,8 @@ def problems(
                 text = f"{value!r}: use lower-case letters, digits and hyphens only"
             case _:
                 text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {value!r})"
-        found.append((location, text))
-    return found
+        explained.append((location, text))
+    return explained
 
 
 def _count(number: int) -> str:

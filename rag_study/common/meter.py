@@ -11,8 +11,14 @@ from typing import Any
 
 # What `Meter.read` gives: told by run, and summed up by `totals`.
 MEASURED = (
-    *("wall_seconds", "core_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "tokens"),
-    *("started", "finished", "tries"),
+    "wall_seconds",
+    "core_seconds",
+    "peak_memory_mb",
+    "peak_gpu_memory_mb",
+    "tokens",
+    "started",
+    "finished",
+    "tries",
 )
 # Tokens that went through the models of this process, by kind; padding is computed, so it counts.
 _TOKENS: Counter[str] = Counter()

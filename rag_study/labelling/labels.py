@@ -5,7 +5,7 @@ other tables are computed from them and from the results as they are now, so tha
 added later is compared with the same labels.
 
 Example:
-    tables = human_tables(store.study_dir("demo"))    # {} before anything is labelled
+    tables = human_tables(run_folder.study_dir("demo"))    # {} before anything is labelled
     tables["human_estimates"].attrs["notes"]          # sentences a reader must know
 """
 
@@ -30,18 +30,50 @@ from rag_study.labelling.prediction_powered import estimate
 from rag_study.labelling.sample import Sample, load, rubric
 
 LABEL_COLUMNS = [
-    *("sample", "answer_id", *RUN_COLUMNS, "context", "question_id", "group"),
-    *("question", "reference", "answer", "stratum", "inclusion_probability"),
+    "sample",
+    "answer_id",
+    *RUN_COLUMNS,
+    "context",
+    "question_id",
+    "group",
+    "question",
+    "reference",
+    "answer",
+    "stratum",
+    "inclusion_probability",
 ]
 AGREEMENT_COLUMNS = [
-    *("sample", "dataset", "context", "criterion", "scorer", "judge"),
-    *("n_answers", "n_questions", "n_clusters"),
+    "sample",
+    "dataset",
+    "context",
+    "criterion",
+    "scorer",
+    "judge",
+    "n_answers",
+    "n_questions",
+    "n_clusters",
     *(f"{name}{end}" for name in agreement.STATISTICS for end in ("", "_low", "_high")),
 ]
 ESTIMATE_COLUMNS = [
-    *("sample", *RUN_COLUMNS, "context", "quantity", "criterion", "scorer", "judge"),
-    *("n_labelled", "n_questions", "n_clusters", "scorer_mean"),
-    *("labels_mean", "labels_low", "labels_high", "estimate", "ci_low", "ci_high", "se", "tuning"),
+    "sample",
+    *RUN_COLUMNS,
+    "context",
+    "quantity",
+    "criterion",
+    "scorer",
+    "judge",
+    "n_labelled",
+    "n_questions",
+    "n_clusters",
+    "scorer_mean",
+    "labels_mean",
+    "labels_low",
+    "labels_high",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "se",
+    "tuning",
 ]
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
@@ -220,7 +252,9 @@ class _View:
                 )
                 yield {
                     **self._key(),
-                    **{"criterion": criterion, "scorer": judge or column, "judge": judge},
+                    "criterion": criterion,
+                    "scorer": judge or column,
+                    "judge": judge,
                     "n_answers": int(labelled.sum()),
                     "n_questions": len(np.unique(question_of)),
                     "n_clusters": len(np.unique(self.clusters[question_of])),
@@ -285,15 +319,22 @@ class _View:
             yield {
                 **self._key(),
                 **self.runs.loc[run, RUN_COLUMNS].to_dict(),
-                **{"quantity": "mean" if base is None else "difference", "criterion": criterion},
-                **{"scorer": judge or column if complete else "", "judge": judge},
+                "quantity": "mean" if base is None else "difference",
+                "criterion": criterion,
+                "scorer": judge or column if complete else "",
+                "judge": judge,
                 "n_labelled": int(labelled.sum()),
                 "n_questions": len(self.questions),
                 "n_clusters": len(np.unique(self.clusters[labelled])),
                 "scorer_mean": float(scores.mean()) if complete else np.nan,
-                **{"labels_mean": alone.mean, "labels_low": alone.low, "labels_high": alone.high},
-                **{"estimate": estimated.mean, "ci_low": estimated.low, "ci_high": estimated.high},
-                **{"se": estimated.se, "tuning": estimated.tuning},
+                "labels_mean": alone.mean,
+                "labels_low": alone.low,
+                "labels_high": alone.high,
+                "estimate": estimated.mean,
+                "ci_low": estimated.low,
+                "ci_high": estimated.high,
+                "se": estimated.se,
+                "tuning": estimated.tuning,
             }
 
     def notes(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Language models: their names, the ways to fine-tune them, loading, prompts, decoding, servers.
 
-Knows nothing of retrieval, of training or of what an answer is worth. `names` and `methods` load
-nothing and are all that planning needs.
+`prompts` has every prompt; `names` and `methods` load nothing and are all that planning needs.
+Knows nothing of retrieval, of training or of what an answer is worth.
 """
 
 import lazy_loader

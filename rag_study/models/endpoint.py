@@ -42,8 +42,15 @@ _KINDS = {CHAT: "chat completion", COMPLETIONS: "completion"}
 # OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold, whatever server it is.
 _ATTEMPT = "x-stainless-retry-count"
 _SENT_HEADERS = (
-    *("host", "connection", "accept", "accept-encoding", "content-type", "content-length"),
-    *("user-agent", "authorization", _ATTEMPT),
+    "host",
+    "connection",
+    "accept",
+    "accept-encoding",
+    "content-type",
+    "content-length",
+    "user-agent",
+    "authorization",
+    _ATTEMPT,
 )
 # Failures that another attempt may not meet; the client tries again after these.
 _PASSING = (408, 409, 429)
@@ -236,7 +243,7 @@ class Endpoint:
             what = f"no answer within {self.timeout_s:g} s"
         elif isinstance(error, openai.APIStatusError):
             status, text = error.status_code, error.response.text
-            what = f"status {status}: {_said(text, key)}"
+            what = f"status {status}: {_words_of(text, key)}"
             if _is_quota(text) or not (status in _PASSING or status >= 500):
                 advice = _ADVICE.get(status, "Is this the address of an OpenAI-compatible server?")
                 return f"{what}\n{advice.format(key=variable)}"
@@ -257,14 +264,14 @@ class Endpoint:
         try:
             reply = json.loads(text)
             choice = reply["choices"][0]
-            said = choice["message"] if route == CHAT else {"content": choice["text"]}
-            fine = all(isinstance(said.get(k), str | None) for k in ("content", "refusal"))
+            message = choice["message"] if route == CHAT else {"content": choice["text"]}
+            fine = all(isinstance(message.get(k), str | None) for k in ("content", "refusal"))
             fine = fine and isinstance(reply.get("usage"), dict | None)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             fine = False
         if not fine:
             raise StudyError(
-                f"{self.name}: the reply is no {_KINDS[route]}: {_said(text, key)}\n"
+                f"{self.name}: the reply is no {_KINDS[route]}: {_words_of(text, key)}\n"
                 "Is this the address of an OpenAI-compatible server? It usually ends in /v1."
             )
         return _masked(reply, key) if len(key) >= _SHORTEST_SECRET else reply
@@ -296,12 +303,12 @@ def clean(text: str) -> str:
     return prompts.clean(text, CONTROL)
 
 
-def _said(text: str, key: str) -> str:
+def _words_of(text: str, key: str) -> str:
     """What a reply says, in one line: the message of its error where it has one."""
     try:
-        said = json.loads(text)
-        said = said.get("error", said.get("detail", said))
-        text = str(said.get("message", said) if isinstance(said, dict) else said)
+        content = json.loads(text)
+        content = content.get("error", content.get("detail", content))
+        text = str(content.get("message", content) if isinstance(content, dict) else content)
     except (ValueError, AttributeError):
         pass
     line = _masked(" ".join(text.split()), key)
@@ -316,12 +323,14 @@ def _masked(value: Any, key: str) -> Any:
     if isinstance(value, str):
         spelled = {key, json.dumps(key)[1:-1], quote(key, safe=""), html.escape(key)}
         spelled.add(key.replace("/", "\\/"))
-        either = "|".join(re.escape(one) for one in sorted(spelled, key=len, reverse=True))
+        either = "|".join(
+            re.escape(spelling) for spelling in sorted(spelled, key=len, reverse=True)
+        )
         return re.sub(either, "***", value, flags=re.IGNORECASE)
     if isinstance(value, list):
-        return [_masked(one, key) for one in value]
+        return [_masked(item, key) for item in value]
     if isinstance(value, dict):
-        return {_masked(name, key): _masked(one, key) for name, one in value.items()}
+        return {_masked(name, key): _masked(item, key) for name, item in value.items()}
     return value
 
 

@@ -23,8 +23,8 @@ def revision(folder: Path) -> str:
 
 def kind(folder: Path) -> str:
     """The kind of model ("llama"), "folder" where its configuration does not say."""
-    said = _json(folder / "config.json", dict).get("model_type")
-    return said if isinstance(said, str) and said else "folder"
+    model_type = _json(folder / "config.json", dict).get("model_type")
+    return model_type if isinstance(model_type, str) and model_type else "folder"
 
 
 def loaded_files(folder: Path) -> list[Path]:
@@ -33,23 +33,25 @@ def loaded_files(folder: Path) -> list[Path]:
     A sentence-transformers model has parts in folders of their own. Other folders are left out:
     they hold checkpoints of the training, or the same weights for other programs.
     """
-    modules = [one for one in _json(folder / "modules.json", list) if isinstance(one, dict)]
-    parts = {folder, *(folder / one["path"] for one in modules if one.get("path"))}
-    found = {*folder.glob("additional_chat_templates/*.jinja")}
+    modules = [
+        module for module in _json(folder / "modules.json", list) if isinstance(module, dict)
+    ]
+    parts = {folder, *(folder / module["path"] for module in modules if module.get("path"))}
+    loaded = {*folder.glob("additional_chat_templates/*.jinja")}
     for part in parts:
-        found |= {file for file in part.glob("*") if _is_setting(file.name)}
-        found |= {*weights(part)}
-    return sorted(file for file in found if file.is_file())
+        loaded |= {file for file in part.glob("*") if _is_setting(file.name)}
+        loaded |= {*weights(part)}
+    return sorted(file for file in loaded if file.is_file())
 
 
 def weights(folder: Path) -> list[Path]:
     """The files of weights that are loaded, of all forms in which they may lie in a folder."""
     whole, adapter = folder / "model.safetensors", folder / "adapter_model.safetensors"
-    found = [file for file in (whole, adapter) if file.is_file()]
-    if whole not in found:
+    candidates = [file for file in (whole, adapter) if file.is_file()]
+    if whole not in candidates:
         index = _json(folder / "model.safetensors.index.json", dict).get("weight_map", {})
-        found += [folder / name for name in sorted({*index.values()})]
-    there = [file for file in found if file.is_file()]
+        candidates += [folder / name for name in sorted({*index.values()})]
+    there = [file for file in candidates if file.is_file()]
     return there or sorted(folder.glob("*.safetensors"))
 
 

@@ -54,7 +54,7 @@ def load_generator(
 
     if is_endpoint(name):
         raise StudyError(
-            f"the model '{name}' is on a server and cannot be loaded here; endpoints.connect asks "
+            f"the model '{name}' is on a server and cannot be loaded here; endpoint.connect asks "
             "it for answers. It cannot be trained here either."
         )
     if adapter_dir is None and strength != 1:

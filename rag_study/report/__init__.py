@@ -8,7 +8,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["export_adapter", "figures", "headline", "tables"],
-    submod_attrs={
-        "page": ["build_report"],
-    },
+    submod_attrs={"page": ["build_report"]},
 )

@@ -28,8 +28,14 @@ from rag_study.study.merge import load_studies
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 # What vllm/lora/peft_helper.py refuses or does not read.
 _NOT_IN_VLLM = (
-    *("use_dora", "modules_to_save", "lora_bias", "rank_pattern", "alpha_pattern"),
-    *("layer_replication", "target_parameters", "trainable_token_indices"),
+    "use_dora",
+    "modules_to_save",
+    "lora_bias",
+    "rank_pattern",
+    "alpha_pattern",
+    "layer_replication",
+    "target_parameters",
+    "trainable_token_indices",
 )
 _IDENTIFYING = ("model", "method", "train_format", "train_size", "seed")
 # Parameters that are no hyperparameters, or are places on this machine.

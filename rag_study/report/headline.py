@@ -12,11 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.states import (
-    context_label,
-    format_label,
-    method_label,
-)
+from rag_study.analysis.states import context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
 from rag_study.common.wording import counted, is_number, listed, rounded_up, signed

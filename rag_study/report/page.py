@@ -14,12 +14,7 @@ import jinja2
 import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
-from rag_study.analysis.states import (
-    auc_words,
-    context_label,
-    format_label,
-    method_label,
-)
+from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
@@ -30,7 +25,7 @@ from rag_study.report import explanation_tables, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_row, headline_verdict
 from rag_study.report.limits import limits
-from rag_study.report.reproduction import making
+from rag_study.report.reproduction import reproduction_of
 from rag_study.report.verdict_looks import LOOKS
 from rag_study.training.recipe import TRAIN_FORMATS
 
@@ -115,7 +110,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}
             for run in results.missing
         ],
-        "making": making(results),
+        "reproduction": reproduction_of(results),
     }
 
 

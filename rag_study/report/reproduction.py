@@ -17,7 +17,7 @@ from rag_study.common.wording import NOT_KNOWN, is_number
 _SHOWN_ELSEWHERE = ("identity: parameters", "identity: upstream", "identity: stage", "tokens: ")
 
 
-def making(results: StudyResults) -> dict[str, Any]:
+def reproduction_of(results: StudyResults) -> dict[str, Any]:
     """What a reader needs to repeat the study: `stages` (totals of each stage, and of all of them
     last), `facts` (every other recorded fact with its distinct values) and `parameters` (YAML).
 

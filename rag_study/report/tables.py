@@ -227,8 +227,14 @@ def _ordered(frame: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
         metric_rank=frame["metric"].map(list(metrics).index),
     )
     keys = [
-        *(*BASE_COLUMNS, "trained", "prompting", *RECIPE, "train_size"),
-        *("context_rank", "metric_rank", "judge"),
+        *BASE_COLUMNS,
+        "trained",
+        "prompting",
+        *RECIPE,
+        "train_size",
+        "context_rank",
+        "metric_rank",
+        "judge",
     ]
     return frame.loc[order.sort_values(keys, kind="stable").index]
 

@@ -1,5 +1,7 @@
 """Retrieval with LlamaIndex: cut the corpus, embed it, index it, search it, measure the search.
 
+Knows which documents hold an answer, not what a model makes of its passages.
+
 | module | it owns |
 |---|---|
 | `settings` | names of the retrievers, what chunk sizes are possible (needs no model: for plans) |

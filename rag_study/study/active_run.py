@@ -15,7 +15,7 @@ from typing import Any
 
 from rag_study.common import files, machine, meter, provenance, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import differences, parameters, plan, stages, told
+from rag_study.study import batch, differences, parameters, plan, stages
 from rag_study.study.groups import (
     Answering,
     Compute,
@@ -91,8 +91,8 @@ class ActiveRun:
         # The bar is for people in JupyterLab; a batch run reports through progress.json.
         with tqdm(total=total, disable="JPY_SESSION_NAME" not in os.environ) as bar:
             self.store.set_progress(0, total)
-            for batch in batches:
-                rows += batch
+            for new_rows in batches:
+                rows += new_rows
                 bar.update(min(size, total - bar.n))
                 self.store.set_progress(min(len(rows), total), total)
         return rows
@@ -141,7 +141,7 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     first, so a notebook works when it is the first one that someone opens. Raises StudyError
     when that fails or another process works on this very run.
     """
-    stage, planned = stages.find_stage(stage_name), told.planned_run()
+    stage, planned = stages.find_stage(stage_name), batch.planned_run()
     if planned is not None and planned.stage.name != stage.name:
         raise StudyError(
             f"this notebook was started as a run of {planned.stage.name}, and begins {stage.name}. "

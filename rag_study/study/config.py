@@ -25,7 +25,7 @@ from rag_study.common.paths import located, params_dir, portable
 from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import is_endpoint
-from rag_study.study import told
+from rag_study.study import batch
 from rag_study.study.groups import Compute, Context, Group, Prompting, check_model
 from rag_study.study.sections import (
     AnsweringConfig,
@@ -63,8 +63,8 @@ class StudyConfig(Group):
 
     @model_validator(mode="before")
     @classmethod
-    def _former_names(cls, given: Any) -> Any:
-        return renamed(given, {"generation": "answering"})
+    def _former_names(cls, content: Any) -> Any:
+        return renamed(content, {"generation": "answering"})
 
     _path: Path | None = PrivateAttr(None)
 
@@ -149,8 +149,8 @@ class StudyConfig(Group):
                     "`required`: nothing says when a judge of it is to be believed"
                 )
         for name in self.margins:
-            if name not in (known := [*judged, *metrics.REFERENCE]):
-                raise ValueError(f"margins: unknown metric '{name}'{nearest(name, known)}")
+            if name not in (allowed := [*judged, *metrics.REFERENCE]):
+                raise ValueError(f"margins: unknown metric '{name}'{nearest(name, allowed)}")
 
 
 def load_study(path: Path | str) -> StudyConfig:
@@ -160,7 +160,7 @@ def load_study(path: Path | str) -> StudyConfig:
     counts from the working folder, else from the project: notebooks run in several places. In a
     batch run it is the file as it was when the study began.
     """
-    text = told.study_text(located(path))
+    text = batch.study_text(located(path))
     path = located(path) if text is not None or located(path).exists() else Path(path)
     content = _content(path, _read(path) if text is None else text)
     try:
@@ -185,11 +185,11 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        known = {file.name: str(file) for file in path.parent.glob("*.yaml")}
+        candidates = {file.name: str(file) for file in path.parent.glob("*.yaml")}
         if not path.suffix:  # a name, which those that come with the package have
-            known |= {file.stem: file.stem for file in params_dir().glob("*.yaml")}
-        near = difflib.get_close_matches(path.name, known)
-        hint = f" Did you mean {known[near[0]]}?" if near else ""
+            candidates |= {file.stem: file.stem for file in params_dir().glob("*.yaml")}
+        near = difflib.get_close_matches(path.name, candidates)
+        hint = f" Did you mean {candidates[near[0]]}?" if near else ""
         raise StudyError(f"{path}: there is no such study file.{hint}") from None
     except IsADirectoryError:
         raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None

@@ -36,7 +36,14 @@ _REVISIONS = {
 }
 _OF_PACKAGE = ("criteria", "bundled")
 _ELSEWHERE = (
-    *("stage", "version", "code", "parameters", "revisions", "prompts", "upstream", "extents"),
+    "stage",
+    "version",
+    "code",
+    "parameters",
+    "revisions",
+    "prompts",
+    "upstream",
+    "extents",
 )
 _MISSING = object()
 
@@ -86,7 +93,7 @@ def from_earlier(runs: Sequence[StageRun], study: Sequence[StageRun]) -> dict[st
         for path in sorted((run_folder.outputs_dir() / "runs" / stage).glob("*-????????")):
             if (run_id := f"{stage}/{path.name}") not in needed:
                 there.setdefault(place_of(run_id), []).append(run_id)
-    found = {}
+    nearest = {}
     for run in runs:
         earlier = []
         for run_id in there.get(run.place, ()):
@@ -95,8 +102,8 @@ def from_earlier(runs: Sequence[StageRun], study: Sequence[StageRun]) -> dict[st
                 differing = between(before, run)
                 earlier.append((len(differing), -status.finished, Earlier(run_id, differing)))
         if earlier:
-            found[run.run_id] = min(earlier)[-1]
-    return found
+            nearest[run.run_id] = min(earlier)[-1]
+    return nearest
 
 
 def between(before: dict[str, Any], run: StageRun) -> list[Difference]:
@@ -127,13 +134,13 @@ def is_asked_for(run_id: str, run: StageRun) -> bool:
         return False
     for upstream_id in needed:
         stage = upstream_id.partition("/")[0]
-        same = [one for one in run.upstream if one.stage.name == stage]
+        same = [planned for planned in run.upstream if planned.stage.name == stage]
         if run.is_comparison:  # thousands may be of one stage; one of them has the same name
-            same = [one for one in same if one.place == place_of(upstream_id)]
+            same = [planned for planned in same if planned.place == place_of(upstream_id)]
         elif not same:
             continue  # the package has the stage read something else now
         gone = not RunFolder(upstream_id).path.exists()
-        if not any(gone or is_asked_for(upstream_id, one) for one in same):
+        if not any(gone or is_asked_for(upstream_id, planned) for planned in same):
             return False
     return True
 
@@ -161,12 +168,12 @@ def _cells(before: list[tuple[int, str]] | None, run: StageRun) -> str:
                 changed += [number for number, _ in now[m : m + both]]
                 added += [number for number, _ in now[m + both : n]]
                 gone += [number for number, _ in before[i + both : j]]
-    said = [
+    phrases = [
         f"{_counted(cells)} of {run.stage.notebook} {'has' if len(cells) == 1 else 'have'} {verb}"
         for cells, verb in ((changed, "changed"), (added, "been added"), (gone, "been removed"))
         if cells
     ]
-    return ", ".join(said) or f"{run.stage.notebook} has changed"
+    return ", ".join(phrases) or f"{run.stage.notebook} has changed"
 
 
 def _counted(numbers: list[int]) -> str:
@@ -179,32 +186,32 @@ def _in_values(old: dict[str, Any], new: dict[str, Any], run: StageRun) -> Itera
     """Parameters that have other values; of a comparison also what its analysis is told."""
     raw = _flat(run.parameters)
     # How much is asked of each run is a list as long as the list of runs.
-    extents = [len(one.get("extents", ())) for one in (old, new)]
+    extents = [len(side.get("extents", ())) for side in (old, new)]
     if extents[0] == extents[1] and old.get("extents") != new.get("extents"):
         yield Difference("asked", "more or fewer questions are asked for")
     for part in ("parameters", *(key for key in new if key not in _ELSEWHERE)):
-        before, now = (_flat(one.get(part, {}), part) for one in (old, new))
+        before, now = (_flat(side.get(part, {}), part) for side in (old, new))
         for key in sorted({*before, *now}):
-            was, given = before.get(key, _MISSING), now.get(key, _MISSING)
-            if was == given:
+            was, value = before.get(key, _MISSING), now.get(key, _MISSING)
+            if was == value:
                 continue
             name = key.removeprefix("parameters.").removeprefix("analysis.")
             past, present = ("were", "are") if re.search(r"[^s]s$", name) else ("was", "is")
-            if given is _MISSING:
+            if value is _MISSING:
                 yield Difference("package", f"{name} {past} {_short(was)}, and not set now")
             elif was is _MISSING:
-                yield Difference("package", f"{name} {present} {_short(given)}, and not set before")
+                yield Difference("package", f"{name} {present} {_short(value)}, and not set before")
             else:
                 # What "auto" and 0 stand for is decided by the machine.
-                found = (name.rpartition(".")[2], raw.get(name))
-                part_of = "machine" if found in (("dtype", "auto"), ("threads", 0)) else "asked"
-                words = f"{name} {past} {_short(was)}, {present} {_short(given)}"
+                setting = (name.rpartition(".")[2], raw.get(name))
+                part_of = "machine" if setting in (("dtype", "auto"), ("threads", 0)) else "asked"
+                words = f"{name} {past} {_short(was)}, {present} {_short(value)}"
                 yield Difference(part_of, words)
 
 
 def _in_revisions(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
-    before, now = (one.get("revisions", {}) for one in (old, new))
-    was, values = (_flat(one.get("parameters", {})) for one in (old, new))
+    before, now = (side.get("revisions", {}) for side in (old, new))
+    was, values = (_flat(side.get("parameters", {})) for side in (old, new))
     for key in sorted({*before, *now}):
         if before.get(key) == now.get(key):
             continue
@@ -213,7 +220,7 @@ def _in_revisions(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Differen
         named = [place for place in places if place in values]
         if any(values[place] != was.get(place) for place in named):
             continue
-        said = _REVISIONS.get(key, f"the {key.replace('_', ' ')} has")
+        words = _REVISIONS.get(key, f"the {key.replace('_', ' ')} has")
         part = "data"
         if (
             key in _OF_PACKAGE
@@ -222,8 +229,8 @@ def _in_revisions(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Differen
         ):
             part = "package"
         if key == "data" and _without_version(before.get(key)) == _without_version(now.get(key)):
-            part, said = "package", "how the package reads the data has"
-        yield Difference(part, f"{said} changed")
+            part, words = "package", "how the package reads the data has"
+        yield Difference(part, f"{words} changed")
 
 
 def _is_preset(name: Any) -> bool:

@@ -16,7 +16,7 @@ def points(config: StudyConfig) -> Iterator[Point]:
     sets = {dataset.display_name: dataset.single for dataset in config.datasets}
     judges = [judge.single for judge in config.judges]
     for dataset in config.datasets:
-        asked = Answering.model_construct(
+        answering = Answering.model_construct(
             **dict(config.answering), contexts=list(config.contexts), test_size=dataset.test_size
         )
         shared = {
@@ -29,24 +29,24 @@ def points(config: StudyConfig) -> Iterator[Point]:
             here = {"model": model, "retrieval": search}
             if served := names.is_endpoint(model):
                 here["retention"] = 0
-            for state in _states(config, dataset, sets, asked):
+            for state in _states(config, dataset, sets, answering):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint
                 for judge in judges:
                     yield Point.model_construct(**{**shared, **here, **state, "judge": judge})
         for system in config.systems:
             if system.dataset in (None, dataset.display_name):
-                own = {"system": system.single, "answering": asked, "retention": 0}
+                imported = {"system": system.single, "answering": answering, "retention": 0}
                 for judge in judges:
-                    yield Point.model_construct(**{**shared, **own, "judge": judge})
+                    yield Point.model_construct(**{**shared, **imported, "judge": judge})
 
 
 def _states(
-    config: StudyConfig, dataset: DatasetConfig, sets: dict[str, Dataset], asked: Answering
+    config: StudyConfig, dataset: DatasetConfig, sets: dict[str, Dataset], answering: Answering
 ) -> Iterator[dict[str, Any]]:
     """What distinguishes the states of one model: how it is prompted, else how it was trained."""
     for prompting in config.prompting:
-        prompted = asked.model_copy(update={"prompting": prompting})
+        prompted = answering.model_copy(update={"prompting": prompting})
         for seed in config.seeds if prompted.few_shot else [0]:
             yield {"answering": prompted, "seed": seed}
     for tuning in config.fine_tuning:
@@ -56,4 +56,4 @@ def _states(
         for recipe in tuning.each():
             training = recipe.model_copy(update={"sequence": sequence})
             for seed in config.seeds:
-                yield {"answering": asked, "training": training, "seed": seed}
+                yield {"answering": answering, "training": training, "seed": seed}

@@ -11,14 +11,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from rag_study import data
 from rag_study.answering.conditions import CONDITIONS, ORDERS
@@ -73,8 +66,8 @@ class Dataset(Group):
             loader = registry.find(self.name)
             for key in self.model_extra:
                 if key not in loader.options.model_fields:
-                    known = [*type(self).model_fields, *loader.options.model_fields]
-                    raise ValueError(f"unknown key '{key}'{nearest(key, known)}")
+                    keys = [*type(self).model_fields, *loader.options.model_fields]
+                    raise ValueError(f"unknown key '{key}'{nearest(key, keys)}")
             options = data.source_of(*self.source).options
         except StudyError as error:
             raise ValueError(str(error)) from None
@@ -177,7 +170,7 @@ class Training(Group):
     @property
     def unused(self) -> frozenset[str]:
         family = methods.METHODS[self.method].family
-        keys = {key for key, own in _FAMILY_OF.items() if own != family}
+        keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
         keys |= {"epochs"} if self.max_steps else {"max_steps"}
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
@@ -246,7 +239,7 @@ class Judge(Group):
                 raise ValueError(f"adapter: {self.model} has one already")
         else:
             check_model(self.model, also=list(names.JUDGES))
-        unknown = [one.name for one in wanted if not one.trained_rubric]
+        unknown = [criterion.name for criterion in wanted if not criterion.trained_rubric]
         if unknown and names.is_trained_judge(self.model, self.trained):
             raise ValueError(
                 f"criteria: a judge that was trained to grade knows none of '{unknown[0]}', which "

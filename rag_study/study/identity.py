@@ -29,9 +29,9 @@ def notebook_code_hash(source: str) -> str:
 # What comes with the package and is measured on or replayed. `plan` need not import what reads it.
 BUNDLED_SETS = {
     "measure_retention": (
-        *("evaluation/retention_sets/general_text.jsonl",),
-        *("evaluation/retention_sets/general_knowledge.jsonl",),
-        *("evaluation/retention_sets/instructions.jsonl",),
+        "evaluation/retention_sets/general_text.jsonl",
+        "evaluation/retention_sets/general_knowledge.jsonl",
+        "evaluation/retention_sets/instructions.jsonl",
     ),
     "fine_tune": ("training/general_instructions.jsonl",),
 }
@@ -60,8 +60,8 @@ def _resolved(used: dict[str, Any]) -> dict[str, Any]:
     if used.get("model"):
         used["model"] = names.name_in_ids(used["model"])
     for group, keys in _MODELS.items():
-        said = used.get(group, {})
-        said.update({key: names.name_in_ids(said[key]) for key in keys if said.get(key)})
+        models = used.get(group, {})
+        models.update({key: names.name_in_ids(models[key]) for key in keys if models.get(key)})
     if compute := used.get("compute"):
         dtype, threads = resolve_dtype(compute["dtype"]), resolve_threads(compute["threads"])
         used["compute"] = {"dtype": dtype, "threads": threads}
@@ -81,7 +81,8 @@ def _revisions(stage: Stage, point: Point) -> dict[str, Any]:
         loaded |= {"judge": judge.model, "judge_tokenizer": judge.tokenizer}
         loaded["judge_adapter"] = judge.adapter and str(located(judge.adapter))
         revisions["criteria"] = [
-            (one.name, one.fingerprint) for one in criteria.find_all(judge.criteria)
+            (criterion.name, criterion.fingerprint)
+            for criterion in criteria.find_all(judge.criteria)
         ]
     revisions |= {key: names.revision_of(name) for key, name in loaded.items() if name}
     if stage.name == "prepare_data":

@@ -15,9 +15,7 @@ from rag_study.common.errors import StudyError
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.sections import DatasetConfig, RetrievalConfig
 
-_LISTS = (
-    *("models", "systems", "fine_tuning", "prompting", "contexts", "judges", "seeds", "notes"),
-)
+_LISTS = ("models", "systems", "fine_tuning", "prompting", "contexts", "judges", "seeds", "notes")
 
 
 class MergedStudy(StudyConfig):
@@ -84,23 +82,23 @@ def _check_alike(first: StudyConfig, other: StudyConfig) -> None:
 
 def _datasets(studies: Sequence[StudyConfig]) -> list[DatasetConfig]:
     """Every data set once; where two that differ have one label, the study's name is added."""
-    found: list[DatasetConfig] = []
+    datasets: list[DatasetConfig] = []
     for study in studies:
         for dataset in study.datasets:
-            if any(dataset.single == other.single for other in found):
+            if any(dataset.single == other.single for other in datasets):
                 continue
-            if any(dataset.display_name == other.display_name for other in found):
+            if any(dataset.display_name == other.display_name for other in datasets):
                 label = f"{dataset.display_name} ({study.name})"
                 dataset = dataset.model_copy(update={"label": label})
-            found.append(dataset)
-    return found
+            datasets.append(dataset)
+    return datasets
 
 
 def _retrieval(studies: Sequence[StudyConfig]) -> RetrievalConfig:
     settings = [study.retrieval.model_dump() for study in studies]
     return studies[0].retrieval.model_copy(
         update={
-            key: _union(one[key] for one in settings)
+            key: _union(section[key] for section in settings)
             for key, value in settings[0].items()
             if isinstance(value, list)
         }
@@ -108,7 +106,7 @@ def _retrieval(studies: Sequence[StudyConfig]) -> RetrievalConfig:
 
 
 def _union(lists: Iterable[Sequence[Any]]) -> list[Any]:
-    found: list[Any] = []
-    for one in lists:
-        found += [value for value in one if value not in found]
-    return found
+    union: list[Any] = []
+    for values in lists:
+        union += [value for value in values if value not in union]
+    return union

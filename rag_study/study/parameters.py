@@ -98,4 +98,7 @@ def _group_at(kind: type[Group], name: str) -> type[Group]:
     """The class of a group by its name in `kind`, which may have it as `Group | None`."""
     annotation = kind.model_fields[name].annotation
     options = getattr(annotation, "__args__", (annotation,))
-    return next((one for one in options if isinstance(one, type) and issubclass(one, Group)), kind)
+    return next(
+        (option for option in options if isinstance(option, type) and issubclass(option, Group)),
+        kind,
+    )

@@ -101,10 +101,7 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     if stage.name in ("fine_tune", "measure_retention") and training and training.sequence:
         *before, last = training.sequence
         sequence = [*before, last] if before else []
-        change = {
-            "dataset": last,
-            "training": training.model_copy(update={"sequence": sequence}),
-        }
+        change = {"dataset": last, "training": training.model_copy(update={"sequence": sequence})}
     if not (training or point.answering.few_shot or point.answering.temperature):
         change["seed"] = 0
     change["retrieval"] = point.retrieval.deep_enough(point.answering.contexts)
@@ -163,17 +160,17 @@ def check_pools(runs: Iterable[StageRun]) -> None:
         if prepared.run_id not in sizes:
             sizes[prepared.run_id] = _pool_sizes(prepared)
         there = sizes[prepared.run_id]
-        for key, pool, asked in _asked(run):
-            if there is not None and asked > there[pool]:
+        for key, pool, size in _sizes_needed(run):
+            if there is not None and size > there[pool]:
                 share = prepared.point.dataset.test_share
                 raise StudyError(
-                    f"{key}: {asked} questions are asked for, the {pool} pool of "
+                    f"{key}: {size} questions are asked for, the {pool} pool of "
                     f"'{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
                     f"change test_share (now {share}), the share of all questions in the test pool."
                 )
 
 
-def _asked(run: StageRun) -> Iterator[tuple[str, str, int]]:
+def _sizes_needed(run: StageRun) -> Iterator[tuple[str, str, int]]:
     """How many questions of which pool a run needs, and which key says so."""
     if "test_size" in run.parameters.get("answering", {}):
         yield "test_size", "test", run.point.answering.test_size
@@ -186,9 +183,9 @@ def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
         with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
             metrics = run_folder.RunFolder(prepared.run_id).path / "metrics.json"
             return json.loads(metrics.read_text())["pools"]
-    given = prepared.point.dataset
-    if data.registry.find(given.name).instant:
-        return data.split(data.load(*given.source), given.test_share).sizes()
+    dataset = prepared.point.dataset
+    if data.registry.find(dataset.name).instant:
+        return data.split(data.load(*dataset.source), dataset.test_share).sizes()
     return None
 
 

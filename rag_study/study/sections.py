@@ -57,11 +57,11 @@ class Section(Group):
         try:
             self.each()
         except ValidationError as error:
-            said = [
+            explained = [
                 ": ".join(filter(None, (".".join(map(str, place)), text)))
                 for place, text in problems(error, lambda _: list(type(self).model_fields))
             ]
-            raise ValueError("; ".join(said)) from None
+            raise ValueError("; ".join(explained)) from None
         return self
 
     def each(self) -> list[Any]:
@@ -86,8 +86,8 @@ def section_of(
             kind = Annotated[(field.annotation, *field.metadata, Field())]
             default = [field.default] if key in factors else field.default
             default = ... if key in required else default
-            said = Field(default, description=field.description)
-            fields[key] = (OneOrMore[kind] if key in factors else kind, said)
+            declared = Field(default, description=field.description)
+            fields[key] = (OneOrMore[kind] if key in factors else kind, declared)
     made = create_model(f"{of.__name__}Section", __base__=Section, **fields)
     made.group, made.factors, made.own_keys = of, factors, tuple(fields)
     return made
@@ -137,9 +137,9 @@ class FineTuningConfig(
 
     @model_validator(mode="before")
     @classmethod
-    def _former_names(cls, given: Any) -> Any:
+    def _former_names(cls, content: Any) -> Any:
         former = {"train_sizes": "train_size", "strengths": "strength"}
-        return renamed(given, former | {"train_batch_size": "batch_size"})
+        return renamed(content, former | {"train_batch_size": "batch_size"})
 
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:
@@ -151,8 +151,13 @@ class RetrievalConfig(
     section_of(
         Retrieval,
         factors=(
-            *("retriever", "reranker", "chunk_size", "chunk_overlap", "top_k"),
-            *("max_context_tokens", "passage_order"),
+            "retriever",
+            "reranker",
+            "chunk_size",
+            "chunk_overlap",
+            "top_k",
+            "max_context_tokens",
+            "passage_order",
         ),
     )
 ):
@@ -170,15 +175,15 @@ class JudgeConfig(Judge):
 
     @field_validator("criteria", "adapter")
     @classmethod
-    def _beside_the_study_file(cls, given: Any, info: ValidationInfo) -> Any:
+    def _beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
         folder = (info.context or {}).get("folder")
-        if folder is None or given is None:
-            return given
-        if isinstance(given, str):
-            return portable(folder / Path(given).expanduser())
+        if folder is None or value is None:
+            return value
+        if isinstance(value, str):
+            return portable(folder / Path(value).expanduser())
         return [
             portable(folder / Path(name).expanduser()) if "." in name or "/" in name else name
-            for name in given
+            for name in value
         ]
 
     @property
@@ -201,14 +206,14 @@ class PrimaryConfig(Group):
     reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
 
 
-def renamed(given: Any, former: Mapping[str, str]) -> Any:
+def renamed(content: Any, former: Mapping[str, str]) -> Any:
     """What a study file says, with keys of earlier releases under their names of today."""
-    if not isinstance(given, Mapping):
-        return given
+    if not isinstance(content, Mapping):
+        return content
     for old, new in former.items():
-        if old in given and new in given:
+        if old in content and new in content:
             raise ValueError(f"{old}: that is the former name of `{new}`, which is there too")
-    return {former.get(key, key): value for key, value in given.items()}
+    return {former.get(key, key): value for key, value in content.items()}
 
 
 def refuse_repeats(key: str, values: list[Any]) -> None:

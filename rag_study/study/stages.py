@@ -181,12 +181,12 @@ def parameters_of(stage: Stage, point: Point) -> dict[str, Any]:
     used: dict[str, list[Keys]] = {}
     for name, keys in _keys(stage, point):
         used.setdefault(name, []).append(keys)
-    given = {}
+    groups = {}
     for name in declared(stage):
         keys = used.get(name, [])
         value = getattr(point if keys else _NOTHING, name)
-        given[name] = _plain(value, keys)
-    return given
+        groups[name] = _plain(value, keys)
+    return groups
 
 
 def declared(stage: Stage) -> list[str]:
@@ -258,10 +258,10 @@ class StageRun:
             return {}
         if self.point.system is not None:
             return {self.point.system.context: self.point.answering.test_size}
-        asked = dict.fromkeys(self.point.answering.contexts, self.point.answering.test_size)
-        if "training" in asked and self.point.training is not None:
-            asked["training"] = min(asked["training"], self.point.training.train_size)
-        return asked
+        extent = dict.fromkeys(self.point.answering.contexts, self.point.answering.test_size)
+        if "training" in extent and self.point.training is not None:
+            extent["training"] = min(extent["training"], self.point.training.train_size)
+        return extent
 
     @property
     def is_comparison(self) -> bool:
@@ -335,10 +335,10 @@ def stage_cells(source: str) -> tuple[Cell, ...]:
 
 def notebook_parameters(path: Path) -> dict[str, Any]:
     """Names and defaults in a notebook's `parameters` cell, read without running it."""
-    found = _parameters(notebook_source(path))
-    if found is None:
+    parameters = _parameters(notebook_source(path))
+    if parameters is None:
         raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
-    return found
+    return parameters
 
 
 @lru_cache(maxsize=32)
@@ -378,9 +378,9 @@ def is_done(run: StageRun, status: Status | None = None) -> bool:
     return status.state == "done" and covers(status.extent, run.extent) and _published(run)
 
 
-def covers(done: dict[str, int], asked: dict[str, int]) -> bool:
+def covers(done: dict[str, int], wanted: dict[str, int]) -> bool:
     """Whether the extent `done` holds at least everything in `asked`."""
-    return all(done.get(item, 0) >= amount for item, amount in asked.items())
+    return all(done.get(item, 0) >= amount for item, amount in wanted.items())
 
 
 def _published(run: StageRun) -> bool:

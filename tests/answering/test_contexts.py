@@ -214,10 +214,7 @@ def test_every_wording_is_replaced_in_title_and_text():
             Question("q", "Why?", ("Ada Holm", "left, in 1847"), gold_doc_ids=("g",)),
             "stands there in another form",
         ),
-        (
-            Question("q", "Why?", ("a b c d e f g h i",), gold_doc_ids=("g",)),
-            "longer than 8 words",
-        ),
+        (Question("q", "Why?", ("a b c d e f g h i",), gold_doc_ids=("g",)), "longer than 8 words"),
         (
             Question("q", "Why?", ("Ada",), key_points=(("Ada",), ("x",)), gold_doc_ids=("g",)),
             "not one short fact",

@@ -100,17 +100,7 @@ def test_borrowed_answers_fit_and_are_wrong():
     assert others.find(length, ["It is 12 km wide and 30 km long."]) == "40 people"
     assert others.find(length, ["12 km, 30 km, 40 people"]) is None
     assert others.find(Question("q", "Not Mira Voss, who?", ("Ada Holm",)), []) is None
-    assert (
-        others.find(
-            Question(
-                "q",
-                "Who?",
-                ("Ada Holm", "Voss"),
-            ),
-            [],
-        )
-        is None
-    )
+    assert others.find(Question("q", "Who?", ("Ada Holm", "Voss")), []) is None
 
 
 def test_the_other_answer_of_the_data_comes_first():

@@ -431,10 +431,7 @@ def test_a_statement_that_can_be_left_out_serves_one_relation(kind):
         slots = set().union(*(slots_of(w) for w in groups.pop(relation.statement)))
         assert not slots & set().union(
             *(slots_of(w) for group in groups.values() for w in group)
-        ) - {
-            "method",
-            "corpus",
-        }
+        ) - {"method", "corpus"}
         for other in kind.relations:
             assert other is relation or not slots & {*other.points, other.wrong}, other
 

@@ -420,14 +420,8 @@ def changed(change):
         (changed(lambda p: p.update(title=["T"])), "`title` must be text"),
         (changed(lambda p: p["full_text"][0].update(paragraphs="x")), "`paragraphs` must be a"),
         (changed(lambda p: p["full_text"][0].update(paragraphs=[{}])), "must be text, this is an"),
-        (
-            changed(lambda p: p["qas"][0].pop("question")),
-            "2001.00002, question 1: `question`",
-        ),
-        (
-            changed(lambda p: p["qas"][0].update(question_id="")),
-            "`question_id` is missing",
-        ),
+        (changed(lambda p: p["qas"][0].pop("question")), "2001.00002, question 1: `question`"),
+        (changed(lambda p: p["qas"][0].update(question_id="")), "`question_id` is missing"),
         (
             changed(lambda p: p["qas"][0]["answers"][0].pop("answer")),
             "question 1, answer 1, answer: must be a JSON object",

@@ -108,9 +108,7 @@ def test_mistakes_are_named_in_the_study_files_message(outside, write_study, fie
 def test_a_data_set_that_says_which_files_it_reads(tmp_path):
     """Tables in CSV, for example, which `reading` does not know as data."""
     loader = registry.Loader(
-        "tables",
-        load=None,
-        files=lambda source: [("faq.csv", source.path / "faq.csv")],
+        "tables", load=None, files=lambda source: [("faq.csv", source.path / "faq.csv")]
     )
     folder = tmp_path / "faq"
     folder.mkdir()

@@ -386,9 +386,7 @@ def test_a_word_in_place_of_a_key_changes_no_answer(server, outputs, monkeypatch
     """Local servers take any key; people set a word, which answers may have in them."""
     monkeypatch.setenv(endpoints.KEY_VARIABLE, "none")
     choices = [{"message": {"content": "None of them, nonetheless."}}]
-    server.script = {
-        0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices))),
-    }
+    server.script = {0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices)))}
     assert run(connect(server), 1, batch_size=1)[0]["answer"] == "None of them, nonetheless."
 
 
@@ -455,7 +453,7 @@ def test_names():
     for name in ("http://host:8000/v1", "http://host/v1#", "ftp://host/v1#x", "http:///v1#x"):
         assert not names.is_endpoint(name)
     assert names.revision_of("http://localhost:8000/v1#gpt-4") == "endpoint"
-    with pytest.raises(StudyError, match=r"endpoints\.connect"):
+    with pytest.raises(StudyError, match=r"endpoint\.connect"):
         loading.load_generator("http://localhost:8000/v1#gpt-4")
     assert endpoints.connect("http://h:1/v1/#a/b").url == "http://h:1/v1"
     for name in ("gpt-4", "http://me:pw@h/v1#x", "http://h/v1?key=pw#x", "http://h:99999/v1#x"):

@@ -55,10 +55,7 @@ def test_every_problem_is_in_one_message(write_study):
         ({"contexts": ["none"]}, "primary.contexts names ['retrieved']"),
         ({"seeds": [1, 1]}, "seeds: 1 is given more than once"),
         ({"retrieval": {"chunk_size": 300}}, "retrieval: chunk_size 300"),
-        (
-            {"retrieval": {"chunk_size": 64, "chunk_overlap": 64}},
-            "smaller than chunk_size",
-        ),
+        ({"retrieval": {"chunk_size": 64, "chunk_overlap": 64}}, "smaller than chunk_size"),
         (
             {"margins": {"token_f2": 0.1}},
             "margins: unknown metric 'token_f2'; did you mean 'token_f1'?",

@@ -10,7 +10,7 @@ import pytest
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import prompts
-from rag_study.study import identity, plan, stages, told
+from rag_study.study import batch, identity, plan, stages
 from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
@@ -96,10 +96,7 @@ def test_more_questions_or_contexts_are_the_same_run(write_study):
             {"fine_tune", "generate_answers", "judge_answers", "measure_retention", "compare"},
         ),
         ({"margins": {"answer_recall": 0.2}}, {"compare"}),
-        (
-            {"judges": [{"model": "random-llama", "ladder_size": 21}]},
-            {"validate_judge", "compare"},
-        ),
+        ({"judges": [{"model": "random-llama", "ladder_size": 21}]}, {"validate_judge", "compare"}),
     ],
 )
 def test_a_change_gives_new_ids_to_the_stages_that_use_it_and_no_others(
@@ -209,20 +206,20 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
 @pytest.fixture
 def nothing_told():
     """What this process was told is looked up again, before and after a test."""
-    told.planned_run.cache_clear()
+    batch.planned_run.cache_clear()
     yield
-    told.planned_run.cache_clear()
+    batch.planned_run.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_told")
 def test_a_batch_run_reads_its_study_file_as_it_was(write_study, tmp_path, monkeypatch):
     path = write_study(notes=["as planned"])
-    environment = told.tell(plan.comparison(load_study(path)), tmp_path)
+    environment = batch.tell(plan.comparison(load_study(path)), tmp_path)
     write_study(notes=["edited"])
     assert load_study(path).notes == ["edited"]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    told.planned_run.cache_clear()
+    batch.planned_run.cache_clear()
     assert load_study(path).notes == ["as planned"]
     path.unlink()
     assert load_study(path).notes == ["as planned"]

@@ -87,9 +87,9 @@ def test_what_is_saved_while_a_study_runs_changes_nothing_in_it(notebook, tmp_pa
 
 def test_a_kernel_is_told_its_run_and_begins_no_other_stage(notebook):
     told = (
-        "import rag_study.study.told as told\n"
-        "assert told.planned_run().run_id == run.run_id\n"
-        "assert told.planned_run().parameters == run.run.parameters"
+        "import rag_study.study.batch as batch\n"
+        "assert batch.planned_run().run_id == run.run_id\n"
+        "assert batch.planned_run().parameters == run.run.parameters"
     )
     assert runner.execute(notebook(told, FINISH)).outcome == "done"
     other = "active_run.begin('index_corpus', globals())"

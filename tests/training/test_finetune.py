@@ -267,8 +267,8 @@ import sys
 import torch
 torch.set_num_threads(1)
 from test_finetune import SMALL, TrainingPair, train
-from rag_study import finetuning
-finetuning.SAVE_SECONDS = 0.0
+from rag_study.training import finetune
+finetune.SAVE_SECONDS = 0.0
 pairs = [TrainingPair(str(i), f"What is {i}?", f"It is {i * i}.") for i in range(16)]
 train({"train": pairs, "validation": pairs}, SMALL.__class__(max_steps=int(sys.argv[1])), size=16)
 """

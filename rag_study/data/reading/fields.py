@@ -12,8 +12,13 @@ MAX_ANSWER_WORDS = 20
 LONG_ANSWERS = f"answers of more than {MAX_ANSWER_WORDS} words (for the judge, not for matching)"
 
 _NAMES = {
-    **{dict: "an object", list: "a list", str: "text", bool: "true or false"},
-    **{int: "a number", float: "a number", type(None): "null"},
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
 }
 
 

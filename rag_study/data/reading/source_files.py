@@ -28,8 +28,12 @@ _LONGEST_ROW = 1_000_000
 ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 # RuntimeError: zipfile says so of members with a password or an unknown compression.
 _DAMAGED = (
-    *(EOFError, zlib.error, gzip.BadGzipFile),
-    *(tarfile.TarError, zipfile.BadZipFile, RuntimeError),
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    RuntimeError,
 )
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet", *ARCHIVES)
 

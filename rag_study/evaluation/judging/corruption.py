@@ -21,16 +21,17 @@ _NUMBER = re.compile(r"(?<![\w.,/-])\d[\d,]*(?:\.\d+)?(?![\w/-]|[.,]\d)")
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS[1:])})\b", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-Z][\w'’-]*(?:\s+(?:(?:of|de|la|von|van)\s+)?[A-Z][\w'’-]*)*")
-_OPPOSITES = (
-    *(("increase", "decrease"), ("increases", "decreases"), ("increased", "decreased")),
-    *(("higher", "lower"), ("more", "less"), ("before", "after"), ("better", "worse")),
-    *(("first", "last"), ("largest", "smallest"), ("highest", "lowest"), ("positive", "negative")),
-    *(("with", "without"), ("always", "never"), ("above", "below"), ("earlier", "later")),
-    *(("longer", "shorter"), ("larger", "smaller"), ("improves", "worsens"), ("rise", "fall")),
-    *(("early", "late"), ("maximum", "minimum"), ("common", "rare"), ("often", "rarely")),
-    *(("old", "new"), ("north", "south"), ("east", "west"), ("male", "female"), ("many", "few")),
-    *(("internal", "external"), ("upper", "lower"), ("all", "none"), ("rises", "falls")),
-)
+_OPPOSITES = [
+    pair.split("/")
+    for pair in (
+        "increase/decrease increases/decreases increased/decreased higher/lower more/less "
+        "before/after better/worse first/last largest/smallest highest/lowest positive/negative "
+        "with/without always/never above/below earlier/later longer/shorter larger/smaller "
+        "improves/worsens rise/fall early/late maximum/minimum common/rare often/rarely old/new "
+        "north/south east/west male/female many/few internal/external upper/lower all/none "
+        "rises/falls"
+    ).split()
+]
 _OPPOSITE = {**{b: a for a, b in _OPPOSITES}, **dict(_OPPOSITES)}
 _OPPOSITE_WORD = re.compile(rf"\b(?:{'|'.join(_OPPOSITE)})\b", re.IGNORECASE)
 _AUXILIARY = re.compile(r"\b(?:is|are|was|were|can|could|will|would|should|does|did|do|must)\b")

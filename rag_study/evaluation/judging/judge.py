@@ -37,10 +37,7 @@ class Item:
 
     @classmethod
     def of(
-        cls,
-        question: Question,
-        candidate: str,
-        passages: Sequence[tuple[str, str]] | None = None,
+        cls, question: Question, candidate: str, passages: Sequence[tuple[str, str]] | None = None
     ) -> Item:
         """An answer to a question. One whose reference is a refusal itself cannot be answered."""
         unanswerable = question.answer_type == "unanswerable" or is_refusal(question.reference)

@@ -11,8 +11,8 @@ from rag_study.evaluation import criteria
 from rag_study.evaluation.judging.judge import Judge
 from rag_study.evaluation.judging.local import LocalJudge
 from rag_study.evaluation.judging.remote import EndpointJudge
-from rag_study.models import endpoint as endpoints
 from rag_study.models import loading, names
+from rag_study.models.endpoint import connect
 
 FOUR_BIT = "4bit"
 
@@ -39,8 +39,7 @@ def open_judge(
     wanted = criteria.find_all(tuple(criteria_names))
     if names.is_endpoint(name):
         loaded_tokenizer = loading.load_tokenizer(tokenizer) if tokenizer else None
-        endpoint = endpoints.connect(name)
-        return EndpointJudge(endpoint, wanted, loaded_tokenizer, reasoning_tokens, samples)
+        return EndpointJudge(connect(name), wanted, loaded_tokenizer, reasoning_tokens, samples)
     quantised = dtype == FOUR_BIT
     lm = loading.load_judge(
         name,

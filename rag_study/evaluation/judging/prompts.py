@@ -54,10 +54,7 @@ def _ending(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 @lru_cache(maxsize=8)
 def judge_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
     """What the chat template writes before the judge's prompt, and between it and the reply."""
-    messages = [
-        {"role": "system", "content": JUDGE_SYSTEM},
-        {"role": "user", "content": _MARKER},
-    ]
+    messages = [{"role": "system", "content": JUDGE_SYSTEM}, {"role": "user", "content": _MARKER}]
     before, after = render(tokenizer, messages).split(_MARKER)
     return before, after
 

@@ -17,9 +17,8 @@ from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Item, Judge, Reading
 from rag_study.evaluation.judging.local import TEMPERATURE, averaged
-from rag_study.models import endpoint as endpoints
 from rag_study.models import prompts
-from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
+from rag_study.models.endpoint import CHAT, COMPLETIONS, CONTROL, Endpoint
 from rag_study.models.sampling import item_seed
 
 if TYPE_CHECKING:
@@ -63,8 +62,8 @@ class EndpointJudge(Judge):
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
         with self._endpoint.session() as (client, pool):
             pending = {
-                one.name: [pool.submit(self._ask, client, item, one) for item in items]
-                for one in self.criteria
+                criterion.name: [pool.submit(self._ask, client, item, criterion) for item in items]
+                for criterion in self.criteria
             }
             return {
                 name: [future.result() for future in futures] for name, futures in pending.items()
@@ -105,9 +104,9 @@ class EndpointJudge(Judge):
             # Reasoning ends at the place where the reply begins without it: "Score:".
             return self._completion(client, f"{text}{prompts.JUDGE_REPLY}{lead}"), reasoning
         prefix = judging_prompts.judge_prefix(
-            item.question, item.reference, item.candidate, endpoints.CONTROL
+            item.question, item.reference, item.candidate, CONTROL
         )
-        rubric = judging_prompts.judge_rubric(criterion, item.passages or (), endpoints.CONTROL)
+        rubric = judging_prompts.judge_rubric(criterion, item.passages or (), CONTROL)
         messages = [
             {"role": "system", "content": prompts.JUDGE_SYSTEM},
             {"role": "user", "content": prefix + rubric},

@@ -64,11 +64,7 @@ def judge_ladder(
     `place`, the row's number in `rungs`: what is about equally long is scored together."""
     by_id = {question.id: question for question in questions}
     entries = [
-        (
-            {"place": place, **row},
-            row["candidate"],
-            (passages or {}).get(row["question_id"]),
-        )
+        ({"place": place, **row}, row["candidate"], (passages or {}).get(row["question_id"]))
         for place, row in enumerate(rungs)
     ]
 

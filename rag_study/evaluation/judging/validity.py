@@ -27,7 +27,15 @@ MIN_QUESTIONS = 20
 MAX_MISSING = 0.10
 _RESAMPLES = 1000
 AUC_COLUMNS = [
-    *("scorer", "criterion", "higher", "rung", "expected", "auc", "auc_low", "auc_high", "n"),
+    "scorer",
+    "criterion",
+    "higher",
+    "rung",
+    "expected",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "n",
 ]
 FACT_COLUMNS = ["scorer", "criterion", "fact", "value", "low", "high", "n"]
 RUNG_WORDS = {

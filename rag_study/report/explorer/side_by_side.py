@@ -18,8 +18,15 @@ from rag_study.common.wording import is_number
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 CHANGE_COLUMNS = [
-    *("question_id", "question", "reference", "answer_type"),
-    *("answer_base", "answer_tuned", "score_base", "score_tuned", "change"),
+    "question_id",
+    "question",
+    "reference",
+    "answer_type",
+    "answer_base",
+    "answer_tuned",
+    "score_base",
+    "score_tuned",
+    "change",
 ]
 _STATE = [name for name in RUN_COLUMNS if name not in BASE_COLUMNS]
 

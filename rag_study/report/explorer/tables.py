@@ -40,9 +40,14 @@ from rag_study.report.explorer import side_by_side as answers
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
 # What a table of questions is called for people, and the columns it is made of.
 _SHOWN = {
-    **{"question_id": "id", "question": "question", "reference": "reference"},
-    **{"answer_base": "base answer", "answer_tuned": "other answer"},
-    **{"score_base": "base", "score_tuned": "other", "change": "change"},
+    "question_id": "id",
+    "question": "question",
+    "reference": "reference",
+    "answer_base": "base answer",
+    "answer_tuned": "other answer",
+    "score_base": "base",
+    "score_tuned": "other",
+    "change": "change",
 }
 
 

@@ -7,6 +7,7 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,8 +25,13 @@ WARNING = "#b3311a"
 MARKERS = "osD^vPX*"
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2))]
 STYLE = {
-    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.labelsize": 9, "axes.titlesize": 10},
-    **{"xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9},
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
     "svg.hashsalt": "rag-study",
 }
 
@@ -219,6 +225,26 @@ def mean_line(ax: Axes, x, mean, low, high, index: int) -> None:
         marker=MARKERS[index % len(MARKERS)],
         markersize=6,
         linewidth=1.8,
+    )
+
+
+def box(
+    ax: Axes, y: int, scores: np.ndarray, width: float, colour: str, line: float, **options: Any
+) -> None:
+    """A lying box of scores at the height `y`; `options` are those of matplotlib's boxplot."""
+    look = {"color": colour, "linewidth": line}
+    ax.boxplot(
+        scores,
+        positions=[y],
+        orientation="horizontal",
+        widths=width,
+        showfliers=False,
+        manage_ticks=False,
+        boxprops=look,
+        medianprops={**look, "linewidth": 2 * line},
+        whiskerprops=look,
+        capprops=look,
+        **options,
     )
 
 

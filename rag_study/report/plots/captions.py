@@ -1,4 +1,4 @@
-"""None"""
+"""Words under figures: which trainings and questions their points are about."""
 
 from __future__ import annotations
 

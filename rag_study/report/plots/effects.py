@@ -43,13 +43,7 @@ def effects_forest(
     rows, left_out = forest.most_important(rows)
     invalid = untrusted_judges(comparisons) if invalid_judges is None else set(invalid_judges)
     handles = [
-        Line2D(
-            [],
-            [],
-            color=look.colour,
-            marker=look.marker,
-            label=f"primary: {verdict}",
-        )
+        Line2D([], [], color=look.colour, marker=look.marker, label=f"primary: {verdict}")
         for verdict, look in LOOKS.items()
         if (rows["primary"] & (rows["verdict"] == verdict)).any()
     ]
@@ -89,7 +83,7 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
         f"{recipe_caption(rows)}"
     )
     handles = [
-        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference"),
+        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference")
     ]
     return _drawn(rows, title, caption, [*handles, _MARGIN], set(), METRICS)
 

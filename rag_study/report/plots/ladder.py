@@ -124,19 +124,7 @@ def _scores(
     heights = y + jitter.uniform(-0.22, 0.22, len(scores))
     ax.plot(scores, heights, ".", color=colour, alpha=0.55, markersize=5)
     if len(scores):
-        box = {"color": "#222222", "linewidth": 1.2}
-        ax.boxplot(
-            scores,
-            positions=[y],
-            orientation="horizontal",
-            widths=0.55,
-            showfliers=False,
-            manage_ticks=False,
-            boxprops=box,
-            medianprops={**box, "linewidth": 2.4},
-            whiskerprops=box,
-            capprops=box,
-        )
+        canvas.box(ax, y, scores, 0.55, "#222222", 1.2)
 
 
 def _auc_text(auc_table: pd.DataFrame, scorer: str, metric: str, rung: str) -> str:

@@ -69,7 +69,7 @@ def score_distributions(
         title=title,
         caption=caption,
         handles=[
-            Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean"),
+            Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean")
         ],
         columns=2,
         row_labels=0.085 * max(map(len, labels)),
@@ -112,20 +112,7 @@ def _draw_row(ax, y: int, scores: np.ndarray, colour) -> None:
     ax.plot(scores, heights, ".", color=colour, alpha=0.45, markersize=4)
     if len(np.unique(scores)) < _FEWEST_FOR_A_BOX:
         return
-    box = {"color": "#555555", "linewidth": 1.0}
-    ax.boxplot(
-        scores,
-        positions=[y],
-        orientation="horizontal",
-        widths=0.62,
-        showfliers=False,
-        showcaps=False,
-        whis=0,
-        manage_ticks=False,
-        boxprops=box,
-        medianprops={**box, "linewidth": 2.0},
-        whiskerprops=box,
-    )
+    canvas.box(ax, y, scores, 0.62, "#555555", 1.0, showcaps=False, whis=0)
 
 
 def _rows(here: pd.DataFrame) -> tuple[list[list], list[str], list[int], str]:

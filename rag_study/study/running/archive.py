@@ -158,6 +158,6 @@ def _kept(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
         private = path.name in (LOCK_FILE, CLAIM_FILE)
-        private |= any(files.is_leftover(one) for one in (inside, *inside.parents))
+        private |= any(files.is_leftover(parent) for parent in (inside, *inside.parents))
         if path.is_file() and not path.is_symlink() and not private:
             yield path

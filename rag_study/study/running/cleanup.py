@@ -45,13 +45,13 @@ def find(study_files: Iterable[Path]) -> Found:
     version of the package loses nothing. A run that is being worked on is never among them. Raises
     StudyError when a study file cannot be used: what it needs would be taken for left over.
     """
-    asked = [run for file in known_studies(study_files) for run in _needed_by(file)]
-    asked += [plan.comparison(load_studies(shared)) for shared in _compared() if len(shared) > 1]
-    needed = {run.run_id: run for run in asked}
+    runs = [run for file in known_studies(study_files) for run in _needed_by(file)]
+    runs += [plan.comparison(load_studies(shared)) for shared in _compared() if len(shared) > 1]
+    needed = {run.run_id: run for run in runs}
     places: dict[str, list[StageRun]] = defaultdict(list)
     for run in needed.values():
         places[run.place].append(run)
-    found, outdated = [], []
+    leftovers, outdated = [], []
     for path in sorted((run_folder.outputs_dir() / "runs").glob("*/*")):
         folder = RunFolder(f"{path.parent.name}/{path.name}")
         if folder.is_locked():
@@ -63,14 +63,14 @@ def find(study_files: Iterable[Path]) -> Found:
                     Leftover(path, _size(path), "its notebook or the package has changed")
                 )
             else:
-                found.append(Leftover(path, _size(path), "no study needs it"))
+                leftovers.append(Leftover(path, _size(path), "no study needs it"))
             continue
         for file in path.rglob("*"):
             if files.is_leftover(file):
-                found.append(Leftover(file, _size(file), "half-written"))
+                leftovers.append(Leftover(file, _size(file), "half-written"))
     for path in run_folder.outputs_dir().glob(".import-*"):
-        found.append(Leftover(path, _size(path), "an import that was stopped"))
-    return Found(found, outdated)
+        leftovers.append(Leftover(path, _size(path), "an import that was stopped"))
+    return Found(leftovers, outdated)
 
 
 def remove(leftovers: Iterable[Leftover]) -> None:
@@ -89,25 +89,25 @@ def remove(leftovers: Iterable[Leftover]) -> None:
 
 def known_studies(study_files: Iterable[Path]) -> list[Path]:
     """The study files given, those beside them, and those of comparisons in the outputs folder."""
-    given = [Path(file) for file in study_files]
-    known = {located(file).resolve(): file for file in given}
-    for folder in {file.parent for file in known}:
-        known.update((file, file) for file in sorted(folder.glob("*.yaml")) if _is_study(file))
+    named = [Path(file) for file in study_files]
+    studies = {located(file).resolve(): file for file in named}
+    for folder in {file.parent for file in studies}:
+        studies.update((file, file) for file in sorted(folder.glob("*.yaml")) if _is_study(file))
     for file in (file for compared in _compared() for file in compared):
-        known.setdefault(file.resolve(), file)
-    return list(known.values())
+        studies.setdefault(file.resolve(), file)
+    return list(studies.values())
 
 
 def _compared() -> list[list[Path]]:
     """The study files of every comparison in the outputs folder that are still there, several
     where the report was a common one."""
-    found = []
+    comparisons = []
     for parameters in (run_folder.outputs_dir() / "runs" / "compare").glob("*/params.yaml"):
-        given = files.read_yaml(parameters)
-        named = [located(file) for file in (given["study_file"], *given.get("others", []))]
+        content = files.read_yaml(parameters)
+        named = [located(file) for file in (content["study_file"], *content.get("others", []))]
         if all(file.exists() for file in named):
-            found.append(named)
-    return found
+            comparisons.append(named)
+    return comparisons
 
 
 def _needed_by(file: Path) -> list[StageRun]:

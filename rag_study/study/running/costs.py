@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rag_study import data as qa_datasets
+from rag_study import data
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import resolve_dtype
@@ -116,11 +116,11 @@ def estimate(runs: Sequence[StageRun], machine: Machine) -> Estimate:
         row = rows.setdefault(run.stage.name, _empty(run.stage.name))
         counted = tokens(run)
         hours = seconds(run, counted, machine) / 3600
-        if told := _told(run):
+        if record := _record_of(run):
             row["done"] += 1
-            row["hours_taken"] += told["wall_seconds"] / 3600
+            row["hours_taken"] += record["wall_seconds"] / 3600
             row["hours_predicted"] += hours
-            row["hours_by_tokens"] += seconds(run, told["tokens"], machine) / 3600
+            row["hours_by_tokens"] += seconds(run, record["tokens"], machine) / 3600
         elif not stages.is_done(run):
             row["runs"] += 1
             row["hours"] += hours
@@ -252,20 +252,20 @@ def measure(finished: Iterable[dict[str, Any]]) -> Machine:
 
 def _finished() -> list[dict[str, Any]]:
     """Work and seconds of every finished run in the outputs folder that ran in this precision."""
-    found = []
+    finished = []
     for file in sorted((run_folder.outputs_dir() / "runs").glob("*/*/provenance.json")):
-        told = json.loads(file.read_text())
-        compute = told["identity"]["parameters"].get("compute")
-        if "tokens" in told and (not compute or compute["dtype"] == resolve_dtype("auto")):
-            given = files.read_yaml(file.with_name("params.yaml"))
+        record = json.loads(file.read_text())
+        compute = record["identity"]["parameters"].get("compute")
+        if "tokens" in record and (not compute or compute["dtype"] == resolve_dtype("auto")):
+            parameters = files.read_yaml(file.with_name("params.yaml"))
             try:
-                point = Point.model_validate(given)
+                point = Point.model_validate(parameters)
             except ValidationError:
                 continue  # of a release with other groups, or of a judge that is gone
-            run = StageRun(STAGES[told["stage"]], given, (), "", {}, point=point)
-            work = _work(run, told["tokens"])
-            found.append({"wall_seconds": told["wall_seconds"], "work": work})
-    return found
+            run = StageRun(STAGES[record["stage"]], parameters, (), "", {}, point=point)
+            work = _work(run, record["tokens"])
+            finished.append({"wall_seconds": record["wall_seconds"], "work": work})
+    return finished
 
 
 def _empty(stage: str) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _empty(stage: str) -> dict[str, Any]:
     return {"stage": stage, **counts, **dict.fromkeys(numbers, 0.0)}
 
 
-def _told(run: StageRun) -> dict[str, Any] | None:
+def _record_of(run: StageRun) -> dict[str, Any] | None:
     """The provenance of a run that is done and was not resumed, else None."""
     folder = RunFolder(run.run_id)
     status = folder.status()
@@ -297,7 +297,7 @@ def _model(run: StageRun) -> str | None:
 
 def _notes(runs: Sequence[StageRun]) -> list[str]:
     names = {name for run in runs if (name := _model(run)) and not parameters_of(name)}
-    found = [
+    notes = [
         f"The size of {name} is not known; only its runs' overhead is counted."
         for name in sorted(names)
     ]
@@ -307,11 +307,11 @@ def _notes(runs: Sequence[StageRun]) -> list[str]:
         if run.stage.name == "index_corpus" and _corpus_tokens(run) is None
     }
     if unread:
-        found.append(
+        notes.append(
             f"Embedding the documents of {', '.join(sorted(unread))} is not counted before stage "
             "01 has read them."
         )
-    return found
+    return notes
 
 
 def _corpus_tokens(run: StageRun) -> float | None:
@@ -322,6 +322,6 @@ def _corpus_tokens(run: StageRun) -> float | None:
         return file.stat().st_size / _BYTES_PER_TOKEN
     dataset = prepared.point.dataset
     if registry.find(dataset.name).instant:
-        data = qa_datasets.load(*dataset.source)
-        return sum(len(d.title) + len(d.text) for d in data.documents) / _BYTES_PER_TOKEN
+        documents = data.load(*dataset.source).documents
+        return sum(len(d.title) + len(d.text) for d in documents) / _BYTES_PER_TOKEN
     return None

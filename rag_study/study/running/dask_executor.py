@@ -65,7 +65,7 @@ LOCAL_SETTINGS = {
 LOST = "the Dask cluster was lost: its scheduler does not answer any more"
 
 
-class _Given(NamedTuple):
+class _Submitted(NamedTuple):
     """A run that Dask has been given and that has not ended."""
 
     run: StageRun
@@ -87,7 +87,7 @@ class DaskExecutor(Executor):
         super().__init__(**options)
         self._place: dict[str, Any] = {"address": address, "scheduler_file": scheduler_file}
         self._client: Client | None = None
-        self._given: dict[str, _Given] = {}
+        self._submitted: dict[str, _Submitted] = {}
         self._begun: set[str] = set()
         self._lost = False
 
@@ -103,16 +103,16 @@ class DaskExecutor(Executor):
 
     def __exit__(self, *_: object) -> None:
         if self._client is not None:
-            futures = [given.future for given in self._given.values()]
+            futures = [submitted.future for submitted in self._submitted.values()]
             self._client.cancel([future for future in futures if not future.done()])
             self._client.close()
             self._client = None
 
     def drain(self) -> None:
         super().drain()
-        waiting = [run_id for run_id in self._given if run_id not in self._begun]
+        waiting = [run_id for run_id in self._submitted if run_id not in self._begun]
         if waiting and not self._lost:
-            self._client.cancel([self._given.pop(run_id).future for run_id in waiting])
+            self._client.cancel([self._submitted.pop(run_id).future for run_id in waiting])
 
     def run(self, runs: Sequence[StageRun], options: Options, tell: Tell) -> None:
         by_id = {run.run_id: run for run in runs}
@@ -131,36 +131,36 @@ class DaskExecutor(Executor):
             while ready and not self.draining and self._has_room_for(by_id[ready[0][1]]):
                 number, run_id = heapq.heappop(ready)
                 future = session.submit(by_id[run_id], priority=-number)
-                self._given[run_id] = _Given(by_id[run_id], future)
-            if not self._given and (self.draining or not ready):
+                self._submitted[run_id] = _Submitted(by_id[run_id], future)
+            if not self._submitted and (self.draining or not ready):
                 session.close()
                 return
             try:
                 # From time to time without news: a worker that has died may be there again.
-                run_id, said = session.heard.get(timeout=1)
+                run_id, news = session.heard.get(timeout=1)
             except queue.Empty:
                 continue
-            if run_id not in self._given:
+            if run_id not in self._submitted:
                 continue  # cancelled by `drain`
-            if said is None:
+            if news is None:
                 self._begun.add(run_id)
                 tell(by_id[run_id], None)
-            elif isinstance(said, Ended):
+            elif isinstance(news, Ended):
                 # Not told yet: for Dask its worker is at it still. A worker that dies now has the
                 # run done once more, which finds it done.
-                words.setdefault(run_id, said)
-            elif said.cancelled():
+                words.setdefault(run_id, news)
+            elif news.cancelled():
                 # A client that has lost its scheduler has all its futures cancelled.
                 self._lost = True
-            elif _died(said) and deaths[run_id] < self.retries and not self.draining:
+            elif _died(news) and deaths[run_id] < self.retries and not self.draining:
                 deaths[run_id] += 1
-                del self._given[run_id]
+                del self._submitted[run_id]
                 heapq.heappush(ready, (order[run_id], run_id))
             else:
                 run = by_id.pop(run_id)
-                del self._given[run_id]
+                del self._submitted[run_id]
                 graph.done(run_id)
-                tell(run, words.get(run_id) or _without_a_word(said, run))
+                tell(run, words.get(run_id) or _without_a_word(news, run))
         for run_id, run in by_id.items():
             if run_id in self._begun:
                 tell(run, Ended("killed", Status("killed", message=LOST)))
@@ -241,7 +241,7 @@ class LocalExecutor(DaskExecutor):
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._client is not None and self._given:
+            if self._client is not None and self._submitted:
                 self._stop_work()
         finally:
             super().__exit__()
@@ -252,7 +252,7 @@ class LocalExecutor(DaskExecutor):
 
         self._client.run(_interrupt, on_error="ignore", wait=False)
         with contextlib.suppress(TimeoutError), self._client.as_current():
-            wait([given.future for given in self._given.values()], STOP_S)
+            wait([submitted.future for submitted in self._submitted.values()], STOP_S)
 
     def drain(self) -> None:
         # Nothing waits for a worker, and what has been given to one is finished.
@@ -267,9 +267,9 @@ class LocalExecutor(DaskExecutor):
                 "the workers on this machine died, and no other could be started.\n"
                 "The same command goes on from here. Without workers:  --executor serial"
             )
-        used = sum(resources.memory_of(given.run) for given in self._given.values())
+        used = sum(resources.memory_of(submitted.run) for submitted in self._submitted.values())
         fits = not used or used + resources.memory_of(run) <= self._memory
-        return fits and len(self._given) < alive
+        return fits and len(self._submitted) < alive
 
 
 class _Session:
@@ -330,10 +330,10 @@ def _without_a_word(future: Future, run: StageRun) -> Ended:
     return Ended(status.state, status)
 
 
-def _heard(said: dict[str, Any]) -> tuple[str, Ended | None]:
-    if said["outcome"] is None:
-        return said["run_id"], None
-    return said["run_id"], Ended(said["outcome"], Status(**said["status"]))
+def _heard(event: dict[str, Any]) -> tuple[str, Ended | None]:
+    if event["outcome"] is None:
+        return event["run_id"], None
+    return event["run_id"], Ended(event["outcome"], Status(**event["status"]))
 
 
 def _on_worker(
@@ -346,8 +346,8 @@ def _on_worker(
     worker = get_worker()
 
     def say(outcome: str | None, status: Status) -> None:
-        told = {"run_id": run.run_id, "outcome": outcome, "status": asdict(status)}
-        worker.log_event(topic, told)
+        event = {"run_id": run.run_id, "outcome": outcome, "status": asdict(status)}
+        worker.log_event(topic, event)
 
     try:
         ended = work(run, options, lambda: say(None, Status()))

@@ -2,8 +2,8 @@
 machine, or on a cluster (both in `dask_executor`).
 
 An executor is given runs in an order that respects dependencies and tells when each has begun and
-how it ended. What is done is known from the store alone, so any of them can go on where another
-was stopped, and results do not depend on which it was.
+how it ended. What is done is known from the run folders alone, so any of them can go on where
+another was stopped, and results do not depend on which it was.
 """
 
 from __future__ import annotations

@@ -64,13 +64,13 @@ def models_of(run: StageRun) -> list[str]:
     point = run.point
     match run.stage.name:
         case "index_corpus":
-            asked = [point.retrieval.embedding_model, point.retrieval.reranker]
+            models = [point.retrieval.embedding_model, point.retrieval.reranker]
         case "fine_tune" if point.training.with_passages:
-            asked = [point.model, point.retrieval.reranker]
+            models = [point.model, point.retrieval.reranker]
         case "fine_tune" | "generate_answers" | "measure_retention":
-            asked = [point.model]
+            models = [point.model]
         case "judge_answers" | "validate_judge":
-            asked = [point.judge.model]
+            models = [point.judge.model]
         case _:
-            asked = []
-    return [name for name in asked if name and not is_endpoint(name)]
+            models = []
+    return [name for name in models if name and not is_endpoint(name)]

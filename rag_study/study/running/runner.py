@@ -23,7 +23,7 @@ from typing import NamedTuple, TextIO
 from rag_study.common import machine
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.study import stages, told
+from rag_study.study import batch, stages
 from rag_study.study.stages import StageRun
 
 START_TIMEOUT_S = 120
@@ -145,7 +145,7 @@ def _run_notebook(
         try:
             notebook = Path(private, run.stage.path.name)
             notebook.write_text(run.notebook, encoding="utf-8")
-            environment = told.tell(run, Path(private)) | {"RAG_STUDY_ATTEMPT": attempt}
+            environment = batch.tell(run, Path(private)) | {"RAG_STUDY_ATTEMPT": attempt}
             execute_notebook(
                 str(notebook),
                 str(folder.path / "notebook.ipynb"),
@@ -160,8 +160,8 @@ def _run_notebook(
             )
         except PapermillExecutionError as error:
             log.write("\n".join(error.traceback) + "\n")
-            said = "" if error.ename == StudyError.__name__ else f"{error.ename}: "
-            return "failed", f"{said}{error.evalue}", False
+            kind = "" if error.ename == StudyError.__name__ else f"{error.ename}: "
+            return "failed", f"{kind}{error.evalue}", False
         except CellTimeoutError:
             message = f"a cell took more than {cell_timeout} seconds (--cell-timeout)"
             log.write(f"{message}\n")

@@ -15,8 +15,6 @@ from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import USUAL, Ended, Options
 from rag_study.study.stages import StageRun, is_done
 
-# What a stage run can come to. Reused is done, and everything else is missing.
-OUTCOMES = ("done", "reused", "failed", "timeout", "killed", "blocked")
 FAILURES = ("failed", "timeout", "killed")
 OnEvent = Callable[[str, StageRun, Status], None]
 
@@ -25,9 +23,9 @@ OnEvent = Callable[[str, StageRun, Status], None]
 class Progress:
     """How far a run of a study is, kept up to date for whoever displays it.
 
-    `outcomes` maps the id of each stage run that has ended to one of `OUTCOMES`, `running` the id
-    of each that has begun to the run and the moment (monotonic seconds). `workers` is how many
-    run side by side.
+    `outcomes` maps the id of each stage run that has ended to `done`, `reused`, `blocked` or one
+    of FAILURES, `running` the id of each that has begun to the run and the moment (monotonic
+    seconds). `workers` is how many run side by side.
     """
 
     runs: list[StageRun]

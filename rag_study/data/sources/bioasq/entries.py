@@ -59,10 +59,7 @@ def is_mini_question(row: dict[str, Any]) -> bool:
 
 
 def from_question(
-    row: dict[str, Any],
-    where: str,
-    source: str,
-    add_snippet: Callable[[dict[str, Any], str], str],
+    row: dict[str, Any], where: str, source: str, add_snippet: Callable[[dict[str, Any], str], str]
 ) -> Entry:
     """A question of Task B; `add_snippet` takes each snippet and gives its document ("": none).
 

@@ -131,12 +131,7 @@ def load(source: Source) -> QADataset:
 
 
 LOADER = Loader(
-    NAME,
-    load,
-    expected=EXPECTED,
-    hub=HUB_PAGES,
-    takes_corpus=True,
-    options=NaturalQuestionsOptions,
+    NAME, load, expected=EXPECTED, hub=HUB_PAGES, takes_corpus=True, options=NaturalQuestionsOptions
 )
 
 

@@ -16,12 +16,7 @@ LITERAL_LESS_THAN = "\x02"
 _CELL = "\x1f"
 # The simplified form has `<Td_colspan="2">`: blanks within a token are underscores there.
 _TAG = re.compile(r"(?<!\S)<(/?)([A-Za-z][A-Za-z0-9]*)[^\s<>]*>(?!\S)")
-_LINES = frozenset(
-    (
-        *("p", "ul", "ol", "dl", "dt", "table", "tr", "caption", "div", "br"),
-        *("h1", "h2", "h3", "h4", "h5", "h6"),
-    )
-)
+_LINES = frozenset("p ul ol dl dt table tr caption div br h1 h2 h3 h4 h5 h6".split())
 _ITEMS = ("li", "dd")
 _CELLS = ("td", "th")
 _KINDS = {

@@ -79,12 +79,7 @@ def load(source: Source) -> QADataset:
 
 
 LOADER = Loader(
-    NAME,
-    load,
-    expected=EXPECTED,
-    hub="allenai/qasper",
-    own_scope=True,
-    options=QasperOptions,
+    NAME, load, expected=EXPECTED, hub="allenai/qasper", own_scope=True, options=QasperOptions
 )
 
 

@@ -17,10 +17,7 @@ _CELL = re.compile(
     rf"(?P<minus>[-−–(]?)\s*(?P<currency>[A-Z]{{0,3}}[$€£¥])?\s*(?P<inner>[-−–(]?)\s*"
     rf"(?P<digits>{_DIGITS})\s*%?\s*\)?\s*%?"
 )
-_COUNTS = (
-    *("zero", "one", "two", "three", "four", "five", "six"),
-    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
-)
+_COUNTS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
 def answer(qa: dict[str, Any], where: str) -> dict[str, Any] | None:
