@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 FORMER_NAMES = {
     "rag_study.errors": "rag_study.common.errors",
@@ -21,19 +22,32 @@ FORMER_NAMES = {
     "rag_study.qa_datasets.registry": "rag_study.data.registry",
     "rag_study.qa_datasets.schema": "rag_study.data.schema",
 }
+_PACKAGE = "rag_study.qa_datasets"
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        return importlib.machinery.ModuleSpec(name, self) if name in FORMER_NAMES else None
+        if name not in FORMER_NAMES:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, is_package=name == _PACKAGE)
 
     def exec_module(self, module: ModuleType) -> None:
         name, now = module.__name__, FORMER_NAMES[module.__name__]
         warnings.warn(f"{name} is now {now}", DeprecationWarning, stacklevel=2)
-        # The import system hands out what stands here after this call: the very same module.
-        sys.modules[name] = importlib.import_module(now)
+        if name == _PACKAGE:  # its own modules are elsewhere now, some by other names
+            module.__getattr__ = _from_package
+        else:
+            # The import system hands out what stands here after this call: the very same module.
+            sys.modules[name] = importlib.import_module(now)
+
+
+def _from_package(name: str) -> Any:
+    former = f"{_PACKAGE}.{name}"
+    if former in FORMER_NAMES:
+        return importlib.import_module(former)
+    return getattr(importlib.import_module(FORMER_NAMES[_PACKAGE]), name)
 
 
 def install() -> None:

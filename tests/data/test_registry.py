@@ -153,11 +153,16 @@ import warnings
 
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
+    from rag_study.qa_datasets import fields, load, reading
     from rag_study.qa_datasets.registry import Loader
     from rag_study.qa_datasets import schema
     from rag_study.errors import StudyError
 import rag_study.common
 import rag_study.data
+import rag_study.data.reading.source_files
+assert reading is rag_study.data.reading.source_files
+assert fields is rag_study.data.reading.fields
+assert load is rag_study.data.load
 assert Loader is rag_study.data.Loader
 assert schema.Question is rag_study.data.Question
 assert StudyError is rag_study.common.StudyError
