@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+
+_MARKS = {" ": "spaces", ".": "dots", "_": "underscores", "-": "hyphens"}
 
 
 def explain(
@@ -46,11 +49,20 @@ def problems(
             case "value_error":
                 text = str(problem["ctx"]["error"])
             case "string_pattern_mismatch":
-                text = f"{value!r}: use lower-case letters, digits and hyphens only"
+                text = f"{value!r}: {_allowed(problem['ctx']['pattern'])}"
             case _:
                 text = f"{problem['msg'][0].lower()}{problem['msg'][1:]} (given: {value!r})"
         explained.append((location, text))
     return explained
+
+
+def _allowed(pattern: str) -> str:
+    """What may stand in a name, of which the pattern is `^[first][others]*$`."""
+    first, others = re.findall(r"\[([^]]*)\]", pattern)
+    parts = ["letters" if "A-Z" in others else "lower-case letters", "digits"]
+    parts += [word for mark, word in _MARKS.items() if mark in re.sub(".-.", "", others)]
+    begin = ", a letter first" if "0-9" not in first else ", one of the first two at the beginning"
+    return f"use {', '.join(parts[:-1])} and {parts[-1]} only{begin}"
 
 
 def _count(number: int) -> str:

@@ -156,7 +156,10 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
 
 def _planned_by_hand(stage: stages.Stage, namespace: dict[str, Any]) -> stages.StageRun:
     stages.forget_notebooks()
-    return plan.stage_run(stage.name, parameters.read(stage.path, namespace, Point))
+    run = plan.stage_run(stage.name, parameters.read(stage.path, namespace, Point))
+    if not run.is_comparison:  # whose study has been looked at whole
+        plan.check_pools([*stages.all_upstream(run), run])
+    return run
 
 
 def _run_missing(run: stages.StageRun) -> None:

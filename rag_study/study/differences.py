@@ -31,10 +31,11 @@ _REVISIONS = {
     "judge_tokenizer": "the judge's tokenizer has",
     "embedding_model": "the files of the embedding model have",
     "reranker": "the files of the reranker have",
+    "similarity_model": "the model of semantic similarity has",
     "criteria": "the judge's criteria have",
     "bundled": "the questions that come with the package have",
 }
-_OF_PACKAGE = ("criteria", "bundled")
+_OF_PACKAGE = ("similarity_model", "criteria", "bundled")
 _ELSEWHERE = (
     "stage",
     "version",

@@ -109,6 +109,15 @@ class Retrieval(Group):
     max_context_tokens: int = Field(0, ge=0)
     passage_order: Literal[ORDERS] = "best_first"
 
+    @field_validator("reranker")
+    @classmethod
+    def _known_reranker(cls, name: str) -> str:
+        if names.is_endpoint(name):
+            raise ValueError("a model on a server does not rerank; name a preset, folder or hub id")
+        if name:
+            check_model(name)
+        return name
+
     @model_validator(mode="after")
     def _is_possible(self) -> Retrieval:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_study import data
+from rag_study.common.errors import StudyError
 from rag_study.common.machine import resolve_dtype, resolve_threads
 from rag_study.common.paths import located
 from rag_study.data.reading import source_files
@@ -50,6 +51,8 @@ def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> d
     }
 
 
+# What 05 and validate_judge compare answers by.
+SIMILARITY_MODEL = "all-minilm-l6-v2"
 # Keys that name a model; where it lies in a folder, its content says which it is.
 _MODELS = {"judge": ("model", "tokenizer"), "retrieval": ("embedding_model", "reranker")}
 
@@ -84,13 +87,18 @@ def _revisions(stage: Stage, point: Point) -> dict[str, Any]:
             (criterion.name, criterion.fingerprint)
             for criterion in criteria.find_all(judge.criteria)
         ]
+    if "semantic_similarity" in stage.uses and point.semantic_similarity:
+        loaded["similarity_model"] = SIMILARITY_MODEL
     revisions |= {key: names.revision_of(name) for key, name in loaded.items() if name}
     if stage.name == "prepare_data":
         revisions["data"] = data.revision_of(*point.dataset.source)
     if stage.name == "measure_retention" or (stage.name == "fine_tune" and point.training.replay):
         revisions["bundled"] = _bundled_revision(stage.name)
     if stage.name == "import_answers":
-        revisions["answers"] = source_files.fingerprint(located(point.system.answers))
+        file = located(point.system.answers)
+        if file.is_dir():
+            raise StudyError(f"system.answers: {file} is a folder; a file of JSON lines is needed")
+        revisions["answers"] = source_files.fingerprint(file)
     return revisions
 
 

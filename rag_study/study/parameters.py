@@ -57,11 +57,29 @@ def read(notebook: Path | str, namespace: dict[str, Any], kind: type[Declared]) 
     declared = notebook_parameters(path)
     for name in _injected(namespace):
         if name not in declared:
-            raise StudyError(f"{path.name}: unknown parameter '{name}'{nearest(name, [*declared])}")
+            known = _known(name, list(declared), kind)
+            raise StudyError(f"{path.name}: unknown parameter '{name}'{known}")
+    for name in declared:
+        if name not in kind.model_fields:
+            raise StudyError(
+                f"{path.name}: unknown parameter '{name}'{nearest(name, [*kind.model_fields])}. "
+                "In the parameters cell stand parameters only; help yourself in another cell."
+            )
+        if name not in namespace:
+            raise StudyError(f"{path.name}: '{name}' is not set. Run the parameters cell first.")
     try:
         return kind.model_validate({name: namespace[name] for name in declared})
     except ValidationError as error:
         raise StudyError("; ".join(_lines(error, kind))) from None
+
+
+def _known(name: str, declared: list[str], kind: type[Group]) -> str:
+    """What to write for an unknown parameter: most were one of their own in version 0.1."""
+    places = []
+    for group in declared:
+        keys = _group_at(kind, group).model_fields if _group_at(kind, group) is not kind else ()
+        places += [f"{group}: {{{key}: ...}}" for key in keys if name in (key, f"{group}_{key}")]
+    return f"; it is a key of a group: {' or '.join(places)}" if places else nearest(name, declared)
 
 
 def _injected(namespace: dict[str, Any]) -> list[str]:

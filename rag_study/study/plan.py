@@ -43,8 +43,9 @@ _REQUIRED = {
     "generate_answers": _MODEL,
     "import_answers": {"system": "the keys 'name' and 'answers' are required"},
     "judge_answers": _JUDGE,
-    "measure_retention": _MODEL,
+    "measure_retention": _MODEL | {"retention": "0 items are nothing to measure"},
     "validate_judge": _JUDGE,
+    "compare": {"study_file": "the path of a study file is required"},
 }
 
 
@@ -64,11 +65,13 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
     """
     made = {} if made is None else made
     stage = find_stage(name)
-    if stage.name == "compare":
-        return comparison(merge.load_studies([point.study_file, *point.others]))
     for group, missing in _REQUIRED.get(stage.name, {}).items():
         if not getattr(point, group):
             raise StudyError(f"{group}: {missing}")
+    if stage.name == "compare":
+        return comparison(merge.load_studies([point.study_file, *point.others]))
+    if stage.name == "measure_retention" and names.is_endpoint(point.model):
+        raise StudyError("model: retention is not measured of a model behind a server")
     point = _seen_by(stage, point)
     parameters = parameters_of(stage, point)
     key = json.dumps([stage.name, parameters])
@@ -95,8 +98,11 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     """The point as it is for a stage.
 
     Training takes place on its own data sets (`training.sequence`, in this order), which need not
-    be the one whose questions are asked. Seeds are drawn from where something is drawn.
+    be the one whose questions are asked. Seeds are drawn from where something is drawn. Another
+    system is neither a model of the study nor trained here.
     """
+    if point.system:
+        point = point.model_copy(update={"model": "", "training": None})
     training, change = point.training, {}
     if stage.name in ("fine_tune", "measure_retention") and training and training.sequence:
         *before, last = training.sequence

@@ -305,7 +305,13 @@ def notebook_source(path: Path) -> str:
     """A notebook without its outputs, read once: what is hashed is what is executed, though
     somebody saves the file in between (see `forget_notebooks`)."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyError(
+            f"{path}: this notebook is gone. Restore it, or install the package again."
+        ) from None
+    try:
+        notebook = json.loads(text)
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 cell |= {"outputs": [], "execution_count": None}
@@ -334,8 +340,14 @@ def stage_cells(source: str) -> tuple[Cell, ...]:
 
 
 def notebook_parameters(path: Path) -> dict[str, Any]:
-    """Names and defaults in a notebook's `parameters` cell, read without running it."""
-    parameters = _parameters(notebook_source(path))
+    """Names and defaults in a notebook's `parameters` cell, read without running it. A default
+    that is computed is `...`."""
+    try:
+        parameters = _parameters(notebook_source(path))
+    except SyntaxError as error:
+        raise StudyError(
+            f"{path}: the parameters cell is no Python in line {error.lineno} ({error.msg})."
+        ) from None
     if parameters is None:
         raise StudyError(f"{path}: the notebook has no cell tagged `parameters`.")
     return parameters
@@ -346,12 +358,20 @@ def _parameters(source: str) -> dict[str, Any] | None:
     for cell in _code_cells(source):
         if "parameters" in cell["metadata"].get("tags", []):
             return {
-                target.id: ast.literal_eval(node.value)
+                target.id: _literal(node.value)
                 for node in ast.parse("".join(cell["source"])).body
                 if isinstance(node, ast.Assign | ast.AnnAssign)
                 for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
+                if isinstance(target, ast.Name)
             }
     return None
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ...
 
 
 def _code_cells(source: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.study import parameters, plan
+from rag_study.study import active_run, parameters, plan
 from rag_study.study.groups import Point
 from rag_study.study.stages import STAGES, notebook_parameters
 
@@ -54,6 +54,17 @@ def point(stage="fine_tune", cells=(), **changes):
         ("generate_answers", {"model": "http://h:1/v1#m"}, "a model behind a server is not traine"),
         ("judge_answers", {"judge": {"model": "random-llama", "samples": 2}}, "judge: samples:"),
         ("judge_answers", {"judge": {}}, "judge.model: the key 'model' is required"),
+        (
+            "index_corpus",
+            {"retrieval": {"reranker": "cros"}},
+            "retrieval.reranker: 'cros' is not a",
+        ),
+        ("index_corpus", {"retrieval": {"reranker": "http://h:1/v1#m"}}, "server does not rerank"),
+        (
+            "import_answers",
+            {"system": {"name": "a/b", "answers": "a"}},
+            "system.name: 'a/b': use letters, digits, spaces, dots, underscores and hyphens only",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(stage, changes, expected):
@@ -71,17 +82,96 @@ def test_a_parameter_that_papermill_only_warns_of_is_refused():
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("train_size", "'train_size'; it is a key of a group: training: {train_size: ...}"),
+        ("compute_dtype", "a key of a group: compute: {dtype: ...}"),
+        ("dataset_name", "a key of a group: dataset: {name: ...}"),
+        ("sed", "did you mean 'seed'?"),
+    ],
+)
+def test_names_of_version_0_1_are_told_their_group(name, expected):
+    with pytest.raises(StudyError, match="unknown parameter") as caught:
+        point(cells=[f"# Parameters\n{name} = 8\n"])
+    assert expected in str(caught.value)
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """A copy of stage 03 with another parameters cell."""
+
+    def write(source):
+        notebook = nbformat.read(FINE_TUNE, as_version=4)
+        (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+        cell.source = source
+        nbformat.write(notebook, tmp_path / FINE_TUNE.name)
+        return tmp_path / FINE_TUNE.name
+
+    return write
+
+
+def test_a_parameters_cell_may_compute_its_values(edited):
+    file = edited("training = dict(train_size=2 + 2)\ntraining['epochs'] = 1\nmodel: str\n")
+    assert notebook_parameters(file) == {"training": ..., "model": ...}
+    namespace = {"training": {"train_size": 4, "epochs": 1}, "model": "random-llama"}
+    assert parameters.read(file, namespace, Point).training.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "namespace", "expected"),
+    [
+        ("seed = 1", {}, "'seed' is not set. Run the parameters cell first."),
+        ("sed = 1", {"sed": 1}, "unknown parameter 'sed'; did you mean 'seed'?"),
+        ("seed = = 1", {"seed": 1}, "the parameters cell is no Python in line 1"),
+    ],
+)
+def test_a_parameters_cell_that_cannot_be_used(edited, source, namespace, expected):
+    with pytest.raises(StudyError) as caught:
+        parameters.read(edited(source), namespace, Point)
+    assert expected in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("stage", "changes", "expected"),
     [
         ("fine_tune", {"training": {}}, "training: {} is the base model, which is not trained"),
         ("prepare_data", {"dataset": {}}, "dataset: the key 'name' is required"),
         ("import_answers", {"system": {}}, "system: the keys 'name' and 'answers' are required"),
+        ("measure_retention", {"retention": 0}, "retention: 0 items are nothing to measure"),
+        (
+            "measure_retention",
+            {"model": "http://h:1/v1#m", "training": {}},
+            "model: retention is not measured of a model behind a server",
+        ),
+        ("compare", {"study_file": ""}, "study_file: the path of a study file is required"),
+        (
+            "import_answers",
+            {"system": {"name": "a", "answers": "/"}},
+            "system.answers: / is a folder; a file of JSON lines is needed",
+        ),
     ],
 )
 def test_what_a_stage_cannot_do_without(stage, changes, expected):
     with pytest.raises(StudyError) as caught:
         plan.stage_run(stage, point(stage, **changes))
     assert str(caught.value) == expected
+
+
+def test_more_questions_than_there_are_are_refused_before_anything_is_written(outputs):
+    values = notebook_parameters(FINE_TUNE) | {"training": {"train_size": 10**6}}
+    with pytest.raises(StudyError, match="train_size: 1000000 questions are asked for"):
+        active_run.begin("fine_tune", values)
+    assert not list(outputs.rglob("*"))
+
+
+def test_of_another_system_the_model_beside_it_makes_no_difference(write_study, tmp_path):
+    (tmp_path / "given.jsonl").write_text('{"id": "a", "answer": "b"}\n')
+    system = {"name": "other", "answers": str(tmp_path / "given.jsonl")}
+    planned = plan.expand(write_study(systems=[system]))
+    (judged,) = [r for r in planned if r.stage.name == "judge_answers" and r.point.system]
+    told = {**judged.parameters, "model": "smollm2-135m-instruct", "training": {"train_size": 9}}
+    assert plan.stage_run("judge_answers", point("judge_answers", **told)).run_id == judged.run_id
 
 
 def test_keys_left_out_take_the_defaults_of_the_study_file(write_study):

@@ -3,16 +3,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import nbformat
 import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.models import prompts
+from rag_study.models import names, prompts
 from rag_study.study import batch, identity, plan, stages
 from rag_study.study.config import load_study
 from rag_study.study.groups import Point
+from rag_study.study.identity import SIMILARITY_MODEL
 from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
@@ -71,6 +73,19 @@ def test_what_comes_with_the_package_counts_where_it_is_used(write_study, monkey
     assert len(with_replay["measure_retention"]["revisions"]["bundled"]) == 3
     assert len(with_replay["fine_tune"]["revisions"]["bundled"]) == 1
     assert "bundled" not in without["fine_tune"]["revisions"]
+
+
+@pytest.mark.parametrize("similarity", [True, False])
+def test_the_model_of_semantic_similarity_counts_where_it_is_used(
+    write_study, monkeypatch, similarity
+):
+    study = write_study(semantic_similarity=similarity)
+    before = {run.run_id for run in plan.expand(study)}
+    preset = names.EMBEDDINGS[SIMILARITY_MODEL]
+    monkeypatch.setitem(names.EMBEDDINGS, SIMILARITY_MODEL, replace(preset, revision="other"))
+    changed = {run.stage.name for run in plan.expand(study) if run.run_id not in before}
+    assert ("validate_judge" in changed) == similarity
+    assert "index_corpus" in changed
 
 
 def test_more_questions_or_contexts_are_the_same_run(write_study):
@@ -201,6 +216,8 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
     (tmp_path / "broken.ipynb").write_text("{")
     with pytest.raises(StudyError, match=r"broken\.ipynb: this is no notebook"):
         stages.notebook_source(tmp_path / "broken.ipynb")
+    with pytest.raises(StudyError, match=r"other\.ipynb: this notebook is gone"):
+        stages.notebook_source(tmp_path / "other.ipynb")
 
 
 @pytest.fixture
