@@ -48,6 +48,8 @@ def problems(
                 text = f"{value!r} is not allowed; allowed: {expected}{hint}"
             case "value_error":
                 text = str(problem["ctx"]["error"])
+            case "model_type" | "dict_type":
+                text = f"keys with values are needed, as in `key: value` (given: {value!r})"
             case "string_pattern_mismatch":
                 text = f"{value!r}: {_allowed(problem['ctx']['pattern'])}"
             case _:
@@ -61,8 +63,8 @@ def _allowed(pattern: str) -> str:
     first, others = re.findall(r"\[([^]]*)\]", pattern)
     parts = ["letters" if "A-Z" in others else "lower-case letters", "digits"]
     parts += [word for mark, word in _MARKS.items() if mark in re.sub(".-.", "", others)]
-    begin = ", a letter first" if "0-9" not in first else ", one of the first two at the beginning"
-    return f"use {', '.join(parts[:-1])} and {parts[-1]} only{begin}"
+    begin = "a letter or digit" if "0-9" in first else "a letter"
+    return f"use {', '.join(parts[:-1])} and {parts[-1]} only, and begin with {begin}"
 
 
 def _count(number: int) -> str:

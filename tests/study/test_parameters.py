@@ -37,7 +37,7 @@ def point(stage="fine_tune", cells=(), **changes):
             "integer (given: 'many')",
         ),
         ("fine_tune", {"training": {"method": "lorra"}}, "did you mean 'lora'?"),
-        ("fine_tune", {"training": "lora"}, "training: input should be a valid dictionary"),
+        ("fine_tune", {"training": "lora"}, "training: keys with values are needed"),
         ("fine_tune", {"training": {"method": "prompt_tuning", "strength": 0.5}}, "nothing betw"),
         (
             "index_corpus",
