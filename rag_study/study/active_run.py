@@ -148,6 +148,11 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
             f"Restore {planned.stage.path.name}, or the name in its `begin`."
         )
     run = planned or _planned_by_hand(stage, namespace)
+    if planned is not None and (changed := differences.since_planned(planned)):
+        raise StudyError(
+            f"{changed[0].words} since the study began. Start it again: what is made of them is "
+            "another run."
+        )
     machine.apply_threads(machine.resolve_threads(run.point.compute.threads))
     if planned is None:  # else the runner has seen to it
         _run_missing(run)

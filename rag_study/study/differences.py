@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rag_study.common import files, run_folder
 from rag_study.common.run_folder import RunFolder
 from rag_study.models import names
+from rag_study.study import identity
 from rag_study.study.stages import StageRun, place_of, stage_cells
 
 IDENTITY_FILE = "identity.json"
@@ -116,6 +117,12 @@ def between(before: dict[str, Any], run: StageRun) -> list[Difference]:
         *_in_revisions(old, new),
         *_in_upstream(old.get("upstream", []), new["upstream"]),
     ] or [Difference("package", "the package names its runs otherwise now")]
+
+
+def since_planned(run: StageRun) -> list[Difference]:
+    """What of the files that a planned run reads is no longer as its id says."""
+    now = identity.revisions(run.stage, run.point)
+    return list(_in_revisions(run.identity, run.identity | {"revisions": now}))
 
 
 def is_asked_for(run_id: str, run: StageRun) -> bool:

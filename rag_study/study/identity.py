@@ -45,7 +45,7 @@ def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> d
         "version": stage.version,
         "code": notebook_code_hash(notebook_source(stage.path)),
         "parameters": _resolved(used_by(stage, point)),
-        "revisions": _revisions(stage, point),
+        "revisions": revisions(stage, point),
         "prompts": _prompts_hash(stage.name),
         "upstream": [run.run_id for run in upstream],
     }
@@ -71,9 +71,9 @@ def _resolved(used: dict[str, Any]) -> dict[str, Any]:
     return used
 
 
-def _revisions(stage: Stage, point: Point) -> dict[str, Any]:
+def revisions(stage: Stage, point: Point) -> dict[str, Any]:
     """What identifies the content of the models, data and files that a stage reads by itself."""
-    loaded, revisions = {}, {}
+    loaded, found = {}, {}
     if "model" in stage.uses:
         loaded["model"] = point.model
     if stage.name == "index_corpus":
@@ -83,23 +83,23 @@ def _revisions(stage: Stage, point: Point) -> dict[str, Any]:
         judge = point.judge
         loaded |= {"judge": judge.model, "judge_tokenizer": judge.tokenizer}
         loaded["judge_adapter"] = judge.adapter and str(located(judge.adapter))
-        revisions["criteria"] = [
+        found["criteria"] = [
             (criterion.name, criterion.fingerprint)
             for criterion in criteria.find_all(judge.criteria)
         ]
     if "semantic_similarity" in stage.uses and point.semantic_similarity:
         loaded["similarity_model"] = SIMILARITY_MODEL
-    revisions |= {key: names.revision_of(name) for key, name in loaded.items() if name}
+    found |= {key: names.revision_of(name) for key, name in loaded.items() if name}
     if stage.name == "prepare_data":
-        revisions["data"] = data.revision_of(*point.dataset.source)
+        found["data"] = data.revision_of(*point.dataset.source)
     if stage.name == "measure_retention" or (stage.name == "fine_tune" and point.training.replay):
-        revisions["bundled"] = _bundled_revision(stage.name)
+        found["bundled"] = _bundled_revision(stage.name)
     if stage.name == "import_answers":
         file = located(point.system.answers)
         if file.is_dir():
             raise StudyError(f"system.answers: {file} is a folder; a file of JSON lines is needed")
-        revisions["answers"] = source_files.fingerprint(file)
-    return revisions
+        found["answers"] = source_files.fingerprint(file)
+    return found
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ import pytest
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import names, prompts
-from rag_study.study import batch, identity, plan, stages
+from rag_study.study import active_run, batch, identity, plan, stages
 from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.identity import SIMILARITY_MODEL
@@ -240,6 +240,25 @@ def test_a_batch_run_reads_its_study_file_as_it_was(write_study, tmp_path, monke
     assert load_study(path).notes == ["as planned"]
     path.unlink()
     assert load_study(path).notes == ["as planned"]
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_files_that_change_while_a_study_runs_stop_what_reads_them(
+    write_study, own_data, tmp_path, outputs, monkeypatch
+):
+    study = write_study(datasets=[{"name": "jsonl", "path": str(own_data), "test_size": 4}])
+    prepared = next(run for run in plan.expand(study) if run.stage.name == "prepare_data")
+    for name, value in batch.tell(prepared, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    batch.planned_run.cache_clear()
+    questions = own_data / "questions.jsonl"
+    as_planned = questions.read_bytes()
+    questions.write_bytes(as_planned + b"\n")
+    with pytest.raises(StudyError, match="the data have changed since the study began"):
+        active_run.begin("prepare_data", {})
+    assert not list(outputs.rglob("*.yaml"))
+    questions.write_bytes(as_planned)
+    assert active_run.begin("prepare_data", {}).run_id == prepared.run_id
 
 
 def test_content_of_own_data_counts_and_its_place_does_not(write_study, own_data, tmp_path):
