@@ -73,7 +73,7 @@ def _resolved(used: dict[str, Any]) -> dict[str, Any]:
 
 def revisions(stage: Stage, point: Point) -> dict[str, Any]:
     """What identifies the content of the models, data and files that a stage reads by itself."""
-    loaded, found = {}, {}
+    loaded, contents = {}, {}
     if "model" in stage.uses:
         loaded["model"] = point.model
     if stage.name == "index_corpus":
@@ -83,23 +83,23 @@ def revisions(stage: Stage, point: Point) -> dict[str, Any]:
         judge = point.judge
         loaded |= {"judge": judge.model, "judge_tokenizer": judge.tokenizer}
         loaded["judge_adapter"] = judge.adapter and str(located(judge.adapter))
-        found["criteria"] = [
+        contents["criteria"] = [
             (criterion.name, criterion.fingerprint)
             for criterion in criteria.find_all(judge.criteria)
         ]
     if "semantic_similarity" in stage.uses and point.semantic_similarity:
         loaded["similarity_model"] = SIMILARITY_MODEL
-    found |= {key: names.revision_of(name) for key, name in loaded.items() if name}
+    contents |= {key: names.revision_of(name) for key, name in loaded.items() if name}
     if stage.name == "prepare_data":
-        found["data"] = data.revision_of(*point.dataset.source)
+        contents["data"] = data.revision_of(*point.dataset.source)
     if stage.name == "measure_retention" or (stage.name == "fine_tune" and point.training.replay):
-        found["bundled"] = _bundled_revision(stage.name)
+        contents["bundled"] = _bundled_revision(stage.name)
     if stage.name == "import_answers":
         file = located(point.system.answers)
         if file.is_dir():
             raise StudyError(f"system.answers: {file} is a folder; a file of JSON lines is needed")
-        found["answers"] = source_files.fingerprint(file)
-    return found
+        contents["answers"] = source_files.fingerprint(file)
+    return contents
 
 
 @lru_cache(maxsize=2)
