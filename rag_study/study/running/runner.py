@@ -196,6 +196,9 @@ def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kern
             )
             kernels.append(self.provisioner.process)
 
+    # How a notebook ended is said by its run; papermill would also print it, of kernels that were
+    # stopped on purpose as well.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     # A kernel of the same name in the user's home must not replace this environment's own.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     return PrivateKernelManager
