@@ -275,6 +275,8 @@ def test_a_stopped_study_leaves_no_notebook_running(outputs, short_folder, how):
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
+        # Tests that a shell has started in the background ignore Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "TMPDIR": str(short_folder)},
     )
     prepare = outputs / "runs" / "prepare_data"
