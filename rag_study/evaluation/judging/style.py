@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from random import Random
 
 import numpy as np
@@ -59,6 +60,7 @@ _ENGLISH = re.compile(
     r"\b(?:the|of|is|was|in|who|what|when|which|how|did|does|do|are|were|where|why|to)\b",
     re.IGNORECASE,
 )
+_SPACED = re.compile(r"\S\s+\S+\s+\S")
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+\S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*[^*\n]+\*\*|^#{1,4} \S", re.MULTILINE)
 # From this share of the question's words on an answer says the question again; from this share of
@@ -133,23 +135,22 @@ def length_knots(rungs: pd.DataFrame) -> np.ndarray:
 
 def forms(answer: str, question: str, passages: Iterable[str] = ()) -> dict[str, bool]:
     """Which of FORMS an answer has; `passages` are the texts that stood in its prompt."""
-    words = normalise(answer).split()
-    asked, answered = set(normalise(question).split()), set(words)
-    repeats = len(asked) > 2 and len(words) > len(asked) and len(asked & answered) / len(asked)
+    answered = normalise(answer).split()
+    asked = set(normalise(question).split())
+    repeated = len(asked & set(answered)) / len(asked) if len(asked) > 2 else 0.0
     return {
-        "restated": float(repeats) >= RESTATED,
+        "restated": repeated >= RESTATED and len(answered) > len(asked),
         "list": len(_BULLET.findall(answer)) > 0 or bool(_BOLD.search(answer)),
-        "passage": copied_share(words, (normalise(text).split() for text in passages)) >= COPIED,
+        "passage": copied_share(answer, passages) >= COPIED,
     }
 
 
-def copied_share(words: Sequence[str], passages: Iterable[Sequence[str]]) -> float:
+def copied_share(answer: str, passages: Iterable[str]) -> float:
     """Share of an answer's runs of four words that stand in one of the passages; 0 for a shorter
     answer."""
-    runs = set(_runs(words))
-    if not runs:
-        return 0.0
-    return len(runs & {run for passage in passages for run in _runs(passage)}) / len(runs)
+    runs = _runs(answer)
+    copied = {run for passage in passages for run in runs & _runs(passage)}
+    return len(copied) / len(runs) if runs else 0.0
 
 
 def mixture(words: np.ndarray, has: pd.DataFrame, knots: np.ndarray) -> np.ndarray:
@@ -188,8 +189,10 @@ def _between(words: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.column_stack([np.interp(places, ends, unit[i]) for i in range(len(knots))])
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[i:] for i in range(_RUN)), strict=False)
+@lru_cache(maxsize=4_000)
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = normalise(text).split()
+    return frozenset(zip(*(words[i:] for i in range(_RUN)), strict=False))
 
 
 # --- Parts of the rungs ---------------------------------------------------------------------------
@@ -270,8 +273,7 @@ def _split(text: str) -> list[str]:
 
 def _amount(text: str) -> int:
     """Words of a text; in scripts without spaces, two letters count as one."""
-    words = text.split()
-    return max(len(words), len(text) // 12 if len(words) > 3 else len(text) // 2)
+    return max(len(text.split()), len(text) // 12 if _SPACED.search(text) else len(text) // 2)
 
 
 def _other_core(question: Question, others: Sequence[Question]) -> str | None:
