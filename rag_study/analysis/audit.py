@@ -184,9 +184,10 @@ class _Auditor:
         self.errors = {} if errors is None or errors.empty else _by_key(errors)
         keys = [*RUN_COLUMNS, "context"]
         judged = judged_metrics(results, metrics)
-        self.scorers = [("", name) for name in REFERENCE if name in results and self._margin(name)]
+        named = [name for name in metrics if metrics[name].margin is not None]
+        self.scorers = [("", name) for name in REFERENCE if name in results and name in named]
         judges = sorted(set(results["judge"].dropna()) - {""}) if "judge" in results else []
-        self.scorers += [(j, name) for j in judges for name in judged if self._margin(name)]
+        self.scorers += [(j, name) for j in judges for name in judged if name in named]
         by_judge = {
             judge: dict(tuple(rows.groupby(keys, dropna=False, sort=True)))
             for judge, rows in [
@@ -200,9 +201,6 @@ class _Auditor:
             for key, rows in by_judge[""].items()
             if is_base(rows).iloc[0]
         }
-
-    def _margin(self, name: str) -> float | None:
-        return self.margins.get(name)
 
     def _pairs(self) -> Iterator[tuple[tuple, list[tuple[tuple, tuple]]]]:
         """(key of the row, [(state, its base), ...]): each state alone, then all seeds together."""
@@ -265,7 +263,7 @@ class _Auditor:
     def _audited(
         self, name: dict[str, Any], mixture: Mixture, scores: pd.DataFrame
     ) -> Iterator[dict[str, Any]]:
-        limit = LIMIT * float(self._margin(name["metric"]) or np.nan)
+        limit = LIMIT * float(self.margins.get(name["metric"]) or np.nan)
         judge, metric = name["judge"], name["metric"]
         parts: dict[str, Part] = {}
         for merit in MERITS:
@@ -336,6 +334,8 @@ def _together(
             f"{MIN_QUESTIONS} are needed",
             None,
         )
+    if np.isnan(limit):
+        return NOT_KNOWN, "the study declares no margin for it", None
     worst = max(rungs, key=lambda part: max(abs(part.low), abs(part.high)))
     if all(status[RUNGS[merit]] == PASSES for merit in MERITS):
         return PASSES, _words(worst, limit, metric), worst

@@ -2,9 +2,9 @@
 
 For every trained state against its base, in the study's primary contexts:
 
-1. a judge that tells right from wrong (its check, `validity.check`) *and* passed the audit for these
-   two states (`audit`): its scores of the declared criteria. So may a declared metric that needs no
-   judge, where it passed the audit;
+1. a judge that tells right from wrong (its check, `validity.check`) *and* passed the audit for
+   these two states (`audit`): its scores of the declared criteria. So may a declared metric that
+   needs no judge, where it passed the audit;
 2. where none does, or where people's labels speak against it: the difference that people would
    see, with the judge's error taken out (`people_rows`), from MIN_CLUSTERS labelled groups on;
 3. without labels, the reference metrics that the study names for this case, where these passed the
@@ -58,17 +58,18 @@ class Trust:
 
     def audited(self, key: tuple) -> tuple[str, str]:
         """(status, reason) of a row by its KEY_COLUMNS; ('', '') where nothing was audited."""
-        if self.audit is None:
-            return "", ""
-        return self._found.get(key, (NOT_KNOWN, "it was not audited on these answers"))
+        return self._found.get(key, ("", ""))
 
-    def refusal(self, key: tuple) -> str:
-        """Why a score may not carry a verdict about this row's states; '' where it may."""
+    def refusal(self, key: tuple, wanted: bool) -> str:
+        """Why a score may not carry a verdict about this row's states; '' where it may. `wanted`:
+        whether the row is one that a verdict could be about."""
         metric, judge = key[KEY_COLUMNS.index("metric")], key[KEY_COLUMNS.index("judge")]
         if judge and not self.judge_valid.get(judge, False):
             untrusted = "did not pass its check" if judge in self.judge_valid else "was not checked"
             return f"judge {judge} {untrusted}"
         status, reason = self.audited(key)
+        if self.audit is not None and not status and wanted:
+            status, reason = NOT_KNOWN, "it was not audited on these answers"
         if status == FAILS:
             return AUDIT_FAILED + reason
         # Where no rung was scored, metrics that only look for the answer's words stand as they did.
@@ -94,9 +95,9 @@ def assign(
 ) -> pd.DataFrame:
     """`primary` and `reason` of comparisons, with the index of `rows`.
 
-    `rows` has KEY_COLUMNS, baseline, margin, difference, ci_low, ci_high and n_clusters, and is of
-    recipes as a verdict speaks of them: whoever calls leaves out single seeds where all of them
-    are there. Those of the judge PEOPLE are people's own.
+    `rows` has KEY_COLUMNS, baseline, train_size, margin and difference; those of the judge PEOPLE,
+    which are people's own, ci_low, ci_high and n_clusters. `part` marks rows of single seeds where
+    there is one of all of them: that one carries the verdict.
     """
     reason = pd.Series("not a primary comparison", index=rows.index, dtype=object)
     primary = pd.Series(False, index=rows.index)
@@ -104,14 +105,17 @@ def assign(
         i: tuple(row)
         for i, row in zip(rows.index, rows[KEY_COLUMNS].itertuples(index=False), strict=True)
     }
-    of_people = rows["judge"] == PEOPLE
-    refusals = {i: "" if of_people[i] else trust.refusal(keys[i]) for i in rows.index}
-    for i, refusal in refusals.items():
-        reason[i] = refusal or reason[i]
     usual = (
         (rows["baseline"] == DEFAULT) & (rows["train_size"] > 0) & rows["context"].isin(contexts)
     )
-    usual &= rows["margin"].notna()
+    descriptive = [name for name in metrics if metrics[name].margin is None]
+    usual &= ~rows["metric"].isin(descriptive)
+    of_people = rows["judge"] == PEOPLE
+    refusals = {
+        i: "" if of_people[i] else trust.refusal(keys[i], bool(usual[i])) for i in rows.index
+    }
+    for i, refusal in refusals.items():
+        reason[i] = refusal or reason[i]
     for _, state in rows[usual].groupby(_STATE, dropna=False, sort=False):
         chosen = _of_state(state, primary_metrics, reference_metrics, trust, metrics, refusals)
         primary[list(chosen)] = True
@@ -145,13 +149,12 @@ def _of_state(
         ):
             chosen[people.index[0]] = ""
         elif carrying:
-            chosen |= dict.fromkeys(carrying, "")
-        elif name in judged and _looked_for(scored, trust):
+            chosen |= dict.fromkeys((i for i in carrying if not state.loc[i, "part"]), "")
+        elif _looked_for(scored, trust) if name in judged else len(scored):
             without.append(name)
-        elif name not in judged and len(scored):
-            without.append(name)
-    chosen |= dict.fromkeys(_stand_ins(state, judged, without, reference_metrics, refusals), "")
-    return chosen
+    nothing = bool(without) and not chosen
+    stand_ins = _stand_ins(state, judged, without, reference_metrics, refusals, nothing)
+    return chosen | dict.fromkeys(stand_ins, "")
 
 
 def _looked_for(scored: pd.DataFrame, trust: Trust) -> bool:
@@ -168,15 +171,17 @@ def _stand_ins(
     without: Sequence[str],
     reference_metrics: Sequence[str],
     refusals: Mapping[int, str],
+    nothing: bool,
 ) -> list[int]:
-    """Rows of the reference metrics that stand for the criteria `without` a judge."""
+    """Rows of the reference metrics that stand for the metrics `without` a carrier; `nothing`
+    carries the verdict yet."""
     lacking = [name for name in without if name in judged]
-    if lacking and len(lacking) == len(judged):
+    if nothing or (lacking and len(lacking) == len(judged)):
         wanted = set(reference_metrics)
     else:
         wanted = {COUNTERPARTS[name] for name in lacking if name in COUNTERPARTS}
         wanted &= set(reference_metrics)
-    rows = state[state["metric"].isin(wanted) & (state["judge"] == "")]
+    rows = state[state["metric"].isin(wanted) & (state["judge"] == "") & ~state["part"]]
     return [i for i in rows.index if not refusals[i]]
 
 

@@ -34,7 +34,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     """
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, searches = [], [], [], {}
-    ladders, aucs, facts, checks = [], [], [], []
+    ladders, aucs, facts, checks, styles = [], [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
     finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
@@ -51,6 +51,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         if run.stage.name == "validate_judge":
             labels = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**labels))
+            styles.append(pd.read_parquet(folder.path / "styles.parquet").assign(**labels))
             for name, tables in (("auc", aucs), ("facts", facts)):
                 table = pd.read_parquet(folder.path / f"{name}.parquet")
                 # The run knows its judge by the model's name, which several judges may share.
@@ -100,6 +101,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         ladder=_concat(ladders),
         ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
         ladder_facts=_concat(facts),
+        styles=_concat(styles),
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         missing=missing,

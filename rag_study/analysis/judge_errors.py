@@ -58,8 +58,8 @@ def judge_errors(
 ) -> pd.DataFrame:
     """ERROR_COLUMNS, two rows for each labelled state, criterion and judge: its mean error in
     points (`quantity` "error", descriptive), and for a trained one that error less its base's
-    ("difference"), with its status against half the margin (`audit.LIMIT`). Where several seeds of a
-    recipe are labelled there is one more row of these, of ALL_SEEDS.
+    ("difference"), with its status against half the margin (`audit.LIMIT`). Where a recipe has
+    several seeds, those that are labelled speak for all of them in one more row, of ALL_SEEDS.
 
     `labels` are those of `human_labels`, `results` the study's. Fewer than 20 labelled groups: not
     known.
@@ -71,6 +71,7 @@ def judge_errors(
         states = dict(tuple(graded.groupby(keys, dropna=False, sort=True)))
         base_of = _bases(states)
         tests, recipes = max(1, len(base_of)), {}
+        several = _with_seeds(results)
         seed = keys.index("seed")
         for key, mine in states.items():
             name = dict(zip(keys, key, strict=True)) | {"metric": metric, "judge": judge}
@@ -88,9 +89,16 @@ def judge_errors(
             recipes.setdefault((*key[:seed], ALL_SEEDS, *key[seed + 1 :]), []).append(both)
         for key, seeds in recipes.items():
             name = dict(zip(keys, key, strict=True)) | {"metric": metric, "judge": judge}
-            if len(seeds) > 1:
+            if key[:seed] + key[seed + 1 :] in several:
                 rows.append(_difference(name, pd.concat(seeds), limit, tests))
     return pd.DataFrame(rows, columns=ERROR_COLUMNS)
+
+
+def _with_seeds(results: pd.DataFrame) -> set[tuple]:
+    """(RUN_COLUMNS, context) without the seed, of what the study has with several seeds."""
+    keys = [name for name in (*RUN_COLUMNS, "context") if name != "seed"]
+    seeds = results.groupby(keys, dropna=False)["seed"].nunique()
+    return set(seeds.index[seeds > 1])
 
 
 def _difference(

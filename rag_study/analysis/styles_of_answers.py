@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from rag_study.common.text import contains
 from rag_study.evaluation.judging import style
 from rag_study.evaluation.judging.style import FORMS, STYLES
+from rag_study.evaluation.metrics import REFERENCE, Metrics
 from rag_study.evaluation.refusals import is_empty
 
 
@@ -30,6 +33,20 @@ class Mixture:
     words_base: float
     words_tuned: float
     beyond: float
+
+
+MEAN_COLUMNS = [
+    "dataset",
+    "judge",
+    "metric",
+    "merit",
+    "style",
+    "words",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "n_questions",
+]
 
 
 class StyledAnswers:
@@ -113,6 +130,35 @@ class StyledAnswers:
             index=["question_id", "group"], columns="style", values=metric
         )
         return wide.reindex(columns=list(STYLES)).reset_index()
+
+
+def style_means(rungs: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
+    """MEAN_COLUMNS: the mean score of each style's right and wrong answers, by every judge and
+    metric with a margin, with 95 % t intervals over questions; `words` is their median length."""
+    rows: list[tuple[Any, ...]] = []
+    if rungs.empty:
+        return pd.DataFrame(columns=MEAN_COLUMNS)
+    scorers = [
+        (judge, metric, part)
+        for judge, part in rungs.groupby("judge", sort=True)
+        for metric in metrics.judged
+        if metric in part
+    ]
+    once = rungs.drop_duplicates(["dataset", "question_id", "style", "merit"])
+    scorers += [("", name, once) for name in REFERENCE if name in once]
+    for judge, metric, part in scorers:
+        if metrics[metric].margin is None:
+            continue
+        scored = part.dropna(subset=[metric])
+        for (dataset, merit), of_merit in scored.groupby(["dataset", "merit"], sort=True):
+            for style_name, rows_of in of_merit.groupby("style", sort=False):
+                values = rows_of[metric].astype(float)
+                half = float(stdtrit(max(1, len(values) - 1), 0.975)) * values.sem()
+                ends = (values.mean() - half, values.mean() + half)
+                words = float(rows_of["answer_length"].median())
+                name = (dataset, judge, metric, merit, style_name, words)
+                rows.append((*name, values.mean(), *ends, len(values)))
+    return pd.DataFrame(rows, columns=MEAN_COLUMNS)
 
 
 def _features(

@@ -73,6 +73,8 @@ ESTIMATE_COLUMNS = [
     "ci_low",
     "ci_high",
     "se",
+    "df",
+    "se_all",
     "tuning",
 ]
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
@@ -114,8 +116,10 @@ def publish(study_dir: Path, **tables: pd.DataFrame) -> None:
         files.write_csv(study_dir / f"{name}.csv", table)
 
 
-def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
+def human_tables(study_dir: Path, results: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
     """`human_labels`, `human_agreement` and `human_estimates` of a study; {} without labels.
+
+    `results` are the study's answers and scores, where they are newer than those in its folder.
 
     Agreement has AGREEMENT_COLUMNS: per sample, data set, criterion and scorer (a judge, whose name
     is in `judge` too, or a reference metric) the statistics of `agreement`; a text that several
@@ -123,8 +127,10 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     human score of the run ("mean") and that of the run less its base's on the same questions
     ("difference"), as `prediction_powered.estimate` gives it: `estimate` with `ci_low` and
     `ci_high` (95 %), beside `labels_mean` of the labels alone and the scorer's own `scorer_mean`.
-    `tuning` is the weight of the scores (lambda). All are in points of the scale from 1 to 5, but
-    `scorer_mean` has the scorer's unit. Without a judge the metric of the strata takes its place.
+    `tuning` is the weight of the scores (lambda), `df` the degrees of freedom of `se`, and `se_all`
+    what would be left of it if all questions were labelled. All are in points of the scale from 1
+    to 5, but `scorer_mean` has the scorer's unit. Without a judge the metric of the strata takes
+    its place.
 
     Inclusion probabilities are those of the labelled questions: cells left empty count as not
     drawn. Labels of answers that have changed since are left out; `attrs["notes"]` says so.
@@ -132,7 +138,8 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     file = study_dir / "human_labels.parquet"
     if not file.exists():
         return {}
-    labels, answers = pd.read_parquet(file), pd.read_parquet(study_dir / "results.parquet")
+    labels = pd.read_parquet(file)
+    answers = pd.read_parquet(study_dir / "results.parquet") if results is None else results
     agreements, estimates, notes = [], [], []
     for name, rows in labels.groupby("sample", sort=True):
         sample = load(study_dir, str(name))
@@ -334,6 +341,8 @@ class _View:
                 "ci_low": estimated.low,
                 "ci_high": estimated.high,
                 "se": estimated.se,
+                "df": estimated.df,
+                "se_all": estimated.se_all,
                 "tuning": estimated.tuning,
             }
 

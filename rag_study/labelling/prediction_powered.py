@@ -49,7 +49,9 @@ class Estimate:
     """A mean in the unit of the labels, with its standard error and 95 % interval.
 
     `tuning` is lambda, the weight of the judge's scores. `se`, `low` and `high` are NaN where the
-    spread is not known: all labels are the same, or labelled clusters are too few.
+    spread is not known: all labels are the same, or labelled clusters are too few. `df` are the
+    degrees of freedom of `se`; `se_all` is the standard error that labels of all questions would
+    leave.
     """
 
     mean: float
@@ -57,6 +59,8 @@ class Estimate:
     low: float
     high: float
     tuning: float
+    df: float
+    se_all: float
 
 
 def estimate(
@@ -90,7 +94,20 @@ def estimate(
     if df >= 1 and np.ptp(labels[labelled]) > TOLERANCE:
         se = float(standard_errors(*_by_cluster(values, clusters))[0])
     half = float(stdtrit(max(df, 1), 0.975)) * se
-    return Estimate(mean, se, mean - half, mean + half, tuning)
+    se_all = _se_of_all(labels, strata)
+    return Estimate(mean, se, mean - half, mean + half, tuning, float(max(df, 1)), se_all)
+
+
+def _se_of_all(labels: np.ndarray, strata: np.ndarray) -> float:
+    """Standard error of the mean if all N questions were labelled: the spread of the labels,
+    weighted with their inverse inclusion probabilities, over the root of N. Groups of questions are
+    left out of it, so that it is the least that can be hoped for."""
+    labelled = ~np.isnan(labels)
+    drawn = np.bincount(strata[labelled], minlength=strata.max() + 1)
+    weights = (np.bincount(strata) / np.maximum(drawn, 1))[strata[labelled]]
+    values = labels[labelled]
+    mean = np.average(values, weights=weights)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=weights) / len(labels)))
 
 
 def collapse(strata: np.ndarray, counted: np.ndarray, least: int = MIN_PER_STRATUM) -> np.ndarray:

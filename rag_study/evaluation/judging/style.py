@@ -48,6 +48,8 @@ FORMS = {
 }
 STYLES = LENGTHS | FORMS
 MERITS = ("right", "wrong")
+# Of the rungs, before they are scored; the length of a scored one is a metric.
+COLUMNS = ("question_id", "group", "style", "merit", "candidate", "answer_length")
 # Words that the surplus of a style adds, about.
 _SURPLUS = {"more": 15, "long": 40, "very_long": 100, "passage": 30}
 # A reference of more words is a text; its shorter answers are the core then.
