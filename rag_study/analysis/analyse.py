@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis import decomposition, effects
-from rag_study.analysis.audit import AUDIT_COLUMNS, audit
+from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
 from rag_study.analysis.heterogeneity import heterogeneity
@@ -84,6 +84,7 @@ def analyse(
             people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
         ),
     )
+    comparisons = with_bounds(comparisons, audited["audit"])
     return replace(
         collected,
         comparisons=comparisons,

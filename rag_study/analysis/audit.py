@@ -41,7 +41,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from rag_study.analysis.estimates import KEY_COLUMNS
-from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, RUN_COLUMNS, judged_metrics
+from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, DEFAULT, RUN_COLUMNS, judged_metrics
 from rag_study.analysis.resampling import TOLERANCE, standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import Mixture, StyledAnswers
@@ -168,6 +168,29 @@ def audit(
         return pd.DataFrame(columns=AUDIT_COLUMNS)
     auditor = _Auditor(results, styled, metrics, margins, errors)
     return pd.DataFrame(list(auditor.rows()), columns=AUDIT_COLUMNS)
+
+
+def with_bounds(comparisons: pd.DataFrame, audited: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with `bounds_low` and `bounds_high`: what a difference may be once the part
+    of style is taken out, without labels.
+
+    The 95 % interval of the difference, less the least and the most that the style rungs allow
+    style to make of it (95 %, over right and wrong answers: which of them a state's answers are is
+    not known). NaN where no rung was scored.
+    """
+    rungs = audited[audited["source"].isin(RUNGS.values()) & audited["bias"].notna()]
+    ends = rungs.groupby(KEY_COLUMNS, dropna=False).agg(
+        least=("ci_low", "min"), most=("ci_high", "max")
+    )
+    both = comparisons[KEY_COLUMNS].merge(ends.reset_index(), "left", KEY_COLUMNS)
+    usual = (comparisons["baseline"] == DEFAULT).to_numpy()
+    low = comparisons["ci_low"].to_numpy() - both["most"].to_numpy(float)
+    high = comparisons["ci_high"].to_numpy() - both["least"].to_numpy(float)
+    made = comparisons.assign(
+        bounds_low=np.where(usual, low, np.nan), bounds_high=np.where(usual, high, np.nan)
+    )
+    made.attrs = dict(comparisons.attrs)
+    return made
 
 
 class _Auditor:

@@ -10,7 +10,7 @@ from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
 from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.report import plots
-from rag_study.report.headline import headline_row
+from rag_study.report.headline import scored_headline_row
 from rag_study.study.config import StudyConfig
 
 
@@ -80,7 +80,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
 
 def _cost(results: StudyResults, context: str) -> Figure:
     """Cost against the metric that the headline is about."""
-    row = headline_row(results.comparisons)
+    row = scored_headline_row(results)
     metric, judge = ("answer_recall", "") if row is None else (row["metric"], row["judge"])
     where = context if row is None else row["context"]
     return plots.cost_against_effect(

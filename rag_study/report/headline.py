@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from rag_study.analysis.carriers import PEOPLE
+from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
@@ -67,6 +69,19 @@ def headline_row(comparisons: pd.DataFrame) -> pd.Series | None:
     size = (rows["difference"].abs() / rows["margin"].fillna(1.0)).fillna(-1.0)
     order = pd.DataFrame({"rank": rows["verdict"].map(importance).fillna(9), "size": -size})
     return rows.loc[order.sort_values(["rank", "size"], kind="stable").index[0]]
+
+
+def scored_headline_row(results: StudyResults) -> pd.Series | None:
+    """`headline_row`, but where people's labels gave it that of a judge who scored the same
+    answers: people have graded a few of them only."""
+    row = headline_row(results.comparisons)
+    if row is None or row["judge"] != PEOPLE:
+        return row
+    rows = results.comparisons
+    same = (rows["judge"] != PEOPLE) & (rows["baseline"] == row["baseline"])
+    for name in (*RUN_COLUMNS, "context", "metric"):
+        same &= rows[name] == row[name]
+    return rows[same].iloc[0] if same.any() else None
 
 
 def _verdict_sentence(primary: pd.DataFrame) -> str:

@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rag_study.analysis.audit import FAILS
+from rag_study.analysis.carriers import PEOPLE
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.states import (
     RECIPE,
@@ -61,7 +63,9 @@ def effects_table(
     for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
         interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
-        verdict = row["verdict"] or ("judge not valid" if row["judge"] in untrusted else "")
+        doubt = "fails the audit" if row.get("audit") == FAILS else ""
+        doubt = "judge not valid" if row["judge"] in untrusted else doubt
+        verdict = row["verdict"] or doubt
         judge = f", {row['judge']}" if several_judges and row["judge"] else ""
         # As Text below, not as markup: names may hold square brackets.
         means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
@@ -213,6 +217,7 @@ def common_cells(row: dict[str, Any], factors: list[str], results: StudyResults)
         "metric": results.metrics.label(row["metric"]),
         "judge": row["judge"],
         "invalid": row["judge"] in results.invalid_judges,
+        "unfair": row.get("audit") == FAILS,
         "low": signed(row["ci_low"], row["metric"]),
         "high": signed(row["ci_high"], row["metric"]),
         "n": row.get("n_questions", ""),
@@ -240,4 +245,7 @@ def _ordered(frame: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
 
 
 def _primary_first(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
-    return _ordered(comparisons, metrics).sort_values("primary", ascending=False, kind="stable")
+    """Primary rows first, and of both kinds those that people's labels gave."""
+    ordered = _ordered(comparisons, metrics).assign(scored=lambda rows: rows["judge"] != PEOPLE)
+    ordered = ordered.sort_values(["primary", "scored"], ascending=[False, True], kind="stable")
+    return ordered.drop(columns="scored")
