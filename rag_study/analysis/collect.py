@@ -56,7 +56,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 # The run knows its judge by the model's name, which several judges may share.
                 table["scorer"] = table["scorer"].where(table["criterion"] == "", labels["judge"])
                 tables.append(table.assign(dataset=labels["dataset"]))
-            checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | labels)
+            metrics = (folder.path / "metrics.json").read_text(encoding="utf-8")
+            checks.append(json.loads(metrics)["check"] | labels)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
         else:
@@ -212,7 +213,7 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     for run in all_upstream(comparison):
         file = run_folder.RunFolder(run.run_id).path / "provenance.json"
         if file.exists():
-            entries[run.run_id] = json.loads(file.read_text())
+            entries[run.run_id] = json.loads(file.read_text(encoding="utf-8"))
     return list(entries.values())
 
 

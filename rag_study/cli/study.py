@@ -283,7 +283,7 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     folder = run_folder.study_dir(comparison.slug)
     comparisons = pd.read_parquet(folder / "comparisons.parquet")
     console.print(effects_table(comparisons, metrics=read_metrics(folder)))
-    console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
+    console.print((folder / "headline.txt").read_text(encoding="utf-8").strip(), soft_wrap=True)
     for note in comparison.study.notes:
         console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"

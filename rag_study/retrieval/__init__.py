@@ -8,6 +8,7 @@ Knows which documents hold an answer, not what a model makes of its passages.
 | `embedding`, `embedding_cache` | texts to vectors, each text once |
 | `chunking`, `passage` | documents to passages; what a passage holds |
 | `index` | the index on disk and in memory |
+| `words`, `bm25` | texts to words, in whatever script; their statistics |
 | `search` | `retrieve`: dense, BM25, both fused, reranked |
 | `reranking` | cross-encoder, or the generator's likelihood of the question |
 | `metrics` | recall, precision, reciprocal rank, nDCG, answer in the context |

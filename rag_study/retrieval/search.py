@@ -53,8 +53,8 @@ def retrieve(
     is needed by `dense` and `hybrid`. `scopes` (doc_id -> scope) restricts each question that has
     a scope to the documents of it (its own paper or contract).
 
-    `dense` ranks by cosine; `bm25` by BM25 (Lucene's form, k1 1.5, b 0.75; English stems and stop
-    words; passages without any word of the question are not found); `hybrid` by reciprocal rank
+    `dense` ranks by cosine; `bm25` by BM25 (Lucene's form, k1 1.5, b 0.75; words as in `words`;
+    passages without any word of the question are not found); `hybrid` by reciprocal rank
     fusion: the sum of 1 / (60 + rank) over both. A `reranker` puts the first `candidates` of these
     (default: `depth`) in a new order. Equal scores: in the order of the index.
 
@@ -126,25 +126,10 @@ def bm25_search(
     index: PassageIndex, texts: Sequence[str], allowed: Allowed, depth: int
 ) -> list[Ranking]:
     """The passages with the highest BM25 scores above 0, for each question's text."""
-    import bm25s
-
-    retriever = index.needs("bm25")
-    # With the pattern, stems and stop words of LlamaIndex's retriever; its own search makes a node
-    # object of every hit and breaks ties by chance.
-    tokens = bm25s.tokenize(
-        list(texts),
-        stemmer=retriever.stemmer,
-        token_pattern=retriever.token_pattern,
-        return_ids=False,
-        show_progress=False,
-    )
+    statistics = index.needs("bm25")
     rankings: list[Ranking] = []
-    for words, positions in zip(tokens, allowed, strict=True):
-        word_ids = retriever.bm25.get_tokens_ids(words)
-        if not word_ids:
-            rankings.append([])
-            continue
-        scores = retriever.bm25.get_scores_from_ids(word_ids)
+    for text, positions in zip(texts, allowed, strict=True):
+        scores = statistics.scores(text)
         places = np.flatnonzero(scores > 0)
         if positions is not None:
             places = np.intersect1d(places, positions, assume_unique=True)
