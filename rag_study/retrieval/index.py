@@ -84,7 +84,7 @@ def build_index(
     storage.docstore.add_documents(nodes)
     if retriever != "bm25":
         _check_lengths(index, embedding)
-        index.vector_store = _faiss_store(embedding.embed(texts))
+        index.vector_store = _faiss_store(embedding.embed_passages(texts))
         index.store_ids = [str(position) for position in range(len(nodes))]
         storage = StorageContext.from_defaults(storage.docstore, vector_store=index.vector_store)
         storage.index_store.add_index_struct(_structure(index))
@@ -149,7 +149,9 @@ def of_llama_index(index: VectorStoreIndex, *, with_bm25: bool = False) -> Passa
 
 
 def _check_lengths(index: PassageIndex, embedding: Embedder) -> None:
-    for chunk_id, length in zip(index.chunk_ids, embedding.lengths(index.texts), strict=True):
+    prefix = embedding.model.passage_prefix
+    lengths = embedding.lengths([f"{prefix}{text}" for text in index.texts])
+    for chunk_id, length in zip(index.chunk_ids, lengths, strict=True):
         if length > embedding.window:
             raise StudyError(
                 f"passage '{chunk_id}' has {length} tokens with its title; the embedding model "

@@ -74,7 +74,7 @@ def retrieve(
     if retriever != "bm25":
         if embedding is None:
             raise StudyError(f"a {retriever} search needs the embedding model.")
-        rankings.append(dense_search(opened, embedding.embed(texts), allowed, deep))
+        rankings.append(dense_search(opened, embedding.embed_questions(texts), allowed, deep))
     if retriever != "dense":
         rankings.append(bm25_search(opened, texts, allowed, deep))
     fused = rankings[0]
@@ -91,13 +91,6 @@ def scopes_of(documents: Iterable[Document], retrieval_scope: str) -> dict[str, 
     if retrieval_scope != "own":
         return None
     return {document.doc_id: document.scope for document in documents}
-
-
-def count_cut_questions(questions: Sequence[Question], embedding: Embedder) -> int:
-    """How many questions are longer than the embedding model's window: a dense search reads only
-    their beginnings."""
-    lengths = embedding.lengths([readable(question.question) for question in questions])
-    return sum(length > embedding.window for length in lengths)
 
 
 def dense_search(

@@ -18,7 +18,8 @@ from typing import Any
 
 # Those with stop words in bm25s and a stemmer of Snowball, by the name that both have for it.
 LANGUAGES = (
-    "danish dutch english french german italian norwegian portuguese russian spanish swedish turkish"
+    "danish dutch english french german italian norwegian portuguese russian spanish swedish "
+    "turkish"
 ).split()
 # Written without blanks between words, or (Hangul) with endings that hide the word.
 _WITHOUT_BLANKS = (

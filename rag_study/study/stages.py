@@ -78,7 +78,7 @@ STAGES = {
         Stage(
             "index_corpus",
             "02_index_corpus",
-            3,
+            4,
             ("prepare_data",),
             uses={
                 "dataset": only("retrieval_scope"),
