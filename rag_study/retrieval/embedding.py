@@ -199,7 +199,7 @@ def load_embedding(
             trust_remote_code=False,
             model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # of many kinds: files that are missing, damaged, another model's
         raise StudyError(
             f"the embedding model '{name}' cannot be loaded: {str(error).strip().splitlines()[0]}\n"
             "Give the folder of a sentence-transformers model with safetensors, or its hub id."

@@ -54,7 +54,7 @@ def check_name(name: str) -> None:
         raise StudyError(f"'{name}': a model on a server does not embed; name {kinds}")
     if name in names.GENERATORS or name in names.JUDGES:
         raise StudyError(f"'{name}' is a language model, which does not embed; name {kinds}")
-    if not names.is_known(name):
+    if not name or not names.is_known(name):
         near = difflib.get_close_matches(name, names.EMBEDDINGS, n=1, cutoff=0.4)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise StudyError(f"'{name}' is not {kinds}{hint}")
