@@ -408,6 +408,7 @@ def _published(run: StageRun) -> bool:
     if not run.is_comparison:
         return True
     try:
-        return (study_dir(run.slug) / MADE_BY_FILE).read_text().strip() == run.run_id
+        made_by = (study_dir(run.slug) / MADE_BY_FILE).read_text(encoding="utf-8")
+        return made_by.strip() == run.run_id
     except OSError:
         return False
