@@ -20,6 +20,7 @@ from rag_study.analysis.claims import claims
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
+from rag_study.analysis.objections import objections
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
 from rag_study.analysis.people import people_rows
 from rag_study.analysis.study_results import StudyResults
@@ -70,6 +71,8 @@ def analyse(
     audited = _audited(collected, study, people)
     scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
+    named = [*primary.metrics, *primary.reference_metrics]
+    against = objections(collected.results, named, collected.metrics)
     comparisons = effects.compare(
         scored,
         primary.contexts,
@@ -79,6 +82,7 @@ def analyse(
         valid,
         n_resamples,
         collected.metrics,
+        against,
         audited["audit"],
         people_rows(
             people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
@@ -105,7 +109,8 @@ def analyse(
         ),
         notes=[
             *collected.notes,
-            *warnings(collected, [*primary.metrics, *primary.reference_metrics]),
+            *warnings(collected),
+            *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
         ],
         **_decomposed(collected.results),
     )
@@ -166,9 +171,9 @@ def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def warnings(collected: StudyResults, metrics: Sequence[str]) -> list[str]:
+def warnings(collected: StudyResults) -> list[str]:
     """What is odd about the results, in sentences: two versions of prompts, answers that a judge
-    did not score, metrics (of `metrics`) that have one value only."""
+    did not score."""
     sentences = _prompt_versions(collected.provenance)
     results = collected.results
     if results.empty:
@@ -182,14 +187,6 @@ def warnings(collected: StudyResults, metrics: Sequence[str]) -> list[str]:
             sentences.append(
                 f"Judge {judge} scored {scored:,} of {counted(answers, 'answer')}: its means and "
                 "differences are about these alone, and may not hold for the others."
-            )
-    for metric in metrics:
-        if metric in results and results[metric].nunique() == 1:
-            value = results[metric].dropna().iloc[0]
-            name = collected.metrics.in_text(metric)
-            sentences.append(
-                f"Every answer has the same {name} ({value:g}), so it cannot tell one state from "
-                "another."
             )
     return sentences
 

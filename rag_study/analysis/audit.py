@@ -21,7 +21,8 @@ A source **passes** when the two one-sided tests at 5 % put the part of style in
 90 % interval lies inside it; Schuirmann 1987); for the rungs, of right and of wrong answers both,
 which keeps the level (intersection-union; Berger 1982). It **fails** when the 95 % interval (of the
 rungs, Bonferroni over right and wrong) lies beyond the limit. Else it is **not known**. Intervals
-are t intervals over groups of questions, robust to clusters.
+are t intervals over groups of questions, robust to clusters, with the degrees of freedom of groups
+of equal size (`cluster_means`).
 
 Together: people decide where they say *passes* or *fails*. Without them a score that fails in one
 source fails, and one that passes on the rungs passes. What is *not known* carries no verdict: it
@@ -40,6 +41,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, DEFAULT, RUN_COLUMNS, judged_metrics
 from rag_study.analysis.resampling import TOLERANCE, standard_errors
@@ -109,7 +111,8 @@ class Part:
         _, codes = np.unique(clusters, return_inverse=True)
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(float)
         se = float(standard_errors(sums[None], counts[None])[0])
-        return cls.known(source, float(values.mean()), se, n, groups, groups - 1, tests, passing)
+        df = float(degrees_of_freedom(effective_clusters(counts)))
+        return cls.known(source, float(values.mean()), se, n, groups, df, tests, passing)
 
     @classmethod
     def known(

@@ -21,6 +21,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rag_study.analysis.audit import LIMIT, Part
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, RUN_COLUMNS
 from rag_study.analysis.resampling import standard_errors
@@ -190,7 +191,8 @@ def _part(rows: pd.DataFrame, values: pd.Series, tests: int) -> Part:
     counts = np.bincount(codes, weights=weights)
     se = float(standard_errors(sums[None], counts[None])[0])
     mean = float(sums.sum() / counts.sum())
-    return Part.known("people", mean, se, n, groups, groups - 1, tests, tests)
+    df = float(degrees_of_freedom(effective_clusters(counts)))
+    return Part.known("people", mean, se, n, groups, df, tests, tests)
 
 
 def _groups(rows: pd.DataFrame) -> pd.Series:

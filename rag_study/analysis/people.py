@@ -17,7 +17,7 @@ from scipy.special import stdtr, stdtrit
 
 from rag_study.analysis.carriers import PEOPLE
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
-from rag_study.analysis.verdicts import ALPHA, detectable
+from rag_study.analysis.planning import ALPHA, detectable
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import Metrics
 
@@ -56,6 +56,7 @@ def people_rows(
                 "baseline": DEFAULT,
                 "n_questions": int(row["n_labelled"]),
                 "n_clusters": int(row["n_clusters"]),
+                "n_effective": float(row["n_clusters"]),
                 "n_seeds": 1,
                 "mean_base": tuned - row["estimate"],
                 "mean_tuned": tuned,
@@ -71,6 +72,7 @@ def people_rows(
                 "effect_size": np.nan,
                 "mde": float(detectable(row["se"], row["df"])),
                 "margin": np.nan if margin is None else float(margin),
+                "planning": label_plan(row) or "every question of the study is labelled",
             }
         )
     return pd.DataFrame(rows)

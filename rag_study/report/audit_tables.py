@@ -129,8 +129,8 @@ def error_sentences(results: StudyResults) -> list[str]:
         n = counted(int(terms["n_answers"].iloc[0]), "graded answer")
         if shown:
             sentences.append(
-                f"Against people's grades of {name} ({n}), the judge {judge} gives {listed(shown)}, "
-                "whatever the merit."
+                f"Against people's grades of {name} ({n}), the judge {judge} gives "
+                f"{listed(shown)}, whatever the merit."
             )
         else:
             sentences.append(
