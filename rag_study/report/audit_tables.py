@@ -112,7 +112,9 @@ def error_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 def error_sentences(results: StudyResults) -> list[str]:
     """What a judge's error goes with, in sentences: only what the intervals show."""
-    sentences = []
+    sentences: list[str] = []
+    if results.error_terms.empty:
+        return sentences
     for (judge, metric), terms in results.error_terms.groupby(["judge", "metric"], sort=True):
         shown = []
         for row in terms.to_dict("records"):
