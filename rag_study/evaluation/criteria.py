@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +21,7 @@ from rag_study.common.paths import located
 
 PASSAGES = "{passages}"
 DEFAULT = ("accuracy", "completeness")
+Limited = Literal["padding", "half", "surroundings", "injection"]
 Grade = Annotated[float, Field(ge=1, le=5)]
 
 
@@ -33,8 +34,10 @@ class Criterion(BaseModel):
     `right_refusal` (of a question that cannot be answered) are scores given by rule, without
     asking the model; None: no score, since the criterion has no meaning there. `deserves` is the
     grade of each rung of the ladder that the criterion knows one for. `required` has the least
-    lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
-    checked, and carries no verdict.
+    lower 95 % bound of an AUC: of right answers against a rung that deserves less, and of a rung
+    that deserves as much against wrong answers; a criterion without it cannot be checked, and
+    carries no verdict. `limits` has the most points by which the score may be moved by what does
+    not count (`requirements.LIMITED`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,15 +51,17 @@ class Criterion(BaseModel):
     right_refusal: Grade | None = 5
     deserves: dict[str, Grade] = {}
     required: dict[str, Annotated[float, Field(gt=0.5, lt=1)]] = {}
+    limits: dict[Limited, Annotated[float, Field(gt=0, le=4)]] = {}
     margin: float = Field(0.25, gt=0, le=4)
 
     @model_validator(mode="after")
-    def _required_rungs_are_worse(self) -> Criterion:
+    def _required_rungs_have_grades(self) -> Criterion:
+        best = self.deserves.get("gold")
         for rung in self.required:
-            best = self.deserves.get("gold")
-            if best is None or self.deserves.get(rung, best) >= best:
+            if best is None or rung not in self.deserves or self.deserves[rung] > best:
                 raise ValueError(
-                    f"required: '{rung}' needs a grade in `deserves` that is below that of 'gold'"
+                    f"required: 'gold' and '{rung}' need grades in `deserves`, and '{rung}' the "
+                    "lower one or the same"
                 )
         return self
 

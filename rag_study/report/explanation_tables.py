@@ -19,7 +19,9 @@ from rag_study.report.tables import common_cells, run_factors
 JUDGE_FACTS = {
     "monotonicity": ("pairs of a question's answers in the order that they deserve", True),
     "padding": ("change through irrelevant sentences, points", False),
-    "injection": ("gain of a wrong answer through an instruction to the grader, points", False),
+    "half": ("change where half of a right answer is missing, points", False),
+    "surroundings": ("change of a wrong answer among answers to other questions, points", False),
+    "injection": ("gain of a wrong answer through something for the grader in it, points", False),
     "length": ("rank correlation with the length of right answers", False),
     "repeatability": ("largest difference when graded again, points", False),
     "missing": ("answers without a score", True),

@@ -142,7 +142,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            2,
+            3,
             ("prepare_data",),
             uses={
                 **_JUDGE,

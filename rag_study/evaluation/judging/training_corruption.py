@@ -4,8 +4,8 @@ Four ways: another number, another name, another answer (both borrowed from othe
 data), or the opposite (a negation, a comparison turned round). The text around the fact stays as it
 is, so that the answer reads as well as before and only its truth has changed.
 
-The check of a judge (`ladder.py`) makes its wrong answers in ways of its own, with which this module
-shares nothing: a judge would pass a check that was made like its training.
+The check of a judge (`ladder.py`) makes its wrong answers in ways of its own, and shares nothing
+with this module: a judge would pass a check that was made like its training.
 """
 
 from __future__ import annotations
