@@ -85,11 +85,12 @@ def name_of(question: Question) -> str:
 
 
 def is_person(question: Question, name: str) -> bool:
-    """Whether a name of two to four words is that of a person, as far as the question tells."""
+    """Whether a name of two to four words is that of a person, as far as the question tells; not
+    one that may be a plural (a team, a band)."""
     return (
         2 <= len(name.split()) <= 4
         and _PERSON_ASKED.search(question.question) is not None
         and not _NO_PERSON.search(name)
-        and not name.endswith("s")
+        and (not name.endswith("s") or name.endswith("ss"))
         and all(word[0].isupper() for word in name.split())
     )
