@@ -21,7 +21,17 @@ from rag_study.common.paths import located
 
 PASSAGES = "{passages}"
 DEFAULT = ("accuracy", "completeness")
-Limited = Literal["padding", "half", "surroundings", "injection"]
+Limited = Literal[
+    "padding",
+    "half",
+    "number_form",
+    "name_form",
+    "form",
+    "specific",
+    "other_answer",
+    "surroundings",
+    "injection",
+]
 Grade = Annotated[float, Field(ge=1, le=5)]
 
 
@@ -34,10 +44,9 @@ class Criterion(BaseModel):
     `right_refusal` (of a question that cannot be answered) are scores given by rule, without
     asking the model; None: no score, since the criterion has no meaning there. `deserves` is the
     grade of each rung of the ladder that the criterion knows one for. `required` has the least
-    lower 95 % bound of an AUC: of right answers against a rung that deserves less, and of a rung
-    that deserves as much against wrong answers; a criterion without it cannot be checked, and
-    carries no verdict. `limits` has the most points by which the score may be moved by what does
-    not count (`requirements.LIMITED`).
+    lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
+    checked, and carries no verdict. `limits` has the most points by which what does not count may
+    move a score (`requirements.LIMITED`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,13 +64,12 @@ class Criterion(BaseModel):
     margin: float = Field(0.25, gt=0, le=4)
 
     @model_validator(mode="after")
-    def _required_rungs_have_grades(self) -> Criterion:
-        best = self.deserves.get("gold")
+    def _required_rungs_are_worse(self) -> Criterion:
         for rung in self.required:
-            if best is None or rung not in self.deserves or self.deserves[rung] > best:
+            best = self.deserves.get("gold")
+            if best is None or self.deserves.get(rung, best) >= best:
                 raise ValueError(
-                    f"required: 'gold' and '{rung}' need grades in `deserves`, and '{rung}' the "
-                    "lower one or the same"
+                    f"required: '{rung}' needs a grade in `deserves` that is below that of 'gold'"
                 )
         return self
 

@@ -209,8 +209,8 @@ def test_a_criterion_that_requires_nothing_counts_neither_way(outputs):
     ("rung", "by", "family"),
     [
         ("number_wrong", 2.0, "numbers"),
-        ("number_form", -4.0, "numbers"),
-        ("form", -4.0, "forms"),
+        ("number_form", -0.6, "numbers"),
+        ("form", -0.6, "forms"),
         ("nothing", 4.0, "surroundings"),
         ("among_others", 0.5, "surroundings"),
     ],
@@ -224,21 +224,20 @@ def test_a_judge_that_passes_on_general_rungs_and_fails_on_a_family(outputs, run
     assert failing == [family]
     assert check["valid"] is False
     assert f"fails on {family}" in check["reason"]
-    if family != "surroundings":
-        assert check["auc_low"] < 0.7
+    assert (check["auc_low"] < 0.8) == (rung in ("nothing", "number_wrong"))
 
 
 def test_what_is_rare_in_the_data_counts_neither_way(outputs):
     """A judge that fails on numbers grades answers of which few have any."""
     table = scored(0.1, outputs, {"number_wrong": 2.0})
-    table.loc[table["question_id"].isin([f"q{i}" for i in range(38)]), "possible"] = "form"
+    table.loc[table["rung"].isin(["number_form", "number_wrong"]), "share"] = 0.09
     _, _, check = verdict(table)
     assert check["criteria"]["accuracy"]["families"]["numbers"] == "fails, but is rare here"
     assert (
         "fails on numbers, of which there are few here" in check["criteria"]["accuracy"]["reason"]
     )
     assert check["valid"] is True
-    assert check["auc_low"] >= 0.7
+    assert check["auc_low"] >= 0.8
 
 
 def test_a_family_with_few_questions_is_not_checked_and_counts_neither_way(outputs):
@@ -250,10 +249,8 @@ def test_a_family_with_few_questions_is_not_checked_and_counts_neither_way(outpu
     assert check["valid"] is True
     accuracy = check["criteria"]["accuracy"]
     assert accuracy["families"]["numbers"] == "not checked"
-    assert (
-        "not checked on right numbers written otherwise (0), wrong numbers (19)"
-        in (accuracy["reason"])
-    )
+    assert "wrong numbers (19)" in accuracy["reason"]
+    assert "right numbers written otherwise (0)" in accuracy["reason"]
     assert "of which 20 questions are needed" in accuracy["reason"]
 
 

@@ -34,7 +34,7 @@ OTHER = Question("other", "Who painted the hall?", ("Ben Frost",))
 
 def rungs(*questions, seed=0):
     table = {}
-    for row in ladder(questions, seed):
+    for row in ladder(questions, seed=seed):
         table.setdefault(row["question_id"], {})[row["rung"]] = row["candidate"]
     return table
 
@@ -103,8 +103,8 @@ def test_data_in_which_all_answers_are_alike_has_no_wrong_answer():
 
 def test_same_seed_same_ladder():
     questions = fictional.generate(10).questions
-    assert ladder(questions, 3) == ladder(questions, 3)
-    assert ladder(questions, 3) != ladder(questions, 4)
+    assert ladder(questions, seed=3) == ladder(questions, seed=3)
+    assert ladder(questions, seed=3) != ladder(questions, seed=4)
 
 
 def test_every_rung_belongs_to_one_family():
@@ -117,7 +117,9 @@ def test_every_rung_belongs_to_one_family():
 def test_further_rungs_are_shared_out(number):
     """Each goes to enough questions where the data have them, none to more than it needs."""
     asked = [
-        Question(f"q{i}", f"Who built tower {i}?", (f"Ann{chr(97 + i % 26)} Lor{i // 26}ow",))
+        Question(
+            f"q{i}", f"Who built tower {i}?", (f"Ann{chr(97 + i % 26)} Lor{chr(97 + i // 26)}ow",)
+        )
         if i % 2
         else Question(f"q{i}", f"When was hall {i} built?", (str(1700 + i), f"in {1700 + i}"))
         for i in range(number)
@@ -126,9 +128,10 @@ def test_further_rungs_are_shared_out(number):
     counts = Counter(row["rung"] for row in rows)
     wanted = max(FEWEST, 0.4 * number)
     for rung in ("name_form", "name_wrong", "number_wrong", "form", "injected", "among_others"):
-        possible = sum(rung in row["possible"].split() for row in rows if row["rung"] == "gold")
+        shares = {row["share"] for row in rows if row["rung"] == rung}
+        assert len(shares) == 1
         assert counts[rung] <= wanted
-        assert counts[rung] >= min(FEWEST, possible) - 2
+        assert counts[rung] >= min(FEWEST, number * shares.pop()) - 2
     by_question = Counter(row["question_id"] for row in rows if row["rung"] in FURTHER)
     assert max(by_question.values()) <= EXTRA
     # The variants of a rung come in turn.
@@ -136,3 +139,20 @@ def test_further_rungs_are_shared_out(number):
     assert len(ways) == 5
     assert max(ways.values()) - min(ways.values()) <= 1
     assert rows == ladder(asked)
+
+
+def test_questions_are_looked_for_that_can_have_the_rarer_rungs():
+    """One in five has a number: the first forty of them would have too few."""
+    plain = [
+        Question(f"p{i}", f"What is in box {i}?", (f"wool of kind {chr(97 + i)}",))
+        for i in range(26)
+    ]
+    years = [Question(f"n{i}", f"When was it, {i}?", (str(1800 + 3 * i),)) for i in range(30)]
+    rows = ladder([*plain, *plain, *plain, *plain, *years][:150], 40)
+    assert len({row["question_id"] for row in rows if row["rung"] == "gold"}) <= 40
+    numbers = [row for row in rows if row["rung"] == "number_wrong"]
+    assert len(numbers) >= 20
+    assert numbers[0]["share"] == pytest.approx(30 / 134)
+    # What is rare is not looked for.
+    rows = ladder([*plain, *plain, *plain, *years[:5]], 40)
+    assert sum(row["rung"] == "number_wrong" for row in rows) < 5

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from random import Random
+from typing import Any
 
 from rag_study.common import files
 from rag_study.common.text import contains, normalise
@@ -56,11 +57,15 @@ FAMILIES = {
 # Right by every criterion of what an answer says, whatever its form.
 RIGHT_RUNGS = ("padded", "number_form", "name_form", "form", "specific", "other_answer")
 # A question has all rungs of the first family that are possible for it, and of the further ones
-# EXTRA at most; each goes to FEWEST questions, or to SHARE of a larger ladder's.
+# EXTRA at most; each goes to FEWEST questions, or to SHARE of a larger ladder's. Questions are
+# looked for among so many times as many as the ladder has.
 FURTHER = tuple(rung for family, rungs in FAMILIES.items() if family != GENERAL for rung in rungs)
 EXTRA = 5
-FEWEST = 20
+FEWEST = 22
 SHARE = 0.4
+AMONG = 5
+# What fewer of the questions could have is not looked for: it is rare in these data.
+MIN_SHARE = 0.10
 REFUSAL = "I am sorry, but I do not know the answer to this question."
 MIN_WORDS = 7  # shorter answers have no half that says less
 # Where an answer can end early: after a sign, and before words that begin a part of a sentence.
@@ -73,8 +78,13 @@ _BREAK = re.compile(
 MIN_SHARED = 0.5
 
 
-def ladder(questions: Sequence[Question], seed: int = 0) -> list[dict[str, str]]:
-    """Rows of question_id, rung, variant, possible and candidate.
+def ladder(
+    questions: Sequence[Question], size: int | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Rows of question_id, rung, variant, share and candidate, for `size` of the questions.
+
+    The first ones, but for those that make room where too few of them could have a rung that is
+    not rare in the data (a number, a name); all of them without `size`.
 
     `gold` and `paraphrase`: right, in two wordings, neither of them the reference string (the
     data's own rewording, a second answer like the first, else a sentence around the answer).
@@ -85,9 +95,10 @@ def ladder(questions: Sequence[Question], seed: int = 0) -> list[dict[str, str]]
 
     Of the further rungs (FURTHER) a question has EXTRA at most: those that the fewest questions can
     have come first, each goes to FEWEST questions where the data can make so many, and its variants
-    in turn. `variant` says what was done, "" where there is one way only; `possible` has the
-    further rungs that the question could have had, so that the table tells how common they are.
+    in turn. `variant` says what was done, "" where there is one way only; `share` is that of the
+    questions looked at that could have the rung.
     """
+    questions = questions[: AMONG * size] if size else questions
     facts = Facts(questions)
     general, further = [], []
     for number, question in enumerate(questions):
@@ -97,18 +108,27 @@ def ladder(questions: Sequence[Question], seed: int = 0) -> list[dict[str, str]]
         wrong = wrong_answer(question, others)
         general.append(_general(question, right, wrong, facts, random))
         further.append(_further(question, right, wrong, others, facts, random))
-    chosen = _drawn(further)
+    able = {
+        rung: [
+            n
+            for n, made in enumerate(zip(general, further, strict=True))
+            if rung in {**made[0], **made[1]}
+        ]
+        for rung in RUNGS
+    }
+    kept = _kept(able, len(questions), size or len(questions))
+    chosen = _drawn([further[n] for n in kept])
     rows = []
-    for question, usual, options, drawn in zip(questions, general, further, chosen, strict=True):
-        possible = " ".join(options)
-        of_question = {rung: ("", candidate) for rung, candidate in usual.items()}
-        of_question |= {rung: (way, options[rung][way]) for rung, way in drawn.items()}
+    for n, drawn in zip(kept, chosen, strict=True):
+        question = questions[n]
+        of_question = {rung: ("", candidate) for rung, candidate in general[n].items()}
+        of_question |= {rung: (way, further[n][rung][way]) for rung, way in drawn.items()}
         rows += [
             {
                 "question_id": question.id,
                 "rung": rung,
                 "variant": of_question[rung][0],
-                "possible": possible,
+                "share": len(able[rung]) / len(questions),
                 "candidate": of_question[rung][1],
             }
             for rung in RUNGS
@@ -176,6 +196,18 @@ def _thought(question: Question, wrong: str | None, facts: Facts) -> str | None:
     found = facts_of(question)
     others = facts.like(found[0][0], question) if len(found) == 1 else []
     return others[0] if others else wrong
+
+
+def _kept(able: Mapping[str, Sequence[int]], among: int, size: int) -> list[int]:
+    """Places of the questions that the ladder is made for."""
+    kept: set[int] = set()
+    for places in sorted(able.values(), key=len):
+        if len(places) >= MIN_SHARE * among:
+            wanted = FEWEST - len(kept & set(places))
+            free = [n for n in places if n not in kept]
+            kept |= set(free[: max(0, min(wanted, size - len(kept)))])
+    rest = [n for n in range(among) if n not in kept]
+    return sorted([*kept, *rest[: size - len(kept)]])
 
 
 def _drawn(further: Sequence[Mapping[str, Mapping[str, str]]]) -> list[dict[str, str]]:

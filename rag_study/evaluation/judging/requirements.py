@@ -10,23 +10,26 @@ import numpy as np
 import pandas as pd
 
 from rag_study.evaluation.criteria import Criterion
-from rag_study.evaluation.judging.ladder import FAMILIES, FURTHER, GENERAL
-from rag_study.evaluation.judging.validity import TOGETHER, WRONG
+from rag_study.evaluation.judging.ladder import FAMILIES, FURTHER, GENERAL, MIN_SHARE
+from rag_study.evaluation.judging.validity import TOGETHER
 
 # A requirement that fewer questions speak to is not checked, and a judge that was not checked on
 # the general rungs is not valid. With 20 questions in perfect order the lower bound is 0.83.
 MIN_QUESTIONS = 20
-# A further family counts where so many of the ladder's questions could have its rungs: who grades
-# answers without numbers need not know numbers.
-MIN_SHARE = 0.10
 # A judge that gives more of the ladder no score says little about what it leaves out.
 MAX_MISSING = 0.10
-# What must not move a score: the rung it is measured on, its family, and what it is in words.
+# What must not move a score: the rung it is measured on, its family, what it is in words, and which
+# way it must not move (1 up, -1 down, 0 neither).
 LIMITED = {
-    "padding": ("padded", "padding", "irrelevant sentences move right answers"),
-    "half": ("truncated", "halves of answers", "half of an answer is above the whole one"),
-    "surroundings": ("among_others", "surroundings", "other answers around a wrong one move it"),
-    "injection": ("injected", "injections", "something for the grader moves a wrong answer"),
+    "padding": ("padded", "padding", "irrelevant sentences move right answers", 0),
+    "half": ("truncated", "halves of answers", "half of an answer is off the whole one", 1),
+    "number_form": ("number_form", "numbers", "right numbers written otherwise are off", -1),
+    "name_form": ("name_form", "names", "right names written otherwise are off", -1),
+    "form": ("form", "forms", "right answers in other forms are off", -1),
+    "specific": ("specific", "other right answers", "more specific ones are off", -1),
+    "other_answer": ("other_answer", "other right answers", "they are off the first one", -1),
+    "surroundings": ("among_others", "surroundings", "other answers move a wrong one", 1),
+    "injection": ("injected", "injections", "something for the grader moves a wrong answer", 1),
 }
 _NEEDED = f"of which {MIN_QUESTIONS} questions are needed"
 PASSES, FAILS, NOT_CHECKED, RARE = "passes", "fails", "not checked", "fails, but is rare here"
@@ -55,12 +58,12 @@ def check(
 ) -> dict[str, Any]:
     """Whether a judge is valid: whether every criterion meets all that it requires.
 
-    A requirement is met when the lower 95 % bound of the AUC reaches it (of right answers against
-    the rung; of a rung that is right itself against wrong answers); a limit when the mean is no
-    larger. General rungs that fewer than MIN_QUESTIONS questions have are not met; a further family
-    of which there are fewer is not checked, which is said and counts neither way, and one that it
-    fails counts where at least MIN_SHARE of the questions could have its rungs. Not valid is a
-    criterion with more than a tenth of its scores missing. A criterion that requires nothing is not
+    A requirement is met when the lower 95 % bound of the AUC of right answers against the rung
+    reaches it; a limit when the mean is moved no further. General rungs that fewer than
+    MIN_QUESTIONS questions have are not met; a further family of which there are fewer is not
+    checked, which is said and counts neither way, and one that it fails counts where at least
+    MIN_SHARE of the questions could have its rungs. Not valid is a criterion with more than a tenth
+    of its scores missing. A criterion that requires nothing is not
     checked: it counts neither way, and carries no verdict (the study file is refused when it
     should).
 
@@ -123,35 +126,32 @@ def _requirements(
 ) -> list[_Requirement]:
     auc = auc[auc["criterion"] == criterion.name]
     facts = facts[facts["criterion"] == criterion.name]
-    found = [_of_rung(auc, criterion, rung, least) for rung, least in criterion.required.items()]
+    found = [_of_rung(auc, rung, least) for rung, least in criterion.required.items()]
     for fact, most in criterion.limits.items():
         row = facts[facts["fact"] == fact]
         value, n = (row["value"].iloc[0], int(row["n"].iloc[0])) if len(row) else (np.nan, 0)
-        rung, family, moved = LIMITED[fact]
+        rung, family, moved, way = LIMITED[fact]
         shares = auc.loc[(auc[["higher", "rung"]] == rung).any(axis=1), "share"]
         counts = len(shares) > 0 and shares.iloc[0] >= MIN_SHARE
         words = f"{moved} by {value:+.2f} points (at most {most:.2f})"
-        state = FAILS if value > most else PASSES
+        state = FAILS if max(way * value, abs(value) * (way == 0)) > most else PASSES
         if n < MIN_QUESTIONS:
             state, words, counts = NOT_CHECKED, f"{RUNG_WORDS[rung]} ({n})", False
         found.append(_Requirement(family, state, words, bool(counts)))
     return found
 
 
-def _of_rung(auc: pd.DataFrame, criterion: Criterion, rung: str, least: float) -> _Requirement:
-    right = criterion.deserves[rung] == criterion.deserves["gold"]
-    higher, lower = (rung, WRONG) if right else (TOGETHER, rung)
-    rows = auc[(auc["higher"] == higher) & (auc["rung"] == lower)]
+def _of_rung(auc: pd.DataFrame, rung: str, least: float) -> _Requirement:
+    rows = auc[(auc["higher"] == TOGETHER) & (auc["rung"] == rung)]
     row = rows.iloc[0].to_dict() if len(rows) else {"n": 0, "share": 0.0}
     family, words = _family(rung), RUNG_WORDS.get(rung, rung)
     general = rung not in FURTHER
     if row["n"] < MIN_QUESTIONS:
         return _Requirement(family, NOT_CHECKED, f"{words} ({row['n']})", counts=general)
     fine = row["auc_low"] >= least
-    pair = f"{words} from wrong answers" if right else f"right answers from {words}"
     said = (
-        f"{'tells' if fine else 'does not tell'} {pair} (AUC {row['auc']:.2f}, lower 95 % bound "
-        f"{row['auc_low']:.2f}, needed {least:.2f})"
+        f"{'tells' if fine else 'does not tell'} right answers from {words} (AUC {row['auc']:.2f}, "
+        f"lower 95 % bound {row['auc_low']:.2f}, needed {least:.2f})"
     )
     counts = general or row["share"] >= MIN_SHARE
     return _Requirement(

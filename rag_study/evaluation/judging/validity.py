@@ -50,7 +50,7 @@ def ladder_auc(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) 
     """
     scorers = [(criterion.metric, judge, criterion) for criterion in criteria]
     scorers += [(name, name, None) for name in metrics.REFERENCE if name in scores]
-    shares = _shares(scores)
+    shares = scores.groupby("rung")["share"].first()
     table = []
     for column, scorer, criterion in scorers:
         known = scores.dropna(subset=[column])
@@ -79,6 +79,8 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
       half, mean over questions;
     - `padding`: what irrelevant sentences change (points): padded less gold and paraphrase;
     - `half`: what half of an answer has more than the whole one (points), gold and paraphrase;
+    - `number_form`, `name_form`, `form`, `specific`, `other_answer`: what answers of these rungs,
+      which are right, have more than gold and paraphrase (points);
     - `surroundings`: what answers to other questions around it, or in its place, gain (points) for
       a wrong answer; `injection`: what something for the grader inside it gains;
     - `length`: rank correlation of score and number of words among the right answers;
@@ -99,6 +101,7 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
             "monotonicity": _mean(_in_order(wide, criterion)),
             "padding": _mean(_column(wide, "padded") - right),
             "half": _mean(_column(wide, "truncated") - right),
+            **{rung: _mean(_column(wide, rung) - right) for rung in RIGHT_RUNGS if rung in FURTHER},
             "surroundings": _mean(_column(wide, "among_others") - wrong),
             "injection": _mean(_column(wide, "injected") - wrong),
             "length": _length(scores, criterion),
@@ -185,16 +188,6 @@ def _side(name: str, criterion: Criterion | None) -> tuple[str, ...]:
     deserves = criterion.deserves if criterion else {}
     worse = [rung for rung in WRONG_RUNGS if deserves.get(rung, 5) < deserves.get("gold", 0)]
     return tuple(worse) if criterion else WRONG_RUNGS
-
-
-def _shares(scores: pd.DataFrame) -> dict[str, float]:
-    """Of each rung the share of the questions that have it, or could have it."""
-    shares = scores.groupby("rung")["question_id"].nunique() / scores["question_id"].nunique()
-    if "possible" in scores:
-        possible = scores.drop_duplicates("question_id")["possible"].str.split()
-        able = {rung: float(possible.map(lambda has, r=rung: r in has).mean()) for rung in FURTHER}
-        return shares.to_dict() | able
-    return shares.to_dict()
 
 
 def _column(wide: pd.DataFrame, rung: str) -> pd.Series:
