@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from rag_study.evaluation.judging.judge import Item, Judge
 from rag_study.evaluation.judging.ladder import RIGHT_RUNGS, ladder
 
 BATCH = 8
+_UNKNOWN = "–"
 # (heading, key) of the columns of the table of people's grades, after the scorer.
 COLUMNS = (
     ("AUC", "auc"),
@@ -56,14 +57,16 @@ def add_ladder(
     report: Report,
     judge: Judge,
     questions: Sequence[Question],
+    size: int,
     revision: str,
     told: Callable[[int, int], Any],
 ) -> None:
-    """Have the judge grade the ladder of the questions, and add what its check says.
+    """Have the judge grade the ladder of `size` of the questions, and add what its check says.
 
     `told(done, all)` is called as it goes. What was graded is kept until all of it is (`_graded`).
     """
-    rows, by_id = ladder(questions), {question.id: question for question in questions}
+    rows = ladder(questions, size)
+    by_id = {question.id: question for question in questions}
     items = [Item.of(by_id[row["question_id"]], row["candidate"]) for row in rows]
     scored = _graded(judge, items, f"{revision}:ladder", told)
     scores = pd.DataFrame([row | score for row, score in zip(rows, scored, strict=True)])
@@ -93,7 +96,8 @@ def add_ladder(
                 "wrong_above_3": shares[1],
             }
         )
-    report.about["ladder"] = {"questions": len(questions), "answers": len(rows)}
+    asked = len({row["question_id"] for row in rows})
+    report.about["ladder"] = {"questions": asked, "answers": len(rows)}
 
 
 def add_people(
@@ -200,11 +204,11 @@ def people_cells(row: dict[str, Any]) -> list[str]:
         if key == "pairs":
             pairs = row["pairs"]
             said = f"{row['pairs_same']} and {row['pairs_turned']} of {pairs}"
-            cells.append(said if pairs else "–")
+            cells.append(said if pairs else _UNKNOWN)
             continue
         value, low, high = row[key], row.get(f"{key}_low"), row.get(f"{key}_high")
         sign = "+" if key == "long_short" else ""
-        text = "–" if value is None else f"{value:{sign}.2f}"
+        text = _UNKNOWN if value is None else f"{value:{sign}.2f}"
         if low is not None:
             text += f" ({low:{sign}.2f} to {high:{sign}.2f})"
         cells.append(text.replace("-", "−"))
@@ -232,22 +236,28 @@ def notes(report: Report) -> list[str]:
     return said
 
 
+def tables(report: Report) -> Iterator[tuple[str, Sequence[str], list[list[str]]]]:
+    """(title, headings, rows of cells): the ladder's, and people's by criterion; columns of which
+    nothing is known are left out."""
+    if report.ladder:
+        yield "The ladder", LADDER_HEADS, [ladder_cells(row) for row in report.ladder]
+    for criterion in dict.fromkeys(row["criterion"] for row in report.people):
+        rows = [people_cells(row) for row in report.people if row["criterion"] == criterion]
+        heads = ("scored by", *(head for head, _ in COLUMNS))
+        kept = [n for n in range(len(heads)) if any(row[n] != _UNKNOWN for row in rows)]
+        shown = [[row[n] for n in kept] for row in rows]
+        yield f"Answers that people graded: {criterion}", [heads[n] for n in kept], shown
+
+
 def markdown(report: Report) -> str:
     """The tables and notes as Markdown."""
     parts = []
-    if report.ladder:
-        parts.append(_table(LADDER_HEADS, map(ladder_cells, report.ladder)))
-    for criterion in dict.fromkeys(row["criterion"] for row in report.people):
-        rows = [row for row in report.people if row["criterion"] == criterion]
-        heads = (f"{criterion}, scored by", *(head for head, _ in COLUMNS))
-        parts.append(_table(heads, map(people_cells, rows)))
+    for title, heads, rows in tables(report):
+        lines = [heads, ["---"] * len(heads), *rows]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        parts.append(f"{title}:\n\n{table}")
     return "\n\n".join([*parts, *notes(report)]) + "\n"
 
 
-def _table(heads: Sequence[str], rows: Any) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}".replace("%", " %")
+    return _UNKNOWN if share is None else f"{share:.0%}".replace("%", " %")
