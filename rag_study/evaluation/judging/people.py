@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import stats
 
 from rag_study.common.errors import StudyError
-from rag_study.common.text import normalise
+from rag_study.common.text import compared, length
 from rag_study.data.reading import fields
 from rag_study.data.reading.source_files import SourceFile, records
 from rag_study.data.schema import Question
@@ -115,14 +115,14 @@ def by_metrics(rows: Sequence[Graded]) -> pd.DataFrame:
     for row in rows:
         scores = reference.score(row.answer, row.as_question)
         scores["token_recall"] = max(token_recall(row.answer, text) for text in row.references)
-        head = asdict(row) | {"words": len(row.answer.split())}
+        head = asdict(row) | {"words": length(row.answer)}
         table.append(head | {name: scores[name] for name in BESIDE})
     return pd.DataFrame(table)
 
 
 def token_recall(answer: str, right: str) -> float:
     """Share of the right answer's tokens that stand in the answer, as often as they occur."""
-    wanted, said = Counter(normalise(right).split()), Counter(normalise(answer).split())
+    said, wanted = map(Counter, compared(answer, right))
     return (wanted & said).total() / wanted.total() if wanted else 0.0
 
 
