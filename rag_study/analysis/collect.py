@@ -104,7 +104,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
-        ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
+        ladder_auc=auc if auc.empty else validity.against_right_or_wrong(auc),
         ladder_facts=_concat(facts),
         styles=_concat(styles),
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
