@@ -72,7 +72,10 @@ def people_rows(
                 "effect_size": np.nan,
                 "mde": float(detectable(row["se"], row["df"])),
                 "margin": np.nan if margin is None else float(margin),
-                "planning": label_plan(row) or "every question of the study is labelled",
+                # One clause, for a reason and for the headline.
+                "planning": (label_plan(row) or "every question is labelled").replace(
+                    "; ", ", and "
+                ),
             }
         )
     return pd.DataFrame(rows)

@@ -78,19 +78,17 @@ def estimates(estimated: pd.DataFrame) -> Shown:
     )
 
 
-def for_report(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, list[Shown]]]:
-    """(name, tables) of every sample that people have labelled, from `labels.human_tables`; the
-    estimates come first."""
+def for_report(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, Shown, Shown]]:
+    """(name, estimates, agreement) of every sample that people have labelled, from
+    `labels.human_tables`."""
     if not tables:
         return []
     agreed, estimated = tables["human_agreement"], tables["human_estimates"]
     return [
         (
             name,
-            [
-                estimates(estimated[estimated["sample"] == name]),
-                agreement(agreed[agreed["sample"] == name]),
-            ],
+            estimates(estimated[estimated["sample"] == name]),
+            agreement(agreed[agreed["sample"] == name]),
         )
         for name in sorted(set(estimated["sample"]))
     ]

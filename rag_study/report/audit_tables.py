@@ -176,7 +176,6 @@ def style_table(results: StudyResults) -> dict[str, Any]:
                 "metric": results.metrics.label(metric),
                 "judge": judge,
                 "invalid": judge in invalid,
-                "unfair": False,
                 "dataset": dataset if several else "",
                 "merit": merit,
                 "cells": [_mean_cell(means, name) for name in names],

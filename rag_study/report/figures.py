@@ -72,6 +72,9 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
             plots.judge_ladder(results.ladder, results.ladder_auc, invalid, known_metrics),
         ),
     ]
+    if not results.style_means.empty:
+        styles = plots.style_means(results.style_means, invalid, known_metrics)
+        drawn.append(("Long and short answers", "styles", styles))
     if not followed.empty:
         figure = plots.context_or_memory(followed, right, _notes(followed))
         drawn.append(("Context or memory", "context_or_memory", figure))

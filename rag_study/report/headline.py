@@ -7,8 +7,6 @@ said, never left out and never shown as zero.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -17,8 +15,9 @@ from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
-from rag_study.common.wording import counted, is_number, listed, rounded_up, signed
+from rag_study.common.wording import counted, is_number, rounded_up, signed
 from rag_study.evaluation.metrics import Metrics
+from rag_study.report.basis import basis
 
 
 def headline(results: StudyResults) -> str:
@@ -42,10 +41,10 @@ def headline_parts(results: StudyResults) -> tuple[str, str]:
             f"models {'was' if len(comparisons) == 1 else 'were'} computed, but none is a primary "
             f"comparison."
         )
-        return computed, _why_none_primary(results)
+        return computed, basis(results)
     row = headline_row(comparisons)
     change = _change_sentence(row, primary, results.metrics)
-    return f"{_verdict_sentence(primary)} {change}", _carrier(results)
+    return f"{_verdict_sentence(primary)} {change}", basis(results)
 
 
 def headline_verdict(comparisons: pd.DataFrame) -> str:
@@ -129,7 +128,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
             format_label(row["train_format"]),
         ]
     )
-    questions = counted(int(row["n_questions"]), "question")
+    noun = "labelled question" if row["judge"] == PEOPLE else "question"
+    questions = counted(int(row["n_questions"]), noun)
     change = f"{metrics.in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
     difference = signed(row["difference"], row["metric"])
     interval = "no interval can be computed"
@@ -144,6 +144,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
             text += f"; differences of {margin} or more matter here"
         case "no difference that matters":
             text += f", and its 90 % interval lies inside the margin of ±{margin}"
+        case "cannot tell" if row["judge"] == PEOPLE:
+            text += f"; {row['reason'].rpartition('; ')[2]}"
         case "cannot tell" if pd.notna(row["n_needed"]):
             text += f"; about {rounded_up(row['n_needed'])} questions would settle it"
         case "cannot tell":
@@ -157,40 +159,3 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     if len(primary) > 1:
         text = f"The largest change: {text[0].lower()}{text[1:]}"
     return f"{text}."
-
-
-def _carrier(results: StudyResults) -> str:
-    """What the verdict rests on, and why."""
-    primary = results.comparisons[results.comparisons["primary"]]
-    carrying = set(primary["metric"])
-    metrics = listed([results.metrics.in_text(m) for m in results.metrics if m in carrying])
-    judges = sorted(set(primary["judge"]) - {""})
-    checks = {check["judge"]: check for check in results.judge_checks}
-    if judges:
-        named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in judges])
-        passed = "which passed its check" if len(judges) == 1 else "which passed their checks"
-        return f"The verdict rests on {metrics} as scored by {named}, {passed}."
-    by_reference = f"The verdict rests on {metrics}, measured against the reference answers,"
-    invalid = sorted(results.invalid_judges)
-    if not invalid:
-        return f"{by_reference} because the study has no judge."
-    named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in invalid])
-    failed = "the judge {} did not pass its check" if len(invalid) == 1 else "no judge passed: {}"
-    return f"{by_reference} because {failed.format(named)}."
-
-
-def _why_none_primary(results: StudyResults) -> str:
-    invalid = sorted(results.invalid_judges)
-    if invalid:
-        return (
-            f"The scores of {listed(invalid)} carry no verdict: the judge's check was not passed."
-        )
-    return "The study's primary contexts and metrics are not among the results."
-
-
-def _ranking_words(check: Mapping[str, Any] | None) -> str:
-    """The judge's AUC without the term, for a reader who opens the report cold."""
-    if not check or not is_number(check.get("auc")):
-        return ""
-    share = f"{check['auc']:.0%}".replace("%", " %")
-    return f" (it ranks a right above a wrong answer in {share} of pairs; 50 % is guessing)"

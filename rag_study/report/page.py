@@ -171,7 +171,6 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
                 {
                     **score,
                     "invalid": score["judge"] in results.invalid_judges,
-                    "unfair": False,
                     "base": number(score["base"]),
                     "tuned": number(score["tuned"]),
                 }
