@@ -382,9 +382,9 @@ def _words(part: Part, limit: float, metric: str) -> str:
     low, high = (part.low, part.high) if passes else (part.ci_low, part.ci_high)
     ends = f"{_signed(low, digits)} to {_signed(high, digits)}"
     return (
-        f"style alone makes {_signed(part.bias, digits)} ({ends}) of the difference "
-        f"{_SOURCES[part.source]} ({counted(part.n_questions, 'question')}); "
-        f"allowed is ±{limit:.3g}, half the margin"
+        f"{_SOURCES[part.source]}, style alone makes {_signed(part.bias, digits)} of the difference "
+        f"({ends}, {counted(part.n_questions, 'question')}), and ±{limit:.3g}, half the margin, is "
+        "allowed"
     )
 
 

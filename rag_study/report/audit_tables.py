@@ -51,7 +51,7 @@ def audit_rows(results: StudyResults) -> list[dict[str, Any]]:
             "limit": f"±{row['limit']:.3g}" if is_number(row["limit"]) else "none",
             "status": row["status"],
             "css": LOOKS[row["status"]],
-            "reason": row["reason"] + _more_questions(row),
+            "reason": _source_words(row) + _more_questions(row),
             "bounds": _bounds(row),
         }
         for row in rows.to_dict("records")
@@ -70,6 +70,12 @@ def _bounds(row: dict[str, Any]) -> str:
         return "–"
     ends = (signed(row[name], row["metric"]) for name in ("bounds_low", "bounds_high"))
     return " to ".join(ends)
+
+
+def _source_words(row: dict[str, Any]) -> str:
+    """What decided; the numbers of the reason stand in columns of their own."""
+    source, numbers, _ = str(row["reason"]).partition(", style alone makes ")
+    return f"{source} ({counted(int(row['n_questions']), 'question')})" if numbers else source
 
 
 def _more_questions(row: dict[str, Any]) -> str:

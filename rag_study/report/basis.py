@@ -26,7 +26,7 @@ def basis(results: StudyResults) -> str:
         _on_judges(results, primary[(judge != PEOPLE) & (judge != "")]),
         _on_metrics(results, primary[judge == ""]),
     ]
-    return f"The verdict rests on {'; and on '.join(filter(None, parts))}."
+    return f"The verdict rests on {', and on '.join(filter(None, parts))}."
 
 
 def refused(results: StudyResults) -> tuple[str, str]:
@@ -49,12 +49,9 @@ def audit_words(judge: str, reason: str) -> str:
     """Why the audit keeps a judge from carrying a verdict, as a clause."""
     why = reason.removeprefix(AUDIT_FAILED).removeprefix(AUDIT_UNKNOWN)
     if reason.startswith(AUDIT_FAILED):
-        return (
-            f"the judge {judge} does not treat the answers of base and trained model alike ({why})"
-        )
+        return f"the judge {judge} does not treat answers of base and trained model alike: {why}"
     return (
-        f"the judge {judge} was not shown to treat the answers of base and trained model alike "
-        f"({why})"
+        f"the judge {judge} was not shown to treat answers of base and trained model alike: {why}"
     )
 
 

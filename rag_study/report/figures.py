@@ -10,7 +10,7 @@ from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
 from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.report import plots
-from rag_study.report.headline import scored_headline_row
+from rag_study.report.headline import headline_row, scored_headline_row
 from rag_study.study.config import StudyConfig
 
 
@@ -23,7 +23,8 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     """
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
-    judge_carries = any(check["valid"] for check in results.judge_checks)
+    row = headline_row(results.comparisons)
+    judge_carries = row is not None and row["judge"] != ""
     known_metrics, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
     metrics = [*judged, *reference] if judge_carries else [*reference, *judged]
     drawn: list[tuple[str, str, Figure]] = []
