@@ -7,12 +7,15 @@ from random import Random
 import numpy as np
 import pandas as pd
 
+from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.common.text import contains
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import criteria, reference
-from rag_study.evaluation.judging.judge import Judge, Reading
+from rag_study.evaluation.judging.judge import Item, Judge, Reading
 from rag_study.evaluation.judging.style import style_rungs
-from rag_study.evaluation.judging.judge import Item
+from rag_study.labelling.csv_file import Labels
+from rag_study.labelling.labels import human_tables, store_labels
+from rag_study.labelling.sample import draw
 
 USUAL = criteria.find_all(criteria.DEFAULT)
 RUN = {
@@ -178,3 +181,25 @@ def rungs(asked: list[Question], judge: Judge) -> pd.DataFrame:
             | {c.metric: scores[c.metric] for c in judge.criteria}
         )
     return pd.DataFrame(rows).assign(dataset="towns", judge=judge.name)
+
+
+CHECK = {"judge": "strong", "valid": True, "auc": 0.97, "auc_low": 0.93, "auc_high": 0.99}
+CHECK |= {"n": 60, "reason": "fine", "dataset": "towns"}
+
+
+def label(folder, results: pd.DataFrame, grade: Callable[[dict], int], n: int = 50, seed: int = 0):
+    """Tables of `human_tables` after people graded a sample of the answers; `grade` says a grade of
+    a row of the results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results.to_parquet(folder / "results.parquet")
+    sample = draw(results, "towns", "retrieved", n, seed)
+    sample.save(folder)
+    keys = [*RUN_COLUMNS, "question_id"]
+    by_answer = {tuple(row[name] for name in keys): row for row in results.to_dict("records")}
+    scores = {}
+    for answer in sample.answers:
+        run = sample.runs[answer["runs"][0]]
+        row = by_answer[tuple({**run, "question_id": answer["question_id"]}[n] for n in keys)]
+        scores[answer["answer_id"]] = dict.fromkeys(("accuracy", "completeness"), grade(row))
+    store_labels(folder, sample, Labels(scores, []))
+    return human_tables(folder, results)

@@ -381,10 +381,10 @@ def _words(part: Part, limit: float, metric: str) -> str:
     passes = part.status(limit) == PASSES
     low, high = (part.low, part.high) if passes else (part.ci_low, part.ci_high)
     ends = f"{_signed(low, digits)} to {_signed(high, digits)}"
+    bias, questions = _signed(part.bias, digits), counted(part.n_questions, "question")
     return (
-        f"{_SOURCES[part.source]}, style alone makes {_signed(part.bias, digits)} of the difference "
-        f"({ends}, {counted(part.n_questions, 'question')}), and ±{limit:.3g}, half the margin, is "
-        "allowed"
+        f"{_SOURCES[part.source]}, style alone makes {bias} of the difference ({ends}, "
+        f"{questions}), and ±{limit:.3g}, half the margin, is allowed"
     )
 
 

@@ -48,6 +48,8 @@ ERROR_COLUMNS = [
 TERM_COLUMNS = ["metric", "judge", "term", "coefficient", "low", "high", "n_answers", "n_clusters"]
 # Terms of the regression, beside FORMS.
 LENGTH = "length"
+# A term of whose variance the others leave less says nothing of its own.
+MIN_OWN = 0.2
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
 
@@ -118,7 +120,7 @@ def error_terms(
 
     `coefficient`, in points with a 95 % interval: of `length` for each doubling of the words, of a
     form (`style.FORMS`; `passage`: copied from the passages) for having it. What no labelled answer
-    has, or all have, is left out; fewer than 20 groups give no rows. Descriptive.
+    has, or all have, or what goes with the length, is left out; fewer than 20 groups give no rows. Descriptive.
     """
     rows: list[tuple[Any, ...]] = []
     for metric, judge, graded in _graded(labels, results, metrics):
@@ -129,7 +131,7 @@ def error_terms(
         features = styled.answers.reindex(graded["row"])
         terms = features[list(FORMS)].astype(float)
         terms.insert(0, LENGTH, np.log2(1 + features["words"]))
-        terms = terms.loc[:, terms.nunique() > 1].set_axis(graded.index)
+        terms = _apart(terms).set_axis(graded.index)
         if terms.empty or len(graded) <= terms.shape[1] + 1:
             continue
         fit = sm.WLS(graded["error"], sm.add_constant(terms), weights=graded["weight"]).fit(
@@ -141,6 +143,19 @@ def error_terms(
             for term in terms
         ]
     return pd.DataFrame(rows, columns=TERM_COLUMNS)
+
+
+def _apart(terms: pd.DataFrame) -> pd.DataFrame:
+    """The terms that vary, in their order, without those that the ones before tell already: where
+    only long answers say the question again, these two cannot be told apart."""
+    kept = pd.DataFrame({"const": 1.0}, index=terms.index)
+    for name in terms:
+        values = terms[name].to_numpy(float)
+        known = kept.to_numpy(float)
+        left = values - known @ np.linalg.lstsq(known, values, rcond=None)[0]
+        if values.var() > 0 and left.var() > MIN_OWN * values.var():
+            kept[name] = values
+    return kept.drop(columns="const")
 
 
 def _graded(

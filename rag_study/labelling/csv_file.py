@@ -19,7 +19,8 @@ from pathlib import Path
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
-from rag_study.labelling.sample import Sample, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample
 
 NO_ANSWER = "(no answer)"
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -38,16 +39,21 @@ reference answer and one candidate answer. Nobody is told which system wrote it;
 to find out. Rows that follow each other may answer the same question.
 
 Give each answer whole numbers from 1 to 5 in the columns {criteria}.
-2 and 4 lie between the descriptions. Judge each answer by itself, against the reference. Where you
-know that the reference is wrong, go by the reference all the same.
+Judge each answer by itself, against the reference. Where you know that the reference is wrong, go
+by the reference all the same. The first impression is good enough: ten grades a minute is a usual
+pace, and more grades tell more than slow ones.
 
-{rubric}
+{guide}
 
 Leave a cell empty where you cannot decide: it counts as not labelled. You may stop anywhere; the
 order is random, so what is done can be used. Change nothing else, delete no rows, and save as
 "CSV UTF-8". Then:
 
     rag-study label STUDY.yaml --read {file}
+
+Instead of a spreadsheet, a terminal takes one key for a grade, and goes on where you stopped:
+
+    rag-study label STUDY.yaml --grade {file}
 """
 
 
@@ -83,7 +89,7 @@ def write(
             f"{path} exists and may hold somebody's labels. Name another file with --out, or "
             "delete it."
         )
-    criteria = rubric()
+    criteria = QUESTIONS
     columns = ["answer_id", "question", "reference_answer", "answer", *criteria]
     if passages is not None:
         columns.insert(3, "passages")
@@ -107,7 +113,7 @@ def write(
         answers=counted(len(sample.answers), "answer"),
         questions=counted(sample.n_questions, "question"),
         criteria=listed([f"“{name}”" for name in criteria]),
-        rubric="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
+        guide="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
     )
     files.write_text(sheet, instructions)
     return sheet
@@ -127,13 +133,58 @@ def sample_name(path: Path) -> str:
 
 
 def read(path: Path, sample: Sample) -> Labels:
-    """Read a file that was filled in.
+    """Read a file that was filled in, in whole or in part.
+
+    Raises StudyError as `read_grades`, and for a file without any label.
+    """
+    scores, extra = _checked(path, sample)
+    notes = []
+    for criterion in QUESTIONS:
+        empty = sum(row[criterion] is None for row in scores.values())
+        if empty == len(scores):
+            notes.append(f"No answer has a label for {criterion}.")
+        elif empty:
+            notes.append(
+                f"{empty} of {counted(len(scores), 'answer')} without a label for {criterion}: "
+                "counted as not labelled, as if their questions had not been drawn."
+            )
+    if len(notes) == len(QUESTIONS) and all(note.startswith("No answer") for note in notes):
+        raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
+    if extra:
+        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
+    return Labels(scores, notes)
+
+
+def read_grades(path: Path, sample: Sample) -> dict[str, dict[str, int | None]]:
+    """The grades of a file by answer and criterion, None where a cell is empty.
 
     Raises StudyError, with the lines, for an id that is not of the sample, a row that is there
-    twice or not at all, a score that is not a whole number from 1 to 5, an answer that is not the
-    one of its id, and for a file without any label.
+    twice or not at all, a score that is not a whole number from 1 to 5, and for an answer that is
+    not the one of its id.
     """
-    criteria, answers = list(rubric()), {a["answer_id"]: a for a in sample.answers}
+    return _checked(path, sample)[0]
+
+
+def put(path: Path, answer_id: str, criterion: str, grade: int) -> None:
+    """Write one grade into its cell; all other cells, and the delimiter, stay as they are."""
+    rows = _rows(path)
+    header = path.read_bytes().decode("utf-8-sig").partition("\n")[0]
+    text = io.StringIO(newline="")
+    names = list(rows[0][1])
+    writer = csv.DictWriter(
+        text, names, delimiter=_delimiter(header), restval="", lineterminator="\r\n"
+    )
+    writer.writeheader()
+    for _, row in rows:
+        if unescape((row["answer_id"] or "").strip()) == answer_id:
+            row = row | {criterion: str(grade)}
+        writer.writerow(row)
+    files.write_text(path, "\ufeff" + text.getvalue())
+
+
+def _checked(path: Path, sample: Sample) -> tuple[dict[str, dict[str, int | None]], set[str]]:
+    """Grades, and the columns that mean nothing here."""
+    criteria, answers = list(QUESTIONS), {a["answer_id"]: a for a in sample.answers}
     scores: dict[str, dict[str, int | None]] = {}
     seen: dict[str, int] = {}
     problems, extra = [], set()
@@ -170,21 +221,7 @@ def read(path: Path, sample: Sample) -> Labels:
         raise StudyError(
             f"{path} cannot be used; nothing was stored:\n  " + _first(problems, "\n  ")
         )
-    notes = []
-    for criterion in criteria:
-        empty = sum(row[criterion] is None for row in scores.values())
-        if empty == len(scores):
-            notes.append(f"No answer has a label for {criterion}.")
-        elif empty:
-            notes.append(
-                f"{empty} of {counted(len(scores), 'answer')} without a label for {criterion}: "
-                "counted as not labelled, as if their questions had not been drawn."
-            )
-    if len(notes) == len(criteria) and all(note.startswith("No answer") for note in notes):
-        raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
-    if extra:
-        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
-    return Labels(scores, notes)
+    return scores, extra
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -198,9 +235,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if "\0" in text:
         raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    needed = ["answer_id", "answer", *rubric()]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(header), strict=True
+    )
+    needed = ["answer_id", "answer", *QUESTIONS]
     rows, line = [], 1
     try:
         names = [(name or "").strip() for name in reader.fieldnames or []]
@@ -221,6 +259,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except csv.Error as error:
         raise StudyError(f"{path}, after line {line}: not readable as CSV ({error}).") from None
     return rows
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
 
 
 def _answer_id(row: Mapping[str, str], path: Path, line: int) -> str:

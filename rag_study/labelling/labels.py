@@ -27,7 +27,8 @@ from rag_study.evaluation.metrics import REFERENCE
 from rag_study.labelling import agreement
 from rag_study.labelling.csv_file import Labels
 from rag_study.labelling.prediction_powered import estimate
-from rag_study.labelling.sample import Sample, load, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample, load
 
 LABEL_COLUMNS = [
     "sample",
@@ -77,6 +78,8 @@ ESTIMATE_COLUMNS = [
     "se_all",
     "tuning",
 ]
+# The ends of a grade, and of a difference of two.
+_GRADES, _DIFFERENCES = (1.0, 5.0), (-4.0, 4.0)
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
 
@@ -93,11 +96,11 @@ def store_labels(study_dir: Path, sample: Sample, labels: Labels) -> pd.DataFram
         question = drawn.loc[(answer["dataset"], answer["question_id"])]
         shared = {name: question[name] for name in ("group", "stratum", "inclusion_probability")}
         grades = labels.scores[answer["answer_id"]]
-        shared |= {f"human_{name}": grades[name] for name in rubric()}
+        shared |= {f"human_{name}": grades[name] for name in QUESTIONS}
         for run in answer["runs"]:
             run_columns = {"sample": sample.name, "context": sample.context, **sample.runs[run]}
             rows.append({**answer, **shared, **run_columns})
-    columns = [*LABEL_COLUMNS, *(f"human_{name}" for name in rubric())]
+    columns = [*LABEL_COLUMNS, *(f"human_{name}" for name in QUESTIONS)]
     table = pd.DataFrame(rows)[columns]
     human = columns[len(LABEL_COLUMNS) :]
     table = table.astype(dict.fromkeys(human, float))
@@ -239,7 +242,7 @@ class _View:
         return judged + [("", metric) for metric in REFERENCE if metric in self.scored]
 
     def agreements(self) -> Iterator[dict[str, Any]]:
-        for criterion in rubric():
+        for criterion in QUESTIONS:
             labels = np.concatenate([self._labels_of(run, criterion) for run in self.runs.index])
             once = ~self._repeated()
             for judge, column in self._scorers(criterion):
@@ -283,7 +286,7 @@ class _View:
     def estimates(self) -> Iterator[dict[str, Any]]:
         base_of = self._bases()
         for run in self.runs.index:
-            for criterion in rubric():
+            for criterion in QUESTIONS:
                 labels = self._labels_of(run, criterion)
                 scorers = self._predictors(criterion)
                 yield from self._rows(run, None, criterion, labels, scorers)
@@ -315,14 +318,16 @@ class _View:
         labelled = ~np.isnan(labels)
         if not labelled.any():
             return
-        alone = estimate(labels, None, self.strata, self.clusters)
+        limits = _GRADES if base is None else _DIFFERENCES
+        alone = estimate(labels, None, self.strata, self.clusters, limits)
         for judge, column in scorers:
             scores = self._scores_of(run, judge, column)
             if base is not None:
                 scores = scores - self._scores_of(base, judge, column)
             # A judge that did not score every question cannot stand in for the labels.
             complete = not np.isnan(scores).any()
-            estimated = estimate(labels, scores, self.strata, self.clusters) if complete else alone
+            joined = (labels, scores, self.strata, self.clusters, limits)
+            estimated = estimate(*joined) if complete else alone
             yield {
                 **self._key(),
                 **self.runs.loc[run, RUN_COLUMNS].to_dict(),
@@ -348,7 +353,7 @@ class _View:
 
     def notes(self) -> Iterator[str]:
         for judge in self.judges:
-            for criterion in rubric():
+            for criterion in QUESTIONS:
                 column = f"judge_{criterion}"
                 scores = [self._scores_of(run, judge, column) for run in self.runs.index]
                 if np.isnan(scores).any():
