@@ -43,7 +43,14 @@ from scipy.special import stdtrit
 
 from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
 from rag_study.analysis.estimates import KEY_COLUMNS
-from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, DEFAULT, RUN_COLUMNS, judged_metrics
+from rag_study.analysis.pairing import (
+    ALL_SEEDS,
+    BASE_COLUMNS,
+    DEFAULT,
+    PEOPLE,
+    RUN_COLUMNS,
+    judged_metrics,
+)
 from rag_study.analysis.resampling import TOLERANCE, standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import Mixture, StyledAnswers
@@ -56,7 +63,7 @@ LIMIT = 0.5
 PASSES, FAILS, NOT_KNOWN = "passes", "fails", "not known"
 TOGETHER = "together"
 RUNGS = {merit: f"style rungs, {merit}" for merit in MERITS}
-OWN, PEOPLE = "own answers", "people"
+OWN = "own answers"
 # A source with fewer questions says nothing (as `validity.MIN_QUESTIONS`); people: groups.
 MIN_QUESTIONS = 20
 # So much larger may the share of answers be, in one state, that are longer than any rung.
@@ -375,6 +382,9 @@ _SOURCES = {
     PEOPLE: "against people's grades",
 }
 
+# What stands between source and number; of people the errors are known, whatever they come from.
+_MAKES = ("style alone makes", "its errors make")
+
 
 def _words(part: Part, limit: float, metric: str) -> str:
     digits = 3 if limit < 0.05 else 2
@@ -383,8 +393,8 @@ def _words(part: Part, limit: float, metric: str) -> str:
     ends = f"{_signed(low, digits)} to {_signed(high, digits)}"
     bias, questions = _signed(part.bias, digits), counted(part.n_questions, "question")
     return (
-        f"{_SOURCES[part.source]}, style alone makes {bias} of the difference ({ends}, "
-        f"{questions}), and ±{limit:.3g}, half the margin, is allowed"
+        f"{_SOURCES[part.source]}, {_MAKES[part.source == PEOPLE]} {bias} of the difference "
+        f"({ends}, {questions}), and ±{limit:.3g}, half the margin, is allowed"
     )
 
 

@@ -24,14 +24,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from rag_study.analysis.audit import FAILS, NOT_KNOWN, PASSES, TOGETHER
+from rag_study.analysis.audit import FAILS, NOT_KNOWN, TOGETHER
 from rag_study.analysis.estimates import KEY_COLUMNS
-from rag_study.analysis.pairing import DEFAULT
+from rag_study.analysis.pairing import DEFAULT, PEOPLE
 from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import COUNTERPARTS, Metrics
 
-# The `judge` of rows that people's labels gave.
-PEOPLE = "people"
 # Both begin a reason; `states.untrusted_judges` and the report know a row by them.
 AUDIT_FAILED = "not alike for both kinds of answers: "
 AUDIT_UNKNOWN = "not shown to be alike for both kinds of answers: "
@@ -212,6 +210,3 @@ def trusted_judges(comparisons: pd.DataFrame, judge_valid: Mapping[str, bool]) -
     refused = comparisons["reason"].astype(str).str.startswith((AUDIT_FAILED, AUDIT_UNKNOWN))
     failing = set(comparisons.loc[refused & ~comparisons["judge"].isin(carrying), "judge"])
     return {judge: valid and judge not in failing for judge, valid in judge_valid.items()}
-
-
-__all__ = ["PASSES", "PEOPLE", "Trust", "assign", "contradicts", "trusted_judges"]

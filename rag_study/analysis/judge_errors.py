@@ -23,7 +23,7 @@ import statsmodels.api as sm
 from rag_study.analysis.audit import LIMIT, Part
 from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
 from rag_study.analysis.estimates import KEY_COLUMNS
-from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, RUN_COLUMNS
+from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.resampling import standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import StyledAnswers
@@ -120,7 +120,8 @@ def error_terms(
 
     `coefficient`, in points with a 95 % interval: of `length` for each doubling of the words, of a
     form (`style.FORMS`; `passage`: copied from the passages) for having it. What no labelled answer
-    has, or all have, or what goes with the length, is left out; fewer than 20 groups give no rows. Descriptive.
+    has, or all have, or what goes with the length, is left out; fewer than 20 groups give no rows.
+    Descriptive.
     """
     rows: list[tuple[Any, ...]] = []
     for metric, judge, graded in _graded(labels, results, metrics):
@@ -200,14 +201,14 @@ def _part(rows: pd.DataFrame, values: pd.Series, tests: int) -> Part:
     codes = pd.factorize(_groups(rows))[0]
     n, groups = len(rows), len(np.unique(codes))
     if groups < MIN_CLUSTERS:
-        return Part("people", n, groups)
+        return Part(PEOPLE, n, groups)
     weights = rows["weight"].to_numpy(float)
     sums = np.bincount(codes, weights=weights * values.to_numpy(float))
     counts = np.bincount(codes, weights=weights)
     se = float(standard_errors(sums[None], counts[None])[0])
     mean = float(sums.sum() / counts.sum())
     df = float(degrees_of_freedom(effective_clusters(counts)))
-    return Part.known("people", mean, se, n, groups, df, tests, tests)
+    return Part.known(PEOPLE, mean, se, n, groups, df, tests, tests)
 
 
 def _groups(rows: pd.DataFrame) -> pd.Series:

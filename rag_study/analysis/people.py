@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from rag_study.analysis.carriers import PEOPLE
-from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
+from rag_study.analysis.pairing import DEFAULT, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.planning import ALPHA, detectable
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import Metrics

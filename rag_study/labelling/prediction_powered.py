@@ -77,9 +77,9 @@ def estimate(
     All arrays are (N,): `labels` are NaN where nobody was asked, `scores` are a judge's, all known
     (None: labels alone), `strata` are whole numbers in the order of the scores, `clusters` are
     codes of any kind. Within a stratum the labelled questions must be as good as drawn at random.
-    Strata of fewer than MIN_PER_STRATUM labels are joined with a neighbour. `limits` are the ends of
-    what a label can be: with them labels that are all the same have an interval as well, as wide as
-    what so many groups may have hidden (`cluster_means.most_changed`).
+    Strata of fewer than MIN_PER_STRATUM labels are joined with a neighbour. `limits` are the ends
+    of what a label can be: with them labels that are all the same have an interval as well, as wide
+    as what so many groups may have hidden (`cluster_means.most_changed`).
 
     Raises ValueError without any label, and for scores that are not all known.
     """

@@ -3,6 +3,7 @@ does a judge err where people graded, and what would more labels bring."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -74,8 +75,8 @@ def _bounds(row: dict[str, Any]) -> str:
 
 def _source_words(row: dict[str, Any]) -> str:
     """What decided; the numbers of the reason stand in columns of their own."""
-    source, numbers, _ = str(row["reason"]).partition(", style alone makes ")
-    return f"{source} ({counted(int(row['n_questions']), 'question')})" if numbers else source
+    parts = re.split(r", (?:style alone makes|its errors make) ", str(row["reason"]))
+    return f"{parts[0]} ({counted(int(row['n_questions']), 'question')})" if parts[1:] else parts[0]
 
 
 def _more_questions(row: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.carriers import AUDIT_FAILED, AUDIT_UNKNOWN, PEOPLE
+from rag_study.analysis.carriers import AUDIT_FAILED, AUDIT_UNKNOWN
+from rag_study.analysis.pairing import PEOPLE
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import is_number, listed
 
@@ -62,9 +63,10 @@ def _on_people(results: StudyResults, rows: pd.DataFrame) -> str:
     questions = f"{least}" if least == most else f"{least} to {most}"
     judge, reason = refused(results)
     why = audit_words(judge, reason) if judge else _invalid(results) or "they contradict the judge"
+    metrics = _metrics(results, rows).replace(" (judge)", "")
     return (
-        f"what people would say of {_metrics(results, rows)}, from their labels of {questions} "
-        f"questions, because {why}"
+        f"what people would say of {metrics}, from their labels of {questions} questions, "
+        f"because {why}"
     )
 
 

@@ -10,9 +10,8 @@ from collections import Counter
 
 import pandas as pd
 
-from rag_study.analysis.carriers import PEOPLE
-from rag_study.analysis.pairing import RUN_COLUMNS
-from rag_study.analysis.states import context_label, format_label, method_label
+from rag_study.analysis.pairing import PEOPLE, RUN_COLUMNS
+from rag_study.analysis.states import context_label, format_label, method_label, of_people
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import VERDICTS, planning_words
 from rag_study.common.wording import counted, is_number, signed
@@ -130,7 +129,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     )
     noun = "labelled question" if row["judge"] == PEOPLE else "question"
     questions = counted(int(row["n_questions"]), noun)
-    change = f"{metrics.in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
+    name = of_people(metrics.in_text(row["metric"]), row["judge"])
+    change = f"{name}{' ' if where else ''}{' '.join(where)}"
     difference = signed(row["difference"], row["metric"])
     picked = ""
     if len(primary) > 1 and is_number(row["shrunken"]):

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_study.analysis.audit import FAILS
-from rag_study.analysis.carriers import PEOPLE
-from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.states import (
     RECIPE,
     against_base,
@@ -19,6 +18,7 @@ from rag_study.analysis.states import (
     context_rank,
     differing,
     factor_words,
+    of_people,
     state_label,
     untrusted_judges,
 )
@@ -66,14 +66,14 @@ def effects_table(
         doubt = "fails the audit" if row.get("audit") == FAILS else ""
         doubt = "judge not valid" if row["judge"] in untrusted else doubt
         verdict = row["verdict"] or doubt
-        judge = f", {row['judge']}" if several_judges and row["judge"] else ""
+        judge = f", {row['judge']}" if several_judges and row["judge"] not in ("", PEOPLE) else ""
         # As Text below, not as markup: names may hold square brackets.
         means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
         cells = [
             state_label(row),
             *([" · ".join(factor_words(row, factors))] if factors else []),
             row["context"],
-            metrics.label(metric) + judge,
+            of_people(metrics.label(metric), row["judge"]) + judge,
             *([] if factors else [means]),
             f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
@@ -214,8 +214,8 @@ def common_cells(row: dict[str, Any], factors: list[str], results: StudyResults)
         "state": state_label(row),
         "factors": " · ".join(factor_words(row, factors)),
         "context": row["context"],
-        "metric": results.metrics.label(row["metric"]),
-        "judge": row["judge"],
+        "metric": of_people(results.metrics.label(row["metric"]), row["judge"]),
+        "judge": row["judge"] if row["judge"] != PEOPLE else "",
         "invalid": row["judge"] in results.invalid_judges,
         "unfair": row.get("audit") == FAILS,
         "low": signed(row["ci_low"], row["metric"]),
