@@ -28,9 +28,23 @@ _TELLS = (
     "Visitors reach the place by a narrow road that follows the northern bank.",
     "A small museum in the old school keeps tools, letters and a model of the harbour.",
     "Every autumn people meet there to sell wool, honey and apples from the hills.",
-    "The council keeps a list of older houses, and most of them have been repaired.",
-    "Trains stop twice a day, and a ferry crosses the water when the weather allows.",
-    "Its school teaches children from nine villages, who arrive by bus each morning.",
+)
+# Of each place its own three sentences.
+_TOLD = tuple(
+    (
+        f"From {{}} a {what} leads past {number} farms to the next valley.",
+        f"Its {other} keeps {number} pairs of skates and an old clock for the winter.",
+        f"In {{}} the {what} was mended with slate after {number} wet summers in a row.",
+    )
+    for what, other, number in (
+        ("path", "school", "seven"),
+        ("ditch", "inn", "nine"),
+        ("lane", "parish", "four"),
+        ("wall", "brewery", "eleven"),
+        ("canal", "station", "three"),
+        ("ridge", "dairy", "six"),
+        ("fence", "forge", "two"),
+    )
 )
 
 
@@ -52,9 +66,12 @@ def questions(n: int, per_group: int = 1) -> list[Question]:
 
 
 def documents(asked: list[Question]) -> list[Document]:
+    """A text about every question's subject, which does not hold the answer."""
     return [
-        Document(f"d{i}", "", " ".join(_TELLS[(i + k) % 6] for k in range(6)))
-        for i, _ in enumerate(asked)
+        Document(
+            question.gold_doc_ids[0], "", " ".join(t.format(_NAMES[i % 7]) for t in _TOLD[i % 7])
+        )
+        for i, question in enumerate(asked)
     ]
 
 

@@ -20,9 +20,10 @@ say how large the part of style is:
 A source **passes** when the two one-sided tests at 5 % put the part of style inside the limit (the
 90 % interval lies inside it; Schuirmann 1987); for the rungs, of right and of wrong answers both,
 which keeps the level (intersection-union; Berger 1982). It **fails** when the 95 % interval (of the
-rungs, Bonferroni over right and wrong) lies beyond the limit. Else it is **not known**. Intervals
-are t intervals over groups of questions, robust to clusters, with the degrees of freedom of groups
-of equal size (`cluster_means`).
+rungs, Bonferroni over right and wrong) lies beyond the limit. Else it is **not known**. Each end of
+an interval is the outer one of two: the t interval over groups of questions, robust to clusters,
+with the degrees of freedom of groups of equal size (`cluster_means`), and BCa's, which knows skewed
+differences (`resampling`).
 
 Together: people decide where they say *passes* or *fails*. Without them a score that fails in one
 source fails, and one that passes on the rungs passes. What is *not known* carries no verdict: it
@@ -34,7 +35,7 @@ answers of other shares would show as another number (the larger of the two is r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ from rag_study.analysis.pairing import (
     RUN_COLUMNS,
     judged_metrics,
 )
-from rag_study.analysis.resampling import TOLERANCE, standard_errors
+from rag_study.analysis.resampling import TOLERANCE, bca_intervals, standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import Mixture, StyledAnswers
 from rag_study.common.wording import counted
@@ -69,6 +70,7 @@ MIN_QUESTIONS = 20
 # So much larger may the share of answers be, in one state, that are longer than any rung.
 MAX_BEYOND = 0.10
 ALPHA = 0.05
+_RESAMPLES = 2_000
 AUDIT_COLUMNS = [
     *KEY_COLUMNS,
     "source",
@@ -119,7 +121,17 @@ class Part:
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(float)
         se = float(standard_errors(sums[None], counts[None])[0])
         df = float(degrees_of_freedom(effective_clusters(counts)))
-        return cls.known(source, float(values.mean()), se, n, groups, df, tests, passing)
+        part = cls.known(source, float(values.mean()), se, n, groups, df, tests, passing)
+        levels = (1 - 2 * ALPHA / passing, 1 - ALPHA / tests)
+        (near, far) = bca_intervals(sums[None], counts[None], levels, _RESAMPLES)[:, :, 0]
+        # The t interval alone lets skewed differences pass too often, the other one few questions.
+        return replace(
+            part,
+            low=min(part.low, near[0]),
+            high=max(part.high, near[1]),
+            ci_low=min(part.ci_low, far[0]),
+            ci_high=max(part.ci_high, far[1]),
+        )
 
     @classmethod
     def known(

@@ -141,7 +141,7 @@ def forms(answer: str, question: str, passages: Iterable[str] = ()) -> dict[str,
     asked = set(normalise(question).split())
     repeated = len(asked & set(answered)) / len(asked) if len(asked) > 2 else 0.0
     return {
-        "restated": repeated >= RESTATED and len(answered) > len(asked),
+        "restated": repeated >= RESTATED and len(answered) >= len(asked),
         "list": len(_BULLET.findall(answer)) > 0 or bool(_BOLD.search(answer)),
         "passage": copied_share(answer, passages) >= COPIED,
     }
