@@ -1,6 +1,7 @@
 """A study whose answers differ in style, and judges that like one style: shared by the tests of the
 audit, of the verdicts that follow from it, and of the report."""
 
+import zlib
 from collections.abc import Callable
 from random import Random
 
@@ -120,14 +121,14 @@ def noisy(spread: float) -> Callable[[Item], float]:
     """Fair on average, with an error of its own on every answer."""
 
     def grade(item: Item) -> float:
-        rng = np.random.default_rng(abs(hash_of(item.question + item.candidate)))
+        rng = np.random.default_rng(hash_of(item.question + item.candidate))
         return (4.0 if right(item) else 2.0) + rng.normal(0, spread)
 
     return grade
 
 
 def hash_of(text: str) -> int:
-    return int.from_bytes(text.encode()[-40:], "big") % (2**63)
+    return zlib.crc32(text.encode())
 
 
 def long_answer(question: Question, text: str, random: Random) -> str:
