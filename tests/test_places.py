@@ -1,4 +1,4 @@
-"""A whole study where hardly anything is as usual: paths, locale, line ends, home, temporary files."""
+"""A whole study where hardly anything is as usual: paths, locale, line ends, home, sockets."""
 
 import json
 import os
