@@ -6,7 +6,8 @@ What a verdict means is in docs/reading-the-result.md, for people.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,12 @@ def equivalence_p(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(stdtr(rows["df"], -np.minimum(above, below)), rows.index).fillna(1.0)
 
 
+def verdict_words(row: Mapping[str, Any]) -> str:
+    """The verdict of a row with its tier: "helps by at least the margin"."""
+    certain = row.get("at_least_margin") in (True,)  # of tables without the column, or NaN: no
+    return f"{row['verdict']}{' by at least the margin' * certain}"
+
+
 def objection(row: dict, metric: Metric) -> str:
     """What speaks against any verdict on a primary row, in words; '' where nothing does.
 
@@ -124,7 +131,8 @@ def objection(row: dict, metric: Metric) -> str:
         groups = counted(int(row["n_clusters"]), "independent group")
         worth = f" of very different size, worth {math.floor(row['n_effective'])} equal ones,"
         uneven = math.floor(row["n_effective"] + TOLERANCE) < row["n_clusters"]
-        shortage = f"{groups} of test questions{worth if uneven else ''} are too few"
+        are = "is" if row["n_clusters"] == 1 else "are"
+        shortage = f"{groups} of test questions{worth if uneven else ''} {are} too few"
         return f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
     if math.isnan(row["margin"]):
         return f"the study declares no margin for {metric.name}"
@@ -194,7 +202,7 @@ def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:
     }
 
 
-def planning_words(row: dict) -> str:
+def planning_words(row: Mapping[str, Any]) -> str:
     """What more questions would do, from a row's two planning numbers."""
     none, twice = row["n_no_difference"], row["n_twice_margin"]
     if math.isnan(none) and math.isnan(twice):
