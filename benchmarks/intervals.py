@@ -23,8 +23,8 @@ from rag_study.analysis.missing_scores import Lost
 from rag_study.analysis.shrinkage import shrunken
 from rag_study.analysis.verdicts import add_verdicts
 
-N_RESAMPLES = 2_000
-N_FLIPS = 2_000
+N_RESAMPLES = 1_000
+N_FLIPS = 1_000
 
 
 # --- Data with a known truth --------------------------------------------------------------------
@@ -75,7 +75,7 @@ def verdicts(table: pd.DataFrame, families: np.ndarray) -> np.ndarray:
 
 def uneven(n_studies: int) -> None:
     """Coverage of 95 % intervals, and how often a change of one margin is called none."""
-    for kind, n_groups in itertools.product(("equal", "root", "zipf", "one 60 %"), (20, 40, 60)):
+    for kind, n_groups in itertools.product(("one 60 %", "zipf", "root", "equal"), (20, 60)):
         groups = np.repeat(np.arange(n_groups), sizes(kind, n_groups, 4 * n_groups))
         of_uneven(f"{kind:9}{n_groups:4} groups", groups, n_studies)
     groups = np.repeat(np.arange(400), sizes("zipf", 400, 1600))
@@ -83,7 +83,7 @@ def uneven(n_studies: int) -> None:
 
 
 def of_uneven(name: str, groups: np.ndarray, n_studies: int) -> None:
-    for kind, share in itertools.product(("normal", "skewed", "binary"), (0.0, 0.1, 0.5)):
+    for kind, share in itertools.product(("normal", "skewed", "binary"), (0.0, 0.5)):
         rng = np.random.default_rng([1, len(groups), int(10 * share)])
         values = scores(rng, groups, kind, share, n_studies)
         samples = [Sample(0, "", "", "", np.arange(len(v)), v, groups) for v in values]
