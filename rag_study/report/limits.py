@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
+from rag_study.analysis.missing_scores import MOST_LOST
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS
 from rag_study.analysis.states import RECIPE, state_label
 from rag_study.analysis.study_results import StudyResults
@@ -34,6 +35,7 @@ def limits(results: StudyResults) -> list[str]:
             f"{counted(int(groups), 'independent group')}. What it could have detected is in the "
             "table: the smallest detectable difference."
         )
+        sentences += _lost_sentence(rows)
         sentences.append(_seeds_sentence(comparisons))
     sentences += list(comparisons.attrs.get("skipped", []))
     if "truncated" in results.results and not results.results.empty:
@@ -49,6 +51,23 @@ def limits(results: StudyResults) -> list[str]:
             "they are listed below and count nowhere as zero."
         )
     return sentences
+
+
+def _lost_sentence(rows: pd.DataFrame) -> list[str]:
+    """What the comparisons that carry verdicts lack, where they lack anything."""
+    pairs = rows["n_questions"] + rows[["lost_base", "lost_tuned"]].max(axis=1)
+    worst = (rows[["lost_base", "lost_tuned"]].max(axis=1) / pairs).fillna(0.0)
+    if not worst.max() > 0:
+        return []
+    row = rows.loc[worst.idxmax()]
+    base = counted(int(row["lost_base"]), "base answer")
+    tuned = counted(int(row["lost_tuned"]), "trained answer")
+    return [
+        f"Some answers have no score: in the comparison that lost most, {base} and {tuned}. Where "
+        f"more than {100 * MOST_LOST:g} % of the pairs are lost, or one side loses more than the "
+        "other, a verdict is given only if it would be the same with the worst and the best scores "
+        "in their place."
+    ]
 
 
 def _seeds_sentence(comparisons: pd.DataFrame) -> str:
