@@ -42,6 +42,8 @@ class StudyResults:
     as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
     those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
     stage, what `meter.Meter` measures and `provenance.collect` gives.
+    `ceiling` is what the references themselves score (`evaluation.ceiling`) with the data set,
+    `data_warnings` says what the scores cannot do with the data.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
@@ -73,6 +75,8 @@ class StudyResults:
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()
     provenance: Sequence[Mapping[str, Any]] = ()
+    ceiling: pd.DataFrame = field(default_factory=_no_table)
+    data_warnings: Sequence[str] = ()
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
