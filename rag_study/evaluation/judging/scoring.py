@@ -10,6 +10,7 @@ import pandas as pd
 
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.typography import cut_around, first_place
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.criteria import Criterion
@@ -137,13 +138,7 @@ def gold_passages(
 
 
 def _around_answer(text: str, question: Question) -> str:
-    words = text.split()
-    if len(words) <= MAX_PASSAGE_WORDS:
-        return text
-    places = [text.lower().find(answer.lower()) for answer in question.answers]
-    first = min((place for place in places if place >= 0), default=0)
-    start = max(0, len(text[:first].split()) - MAX_PASSAGE_WORDS // 2)
-    return " ".join(words[start : start + MAX_PASSAGE_WORDS])
+    return cut_around(text, first_place(text, question.answers) or 0, MAX_PASSAGE_WORDS)
 
 
 def _score_batch(
