@@ -175,6 +175,7 @@ def answer_row(
         "answer_in_context": None if answered is None else int(answered),
         "other_answer": context.other_answer,
         "missing_reason": None,
+        "lost": 0,
     }
 
 
@@ -185,7 +186,16 @@ def left_out_row(question: Question, context: Context) -> dict:
         "question_id": question.id,
         "passages": [],
         "missing_reason": context.missing_reason,
+        "lost": 0,
     }
+
+
+def lost_row(question: Question, context: Context, reason: str) -> dict:
+    """The row of a question that was asked and has no answer (`lost`: 1), with the reason.
+
+    Its scores are missing. It is not an empty answer, which a model gives and which is graded.
+    """
+    return left_out_row(question, context) | {"missing_reason": reason, "lost": 1}
 
 
 def at_a_glance(answers: pd.DataFrame) -> pd.DataFrame:
@@ -213,7 +223,8 @@ def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
     cut = answered["truncated"].mean()
     return {
         "answers": len(answered),
-        "left_out": len(answers) - len(answered),
+        "left_out": int((answers["missing_reason"].notna() & (answers["lost"] == 0)).sum()),
+        "lost": int(answers["lost"].sum()),
         "truncated": None if cut is pd.NA else float(cut),
         **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }

@@ -10,7 +10,7 @@ import pytest
 from test_endpoint import KEY, Server, hangs_up
 
 from rag_study.common import run_folder
-from rag_study.models import endpoint
+from rag_study.models import api_key
 from rag_study.study import plan
 
 ANSWERED = 11  # before the server dies
@@ -30,7 +30,7 @@ def prompts_of(server):
 
 @pytest.mark.slow
 def test_a_study_goes_on_where_its_server_died(outputs, write_study, monkeypatch):
-    monkeypatch.setenv(endpoint.KEY_VARIABLE, KEY)
+    monkeypatch.setenv(api_key.KEY_VARIABLE, KEY)
     server, dying = Server(), threading.Event()
 
     def dies(handler, body):
