@@ -19,7 +19,7 @@ from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_orde
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import prompts
+from rag_study.models import chat_templates, prompts
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
 from rag_study.models.prompts import AS_USUAL, Prompting
 from rag_study.models.sampling import item_seed
@@ -328,6 +328,12 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
         length = next((i for i, token in enumerate(new) if token in ends), len(new))
         text = lm.tokenizer.decode(new[:length], skip_special_tokens=True).strip()
         truncated = int(length == len(new))
+        if (
+            chat_templates.is_plain(lm.tokenizer)
+            and (first := chat_templates.first_turn(text)) != text
+        ):
+            text, truncated = first, 0
+            length = len(lm.tokenizer.encode(first, add_special_tokens=False))
         row = answer_row(
             item.question, item.context, item.kept, text, length, truncated, len(item.ids)
         )

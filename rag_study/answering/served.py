@@ -42,7 +42,7 @@ def generate_answers(
             "Set it to 0 and limit the passages with top_k and chunk_size."
         )
     reasons, answered = [], 0
-    with endpoint.session() as session:
+    with Session(endpoint) as session:
         pending = []
         for context, context_questions in questions.items():
             wanted = generation.positions_to_answer(

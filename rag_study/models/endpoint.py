@@ -8,20 +8,15 @@ asked by chat completions with the same messages as a local model (`Session`). F
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key, prompts
 from rag_study.models.adaptation import Adaptation
 from rag_study.models.names import is_endpoint
-
-if TYPE_CHECKING:
-    from rag_study.models.session import Session
 
 # How many requests are under way at once, how long a reply may take, and how often a request is
 # tried again. The client's pauses begin at half a second and double up to 8 s, so that these bridge
@@ -53,18 +48,6 @@ class Endpoint:
     max_retries: int = MAX_RETRIES
     timeout_s: float = TIMEOUT_S
     adaptation: Adaptation = field(default_factory=Adaptation, repr=False, compare=False)
-
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A session for questions to the model, with threads to ask them from.
-
-        Whatever ends the block (the server, an interrupt): what is under way comes in, and nothing
-        new is sent.
-        """
-        from rag_study.models.session import Session
-
-        with Session(self) as session:
-            yield session
 
     @property
     def name(self) -> str:

@@ -72,7 +72,11 @@ class Completion:
 
 
 class Session:
-    """Open while questions are asked (a context manager): a client and the threads to ask from."""
+    """A client and the threads to ask from; a context manager.
+
+    Whatever ends it (the server, an interrupt): what is under way comes in, and nothing new is
+    sent.
+    """
 
     def __init__(self, endpoint: Endpoint):
         self.endpoint = endpoint

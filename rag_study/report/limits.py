@@ -40,6 +40,8 @@ def limits(results: StudyResults) -> list[str]:
         sentences.append(_truncated_sentence(results.results))
     else:
         sentences.append("The share of answers cut at the token limit is not known.")
+    sentences += _lost_sentences(results.results)
+    sentences += _circumstances(results)
     if results.missing:
         states = Counter(str(run.get("state", "missing")) for run in results.missing)
         parts = ", ".join(f"{amount} {state}" for state, amount in sorted(states.items()))
@@ -48,6 +50,33 @@ def limits(results: StudyResults) -> list[str]:
             "they are listed below and count nowhere as zero."
         )
     return sentences
+
+
+def _lost_sentences(answers: pd.DataFrame) -> list[str]:
+    """How many answers were asked for and not given, for each model state and context."""
+    if "missing_reason" not in answers or answers["missing_reason"].isna().all():
+        return []
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
+    once = answers.drop_duplicates([*keys, "question_id"])
+    sentences = []
+    for state, rows in once.groupby(keys, dropna=False, sort=False):
+        reasons = rows["missing_reason"].dropna()
+        if reasons.empty:
+            continue
+        of = dict(zip(keys, state, strict=True))
+        most = reasons.value_counts().index[0]
+        sentences.append(
+            f"{len(reasons)} of {counted(len(rows), 'answer')} of {of['model']} "
+            f"({state_label(of)}) on {of['dataset']}, context {of['context']}, are missing and "
+            f"have no score. The most frequent reason: {most}."
+        )
+    return sentences
+
+
+def _circumstances(results: StudyResults) -> list[str]:
+    """What was otherwise than it was asked for, as the runs have recorded it, each once."""
+    told = [sentence for run in results.provenance for sentence in run.get("circumstances") or []]
+    return [*dict.fromkeys(told)]
 
 
 def _seeds_sentence(comparisons: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rag_study.common import files, machine, meter, provenance, run_folder
+from rag_study.common import circumstances, files, machine, meter, provenance, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import batch, differences, parameters, plan, stages
 from rag_study.study.groups import (
@@ -23,6 +23,7 @@ from rag_study.study.groups import (
     Judge,
     Point,
     Retrieval,
+    Servers,
     System,
     Training,
 )
@@ -46,6 +47,7 @@ class ActiveRun:
     semantic_similarity: bool
     retention: int
     compute: Compute
+    servers: Servers
     study_file: str
     others: list[str]
 
@@ -120,6 +122,7 @@ class ActiveRun:
                 "tries": self._about["tries"],
                 **measured,
                 **provenance.collect(),
+                "circumstances": circumstances.recall(),
             },
         )
         files.settle(self.folder)

@@ -20,6 +20,7 @@ from pydantic import (
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
+from rag_study.models.names import beside
 from rag_study.study.groups import (
     Answering,
     Context,
@@ -163,6 +164,13 @@ class RetrievalConfig(
 ):
     """How the corpus is cut and searched: every list is a factor."""
 
+    @field_validator("reranker", mode="before")
+    @classmethod
+    def _beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, list):
+            return [_placed(name, info) for name in value]
+        return _placed(value, info)
+
 
 class AnsweringConfig(section_of(Answering, without=("contexts", "test_size", "prompting"))):
     """How answers are generated; what is asked and in which contexts stands in the study itself."""
@@ -172,6 +180,11 @@ class JudgeConfig(Judge):
     """One judge. Several may share a model when their `name` tells them apart."""
 
     name: str | None = Field(None, max_length=60, description="in tables; default: the model's")
+
+    @field_validator("model", "tokenizer", mode="before")
+    @classmethod
+    def _model_beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        return _placed(value, info)
 
     @field_validator("criteria", "adapter")
     @classmethod
@@ -204,6 +217,12 @@ class PrimaryConfig(Group):
     contexts: list[Context] = Field(["retrieved"], min_length=1)
     metrics: list[str] = Field(list(COUNTERPARTS), min_length=1)
     reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
+
+
+def _placed(name: Any, info: ValidationInfo) -> Any:
+    """The name of a model, of which a relative path counts from the study file's folder."""
+    folder = (info.context or {}).get("folder")
+    return beside(folder, name) if folder and isinstance(name, str) else name
 
 
 def renamed(content: Any, former: Mapping[str, str]) -> Any:

@@ -18,6 +18,7 @@ from rag_study.common import circumstances, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key
 from rag_study.models.server_errors import QuestionRefused
+from rag_study.models.session import Session
 
 
 @pytest.fixture
@@ -260,7 +261,7 @@ def test_nothing_that_a_failing_run_writes_or_logs_holds_the_key(
 def test_an_error_carries_nothing_of_the_request(server, monkeypatch):
     monkeypatch.setenv(api_key.KEY_VARIABLE, KEY)
     server.script = {"all": refuses(400, {"error": KEY}, about("tower"))}
-    with connect(server).session() as session, pytest.raises(QuestionRefused) as caught:
+    with Session(connect(server)) as session, pytest.raises(QuestionRefused) as caught:
         session.complete([{"role": "user", "content": "tower"}], 4)
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert KEY not in str(caught.value)

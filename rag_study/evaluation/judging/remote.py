@@ -66,7 +66,7 @@ class EndpointJudge(Judge):
                 raise StudyError(f"{endpoint.name} cannot be a judge: {error}.") from error
 
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
-        with self._endpoint.session() as session:
+        with Session(self._endpoint) as session:
             pending = {
                 criterion.name: [
                     session.submit(self._ask, session, item, criterion) for item in items
