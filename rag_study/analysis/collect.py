@@ -203,6 +203,7 @@ def _answers(
         "question_id",
         *questions.columns[1:],
         "answer",
+        "missing_reason",
         "truncated",
         *_EVIDENCE,
         *REFERENCE,

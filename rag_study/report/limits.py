@@ -43,6 +43,8 @@ def limits(results: StudyResults) -> list[str]:
     else:
         sentences.append("The share of answers cut at the token limit is not known.")
     sentences += results.data_warnings
+    sentences += _lost_sentences(results.results)
+    sentences += _circumstances(results)
     if results.missing:
         states = Counter(str(run.get("state", "missing")) for run in results.missing)
         parts = ", ".join(f"{amount} {state}" for state, amount in sorted(states.items()))
@@ -68,6 +70,33 @@ def _lost_sentence(rows: pd.DataFrame) -> list[str]:
         "other, a verdict is given only if it would be the same with the worst and the best scores "
         "in their place."
     ]
+
+
+def _lost_sentences(answers: pd.DataFrame) -> list[str]:
+    """How many answers were asked for and not given, for each model state and context."""
+    if "missing_reason" not in answers or answers["missing_reason"].isna().all():
+        return []
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
+    once = answers.drop_duplicates([*keys, "question_id"])
+    sentences = []
+    for state, rows in once.groupby(keys, dropna=False, sort=False):
+        reasons = rows["missing_reason"].dropna()
+        if reasons.empty:
+            continue
+        of = dict(zip(keys, state, strict=True))
+        most = reasons.value_counts().index[0]
+        sentences.append(
+            f"{len(reasons)} of {counted(len(rows), 'answer')} of {of['model']} "
+            f"({state_label(of)}) on {of['dataset']}, context {of['context']}, are missing and "
+            f"have no score. The most frequent reason: {most}."
+        )
+    return sentences
+
+
+def _circumstances(results: StudyResults) -> list[str]:
+    """What was otherwise than it was asked for, as the runs have recorded it, each once."""
+    told = [sentence for run in results.provenance for sentence in run.get("circumstances") or []]
+    return [*dict.fromkeys(told)]
 
 
 def _seeds_sentence(comparisons: pd.DataFrame) -> str:

@@ -53,6 +53,20 @@ def judge_answers(
             yield folder.part(f"{context}-{number * batch_size:05d}", score)
 
 
+def with_lost(answers: pd.DataFrame, judged: pd.DataFrame, judge: Judge) -> pd.DataFrame:
+    """The answers with their scores: one row for each that was judged, and one without any score
+    for each that is lost (`generation.lost_row`), whose reason stands in `<metric>_missing`."""
+    lost = answers[answers["lost"] == 1]
+    if judged.empty:
+        judged = pd.DataFrame(columns=["context", "question_id"])
+    scores = answers.merge(judged, on=["context", "question_id"], validate="one_to_one")
+    if lost.empty:
+        return scores
+    reasons = {f"{c.metric}_missing": lost["missing_reason"] for c in judge.criteria}
+    together = pd.concat([scores, lost.assign(**reasons)], ignore_index=True)
+    return together.sort_values(["context", "position"], ignore_index=True)
+
+
 def judge_ladder(
     judge: Judge,
     rungs: Sequence[dict[str, str]],
