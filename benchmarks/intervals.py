@@ -21,7 +21,7 @@ from scipy.stats import norm
 from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.missing_scores import Lost
 from rag_study.analysis.shrinkage import shrunken
-from rag_study.analysis.verdicts import add_verdicts
+from rag_study.analysis.verdicts import MIN_CLUSTERS, add_verdicts, equivalence_p
 
 N_RESAMPLES = 1_000
 N_FLIPS = 1_000
@@ -95,13 +95,12 @@ def of_uneven(name: str, groups: np.ndarray, n_studies: int) -> None:
         at_margin = table.assign(margin=margin)
         for name_ in ("difference", "ci_low", "ci_high", "ci90_low", "ci90_high"):
             at_margin[name_] += margin
-        called = verdicts(at_margin, np.arange(len(at_margin)))
-        missed = (called == "no difference that matters").mean()
-        none = (called == "no verdict").mean()
+        enough = at_margin["n_effective"] >= MIN_CLUSTERS
+        missed = ((equivalence_p(at_margin) < 0.05) & enough).mean()
         print(
             f"{name} worth {table['n_effective'].iloc[0]:5.1f}, {kind:7} group effects "
             f"{share:.1f}: coverage {held:.3f}, width {width:.2f} of the ideal, "
-            f"“no difference” at the margin {missed:.3f}, no verdict {none:.2f}",
+            + (f"“no difference” at the margin {missed:.3f}" if enough.all() else "no verdict"),
             flush=True,
         )
 
