@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from rag_study.cli import live
 from rag_study.cli.console import (
@@ -39,7 +38,6 @@ from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
-from rag_study.study.search_warnings import search_warnings
 from rag_study.study.stages import StageRun, is_done
 
 
@@ -84,8 +82,6 @@ def plan(
     for sentence in data_warnings(runs):
         console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     print_reasons(earlier)
-    for sentence in search_warnings(runs):
-        console.print(f"[yellow]{escape(sentence)}[/]", soft_wrap=True)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
 
