@@ -53,6 +53,7 @@ TABLES = (
     "audit",
     "judge_errors",
     "error_terms",
+    "ceiling",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")
@@ -72,7 +73,7 @@ def analyse(
     scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
     named = [*primary.metrics, *primary.reference_metrics]
-    against = objections(collected.results, named, collected.metrics)
+    against = objections(collected.results, collected.ceiling, named, collected.metrics)
     comparisons = effects.compare(
         scored,
         primary.contexts,

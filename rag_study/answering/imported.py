@@ -69,6 +69,7 @@ def read_answers(
             else None,
             "other_answer": None,
             "missing_reason": None,
+            "lost": 0,
         }
     counts["to test questions"] = len(rows)
     if not rows:
