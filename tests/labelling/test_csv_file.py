@@ -95,7 +95,7 @@ def test_no_name_of_a_run_or_its_order_is_in_the_file(written):
     assert "runs" not in text
 
 
-def test_the_instructions_have_the_judges_rubric(written, sample):
+def test_the_instructions_have_the_questions(written, sample):
     told = written.with_name("answers-instructions.txt").read_text()
     assert "13 answers to 7 questions" in told
     for text in QUESTIONS.values():
