@@ -186,3 +186,11 @@ def test_the_style_rungs_share_no_words_with_the_material_of_the_packages_judge(
     )
     assert material
     assert not [frame for frame in frames if len(frame.split()) > 3 and frame in material]
+
+
+def test_the_cost_of_a_check_counts_its_style_rungs(rungs):
+    from rag_study.study.running import costs
+
+    each = rungs.groupby("question_id").size()
+    assert each.max() == 2 * len(STYLES) == costs._STYLE_RUNGS
+    assert each.mean() > 0.9 * costs._STYLE_RUNGS
