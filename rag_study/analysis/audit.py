@@ -26,10 +26,12 @@ with the degrees of freedom of groups of equal size (`cluster_means`), and BCa's
 differences (`resampling`).
 
 Together: people decide where they say *passes* or *fails*. Without them a score that fails in one
-source fails, and one that passes on the rungs passes. What is *not known* carries no verdict: it
-was not shown to be fair. Three things stay unseen: errors so rare that the questions of the check
-show none (up to 3 / n of them at 95 %), styles that no rung has, and a failing that right and wrong
-answers of other shares would show as another number (the larger of the two is reported).
+source fails, and one passes that passes on the rungs and on the own answers, where these are
+MIN_QUESTIONS or more: rungs are made by rule, and a judge may know all of them and yet stumble over
+what models write. What is *not known* carries no verdict: it was not shown to be fair. Three things
+stay unseen: errors so rare that the questions of the check show none (up to 3 / n of them at 95 %),
+styles that neither rungs nor own answers have, and a part of style that other shares of right and
+wrong answers would show as another number (the larger of the two is reported).
 """
 
 from __future__ import annotations
@@ -328,7 +330,9 @@ class _Auditor:
         lengths = {"words_base": mixture.words_base, "words_tuned": mixture.words_tuned}
         for part in parts.values():
             yield {**name, **_cells(part, limit), **lengths, "status": part.status(limit)}
-        needed = max((parts[RUNGS[m]].needed(limit) for m in MERITS), default=np.nan)
+        needed = max(parts[RUNGS[m]].needed(limit) for m in MERITS)
+        if all(parts[RUNGS[m]].status(limit) == PASSES for m in MERITS):
+            needed = np.nan  # more questions in the check would tell nothing new
         whole = decided or widest
         yield {
             **name,
@@ -364,6 +368,9 @@ def _together(
     if failed:
         decided = max((parts[source] for source in failed), key=lambda part: abs(part.bias))
         return FAILS, _words(decided, limit, metric), decided
+    if PEOPLE in parts and _points_beyond(parts[PEOPLE], limit):
+        decided = parts[PEOPLE]
+        return NOT_KNOWN, _words(decided, limit, metric), decided
     rungs = [parts[RUNGS[merit]] for merit in MERITS]
     if mixture.beyond > MAX_BEYOND:
         return (
@@ -382,9 +389,19 @@ def _together(
     if np.isnan(limit):
         return NOT_KNOWN, "the study declares no margin for it", None
     worst = max(rungs, key=lambda part: max(abs(part.low), abs(part.high)))
-    if all(status[RUNGS[merit]] == PASSES for merit in MERITS):
-        return PASSES, _words(worst, limit, metric), worst
-    return NOT_KNOWN, _words(worst, limit, metric), worst
+    if any(status[RUNGS[merit]] != PASSES for merit in MERITS):
+        return NOT_KNOWN, _words(worst, limit, metric), worst
+    own = parts.get(OWN)
+    if own is not None and not np.isnan(own.bias) and status[OWN] != PASSES:
+        return NOT_KNOWN, _words(own, limit, metric), own
+    return PASSES, _words(worst, limit, metric), worst
+
+
+def _points_beyond(part: Part, limit: float) -> bool:
+    """Whether labels show an error, and estimate it beyond the limit: too few to say that a judge
+    fails, and enough not to let it pass."""
+    shown = part.ci_low > 0 or part.ci_high < 0
+    return bool(shown and abs(part.bias) > limit)
 
 
 _SOURCES = {

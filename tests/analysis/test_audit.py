@@ -146,7 +146,7 @@ def test_answers_much_longer_than_every_rung_are_not_vouched_for():
 
 
 def test_a_judge_of_great_spread_is_told_how_many_questions_it_takes():
-    row = status(audited(towns.noisy(0.5)))
+    row = status(audited(towns.noisy(0.3)))
     assert row["status"] == NOT_KNOWN
     assert row["n_needed"] > len(ASKED)
     assert np.isnan(status(audited(towns.fair))["n_needed"])
@@ -191,6 +191,25 @@ def test_all_seeds_of_a_recipe_are_audited_together():
     )
     judged = compared[compared["metric"] == "judge_accuracy"]
     assert {tuple(row) for row in judged[["seed", "context", "judge"]].to_numpy()} == keys
+
+
+def test_rungs_alone_are_not_enough_where_own_answers_leave_it_open():
+    """A judge that knows all rungs, and stumbles over some of what models write."""
+
+    def grade(item):
+        stumbles = towns.words(item) > 15 and "was opened in" in item.candidate
+        stumbles &= towns.hash_of(item.question) % 3 == 0
+        return (5.0 if towns.right(item) else 1.0) - 1.5 * (stumbles and towns.right(item))
+
+    asked = towns.questions(90)
+    table = audited(grade, asked=asked)
+    assert all(status(table, source=RUNGS[m])["status"] == PASSES for m in RUNGS)
+    own = status(table, source=OWN)
+    assert own["bias"] > 0.125
+    assert own["n_questions"] >= 20
+    assert status(table)["status"] != PASSES
+    assert "own answers" in status(table)["reason"]
+    assert np.isnan(status(table)["n_needed"])
 
 
 # --- Bounds ---------------------------------------------------------------------------------------

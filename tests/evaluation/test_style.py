@@ -194,3 +194,18 @@ def test_the_cost_of_a_check_counts_its_style_rungs(rungs):
     each = rungs.groupby("question_id").size()
     assert each.max() == 2 * len(STYLES) == costs._STYLE_RUNGS
     assert each.mean() > 0.9 * costs._STYLE_RUNGS
+
+
+@pytest.mark.parametrize(
+    ("question", "statement"),
+    [
+        ("What is the tallest peak of the range?", "The tallest peak of the range is Mount Vell."),
+        ("who was the owner of the mill", "The owner of the mill was Mount Vell."),
+        ("Which town was the last stop?", "The last stop was Mount Vell."),
+        ("How tall is it?", ""),
+        ("In which year was the mill opened?", ""),
+    ],
+)
+def test_a_question_is_said_again_as_a_statement_where_a_rule_makes_one(question, statement):
+    assert style._statement(question, "Mount Vell") == statement
+    assert style._statement(question, "It is a whole sentence.") == ""

@@ -212,7 +212,7 @@ def _in_styles(text: str, question: str, frame: int, added: Mapping[str, str]) -
     whole = text.endswith((".", "!", "?", "。")) or len(text.split()) > MAX_CORE_WORDS
     if _ENGLISH.search(question):
         sentence = (_TEXT_FRAMES if whole else _FRAMES)[frame].format(text)
-        restated = f"You ask: “{question.strip()}” {sentence}"
+        restated = _statement(question, text) or f"You ask: “{question.strip()}” {sentence}"
         listed = f"**Answer**\n\n- {text}"
     else:
         ending = "" if whole else "."
@@ -223,16 +223,37 @@ def _in_styles(text: str, question: str, frame: int, added: Mapping[str, str]) -
     return styled | {name: f"{sentence} {extra}" for name, extra in added.items() if extra}
 
 
+_WHAT_IS = re.compile(
+    r"(?:who|what|where|when|which \w+)\s+(is|was|are|were)\s+(\S+(?:\s+\S+)*)",
+    re.IGNORECASE,
+)
+
+
+def _statement(question: str, text: str) -> str:
+    """The question as a statement around a short answer: "What is the tallest peak of the range?",
+    "The tallest peak of the range is Mount Vell."; "" where no rule makes one."""
+    match = _WHAT_IS.fullmatch(question.strip().rstrip("?. "))
+    if match is None or len(text.split()) > MAX_CORE_WORDS or text.endswith((".", "!", "?")):
+        return ""
+    verb, subject = match[1].lower(), match[2]
+    return f"{subject[0].upper()}{subject[1:]} {verb} {text}."
+
+
 class _Surplus:
     """Sentences that hold no word of certain texts."""
 
     def __init__(self, kept_out: Iterable[str]) -> None:
+        self._texts = tuple(kept_out)
         self._words = {
             word
-            for text in kept_out
+            for text in self._texts
             for word in normalise(text).split()
             if len(word) > 3 or any(letter.isdigit() for letter in word)
         }
+
+    def _tells(self, sentence: str) -> bool:
+        words = set(normalise(sentence).split())
+        return bool(self._words & words) or any(contains(sentence, t) for t in self._texts)
 
     def of(self, sentences: Sequence[str], words: int) -> str:
         """Sentences of about this many words in all; "" where there are not enough."""
@@ -240,7 +261,7 @@ class _Surplus:
         amount = 0
         for sentence in sentences:
             size = _amount(sentence)
-            if amount + size > 1.4 * words or self._words & set(normalise(sentence).split()):
+            if amount + size > 1.4 * words or self._tells(sentence):
                 continue
             chosen.append(sentence)
             amount += size
