@@ -152,7 +152,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 1, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 2, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
