@@ -7,6 +7,8 @@ One file per data set; `load` is the only way in, `load_pools` and `load_corpus`
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
 from rag_study.data import registry
+from rag_study.data.reading import rows
 from rag_study.data.registry import Source
 from rag_study.data.schema import POOLS, Document, QADataset, Question
 from rag_study.data.splits import Split, leakage, split, train_subset
@@ -35,9 +38,59 @@ __all__ = [
 def load(
     name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
 ) -> QADataset:
-    """Load a data set by name. Raises StudyError, naming file and record, for bad data."""
+    """Load a data set by name. Raises StudyError, naming file and record, for bad data.
+
+    Whatever a loader returns is checked as strictly as the rows of own files.
+    """
     loader = registry.find(name)
-    return loader.load(source_of(name, path, corpus_path, options))
+    source = source_of(name, path, corpus_path, options)
+    try:
+        dataset = loader.load(source)
+    except StudyError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"the data set '{name}' cannot be loaded: its loader says {type(error).__name__}: "
+            f"{error}"
+        ) from error
+    return _checked(dataset, name)
+
+
+def _checked(dataset: Any, name: str) -> QADataset:
+    """The data set with every question and document checked, in the form of the schema."""
+    if not isinstance(dataset, QADataset):
+        raise StudyError(
+            f"the loader of '{name}' must return a QADataset, this is a {type(dataset).__name__}."
+        )
+    found: Counter[str] = Counter()
+    documents = rows.corpus_of(_rows(name, "document", dataset.documents, Document), found)
+    asked = _rows(name, "question", dataset.questions, Question)
+    questions = rows.questions_of(asked, documents, "its corpus", found)
+    for what, things in (("questions", questions), ("documents", documents)):
+        if not things:
+            raise StudyError(f"the data set '{name}' has no {what}.")
+    counts = dict(dataset.counts)
+    for reason, number in (+found).items():  # own files are counted where they are read
+        counts[reason] = max(number, counts.get(reason, 0))
+    return dataclasses.replace(
+        dataset,
+        questions=tuple(questions.values()),
+        documents=tuple(documents.values()),
+        counts=counts,
+    )
+
+
+def _rows(
+    name: str, noun: str, things: Iterable[Any], form: type
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, thing in enumerate(things, start=1):
+        where = f"data set '{name}', {noun} {number}"
+        if not isinstance(thing, form):
+            raise StudyError(
+                f"{where}: must be a {form.__name__}, this is a {type(thing).__name__}."
+            )
+        named = getattr(thing, "id", None) or getattr(thing, "doc_id", None)
+        yield f"{where} ('{named}')" if named else where, vars(thing)
 
 
 def revision_of(

@@ -59,7 +59,10 @@ class Question:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.reference:
+        for name in ("answers", "gold_doc_ids"):
+            if isinstance(value := getattr(self, name), str):  # no list of letters
+                object.__setattr__(self, name, (value,))
+        if not self.reference and self.answers:
             object.__setattr__(self, "reference", self.answers[0])
 
 

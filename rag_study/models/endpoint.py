@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from rag_study.common import characters
 from rag_study.common.errors import StudyError
 from rag_study.models import prompts
 from rag_study.models.names import is_endpoint
@@ -262,7 +263,7 @@ class Endpoint:
     def _checked(self, text: str, route: str, key: str) -> dict[str, Any]:
         """A server's reply. Raises StudyError when it is no completion."""
         try:
-            reply = json.loads(text)
+            reply = characters.readable_value(json.loads(text))  # half an emoji, cut off
             choice = reply["choices"][0]
             message = choice["message"] if route == CHAT else {"content": choice["text"]}
             fine = all(isinstance(message.get(k), str | None) for k in ("content", "refusal"))

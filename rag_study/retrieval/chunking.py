@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document
 from rag_study.retrieval.embedding import Embedder
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 
 # No sentence is so long: it is a table, a data dump, or text without sentence ends.
 ENDLESS_SENTENCE = 10_000
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def readable(text: str) -> str:
-    """The text with what no tokenizer and no file takes replaced.
-
-    Halves of characters (lone surrogates, from damaged JSON) become U+FFFD, two that belong
-    together one character; NUL becomes a space.
-    """
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", " ")
 
 
 def split_documents(
