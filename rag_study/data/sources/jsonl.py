@@ -15,7 +15,7 @@ from typing import Any
 
 from rag_study.common.errors import StudyError
 from rag_study.data.reading import fields, rows
-from rag_study.data.reading.source_files import SourceFile, records
+from rag_study.data.reading.source_files import PLAIN, SourceFile, records
 from rag_study.data.registry import Loader, Source
 from rag_study.data.schema import QADataset
 
@@ -86,7 +86,8 @@ def _files(source: Source) -> tuple[SourceFile, SourceFile]:
         )
     paths = []
     for name in FILES:
-        present = [p for p in (folder / name, folder / f"{name}.gz") if p.is_file()]
+        stem = name.removesuffix(".jsonl")
+        present = [p for p in (folder / f"{stem}{suffix}" for suffix in PLAIN) if p.is_file()]
         if not present:
             raise StudyError(_without(folder, name))
         paths.append(SourceFile(present[0]))
