@@ -30,3 +30,8 @@ def contains(answer: str, gold: str) -> float:
     gold = normalise(gold)
     forms = (answer, _POSSESSIVE.sub("", answer))
     return float(bool(gold) and any(f" {gold} " in f" {normalise(form)} " for form in forms))
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text, without case and punctuation."""
+    return re.findall(r"\w+", text.lower())

@@ -183,9 +183,7 @@ def _refuse_choice(row: Mapping[str, Any], answers: tuple[str, ...], where: str)
 
 def _identifiers(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     listed = fields.texts(row, key, where)
-    return tuple(
-        dict.fromkeys(fields.identifier({key: doc_id}, key, where) for doc_id in listed)
-    )
+    return tuple(dict.fromkeys(fields.identifier({key: doc_id}, key, where) for doc_id in listed))
 
 
 def _key_points(row: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], ...]:

@@ -77,9 +77,7 @@ class SourceFile:
             if self.member:
                 with (
                     _member(self.path, self.member) as packed,
-                    gzip.open(packed)
-                    if self.member.lower().endswith(".gz")
-                    else packed as file,
+                    gzip.open(packed) if self.member.lower().endswith(".gz") else packed as file,
                 ):
                     yield file
             elif self.path.suffix.lower() == ".gz":
