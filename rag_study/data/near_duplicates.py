@@ -3,7 +3,7 @@
 How alike two wordings are is their weighted Jaccard similarity: the weight of their common content
 words over that of all of them, a word weighing ln(1 + questions / questions with it). So questions
 made from one template ("Who built the tower of Ulm?") are unlike, although they share most of
-their words. Two questions are near-duplicates at 0.7 and more, and paraphrases from a third on, where
+their words. Two questions are near-duplicates at 0.7 and more, paraphrases at a third, where
 
 - an answer of one is an answer of the other,
 - no number stands in one of them alone, and not each has a name that the other has not.

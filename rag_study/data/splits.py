@@ -120,7 +120,7 @@ def _place(
 
 def _fill(placed: dict[str, list[str]], sizes: Mapping[str, int]) -> None:
     """Give a pool without any group the smallest of the pool with the most groups."""
-    for pool, names in placed.items():
+    for names in placed.values():
         if not names:
             richest = max(placed.values(), key=len)
             smallest = min(richest, key=lambda name: (sizes[name], hash_order(name)))

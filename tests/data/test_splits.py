@@ -11,8 +11,8 @@ import pytest
 from rag_study import data as qa_datasets
 from rag_study.common.errors import StudyError
 from rag_study.data import near_duplicates
-from rag_study.data.schema import QADataset, Question
 from rag_study.data.grouping import with_groups
+from rag_study.data.schema import QADataset, Question
 
 KINDS = [
     f"{a}{b}" for a in ("marsh ", "rock ", "night ", "reed ") for b in ("bird", "fish", "moth")

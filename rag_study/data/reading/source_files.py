@@ -1,4 +1,4 @@
-"""Source files as they are distributed: plain, .gz, in an archive, Parquet, Arrow, a folder of them.
+"""Source files as they are distributed: plain, .gz, in an archive, Parquet, Arrow, in folders.
 
 Everything is read as a stream, nothing is unpacked to disk, and what is wrong with a file is said
 with its name and the record.
