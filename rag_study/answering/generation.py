@@ -160,7 +160,8 @@ def answer_row(
     """The row of one answer. `kept`, best first, are the passages that the prompt held.
 
     `passages` are their chunk ids; `gold_in_context` and `answer_in_context` are about them and
-    None where that cannot be known; `truncated` is 1 for an answer cut at the token limit.
+    None where that cannot be known; `truncated` is 1 for an answer cut at the token limit, also
+    while the model still reasoned.
     """
     gold, answered = gold_among(question, kept), answer_among(question, kept)
     return {
@@ -315,8 +316,8 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
     rows = []
     for item, new in zip(items, answers, strict=True):
         length = next((i for i, token in enumerate(new) if token in ends), len(new))
-        text = lm.tokenizer.decode(new[:length], skip_special_tokens=True).strip()
-        truncated = int(length == len(new))
+        text, cut = prompts.answer_text(lm.tokenizer, item.ids, new[:length])
+        truncated = int(cut or length == len(new))
         row = answer_row(
             item.question, item.context, item.kept, text, length, truncated, len(item.ids)
         )

@@ -10,6 +10,7 @@ from rag_study.answering import generation
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.answering.generation import Settings
 from rag_study.common.errors import StudyError
+from rag_study.common.reasoning import answer_in
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
 from rag_study.models import prompts, sampling
@@ -87,13 +88,14 @@ def _answer(
     completion = endpoint.complete(
         client, messages, settings.max_new_tokens, settings.temperature, settings.top_p, seed
     )
+    text, cut = answer_in(completion.text)
     row = generation.answer_row(
         question,
         context,
         context.passages,
-        completion.text,
+        text,
         completion.completion_tokens,
-        completion.truncated,
+        1 if cut else completion.truncated,
         completion.prompt_tokens,
     )
     return [{**place, **row, "served_model": completion.served_model}]

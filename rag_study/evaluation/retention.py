@@ -262,7 +262,7 @@ def _problem(kind: type, row: dict[str, Any]) -> str:
 def _chat(lm: LanguageModel, text: str, lead: str = "") -> list[int]:
     """Token ids of the chat that ends where the reply begins, or goes on after `lead`."""
     user = {"role": "user", "content": prompts.clean(text, lm.tokenizer)}
-    rendered = prompts.render(
+    rendered = prompts.render_closed(
         lm.tokenizer, [{"role": "system", "content": prompts.RETENTION_SYSTEM}, user]
     )
     return lm.tokenizer.encode(rendered + lead, add_special_tokens=False)

@@ -19,6 +19,7 @@ from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
 from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
 from rag_study.report import explanation_tables, tables
@@ -43,6 +44,8 @@ _PLACES = {
     "Retrieval": "retrieval",
 }
 # The images say which judge; these are for readers who do not see them.
+# Of the judge's check: its rungs, and the sides of a comparison that are no rungs.
+_RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
 _DOUBTFUL = "uses a judge that is not valid"
 _PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
 _ALL_METRICS = ("Tuned − base", "Scores of single answers", "The judge's check")
@@ -199,7 +202,7 @@ def _environment(metrics: Metrics) -> jinja2.Environment:
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN
-    environment.filters["rung"] = lambda rung: RUNGS.get(rung, rung)
+    environment.filters["rung"] = lambda rung: _RUNGS.get(rung, rung)
     return environment
 
 

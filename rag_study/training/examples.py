@@ -31,7 +31,7 @@ class Example(TypedDict):
 
 def example(lm: LanguageModel, prompt: list[int], answer: str) -> Example:
     """A training example of a prompt's token ids and the answer that should follow."""
-    completion = prompts.completion(lm.tokenizer, answer)
+    completion = prompts.completion(lm.tokenizer, answer, prompt)
     return Example(input_ids=prompt + completion, completion=completion)
 
 

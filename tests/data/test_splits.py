@@ -289,7 +289,7 @@ def test_what_cannot_be_split_is_said_with_what_joined_it(fields, words):
 
 def test_same_wording_without_scope_is_said():
     data = tuple(Question(f"q{i}", "What is due?", (f"a{i}",)) for i in range(30))
-    with pytest.raises(StudyError, match="the same wording.*`scope`"):
+    with pytest.raises(StudyError, match=r"the same wording.*`scope`"):
         qa_datasets.split(QADataset(data, ()))
 
 

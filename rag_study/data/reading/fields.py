@@ -7,15 +7,17 @@ import datetime
 import io
 import json
 import math
-import re
 import tokenize
 import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import regex
+
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
+from rag_study.common.text import UNSPACED
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20
@@ -23,8 +25,7 @@ LONG_ANSWERS = f"answers of more than {MAX_ANSWER_WORDS} words (for the judge, n
 
 # What pandas prints for a value that is not there.
 _MISSING_MARKS = ("NaT", "<NA>")
-# Chinese, Japanese, Thai, Lao, Burmese, Khmer: no blanks between words.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED = regex.compile(UNSPACED)
 
 _NAMES = {
     dict: "an object",

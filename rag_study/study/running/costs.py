@@ -36,7 +36,7 @@ from rag_study.study.stages import STAGES, StageRun
 _QUESTION, _REFERENCE = 14, 6
 _PROMPT, _PROMPT_WITH_PASSAGES = 20, 44
 _JUDGE_PROMPT, _CRITERION, _TRAINED_CRITERION = 47, 68, 12
-_LADDER_RUNGS = 7  # of nine: refusals and empty answers are scored by rule
+_LADDER_RUNGS = 9  # a question; refusals and empty answers are scored by rule
 # The retention sets: items, tokens read and tokens written for each (a fact has four choices).
 _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
 # Questions that are answered together where a notebook has no parameter for it.
@@ -254,7 +254,7 @@ def _finished() -> list[dict[str, Any]]:
     """Work and seconds of every finished run in the outputs folder that ran in this precision."""
     finished = []
     for file in sorted((run_folder.outputs_dir() / "runs").glob("*/*/provenance.json")):
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
         compute = record["identity"]["parameters"].get("compute")
         if "tokens" in record and (not compute or compute["dtype"] == resolve_dtype("auto")):
             parameters = files.read_yaml(file.with_name("params.yaml"))
@@ -280,7 +280,7 @@ def _record_of(run: StageRun) -> dict[str, Any] | None:
     status = folder.status()
     if not stages.is_done(run, status) or status.tries > 1:
         return None
-    return json.loads((folder.path / "provenance.json").read_text())
+    return json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
 
 
 def _gpus(run: StageRun, machine: Machine) -> int:
