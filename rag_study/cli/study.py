@@ -32,7 +32,7 @@ from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
 from rag_study.study.merge import load_studies
-from rag_study.study.plan import Comparison, comparison, expand
+from rag_study.study.plan import Comparison, answer_notes, comparison, expand
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -81,7 +81,7 @@ def plan(
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
     print_reasons(earlier)
-    for sentence in search_warnings(runs):
+    for sentence in [*answer_notes(runs), *search_warnings(runs)]:
         console.print(f"[yellow]{escape(sentence)}[/]", soft_wrap=True)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))

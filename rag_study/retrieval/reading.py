@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common.characters import readable
 from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.retrieval.chunking import count_cut_titles
