@@ -7,8 +7,10 @@ One file per data set; `load` is the only way in, `load_pools` and `load_corpus`
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
-from rag_study.data import registry
+from rag_study.data import copies, registry
 from rag_study.data.reading import rows
 from rag_study.data.registry import Source
 from rag_study.data.schema import POOLS, Document, QADataset, Question
@@ -44,6 +46,19 @@ def load(
     """
     loader = registry.find(name)
     source = source_of(name, path, corpus_path, options)
+    if source.path is None:
+        return _loaded(loader, source, name)
+    chosen = json.dumps(options or {}, sort_keys=True, default=str)
+    return _loaded_once(name, path, corpus_path, chosen, loader.revision(source))
+
+
+@lru_cache(maxsize=1)  # planning asks for the same data several times
+def _loaded_once(name: str, path: str, corpus_path: str, chosen: str, revision: str) -> QADataset:
+    source = source_of(name, path, corpus_path, json.loads(chosen))
+    return _loaded(registry.find(name), source, name)
+
+
+def _loaded(loader: registry.Loader, source: Source, name: str) -> QADataset:
     try:
         dataset = loader.load(source)
     except StudyError:
@@ -72,11 +87,11 @@ def _checked(dataset: Any, name: str) -> QADataset:
     counts = dict(dataset.counts)
     for reason, number in (+found).items():  # own files are counted where they are read
         counts[reason] = max(number, counts.get(reason, 0))
+    marked, renamed = copies.mark([*documents.values()], [*questions.values()])
+    if number := sum(document.copy_of is not None for document in marked):
+        counts[copies.COPIES] = number
     return dataclasses.replace(
-        dataset,
-        questions=tuple(questions.values()),
-        documents=tuple(documents.values()),
-        counts=counts,
+        dataset, questions=tuple(renamed), documents=tuple(marked), counts=counts
     )
 
 

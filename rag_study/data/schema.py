@@ -93,13 +93,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Document:
-    """One text of the corpus; `scope` as in `Question`."""
+    """One text of the corpus; `scope` as in `Question`. `copy_of` is the doc_id of an earlier
+    document with the same text (`copies`); it is found out by `load`."""
 
     doc_id: str
     title: str
     text: str
     scope: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -178,8 +178,8 @@ def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:
         )
     if matching.problems:
         notes.append(
-            f"{counted(len(matching.problems), 'row')} belong to no answer, and their labels were "
-            f"left out:\n  {_first(matching.problems, chr(10) + '  ')}"
+            f"Labels left out, of {counted(len(matching.problems), 'row')} that cannot be matched "
+            f"with an answer:\n  {_first(matching.problems, chr(10) + '  ')}"
         )
     if absent:
         notes.append(

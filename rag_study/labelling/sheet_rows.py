@@ -1,7 +1,7 @@
 """Which row of a filled-in sheet is which answer, whatever a spreadsheet has made of its cells.
 
-Opened and saved, "SEPT2" becomes 02-Sep, "007" becomes 7, "1E5" 1.00E+05 and "TRUE" WAHR. The id of a
-row says which answer it is, and the texts must not say another one.
+Opened and saved, "SEPT2" becomes 02-Sep, "007" becomes 7, "1E5" 1.00E+05 and "TRUE" WAHR. The id
+of a row says which answer it is, and the texts must not say another one.
 """
 
 from __future__ import annotations

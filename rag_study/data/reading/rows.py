@@ -20,7 +20,7 @@ from rag_study.data.schema import ANSWER_TYPES, NO_ANSWER, Document, Question
 BROKEN = "texts with characters that could not be read (U+FFFD stands for them)"
 NAN_TEXT = 'answers that read "nan" (kept; is a value missing there?)'
 _QUESTION_KEYS = {f.name for f in dataclass_fields(Question)} - {"extra"}
-_DOCUMENT_KEYS = {f.name for f in dataclass_fields(Document)} - {"extra"}
+_DOCUMENT_KEYS = {f.name for f in dataclass_fields(Document)} - {"extra", "copy_of"}
 # What MS MARCO and QuAC write in the place of an answer that there is not.
 _NO_ANSWER_MARKS = ("no answer present", "cannotanswer")
 

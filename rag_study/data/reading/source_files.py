@@ -21,6 +21,7 @@ from typing import IO, Any
 from rag_study.common import files
 from rag_study.common.characters import readable_value
 from rag_study.common.errors import StudyError
+from rag_study.data.reading import tables
 from rag_study.data.reading.fields import kind, mapping
 
 _MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
@@ -37,8 +38,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     RuntimeError,
 )
-TABLES = (".parquet", ".arrow")
-PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *TABLES)
+PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *tables.SUFFIXES)
 SUFFIXES = (*PLAIN, *ARCHIVES)
 # What `datasets` writes beside the rows: descriptions, and what it has computed before.
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
@@ -68,7 +68,7 @@ class SourceFile:
     @property
     def is_table(self) -> bool:
         """Whether it is Parquet or Arrow."""
-        return self.name.lower().endswith(TABLES)
+        return self.name.lower().endswith(tables.SUFFIXES)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -147,7 +147,9 @@ def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
     `where` names file and line or record for messages. Raises StudyError for anything else.
     """
     if file.is_table:
-        yield from _table_rows(file)
+        if file.member:
+            raise StudyError(f"{file.label}: tables are not read out of archives; unpack it first.")
+        yield from tables.rows(file.path, file.label)
         return
     with file.open() as stream:
         first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
@@ -168,7 +170,7 @@ def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
 def _rows_of_object(file: SourceFile, first: bytes, more: bool) -> list[Any] | None:
     """The rows of a file that is one JSON object, by itself or over several lines; else None."""
     try:
-        content = _loads(first, file.label)
+        content = _loads(first, f"{file.label}, line 1")
     except (ValueError, RecursionError):
         content = None
         if first.startswith(b"{") and more:
@@ -390,46 +392,6 @@ class _WithoutMark:
             start, self._start = self._start, b""
             return start
         return self._stream.read(size)
-
-
-def _table_rows(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow
-
-    kind_of_table = "Arrow" if file.name.lower().endswith(".arrow") else "Parquet"
-    if file.member:
-        raise StudyError(
-            f"{file.label}: {kind_of_table} is not read out of archives; unpack it first."
-        )
-    number = 0
-    try:
-        for batch in _arrow(file.path) if kind_of_table == "Arrow" else _parquet(file.path):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{file.label}, row {number}", readable_value(row)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise StudyError(
-            f"{file.label}: is not a readable {kind_of_table} file ({error})."
-        ) from None
-
-
-def _parquet(path: Path) -> Iterator[Any]:
-    import pyarrow.parquet
-
-    yield from pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=64)
-
-
-def _arrow(path: Path) -> Iterator[Any]:
-    """Batches of an Arrow file: `datasets` writes streams, others the form with a footer."""
-    import pyarrow.ipc
-
-    with pyarrow.memory_map(str(path)) as mapped:
-        is_file = mapped.read(6) == b"ARROW1"
-        mapped.seek(0)
-        if is_file:
-            reader = pyarrow.ipc.open_file(mapped)
-            yield from (reader.get_batch(n) for n in range(reader.num_record_batches))
-        else:
-            yield from pyarrow.ipc.open_stream(mapped)
 
 
 def wrong_format(where: str, dataset: str, expected: str, value: Any) -> StudyError:
