@@ -66,9 +66,13 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
         )
         for pool in POOLS
     }
-    dropped = _drop_near_duplicates(pools, pairs)
+    dropped: Counter[str] = Counter()
+    while gone := _drop_near_duplicates(pools, pairs):
+        dropped += gone
+        # With fewer questions words weigh otherwise.
+        pairs = near_duplicates.find_pairs([q for content in pools.values() for q in content])
     if empty := [pool for pool, content in pools.items() if not content]:
-        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.items() if number)
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
         raise StudyError(
             f"no question is left in the {' and '.join(empty)} pool: all were dropped "
             f"({reasons}). More questions that differ from each other are needed."
@@ -78,7 +82,7 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
         "groups too large for the test pool (in training)": len(large),
         "questions in these": size,
     }
-    return Split({pool: tuple(content) for pool, content in pools.items()}, dropped, how)
+    return Split({pool: tuple(content) for pool, content in pools.items()}, dict(dropped), how)
 
 
 def _place(
@@ -177,8 +181,9 @@ def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
 
 def _drop_near_duplicates(
     pools: dict[str, list[Question]], pairs: Sequence[tuple[Question, Question]]
-) -> dict[str, int]:
-    """Take near-duplicates of other pools' questions out of `pools`, nearest to training first."""
+) -> Counter[str]:
+    """Take near-duplicates of other pools' questions out of `pools`, nearest to training first;
+    how many of a question in which pool."""
     rank = {q.id: POOLS.index(pool) for pool, content in pools.items() for q in content}
     leaving: dict[str, str] = {}
     for one, other in pairs:
@@ -189,10 +194,7 @@ def _drop_near_duplicates(
                 leaving[low] = kept_in
     for pool, content in pools.items():
         pools[pool] = [q for q in content if q.id not in leaving]
-    dropped = Counter(leaving.values())
-    return {
-        f"near-duplicate of a {pool} question": dropped[pool] for pool in ("test", "validation")
-    }
+    return Counter(f"near-duplicate of a {pool} question" for pool in leaving.values())
 
 
 def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:
