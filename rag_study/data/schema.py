@@ -101,7 +101,7 @@ class Document:
     text: str
     scope: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    copy_of: str | None = None
+    copy_of: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -141,9 +141,12 @@ def test_answers_in_the_shapes_that_tools_write(own_data, answers, expected):
         ({"answers": float("inf")}, "a number without end"),
         ({"answers": ["No Answer Present."]}, "`answer_type`: unanswerable"),
         ({"answers": 1, "choices": ["a", "b"]}, "the place of a choice in `choices`"),
-        ({"answers": ..., "answer": "x"}, "there is `answer`.*rename the column to `answers`"),
-        ({"id": ..., "_id": "x"}, "rename the column to `id`"),
-        ({"question": ..., "user_input": "x"}, "rename the column to `question`"),
+        ({"answers": ..., "answer": "x"}, "`answers` is missing.*rename `answer` to `answers`"),
+        (
+            {"id": ..., "_id": "x", "answers": ..., "ground_truth": "y"},
+            "`id` and `answers` are missing.*rename `_id` to `id` and `ground_truth` to `answers`",
+        ),
+        ({"question": ..., "user_input": "x"}, "rename `user_input` to `question`"),
         ({"id": float("nan")}, "`id` is missing"),
     ],
 )

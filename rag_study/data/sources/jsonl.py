@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import listed
 from rag_study.data.reading import fields, rows
 from rag_study.data.reading.source_files import PLAIN, SourceFile, records
 from rag_study.data.registry import Loader, Source
@@ -65,14 +66,19 @@ def _named(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file. Raises StudyError where a needed column has another name."""
     for where, row in records(file):
-        for key, others in names.items():
-            found = [other for other in others if not fields.is_missing(row.get(other))]
-            # A reference alone is enough, but not beside answers that would not be read.
-            if fields.is_missing(row.get(key)) and found:
-                raise StudyError(
-                    f"{where}: `{key}` is missing, and there is `{found[0]}`. If that is it, "
-                    f"rename the column to `{key}` (docs/data.md says what each must hold)."
-                )
+        found = {
+            key: next((name for name in others if not fields.is_missing(row.get(name))), None)
+            for key, others in names.items()
+            if fields.is_missing(row.get(key))
+        }
+        # A reference alone is enough, but not beside answers that would not be read.
+        if renamed := [f"`{name}` to `{key}`" for key, name in found.items() if name]:
+            absent = [f"`{key}`" for key in found if key != "answers" or found[key]]
+            raise StudyError(
+                f"{where}: {listed(absent)} {'is' if len(absent) == 1 else 'are'} missing. If this "
+                f"is what it looks like, rename {listed(renamed)} (docs/data.md says what each "
+                "must hold)."
+            )
         yield where, row
 
 
@@ -103,8 +109,8 @@ def _without(folder: Path, name: str) -> str:
             "`question` and `answers` (`gold_doc_ids` from qrels), and in corpus.jsonl rename "
             "`_id` to `doc_id`."
         )
-    listed = ", ".join(there[:_SHOWN]) + (", ..." if len(there) > _SHOWN else "")
+    shown = ", ".join(there[:_SHOWN]) + (", ..." if len(there) > _SHOWN else "")
     return (
         f"{folder}: the file {name} is missing; `jsonl` needs {' and '.join(FILES)}. The folder "
-        f"has {listed or 'nothing'}."
+        f"has {shown or 'nothing'}."
     )
