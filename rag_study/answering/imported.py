@@ -80,6 +80,7 @@ def read_answers(
             else None,
             "other_answer": None,
             "missing_reason": NO_ANSWER if missing else None,
+            "lost": int(missing),
         }
     return pd.DataFrame([rows[number] for number in sorted(rows)]), counts
 

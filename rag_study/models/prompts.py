@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common import reasoning
+from rag_study.models import chat_templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +139,7 @@ def completion(
 
 def opened_by(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int]) -> str:
     """What closes the block of reasoning in which a prompt's token ids end; "" where none is."""
-    return reasoning.closing(tokenizer.decode(list(prompt[-20:])))
+    return reasoning.closing(tokenizer.decode(list(prompt[-40:])))
 
 
 def answer_text(
@@ -158,26 +159,11 @@ def answer_text(
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
-    """The chat as text, ready for the assistant's reply.
-
-    Templates without a system role (Mistral, Gemma) raise or drop it; there the system text opens
-    the first user turn instead.
-    """
-    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
+    """The chat as text, ready for the assistant's reply (see `chat_templates.apply`), with the
+    template's switch for reasoning, where it has one, turned off."""
     template = str(getattr(tokenizer, "chat_template", ""))
-    options |= {switch: False for switch in REASONING_SWITCHES if switch in template}
-    system, *rest = messages
-    if system["role"] != "system":
-        return tokenizer.apply_chat_template(messages, **options)
-    try:
-        text = tokenizer.apply_chat_template(messages, **options)
-        if system["content"] in text:
-            return text
-    except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
-        if "role" not in str(error).lower():
-            raise
-    first = {"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}
-    return tokenizer.apply_chat_template([first, *rest[1:]], **options)
+    switches = {switch: False for switch in REASONING_SWITCHES if switch in template}
+    return chat_templates.apply(tokenizer, messages, **switches)
 
 
 def render_closed(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
@@ -199,9 +185,11 @@ def clean(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
 def hash_for(stage_name: str) -> str:
     """Hash over the prompts that a stage uses; "" for stages without any."""
     parts: tuple[Any, ...]
+    templates = (chat_templates.PLAIN, chat_templates.TODAY.isoformat())
     match stage_name:
         case "fine_tune" | "generate_answers":
             parts = (
+                *templates,
                 ANSWER_SYSTEM,
                 ANSWER_WITHOUT_CONTEXT,
                 ANSWER_WITH_CONTEXT,
@@ -212,12 +200,13 @@ def hash_for(stage_name: str) -> str:
                 REASONING_SWITCHES,
             )
         case "index_corpus":
-            parts = (RERANK, REASONING_SWITCHES)
+            parts = (*templates, RERANK, REASONING_SWITCHES)
         case "measure_retention":
-            parts = (RETENTION_SYSTEM, RETENTION_LEAD, REASONING_SWITCHES)
+            parts = (*templates, RETENTION_SYSTEM, RETENTION_LEAD, REASONING_SWITCHES)
         case "judge_answers" | "validate_judge":
             # The rubrics are in the ids beside these (`Criterion.fingerprint`).
             parts = (
+                *templates,
                 JUDGE_SYSTEM,
                 JUDGE_PREFIX,
                 JUDGE_REPLY,

@@ -52,7 +52,7 @@ def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
     """No others, and all together few enough to read."""
     told = {stage.name: list(notebook_parameters(stage.path)) for stage in STAGES.values()}
     assert told == {stage.name: declared(stage) for stage in STAGES.values()}
-    assert sum(map(len, told.values())) <= 45
+    assert sum(map(len, told.values())) <= 48
 
 
 @pytest.mark.parametrize("name", ["smoke", "continual", "formats", "methods", "retrievers"])
@@ -320,7 +320,9 @@ def test_content_of_answers_from_elsewhere_counts_and_its_place_does_not(write_s
     def ids_with(path):
         return ids(write_study(systems=[{"name": "ours", "answers": str(path)}]))
 
-    (first := tmp_path / "answers.jsonl").write_text('{"id": "q1", "answer": "Ann"}\n')
+    (first := tmp_path / "answers.jsonl").write_text(
+        '{"id": "fic-0010-4", "answer": "Ann of the mill"}\n'
+    )
     before = ids_with(first)
     moved = first.rename(tmp_path / "of-november.jsonl")
     os.utime(moved, (1, 1))

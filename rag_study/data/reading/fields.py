@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import regex
-
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
-from rag_study.common.text import UNSPACED
+from rag_study.common.text import words
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20
@@ -25,7 +23,6 @@ LONG_ANSWERS = f"answers of more than {MAX_ANSWER_WORDS} words (for the judge, n
 
 # What pandas prints for a value that is not there.
 _MISSING_MARKS = ("NaT", "<NA>")
-_UNSPACED = regex.compile(UNSPACED)
 
 _NAMES = {
     dict: "an object",
@@ -175,9 +172,7 @@ def _as_text(value: Any, problem: str) -> str:
 
 def is_short(answer: str) -> bool:
     """Whether an answer is short enough to be one of several interchangeable ones."""
-    # Scripts without blanks: two characters are about a word.
-    unspaced = len(_UNSPACED.findall(answer))
-    return len(answer.split()) + unspaced / 2 <= MAX_ANSWER_WORDS
+    return words(answer) <= MAX_ANSWER_WORDS
 
 
 def require_questions(place: str, used: int, read: int, dropped: Mapping[str, int]) -> None:
