@@ -250,7 +250,9 @@ def test_holm_covers_the_primary_family_and_nothing_else():
     by_hand = np.minimum(np.maximum.accumulate(p * np.arange(len(p), 0, -1)), 1.0)
     np.testing.assert_allclose(np.sort(primary["p_holm"]), by_hand)
     rest = table[~table["primary"]]
-    assert rest[["p_holm", "p_equivalence", "n_no_difference", "n_twice_margin"]].isna().all(axis=None)
+    assert (
+        rest[["p_holm", "p_equivalence", "n_no_difference", "n_twice_margin"]].isna().all(axis=None)
+    )
     assert (rest["verdict"] == "").all()
     assert (primary["verdict"] != "").all()
     assert (rest.loc[rest["judge"] != "weak", "reason"] == "not a primary comparison").all()
