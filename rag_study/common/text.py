@@ -219,6 +219,13 @@ def length(text: str) -> int:
     return sum(any(map(str.isalnum, word)) for word in words)
 
 
+def words(text: str) -> int:
+    """About how many words a text has, to tell short ones from long ones: two letters of a script
+    without blanks count for one."""
+    letters = 0 if text.isascii() else len(_UNSPACED_LETTER.findall(text))
+    return length(text) - letters // 2
+
+
 class _Forms(NamedTuple):
     """The ways to spell a text, each with a blank at both ends, so that `in` looks for whole words.
 

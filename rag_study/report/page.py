@@ -18,6 +18,7 @@ from rag_study.analysis.states import auc_words, context_label, format_label, me
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
+from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
@@ -105,6 +106,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "judge_facts": explanation_tables.judge_fact_rows(results),
         "agreement": explanation_tables.agreement_rows(results),
         "retrieval": results.retrieval.to_dict("records"),
+        "ceiling_metrics": ceiling.MEASURED,
+        "ceiling": results.ceiling.to_dict("records"),
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),

@@ -154,7 +154,9 @@ def test_small_example_by_hand():
     model = 0.625 / 2 / 5
     variance = jackknife + (1 - (effective / 3) ** 2) * (model - jackknife)
     assert (row["se"], row["df"]) == pytest.approx((math.sqrt(variance), effective - 1))
-    assert row["mde"] == pytest.approx((4.302653 + 1.060660) * error, rel=1e-6)
+    assert row["mde"] == pytest.approx(
+        (stats.t.ppf(0.975, effective - 1) + stats.t.ppf(0.8, effective - 1)) * math.sqrt(variance)
+    )
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.0, 0.75), abs=0.1)
     assert row["ci_low"] <= row["ci90_low"] <= row["ci90_high"] <= row["ci_high"]
     assert row["verdict"] == "no verdict"

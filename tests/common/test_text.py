@@ -223,3 +223,9 @@ def test_junk_harms_nothing():
         assert length(given) <= 4
     assert contains("\ud800 Ada", "Ada") == 1.0
     assert text.plain("Ada") == "Ada"
+
+
+def test_words_of_scripts_without_blanks_are_about_two_letters():
+    assert text.words("It was well-known, in 1871.") == 5
+    assert text.words("青石桥建于河边。") == 4
+    assert text.words("") == 0

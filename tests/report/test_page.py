@@ -320,3 +320,18 @@ def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):
         build(study(comparison("hurts")), tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_the_references_score_and_the_language_limits_are_shown(tmp_path):
+    from rag_study.data.schema import Question
+    from rag_study.evaluation.ceiling import ceiling
+
+    asked = [Question("q", "Wer?", ("Ada Orn",), reference="Eine Schmiedin")]
+    results = study(
+        comparison("helps"),
+        ceiling=ceiling(asked).assign(dataset="mills"),
+        data_warnings=["mills: a judge is asked in English."],
+    )
+    text = report.build_report(results, tmp_path / "report.html").read_text("utf-8")
+    assert "What the references themselves score" in text
+    assert "mills: a judge is asked in English." in limits(results)
