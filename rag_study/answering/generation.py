@@ -221,11 +221,11 @@ def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
     kinds = dict.fromkeys(["truncated", "prompt_tokens", "answer_tokens"], "Float64")
     answered = answers[answers["missing_reason"].isna()].astype(kinds)
     sums = answered[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
-    cut = answered["truncated"].mean()
+    cut, lost = answered["truncated"].mean(), int(answers["lost"].sum())
     return {
         "answers": len(answered),
-        "left_out": int((answers["missing_reason"].notna() & (answers["lost"] == 0)).sum()),
-        "lost": int(answers["lost"].sum()),
+        "left_out": len(answers) - len(answered) - lost,
+        **({"lost": lost} if lost else {}),
         "truncated": None if cut is pd.NA else float(cut),
         **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }

@@ -109,8 +109,8 @@ def apply(
             if "system" not in str(error).lower() and "role" not in str(error).lower():
                 raise StudyError(_unusable(tokenizer, error)) from None
         circumstances.remember(
-            f"The chat template of '{tokenizer.name_or_path}' has no system role: the system's "
-            "words open the first turn of the user."
+            f"The chat template of {_name(tokenizer)} has no system role: the system's words open "
+            "the first turn of the user."
         )
         opening = {**rest[0], "content": f"{system['content']}\n\n{rest[0]['content']}"}
         messages = [opening, *rest[1:]]
@@ -120,9 +120,14 @@ def apply(
         raise StudyError(_unusable(tokenizer, error)) from None
 
 
+def _name(tokenizer: PreTrainedTokenizerBase) -> str:
+    name = getattr(tokenizer, "name_or_path", "")
+    return f"'{name}'" if name else "this model"
+
+
 def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> str:
     return (
-        f"the chat template of '{tokenizer.name_or_path}' cannot render the study's prompts: "
+        f"the chat template of {_name(tokenizer)} cannot render the study's prompts: "
         f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Mend the template "
         "in the model's folder, or take another model."
     )

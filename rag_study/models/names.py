@@ -160,11 +160,6 @@ def check_installed(name: str) -> None:
         package_file(name, preset)
 
 
-def is_preset(name: str) -> bool:
-    """Whether a name is one that this package gives a model."""
-    return _preset(name) is not None
-
-
 def _preset(name: str) -> Preset | None:
     return GENERATORS.get(name) or EMBEDDINGS.get(name) or JUDGES.get(name)
 

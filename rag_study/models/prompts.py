@@ -139,7 +139,7 @@ def completion(
 
 def opened_by(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int]) -> str:
     """What closes the block of reasoning in which a prompt's token ids end; "" where none is."""
-    return reasoning.closing(tokenizer.decode(list(prompt[-20:])))
+    return reasoning.closing(tokenizer.decode(list(prompt[-40:])))
 
 
 def answer_text(

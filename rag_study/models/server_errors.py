@@ -87,9 +87,7 @@ class Failure:
     @property
     def of_the_server(self) -> bool:
         """Whether it is plain that all requests fail: no key, no such model, nobody there."""
-        if self.final or self.status in _NOT_OF_A_QUESTION:
-            return True
-        return (self.status == 403 and not self.filtered) or 300 <= (self.status or 0) < 400
+        return self.final or self.status in _NOT_OF_A_QUESTION or 300 <= (self.status or 0) < 400
 
     def refused_field(self, sent: Mapping[str, Any]) -> str | None:
         """The field of the request that the server does not take as it is, where it names one."""

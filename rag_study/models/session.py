@@ -251,7 +251,8 @@ class Session:
             words, code, parameter = server_errors.error_in(text)
             words = self._masked(words) or "(nothing)"
             what = f"status {status}: {_shortened(words)}"
-            said = f"status {status}: {words}" + (f" [{code}]" if code not in words else "")
+            said = f"status {status}: {words}"
+            said += f" [{self._masked(code)}]" if code not in words else ""
             if _is_quota(text) or not (status in PASSING or status >= 500):
                 advice = _ADVICE.get(status, "Is this the address of an OpenAI-compatible server?")
                 told = f"{what}\n{advice.format(key=self._variable)}"

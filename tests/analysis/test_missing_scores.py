@@ -132,6 +132,15 @@ def test_several_seeds_lose_together():
     assert row["verdict"] == "no verdict"
 
 
+def test_a_side_without_any_score_is_said_and_not_only_left_out():
+    base, _ = scored(30)
+    results = pd.concat([answers(base), answers(np.full(30, np.nan), **TUNED)], ignore_index=True)
+    table = compare(results, ["retrieved"], ["judge_accuracy"], [], {}, {"j": True}, 200)
+    assert table.empty
+    (said,) = table.attrs["skipped"]
+    assert said.endswith("no question has scores of judge_accuracy by judge j on both sides")
+
+
 def test_what_was_lost_in_words():
     assert lost_words({"lost_tuned": 1, "lost_base": 0}) == "1 trained answer has no score"
     assert lost_words({"lost_tuned": 2, "lost_base": 1}) == (

@@ -122,7 +122,7 @@ REFUSALS = [
     (200, {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}),
     (200, {"choices": [{"message": {"content": "The f"}, "finish_reason": "content_filter"}]}),
     (200, PAGE),
-    (403, PAGE.replace("firewall", "content filter")),
+    (403, PAGE),
 ]
 
 

@@ -239,6 +239,11 @@ def test_limits_report_the_share_of_answers_that_were_cut():
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
 
 
+def test_what_cannot_be_done_with_the_data_is_among_the_limits():
+    warnings = ["mine: the model does not know 40 % of the words."]
+    assert set(warnings) <= set(limits(full_study(answers(), data_warnings=warnings)))
+
+
 def test_what_could_not_be_compared_is_among_the_limits():
     frame = answers()
     frame = frame[frame["method"] != "none"]

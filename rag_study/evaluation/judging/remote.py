@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
 from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
@@ -58,7 +59,7 @@ class EndpointJudge(Judge):
         super().__init__(endpoint.name, criteria)
         self._endpoint, self._tokenizer, self._min_mass = endpoint, tokenizer, min_mass
         self._reasoning_tokens, self._samples = reasoning_tokens, samples
-        self._tokens = 1  # of a chat's reply
+        self._tokens, self._as_tokens = 1, True  # of a chat's reply; how a prompt is sent
         if tokenizer is not None:
             try:
                 judging_prompts.digit_tokens(tokenizer)
@@ -96,23 +97,23 @@ class EndpointJudge(Judge):
         if self._tokenizer is not None:
             tokenizer = self._tokenizer
             before, after = judging_prompts.judge_frame(tokenizer)
-            text = (
-                before
-                + judging_prompts.judge_prefix(
-                    item.question, item.reference, item.candidate, tokenizer
-                )
-                + judging_prompts.judge_rubric(criterion, item.passages or (), tokenizer)
+            prefix = judging_prompts.judge_prefix(
+                item.question, item.reference, item.candidate, tokenizer
             )
+            rubric = judging_prompts.judge_rubric(criterion, item.passages or (), tokenizer)
+            parts = [before + prefix, rubric]
             if self._reasoning_tokens:
-                text += f"\n{prompts.JUDGE_REASONING}{after}"
-                fields = {"prompt": text, **self._drawing(item, criterion, number, COMPLETIONS)}
-                reasoning = _reasoning(session.ask(fields, COMPLETIONS))
-                text += f"{reasoning}\n"
+                parts[1] += f"\n{prompts.JUDGE_REASONING}{after}"
+                fields = self._drawing(item, criterion, number, COMPLETIONS)
+                reasoning = _reasoning(self._completion(session, parts, fields))
+                # It ends at the place where the reply begins without it: "Score:".
+                parts.append(f"{reasoning}\n{prompts.JUDGE_REPLY}")
             else:
-                text += after
-            lead = tokenizer.decode(judging_prompts.digit_lead(tokenizer))
-            # Reasoning ends at the place where the reply begins without it: "Score:".
-            return self._completion(session, f"{text}{prompts.JUDGE_REPLY}{lead}"), reasoning
+                parts[1] += f"{after}{prompts.JUDGE_REPLY}"
+            lead = judging_prompts.digit_lead(tokenizer)
+            fields = {"temperature": 0, "logprobs": TOP_TOKENS}
+            fields |= self._endpoint.limit(1, COMPLETIONS)
+            return self._reading(self._completion(session, parts, fields, lead)), reasoning
         prefix = judging_prompts.judge_prefix(
             item.question, item.reference, item.candidate, CONTROL
         )
@@ -141,10 +142,36 @@ class EndpointJudge(Judge):
             fields["seed"] = item_seed(number, criterion.name, item.candidate) % 2**31
         return fields
 
-    def _completion(self, session: Session, prompt: str) -> Reading:
-        fields = {"prompt": prompt, "temperature": 0, "logprobs": TOP_TOKENS}
-        fields |= self._endpoint.limit(1, COMPLETIONS)
-        return self._reading(session.ask(fields, COMPLETIONS))
+    def _completion(
+        self,
+        session: Session,
+        parts: Sequence[str],
+        fields: Mapping[str, Any],
+        lead: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        """The reply to a prompt that is made of the parts and the tokens before the digit.
+
+        It is sent as tokens, each part encoded by itself as for a local judge: in a text, the end
+        of one part and the beginning of the next may become other tokens. A server that takes text
+        alone is given that.
+        """
+        tokenizer = self._tokenizer
+        if self._as_tokens:
+            ids = [i for text in parts for i in tokenizer.encode(text, add_special_tokens=False)]
+            try:
+                return session.ask({"prompt": [*ids, *lead], **fields}, COMPLETIONS)
+            except QuestionRefused as refusal:
+                if refusal.too_long:
+                    raise
+        text = "".join(parts) + (tokenizer.decode(lead) if lead else "")
+        reply = session.ask({"prompt": text, **fields}, COMPLETIONS)
+        if self._as_tokens:
+            self._as_tokens = False
+            circumstances.remember(
+                f"{self.name} takes no prompt in tokens and was given text, which it may cut into "
+                "other tokens than a judge on this machine: scores differ by some hundredths."
+            )
+        return reply
 
     def _chat(self, session: Session, messages: Sequence[Mapping[str, str]]) -> Reading:
         fields: dict[str, Any] = {"messages": messages, "temperature": 0, "logprobs": True}
