@@ -90,7 +90,7 @@ def add_ladder(
                 "judge": judge.name,
                 "criterion": criterion.name,
                 "valid": found["valid"],
-                "families": found["families"],
+                "families": found.get("families", {}),
                 "reason": found["reason"],
                 "right_below_3": shares[0],
                 "wrong_above_3": shares[1],
