@@ -129,7 +129,10 @@ def test_a_verdict_turned_round():
 
 def test_a_verdict_that_people_do_not_share():
     """Both are right equally often; a scorer that likes length finds a difference."""
-    found = people.figures(graded(long=1.0), "score", 0.25)
+    table = graded(long=1.0)
+    table["grade"] = (table["group"].astype(int) % 2).astype(float)
+    table["score"] = 1 + 4 * table["grade"] + (table["model"] == "wordy")
+    found = people.figures(table, "score", 0.25)
     assert (found["pairs_turned"], found["pairs_alone"]) == (0, 1)
 
 
