@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Format = Literal["text", "md", "json"]
 Dtype = Literal["float32", "bfloat16", "4bit"]
 DATASET, STYLE = "fictional", "biomedical"
-CONFIG, ADAPTER = "config.json", "adapter_config.json"  # of a model, and of an adapter
+ADAPTER = "adapter_config.json"
 
 
 def judge_report(
@@ -93,9 +93,8 @@ def _settings(model: str, settings: dict[str, Any]) -> Judge:
     except ValidationError as error:
         said = [text for _, text in problems(error, lambda _: list(Judge.model_fields))]
         raise StudyError("; ".join(said)) from None
-    for folder, file in ((names.folder_of(model), CONFIG), (judge.adapter, ADAPTER)):
-        if folder and not (Path(folder) / file).is_file():
-            raise StudyError(f"{folder}: there is no {file} in it, so it holds no such model.")
+    if judge.adapter and not (Path(judge.adapter) / ADAPTER).is_file():
+        raise StudyError(f"--adapter {judge.adapter}: there is no {ADAPTER} in it.")
     return judge
 
 

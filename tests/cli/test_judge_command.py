@@ -86,7 +86,8 @@ def test_ctrl_c_says_how_to_go_on(kind, command, answers, monkeypatch):
         (["random-llama", "--output", "no/such/report.md"], "there is no folder"),
         (["random-llama", "--criterion", "tone"], "criterion 'tone'"),
         (["random-llama", "random-llama", "--adapter", "x"], "belongs to one judge"),
-        (["tests"], "there is no config.json in it"),
+        (["random-llama", "--adapter", "tests"], "there is no adapter_config.json"),
+        (["tests"], "has no config.json"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_sentence(command, options, said):

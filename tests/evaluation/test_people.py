@@ -122,8 +122,18 @@ def test_a_verdict_turned_round():
     fond = people.figures(
         table.assign(score=table["score"] + 3 * (table["model"] == "wordy")), "score", 0.25
     )
-    assert (fair["pairs"], fair["pairs_same"], fair["pairs_turned"]) == (1, 1, 0)
-    assert (fond["pairs"], fond["pairs_same"], fond["pairs_turned"]) == (1, 0, 1)
+    counts = [f"pairs{kind}" for kind in ("", "_settled", "_same", "_turned", "_alone")]
+    assert [fair[key] for key in counts] == [1, 1, 1, 0, 0]
+    assert [fond[key] for key in counts] == [1, 1, 0, 1, 0]
+
+
+def test_a_verdict_that_people_do_not_share():
+    """Both are right equally often; a scorer that likes length finds a difference."""
+    table = graded(long=1.0)
+    table["grade"] = (table["group"].astype(int) % 2).astype(float)
+    table["score"] = 1 + 4 * table["grade"] + (table["model"] == "wordy")
+    found = people.figures(table, "score", 0.25)
+    assert (found["pairs_turned"], found["pairs_alone"]) == (0, 1)
 
 
 def test_the_order_of_systems():
