@@ -32,7 +32,7 @@ from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
-from rag_study.study.plan import Comparison, comparison, expand
+from rag_study.study.plan import Comparison, answer_notes, comparison, expand
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -79,7 +79,7 @@ def plan(
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
-    for sentence in data_warnings(runs):
+    for sentence in [*answer_notes(runs), *data_warnings(runs)]:
         console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}

@@ -61,7 +61,7 @@ def grade(
         else:
             given += grades[asked.answer_id][asked.criterion] is None
             grades[asked.answer_id][asked.criterion] = int(key)
-            csv_file.put(path, asked.answer_id, asked.criterion, int(key))
+            csv_file.put(path, sample, asked.answer_id, asked.criterion, int(key))
             place += 1
         show(f"{key}\n")
     minutes = (time.monotonic() - started) / 60

@@ -224,8 +224,7 @@ def _in_styles(text: str, question: str, frame: int, added: Mapping[str, str]) -
 
 
 _WHAT_IS = re.compile(
-    r"(?:who|what|where|when|which \w+)\s+(is|was|are|were)\s+(\S+(?:\s+\S+)*)",
-    re.IGNORECASE,
+    r"(?:who|what|where|when|which \w+)\s+(is|was|are|were)\s+(\S+(?:\s+\S+)*)", re.IGNORECASE
 )
 
 
