@@ -121,7 +121,7 @@ def read(path: Path, sample: Sample) -> Labels:
 
     Raises StudyError as `read_grades`, and for a file without any label.
     """
-    scores, notes = _checked(path, sample)
+    scores, notes, extra = _checked(path, sample)
     unlabelled = []
     for criterion in QUESTIONS:
         empty = sum(row[criterion] is None for row in scores.values())
@@ -134,7 +134,10 @@ def read(path: Path, sample: Sample) -> Labels:
             )
     if len(unlabelled) == len(QUESTIONS):
         raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
-    return Labels(scores, notes + unlabelled)
+    notes += unlabelled
+    if extra:
+        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
+    return Labels(scores, notes)
 
 
 def read_grades(path: Path, sample: Sample) -> dict[str, dict[str, int | None]]:
@@ -171,9 +174,11 @@ def put(path: Path, sample: Sample, answer_id: str, criterion: str, grade: int) 
     files.write_text(path, "\ufeff" + text.getvalue())
 
 
-def _checked(path: Path, sample: Sample) -> tuple[dict[str, dict[str, int | None]], list[str]]:
-    """Grades of every answer of the sample, and notes on what was left out or ignored. Rows that go
-    to no answer, or of which there are two, are named there."""
+def _checked(
+    path: Path, sample: Sample
+) -> tuple[dict[str, dict[str, int | None]], list[str], set[str]]:
+    """Grades of every answer of the sample, notes on what was left out (rows that go to no answer,
+    or of which there are two), and the columns that mean nothing here."""
     answers = {a["answer_id"]: a for a in sample.answers}
     rows, notes = _rows(path)
     matching = match_rows(rows, sample.answers)
@@ -202,10 +207,9 @@ def _checked(path: Path, sample: Sample) -> tuple[dict[str, dict[str, int | None
             + _first(matching.problems or ["the file has no rows"], "\n  ")
         )
     notes += _notes_of(matching, [i for i in answers if i not in scores])
-    if extra:
-        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
     blank = dict.fromkeys(QUESTIONS)
-    return {answer_id: scores.get(answer_id, dict(blank)) for answer_id in answers}, notes
+    whole = {answer_id: scores.get(answer_id, dict(blank)) for answer_id in answers}
+    return whole, notes, extra
 
 
 def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -104,7 +105,11 @@ def test_what_a_spreadsheet_made_of_the_file_stays(path, sample):
 
 
 def test_a_file_of_another_sample_is_refused_before_anything_is_asked(path, sample):
-    text = path.read_text("utf-8").replace("abc123", "zzz999")
-    path.write_text(text, "utf-8")
-    with pytest.raises(StudyError, match="not of the sample"):
+    others = [
+        {**answer, "answer_id": f"zzz999-{i}", "question": f"Whose, {i}?", "answer": f"Hers, {i}"}
+        for i, answer in enumerate(sample.answers)
+    ]
+    path.unlink()
+    csv_file.write(path, replace(sample, name="zzz999", answers=others))
+    with pytest.raises(StudyError, match="no row belongs to the sample"):
         session(path, sample, "5")
