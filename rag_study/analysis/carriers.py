@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from rag_study.analysis.audit import FAILS, NOT_KNOWN, TOGETHER
+from rag_study.analysis.audit import TOGETHER
+from rag_study.analysis.equivalence import FAILS, NOT_KNOWN
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT, PEOPLE
 from rag_study.analysis.verdicts import MIN_CLUSTERS

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from rag_study.analysis.audit import LIMIT, Part
 from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
+from rag_study.analysis.equivalence import LIMIT, Part
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.resampling import standard_errors
@@ -61,7 +61,7 @@ def judge_errors(
 ) -> pd.DataFrame:
     """ERROR_COLUMNS, two rows for each labelled state, criterion and judge: its mean error in
     points (`quantity` "error", descriptive), and for a trained one that error less its base's
-    ("difference"), with its status against half the margin (`audit.LIMIT`). Where a recipe has
+    ("difference"), with its status against half the margin (`equivalence.LIMIT`). Where a recipe has
     several seeds, those that are labelled speak for all of them in one more row, of ALL_SEEDS.
 
     `labels` are those of `human_labels`, `results` the study's. Fewer than 20 labelled groups: not

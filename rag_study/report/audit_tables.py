@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.audit import FAILS, NOT_KNOWN, PASSES, TOGETHER
+from rag_study.analysis.audit import TOGETHER
+from rag_study.analysis.equivalence import FAILS, NOT_KNOWN, PASSES
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.judge_errors import LENGTH
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS

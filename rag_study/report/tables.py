@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag_study.analysis.audit import FAILS
+from rag_study.analysis.equivalence import FAILS
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.states import (
     RECIPE,

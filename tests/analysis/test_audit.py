@@ -4,18 +4,8 @@ import pytest
 import styled_study as towns
 
 from rag_study.analysis import effects
-from rag_study.analysis.audit import (
-    AUDIT_COLUMNS,
-    FAILS,
-    NOT_KNOWN,
-    OWN,
-    PASSES,
-    RUNGS,
-    TOGETHER,
-    Part,
-    audit,
-    with_bounds,
-)
+from rag_study.analysis.audit import AUDIT_COLUMNS, OWN, RUNGS, TOGETHER, audit, with_bounds
+from rag_study.analysis.equivalence import FAILS, NOT_KNOWN, PASSES, Part
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
 from rag_study.evaluation.metrics import METRICS

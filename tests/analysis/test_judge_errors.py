@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import styled_study as towns
 
-from rag_study.analysis.audit import FAILS, NOT_KNOWN, PASSES
+from rag_study.analysis.equivalence import FAILS, NOT_KNOWN, PASSES
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.styles_of_answers import StyledAnswers
 from rag_study.evaluation.metrics import METRICS
