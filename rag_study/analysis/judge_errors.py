@@ -61,8 +61,8 @@ def judge_errors(
 ) -> pd.DataFrame:
     """ERROR_COLUMNS, two rows for each labelled state, criterion and judge: its mean error in
     points (`quantity` "error", descriptive), and for a trained one that error less its base's
-    ("difference"), with its status against half the margin (`equivalence.LIMIT`). Where a recipe has
-    several seeds, those that are labelled speak for all of them in one more row, of ALL_SEEDS.
+    ("difference"), with its status against half the margin (`equivalence.LIMIT`). Where a recipe
+    has several seeds, those that are labelled speak for all of them in one more row, of ALL_SEEDS.
 
     `labels` are those of `human_labels`, `results` the study's. Fewer than 20 labelled groups: not
     known.

@@ -83,7 +83,9 @@ def for_report(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, Shown, Sho
     `labels.human_tables`."""
     if not tables:
         return []
-    agreed, estimated = tables["human_agreement"], tables["human_estimates"]
+    agreed = tables["human_agreement"]
+    # What a verdict is about comes first: differences, then means.
+    estimated = tables["human_estimates"].sort_values("quantity", kind="stable")
     return [
         (
             name,

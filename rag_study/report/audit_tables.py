@@ -156,6 +156,7 @@ def label_plans(results: StudyResults) -> list[str]:
     if estimates is None or estimates.empty:
         return []
     rows = estimates[(estimates["quantity"] == "difference") & estimates["se"].notna()]
+    rows = rows.sort_values("n_labelled", ascending=False, kind="stable")
     sentences = []
     for row in rows.drop_duplicates([*RUN_COLUMNS, "context", "criterion"]).to_dict("records"):
         plan = label_plan(row)
