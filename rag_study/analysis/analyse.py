@@ -14,12 +14,17 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis import decomposition, effects
+from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
+from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
 from rag_study.analysis.heterogeneity import heterogeneity
+from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
 from rag_study.analysis.objections import objections
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
+from rag_study.analysis.people import people_rows
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
 from rag_study.analysis.trends import trends
 from rag_study.common import files
 from rag_study.common.wording import counted, listed
@@ -44,15 +49,27 @@ TABLES = (
     "ladder_auc",
     "ladder_facts",
     "judge_agreement",
+    "style_means",
+    "audit",
+    "judge_errors",
+    "error_terms",
     "ceiling",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")
 
 
-def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_000) -> StudyResults:
-    """What `collect.collect` found, with every table that is computed from it, and more notes."""
+def analyse(
+    collected: StudyResults,
+    study: StudyConfig,
+    n_resamples: int = 10_000,
+    people: Mapping[str, pd.DataFrame] | None = None,
+) -> StudyResults:
+    """What `collect.collect` found, with every table that is computed from it, and more notes.
+    `people` are the tables of `labelling.human_tables` about these results."""
     valid = {check["judge"]: bool(check["valid"]) for check in collected.judge_checks}
+    people = people or {}
+    audited = _audited(collected, study, people)
     scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
     named = [*primary.metrics, *primary.reference_metrics]
@@ -67,17 +84,29 @@ def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_0
         n_resamples,
         collected.metrics,
         against,
+        audited["audit"],
+        people_rows(
+            people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
+        ),
     )
+    comparisons = with_bounds(comparisons, audited["audit"])
     return replace(
         collected,
         comparisons=comparisons,
+        people=people,
+        **audited,
         summary=effects.summarise(scored, n_resamples, collected.metrics),
         interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
         trends=trends(scored, n_resamples, collected.metrics),
         heterogeneity=heterogeneity(comparisons),
         length_adjusted=length_adjusted(collected.results, comparisons, collected.metrics),
         claims=claims(
-            scored, primary.contexts, study.margins, valid, n_resamples, collected.metrics
+            scored,
+            primary.contexts,
+            study.margins,
+            trusted_judges(comparisons, valid),
+            n_resamples,
+            collected.metrics,
         ),
         notes=[
             *collected.notes,
@@ -99,6 +128,32 @@ def publish(folder: Path, analysed: StudyResults) -> None:
         files.write_csv(folder / f"{name}.csv", table)
     for name in EVIDENCE:
         files.write_parquet(folder / f"{name}.parquet", getattr(analysed, name))
+
+
+def _audited(
+    collected: StudyResults, study: StudyConfig, people: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Whether scores treat the states' answers alike, by answers of known merit and by people."""
+    results, labels = collected.results, people.get("human_labels", pd.DataFrame())
+    if results.empty:
+        nothing = pd.DataFrame(columns=ERROR_COLUMNS), pd.DataFrame(columns=TERM_COLUMNS)
+        audited = pd.DataFrame(columns=AUDIT_COLUMNS)
+        means = pd.DataFrame(columns=MEAN_COLUMNS)
+        return {
+            "audit": audited,
+            "style_means": means,
+            "judge_errors": nothing[0],
+            "error_terms": nothing[1],
+        }
+    styled = StyledAnswers(results, collected.styles, collected.evidence, collected.passages)
+    known = collected.metrics
+    errors = judge_errors(labels, results, known, study.margins)
+    return {
+        "audit": audit(results, styled, known, study.margins, errors),
+        "style_means": style_means(collected.styles, known),
+        "judge_errors": errors,
+        "error_terms": error_terms(labels, results, styled, known),
+    }
 
 
 def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:

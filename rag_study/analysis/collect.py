@@ -38,7 +38,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     """
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, searches = [], [], [], {}
-    ladders, aucs, facts, checks = [], [], [], []
+    ladders, aucs, facts, checks, styles = [], [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
     of_data: dict[str, list[Question]] = {}  # the test questions by data set
@@ -56,6 +56,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         if run.stage.name == "validate_judge":
             labels = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
             ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**labels))
+            styles.append(pd.read_parquet(folder.path / "styles.parquet").assign(**labels))
             for name, tables in (("auc", aucs), ("facts", facts)):
                 table = pd.read_parquet(folder.path / f"{name}.parquet")
                 # The run knows its judge by the model's name, which several judges may share.
@@ -111,6 +112,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         ladder=_concat(ladders),
         ladder_auc=auc if auc.empty else validity.against_right_or_wrong(auc),
         ladder_facts=_concat(facts),
+        styles=_concat(styles),
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         ceiling=_concat([ceiling(asked).assign(dataset=name) for name, asked in of_data.items()]),

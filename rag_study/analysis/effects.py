@@ -23,9 +23,10 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
+from rag_study.analysis.carriers import Trust, assign
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
 from rag_study.analysis.missing_scores import Lost
-from rag_study.analysis.pairing import DEFAULT, Scores, describe, pair_runs, read
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores, describe, pair_runs, read
 from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.verdicts import add_verdicts
@@ -38,7 +39,7 @@ COMPARISON_COLUMNS = (
         "baseline n_questions n_clusters n_effective n_seeds lost_base lost_tuned mean_base "
         "mean_tuned difference ci_low ci_high ci90_low ci90_high se df seed_sd p_value p_holm "
         "p_equivalence effect_size shrunken mde n_no_difference n_twice_margin primary margin "
-        "verdict at_least_margin reason"
+        "audit verdict at_least_margin reason"
     ).split()
 )
 INTERACTION_COLUMNS = (
@@ -89,6 +90,8 @@ def compare(
     n_resamples: int = 10_000,
     metrics: Metrics = METRICS,
     objections: Mapping[tuple[str, str], str] | None = None,
+    audited: pd.DataFrame | None = None,
+    people: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every tuned run against the bases of the same data, model and retrieval.
 
@@ -100,13 +103,14 @@ def compare(
     `lost_tuned` count the questions that the metric applies to and where base or trained answer has
     no score; what a verdict is worth then is in `missing_scores`.
 
-    The primary family is every comparison of a trained run with the default base in
-    `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
-    judge absent from `judge_valid` is not valid). Where a recipe has several seeds, the row of all
-    seeds is in the family and those of single seeds are not. If no judge is valid,
-    `reference_metrics` take the place of the judged ones. Scores have no say in this. `margins`
-    overrides those of `metrics`; None takes a metric's margin away. `objections` say by (metric,
-    judge) why no row of these may carry a verdict (see `objections`).
+    The primary family is what `carriers.assign` lets carry a verdict, over the whole table:
+    comparisons of a trained run with the default base in `primary_contexts`, of `primary_metrics`
+    by judges that are valid (`judge_valid`; a judge absent from it is not) and passed the audit for
+    these two states (`audited`, the table of `audit.audit`; None: nothing was audited), else
+    people's (`people`, rows of `people.people_rows`), else `reference_metrics`. Where a recipe has
+    several seeds, the row of all seeds is in the family and those of single seeds are not.
+    `margins` overrides those of `metrics`; None takes a metric's margin away. `objections` say by
+    (metric, judge) why no row of these may carry a verdict (see `objections`).
 
     `mde` is the difference that 80 % of such studies would detect (`planning.detectable`);
     `effect_size` is d_z, the difference in standard deviations of the paired differences. The
@@ -115,22 +119,26 @@ def compare(
 
     Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
     """
-    family = _family(primary_metrics, reference_metrics, margins, judge_valid, metrics)
+    named = {*primary_metrics, *reference_metrics, *margins}
+    if unknown := {name for name in named if name not in metrics}:
+        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(metrics)}")
     scores = read(results, metrics)
     samples, skipped = difference_samples(scores)
     for sample in samples:
-        trained = scores.runs.loc[sample.run, "train_size"] > 0  # no prompt, no other system
-        judge, margin = sample.judge, margins.get(sample.metric, metrics[sample.metric].margin)
-        valid = not judge or judge_valid.get(judge, False)
-        usual = trained and valid and sample.extra["baseline"] == DEFAULT
-        untrusted = "did not pass its check" if judge in judge_valid else "was not checked"
-        sample.extra.update(
-            primary=usual and sample.context in primary_contexts and sample.metric in family,
-            margin=np.nan if margin is None else float(margin),
-            objection=(objections or {}).get((sample.metric, judge), ""),
-            reason="not a primary comparison" if valid else f"judge {judge} {untrusted}",
-        )
+        margin = margins.get(sample.metric, metrics[sample.metric].margin)
+        sample.extra["margin"] = np.nan if margin is None else float(margin)
+        against = (objections or {}).get((sample.metric, sample.judge), "")
+        sample.extra.update(objection=against, planning="")
     runs, samples = pool(scores.runs, samples)
+    people = _with_base(people, runs)
+    trust = Trust(judge_valid, audited)
+    rows = pd.concat([_to_assign(runs, samples), people], ignore_index=True)
+    rows["part"] = rows["part"].fillna(False).astype(bool)
+    assigned = assign(rows, primary_contexts, primary_metrics, reference_metrics, trust, metrics)
+    for sample, primary, reason in zip(
+        samples, assigned["primary"], assigned["reason"], strict=False
+    ):
+        sample.extra.update(primary=bool(primary), reason=reason)
     for sample in samples:
         lost = [part.extra["lost"] for part in sample.parts or (sample,)]
         sample.extra["lost"] = reduce(Lost.together, lost)
@@ -145,6 +153,10 @@ def compare(
     worst, best = (
         _at_end(end, runs, samples, bounded, table, n_resamples) for end in ("worst", "best")
     )
+    people = _rows_of_people(people, assigned.iloc[len(samples) :], table)
+    table, worst, best = (_beside(people, rows) for rows in (table, worst, best))
+    incomplete = [i + len(people) for i in incomplete]
+    table["audit"] = [trust.audited(tuple(row))[0] for row in table[KEY_COLUMNS].to_numpy()]
     table = add_verdicts(table, metrics, incomplete, worst, best)[COMPARISON_COLUMNS]
     table.attrs["skipped"] = skipped
     return table
@@ -163,7 +175,7 @@ def _estimated(runs: pd.DataFrame, samples: list[Sample], n_resamples: int) -> p
     for name in ("lost_base", "lost_tuned"):
         counts = [getattr(sample.extra["lost"], name) for sample in samples]
         estimates[name] = np.array(counts, dtype="int64")
-    return tabulate(runs, samples, estimates, [*COMPARISON_COLUMNS, "sd", "objection"])
+    return tabulate(runs, samples, estimates, [*COMPARISON_COLUMNS, "sd", "objection", "planning"])
 
 
 def _at_end(
@@ -248,23 +260,45 @@ def of_recipes(comparisons: pd.DataFrame) -> pd.DataFrame:
     return comparisons[comparisons["n_seeds"] == groups["n_seeds"].transform("max")]
 
 
-def _family(
-    primary_metrics: Sequence[str],
-    reference_metrics: Sequence[str],
-    margins: dict[str, float | None],
-    judge_valid: dict[str, bool],
-    metrics: Metrics,
-) -> set[str]:
-    """The metrics of the primary comparisons. Raises ValueError for an unknown metric."""
-    named = {*primary_metrics, *reference_metrics, *margins}
-    if unknown := {name for name in named if name not in metrics}:
-        raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(metrics)}")
-    family = {name for name in primary_metrics if not metrics[name].judged}
-    if any(judge_valid.values()):
-        family = set(primary_metrics)
-    elif len(family) < len(set(primary_metrics)):
-        family |= set(reference_metrics)
-    return {name for name in family if metrics[name].margin is not None}
+def _to_assign(runs: pd.DataFrame, samples: Sequence[Sample]) -> pd.DataFrame:
+    """What `carriers.assign` reads, a row per sample."""
+    parts = {id(part) for sample in samples for part in sample.parts}
+    rows = runs.iloc[[s.run for s in samples]].reset_index(drop=True)
+    return rows.assign(
+        context=[s.context for s in samples],
+        metric=[s.metric for s in samples],
+        judge=[s.judge for s in samples],
+        baseline=[s.extra["baseline"] for s in samples],
+        margin=[s.extra["margin"] for s in samples],
+        difference=[float(s.values.mean()) for s in samples],
+        **dict.fromkeys(("n_clusters", "ci_low", "ci_high"), np.nan),
+        part=[id(s) in parts for s in samples],
+    )
+
+
+def _with_base(people: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
+    """People's rows of runs that are compared here."""
+    if people is None or people.empty or runs.empty:
+        return pd.DataFrame()
+    known = people.merge(runs[RUN_COLUMNS].drop_duplicates(), on=RUN_COLUMNS)
+    return known.assign(part=False)
+
+
+def _rows_of_people(
+    people: pd.DataFrame, assigned: pd.DataFrame, table: pd.DataFrame
+) -> pd.DataFrame:
+    """People's rows in the form of the table, with what was assigned to them."""
+    if people.empty:
+        return table.iloc[:0]
+    rows = people.assign(**assigned.set_axis(people.index), lost_base=0, lost_tuned=0, objection="")
+    return rows.reindex(columns=table.columns)
+
+
+def _beside(people: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """People's rows, then those of the table, numbered anew."""
+    if people.empty:
+        return table
+    return pd.concat([people.astype(table.dtypes), table], ignore_index=True)
 
 
 def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame:

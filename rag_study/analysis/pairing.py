@@ -30,6 +30,7 @@ RUN_COLUMNS = [
     "top_k",
 ]
 DEFAULT = "default"  # the prompting that the others and every training are compared with
+PEOPLE = "people"  # the `judge` of rows that people's labels gave
 ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.pairing import ALL_SEEDS
+from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE
 from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.wording import is_number, number
 from rag_study.models.methods import METHODS
@@ -84,6 +84,11 @@ def against_base(comparisons: pd.DataFrame) -> pd.DataFrame:
         return comparisons
     usual = comparisons["baseline"] == "default"
     return comparisons[usual & (comparisons["context"] != "retention")]
+
+
+def of_people(label: str, judge: str) -> str:
+    """The label of a metric as a row of this judge has it: people are no judge."""
+    return label.replace(" (judge)", " (people)") if judge == PEOPLE else label
 
 
 def untrusted_judges(comparisons: pd.DataFrame) -> set[str]:

@@ -37,7 +37,10 @@ class StudyResults:
     `validity.check`, with the data set.
     `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
     `validity` with the data set (of the AUCs those of right answers against a rung),
-    `judge_agreement` the table of its module. `evidence` and `passages` are the tables of
+    `judge_agreement` the table of its module. `styles` are the scored style rungs with data set and
+    judge, `style_means` their means, `audit`, `judge_errors` and `error_terms` the tables of these
+    modules; `people` has the
+    tables of `labelling.human_tables`. `evidence` and `passages` are the tables of
     `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
     as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
     those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
@@ -68,6 +71,12 @@ class StudyResults:
     ladder_auc: pd.DataFrame = field(default_factory=_no_table)
     ladder_facts: pd.DataFrame = field(default_factory=_no_table)
     judge_agreement: pd.DataFrame = field(default_factory=_no_table)
+    styles: pd.DataFrame = field(default_factory=_no_table)
+    style_means: pd.DataFrame = field(default_factory=_no_table)
+    audit: pd.DataFrame = field(default_factory=_no_table)
+    judge_errors: pd.DataFrame = field(default_factory=_no_table)
+    error_terms: pd.DataFrame = field(default_factory=_no_table)
+    people: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     retrieval: pd.DataFrame = field(default_factory=_no_table)
     evidence: pd.DataFrame = field(default_factory=_no_table)
     passages: pd.DataFrame = field(default_factory=_no_table)

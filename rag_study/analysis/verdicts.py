@@ -143,7 +143,9 @@ def objection(row: dict, metric: Metric) -> str:
 
 def _decide(row: dict, metric: Metric, family_size: int) -> dict:
     """Verdict, reason, planning numbers and whether a change is certain to reach the margin."""
-    plan = {} if math.isnan(row["margin"]) else _plan(row, metric, family_size)
+    # What people's rows take to be settled is labels, not questions.
+    of_people = row.get("planning", "")
+    plan = {} if math.isnan(row["margin"]) or of_people else _plan(row, metric, family_size)
     if against := objection(row, metric):
         return {"verdict": "no verdict", "reason": against, **plan}
     margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
@@ -181,7 +183,8 @@ def _decide(row: dict, metric: Metric, family_size: int) -> dict:
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {counted(family_size, 'comparison')}"
-    return {"verdict": "cannot tell", "reason": f"{why}; {planning_words(row | plan)}", **plan}
+    settles = of_people or planning_words(row | plan)
+    return {"verdict": "cannot tell", "reason": f"{why}; {settles}", **plan}
 
 
 def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:

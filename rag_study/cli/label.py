@@ -33,9 +33,16 @@ def label(
     read: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="a file that was filled in")
     ] = None,
+    grade: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="grade its answers here, one key each; goes on later"
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write a sample of answers for people to label, blind; with --read take their labels in."""
+    """Write a sample of answers for people to label, blind; --grade asks for the labels here, and
+    --read takes them in."""
     study = load_study(study_file)
     folder = run_folder.study_dir(study.name)
     if not (folder / "results.parquet").exists():
@@ -43,12 +50,18 @@ def label(
             f"{study_file}: this study has no results yet.\n"
             f"Run it first:  rag-study run {study_file}"
         )
-    if read is not None:
+    if read is not None or grade is not None:
         options = {"--questions": questions, "--context": context, "--run": run, "--seed": seed}
         options |= {"--out": out, "--passages": passages or None}
         if used := [name for name, value in options.items() if value is not None and value != []]:
-            raise StudyError(f"--read stands alone; it does not go with {', '.join(used)}.")
-        _read(folder, read)
+            alone = "--read" if grade is None else "--grade"
+            raise StudyError(f"{alone} stands alone; it does not go with {', '.join(used)}.")
+        if read is not None and grade is not None:
+            raise StudyError("--read and --grade: --grade takes the labels in itself, name one.")
+        if grade is None:
+            _read(folder, read)
+        else:
+            _grade(folder, grade)
         return
     _write(
         study,
@@ -100,7 +113,8 @@ def _write(
         parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
         _say(f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions.")
     _say(f"{sheet}: what the scores mean, for whoever labels.")
-    _say(f"Fill it in, then:  rag-study label {study_file} --read {file}")
+    _say(f"Grade here, one key each:  rag-study label {study_file} --grade {file}")
+    _say(f"Or fill it in elsewhere, then:  rag-study label {study_file} --read {file}")
 
 
 def _read(folder: Path, file: Path) -> None:
@@ -124,6 +138,25 @@ def _read(folder: Path, file: Path) -> None:
         console.print(label_tables.for_terminal(shown))
     _say(f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}")
     _say("The report has them when it is built again:  rag-study report STUDY")
+
+
+def _grade(folder: Path, file: Path) -> None:
+    import click
+
+    from rag_study import labelling
+    from rag_study.labelling import csv_file, grading
+
+    if not console.is_terminal:
+        raise StudyError("--grade needs a terminal. Fill the file in with a spreadsheet instead.")
+    sample = labelling.load(folder, csv_file.sample_name(file))
+
+    def show(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+
+    given = grading.grade(file, sample, show, click.getchar)
+    _say("")
+    if given:
+        _read(folder, file)
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "agreement": ["agree"],
         "csv_file": ["read", "write"],
+        "labels": ["human_tables"],
         "sample": ["Sample", "draw", "load", "run_names"],
     },
 )

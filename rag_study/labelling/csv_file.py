@@ -20,7 +20,8 @@ from pathlib import Path
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
-from rag_study.labelling.sample import Sample, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample
 from rag_study.labelling.sheet_rows import Matching, cell_text, escape, match_rows, shown, unescape
 
 COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
@@ -31,20 +32,25 @@ INSTRUCTIONS = """How to label these answers
 ==========================
 
 {file} holds {answers} to {questions}, in random order. Each row has the question, the
-reference answer and one candidate answer. Nobody is told which system wrote it; please do not try
+reference answer and one answer to grade. Nobody is told which system wrote it; please do not try
 to find out. Rows that follow each other may answer the same question.
 
 Give each answer whole numbers from 1 to 5 in the columns {criteria}.
-2 and 4 lie between the descriptions. Judge each answer by itself, against the reference. Where you
-know that the reference is wrong, go by the reference all the same.
+Judge each answer by itself, against the reference. Where you know that the reference is wrong, go
+by the reference all the same. The first impression is good enough: ten grades a minute is a usual
+pace, and more grades tell more than slow ones.
 
-{rubric}
+{guide}
 
 Leave a cell empty where you cannot decide: it counts as not labelled. You may stop anywhere; the
 order is random, so what is done can be used. Change nothing else, delete no rows, and save as
 "CSV UTF-8". Then:
 
     rag-study label STUDY.yaml --read {file}
+
+Instead of a spreadsheet, a terminal takes one key for a grade, and goes on where you stopped:
+
+    rag-study label STUDY.yaml --grade {file}
 """
 
 
@@ -70,7 +76,7 @@ def write(
             f"{path} exists and may hold somebody's labels. Name another file with --out, or "
             "delete it."
         )
-    criteria = rubric()
+    criteria = QUESTIONS
     columns = ["answer_id", "question", "reference_answer", "answer", *criteria]
     if passages is not None:
         columns.insert(3, "passages")
@@ -94,7 +100,7 @@ def write(
         answers=counted(len(sample.answers), "answer"),
         questions=counted(sample.n_questions, "question"),
         criteria=listed([f"“{name}”" for name in criteria]),
-        rubric="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
+        guide="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
     )
     files.write_text(sheet, instructions)
     return sheet
@@ -111,23 +117,76 @@ def sample_name(path: Path) -> str:
 
 
 def read(path: Path, sample: Sample) -> Labels:
-    """Read a file that was filled in.
+    """Read a file that was filled in, in whole or in part.
+
+    Raises StudyError as `read_grades`, and for a file without any label.
+    """
+    scores, notes, extra = _checked(path, sample)
+    unlabelled = []
+    for criterion in QUESTIONS:
+        empty = sum(row[criterion] is None for row in scores.values())
+        if empty == len(scores):
+            unlabelled.append(f"No answer has a label for {criterion}.")
+        elif empty:
+            notes.append(
+                f"{empty} of {counted(len(scores), 'answer')} without a label for {criterion}: "
+                "counted as not labelled, as if their questions had not been drawn."
+            )
+    if len(unlabelled) == len(QUESTIONS):
+        raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
+    notes += unlabelled
+    if extra:
+        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
+    return Labels(scores, notes)
+
+
+def read_grades(path: Path, sample: Sample) -> dict[str, dict[str, int | None]]:
+    """The grades of a file by answer and criterion, None where a cell is empty.
 
     A row goes to the answer of its id, where its texts do not say another one: spreadsheets turn
-    "SEPT2" into a date and "007" into 7, so the question beside it counts as well. Rows that go to
-    no answer, or of which there are two, are named in the notes and their labels left out.
+    "SEPT2" into a date and "007" into 7, so the question beside it counts as well.
 
-    Raises StudyError, with the lines, for a score that is not a whole number from 1 to 5, for a
-    file of which no row belongs to the sample, and for one without any label.
+    Raises StudyError, with the lines, for a score that is not a whole number from 1 to 5, and for a
+    file of which no row belongs to the sample.
     """
-    criteria, answers = list(rubric()), {a["answer_id"]: a for a in sample.answers}
+    return _checked(path, sample)[0]
+
+
+def put(path: Path, sample: Sample, answer_id: str, criterion: str, grade: int) -> None:
+    """Write one grade into its cell; all other cells, and the delimiter, stay as they are. Raises
+    StudyError where the file has no row of this answer."""
+    rows, _ = _rows(path)
+    found = match_rows(rows, sample.answers).rows.get(answer_id)
+    if found is None:
+        raise StudyError(f"{path}: the row of {answer_id} is gone, so its grade cannot be kept.")
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(
+        text,
+        [name for name in rows[0][1] if name is not None],
+        delimiter=_delimiter(_without_hint(_text(path)[0])),
+        restval="",
+        extrasaction="ignore",
+        lineterminator="\r\n",
+    )
+    writer.writeheader()
+    for line, row in rows:
+        writer.writerow(row | {criterion: str(grade)} if line == found[0] else row)
+    files.write_text(path, "\ufeff" + text.getvalue())
+
+
+def _checked(
+    path: Path, sample: Sample
+) -> tuple[dict[str, dict[str, int | None]], list[str], set[str]]:
+    """Grades of every answer of the sample, notes on what was left out (rows that go to no answer,
+    or of which there are two), and the columns that mean nothing here."""
+    answers = {a["answer_id"]: a for a in sample.answers}
     rows, notes = _rows(path)
     matching = match_rows(rows, sample.answers)
     problems, extra = [], set()
     scores: dict[str, dict[str, int | None]] = {}
     for answer_id, (line, row) in matching.rows.items():
         scores[answer_id] = {}
-        for criterion in criteria:
+        for criterion in QUESTIONS:
             try:
                 scores[answer_id][criterion] = _score(row[criterion])
             except ValueError:
@@ -137,7 +196,7 @@ def read(path: Path, sample: Sample) -> Labels:
                     "from 1 to 5"
                 )
     for _, row in rows:
-        extra |= {name for name in row if name not in {*COLUMNS, *criteria} and name}
+        extra |= {name for name in row if name not in {*COLUMNS, *QUESTIONS} and name}
     if problems:
         raise StudyError(
             f"{path} cannot be used; nothing was stored:\n  " + _first(problems, "\n  ")
@@ -148,24 +207,9 @@ def read(path: Path, sample: Sample) -> Labels:
             + _first(matching.problems or ["the file has no rows"], "\n  ")
         )
     notes += _notes_of(matching, [i for i in answers if i not in scores])
-    blank = dict.fromkeys(criteria)
-    scores = {answer_id: scores.get(answer_id, dict(blank)) for answer_id in answers}
-    unlabelled = []
-    for criterion in criteria:
-        empty = sum(row[criterion] is None for row in scores.values())
-        if empty == len(scores):
-            unlabelled.append(f"No answer has a label for {criterion}.")
-        elif empty:
-            notes.append(
-                f"{empty} of {counted(len(scores), 'answer')} without a label for {criterion}: "
-                "counted as not labelled, as if their questions had not been drawn."
-            )
-    if len(unlabelled) == len(criteria):
-        raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
-    notes += unlabelled
-    if extra:
-        notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
-    return Labels(scores, notes)
+    blank = dict.fromkeys(QUESTIONS)
+    whole = {answer_id: scores.get(answer_id, dict(blank)) for answer_id in answers}
+    return whole, notes, extra
 
 
 def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:
@@ -192,13 +236,13 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """Rows by column, each with the line it begins in, and notes on the form of the file. Checks
     encoding and header."""
     text, notes = _text(path)
-    lines_before = 0
-    if (first := text.partition("\n"))[0].strip().lower().startswith("sep="):
-        text, lines_before = first[2], 1  # Excel's own way to name the delimiter
+    whole, text = text, _without_hint(text)
+    lines_before = int(text is not whole)
     header = text.partition("\n")[0]
-    delimiter = max(",;\t|", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    needed = ["answer_id", "answer", *rubric()]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(header), strict=True
+    )
+    needed = ["answer_id", "answer", *QUESTIONS]
     rows, line = [], 1
     try:
         names = [_column(name) for name in reader.fieldnames or []]
@@ -226,6 +270,16 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     except csv.Error as error:
         raise StudyError(f"{path}, after line {line}: not readable as CSV ({error}).") from None
     return rows, notes
+
+
+def _without_hint(text: str) -> str:
+    """The text without the line in which Excel names the delimiter."""
+    first = text.partition("\n")
+    return first[2] if first[0].strip().lower().startswith("sep=") else text
+
+
+def _delimiter(text: str) -> str:
+    return max(",;\t|", key=text.partition("\n")[0].count)
 
 
 def _text(path: Path) -> tuple[str, list[str]]:

@@ -27,7 +27,8 @@ from rag_study.evaluation.metrics import REFERENCE
 from rag_study.labelling import agreement
 from rag_study.labelling.csv_file import Labels
 from rag_study.labelling.prediction_powered import estimate
-from rag_study.labelling.sample import Sample, load, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample, load
 
 LABEL_COLUMNS = [
     "sample",
@@ -73,8 +74,12 @@ ESTIMATE_COLUMNS = [
     "ci_low",
     "ci_high",
     "se",
+    "df",
+    "se_all",
     "tuning",
 ]
+# The ends of a grade, and of a difference of two.
+_GRADES, _DIFFERENCES = (1.0, 5.0), (-4.0, 4.0)
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
 
@@ -91,11 +96,11 @@ def store_labels(study_dir: Path, sample: Sample, labels: Labels) -> pd.DataFram
         question = drawn.loc[(answer["dataset"], answer["question_id"])]
         shared = {name: question[name] for name in ("group", "stratum", "inclusion_probability")}
         grades = labels.scores[answer["answer_id"]]
-        shared |= {f"human_{name}": grades[name] for name in rubric()}
+        shared |= {f"human_{name}": grades[name] for name in QUESTIONS}
         for run in answer["runs"]:
             run_columns = {"sample": sample.name, "context": sample.context, **sample.runs[run]}
             rows.append({**answer, **shared, **run_columns})
-    columns = [*LABEL_COLUMNS, *(f"human_{name}" for name in rubric())]
+    columns = [*LABEL_COLUMNS, *(f"human_{name}" for name in QUESTIONS)]
     table = pd.DataFrame(rows)[columns]
     human = columns[len(LABEL_COLUMNS) :]
     table = table.astype(dict.fromkeys(human, float))
@@ -114,8 +119,10 @@ def publish(study_dir: Path, **tables: pd.DataFrame) -> None:
         files.write_csv(study_dir / f"{name}.csv", table)
 
 
-def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
+def human_tables(study_dir: Path, results: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
     """`human_labels`, `human_agreement` and `human_estimates` of a study; {} without labels.
+
+    `results` are the study's answers and scores, where they are newer than those in its folder.
 
     Agreement has AGREEMENT_COLUMNS: per sample, data set, criterion and scorer (a judge, whose name
     is in `judge` too, or a reference metric) the statistics of `agreement`; a text that several
@@ -123,8 +130,10 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     human score of the run ("mean") and that of the run less its base's on the same questions
     ("difference"), as `prediction_powered.estimate` gives it: `estimate` with `ci_low` and
     `ci_high` (95 %), beside `labels_mean` of the labels alone and the scorer's own `scorer_mean`.
-    `tuning` is the weight of the scores (lambda). All are in points of the scale from 1 to 5, but
-    `scorer_mean` has the scorer's unit. Without a judge the metric of the strata takes its place.
+    `tuning` is the weight of the scores (lambda), `df` the degrees of freedom of `se`, and `se_all`
+    what would be left of it if all questions were labelled. All are in points of the scale from 1
+    to 5, but `scorer_mean` has the scorer's unit. Without a judge the metric of the strata takes
+    its place.
 
     Inclusion probabilities are those of the labelled questions: cells left empty count as not
     drawn. Labels of answers that have changed since are left out; `attrs["notes"]` says so.
@@ -132,7 +141,8 @@ def human_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     file = study_dir / "human_labels.parquet"
     if not file.exists():
         return {}
-    labels, answers = pd.read_parquet(file), pd.read_parquet(study_dir / "results.parquet")
+    labels = pd.read_parquet(file)
+    answers = pd.read_parquet(study_dir / "results.parquet") if results is None else results
     agreements, estimates, notes = [], [], []
     for name, rows in labels.groupby("sample", sort=True):
         sample = load(study_dir, str(name))
@@ -232,7 +242,7 @@ class _View:
         return judged + [("", metric) for metric in REFERENCE if metric in self.scored]
 
     def agreements(self) -> Iterator[dict[str, Any]]:
-        for criterion in rubric():
+        for criterion in QUESTIONS:
             labels = np.concatenate([self._labels_of(run, criterion) for run in self.runs.index])
             once = ~self._repeated()
             for judge, column in self._scorers(criterion):
@@ -276,7 +286,7 @@ class _View:
     def estimates(self) -> Iterator[dict[str, Any]]:
         base_of = self._bases()
         for run in self.runs.index:
-            for criterion in rubric():
+            for criterion in QUESTIONS:
                 labels = self._labels_of(run, criterion)
                 scorers = self._predictors(criterion)
                 yield from self._rows(run, None, criterion, labels, scorers)
@@ -308,14 +318,16 @@ class _View:
         labelled = ~np.isnan(labels)
         if not labelled.any():
             return
-        alone = estimate(labels, None, self.strata, self.clusters)
+        limits = _GRADES if base is None else _DIFFERENCES
+        alone = estimate(labels, None, self.strata, self.clusters, limits)
         for judge, column in scorers:
             scores = self._scores_of(run, judge, column)
             if base is not None:
                 scores = scores - self._scores_of(base, judge, column)
             # A judge that did not score every question cannot stand in for the labels.
             complete = not np.isnan(scores).any()
-            estimated = estimate(labels, scores, self.strata, self.clusters) if complete else alone
+            joined = (labels, scores, self.strata, self.clusters, limits)
+            estimated = estimate(*joined) if complete else alone
             yield {
                 **self._key(),
                 **self.runs.loc[run, RUN_COLUMNS].to_dict(),
@@ -334,12 +346,14 @@ class _View:
                 "ci_low": estimated.low,
                 "ci_high": estimated.high,
                 "se": estimated.se,
+                "df": estimated.df,
+                "se_all": estimated.se_all,
                 "tuning": estimated.tuning,
             }
 
     def notes(self) -> Iterator[str]:
         for judge in self.judges:
-            for criterion in rubric():
+            for criterion in QUESTIONS:
                 column = f"judge_{criterion}"
                 scores = [self._scores_of(run, judge, column) for run in self.runs.index]
                 if np.isnan(scores).any():

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from rag_study.analysis.cluster_means import effective_clusters
+from rag_study.analysis.cluster_means import effective_clusters, most_changed
 from rag_study.analysis.resampling import TOLERANCE, standard_errors
 
 # A stratum's spread is known from this many labels on.
@@ -50,7 +50,10 @@ class Estimate:
     """A mean in the unit of the labels, with its standard error and 95 % interval.
 
     `tuning` is lambda, the weight of the judge's scores. `se`, `low` and `high` are NaN where the
-    spread is not known: all labels are the same, or labelled clusters are too few.
+    spread is not known: labelled clusters are too few, or all labels are the same and their limits
+    are not given. `df` are the
+    degrees of freedom of `se`; `se_all` is the standard error that labels of all questions would
+    leave.
     """
 
     mean: float
@@ -58,17 +61,25 @@ class Estimate:
     low: float
     high: float
     tuning: float
+    df: float
+    se_all: float
 
 
 def estimate(
-    labels: np.ndarray, scores: np.ndarray | None, strata: np.ndarray, clusters: np.ndarray
+    labels: np.ndarray,
+    scores: np.ndarray | None,
+    strata: np.ndarray,
+    clusters: np.ndarray,
+    limits: tuple[float, float] | None = None,
 ) -> Estimate:
     """The mean over all N questions of what people say.
 
     All arrays are (N,): `labels` are NaN where nobody was asked, `scores` are a judge's, all known
     (None: labels alone), `strata` are whole numbers in the order of the scores, `clusters` are
     codes of any kind. Within a stratum the labelled questions must be as good as drawn at random.
-    Strata of fewer than MIN_PER_STRATUM labels are joined with a neighbour.
+    Strata of fewer than MIN_PER_STRATUM labels are joined with a neighbour. `limits` are the ends
+    of what a label can be: with them labels that are all the same have an interval as well, as wide
+    as what so many groups may have hidden (`cluster_means.most_changed`).
 
     Raises ValueError without any label, and for scores that are not all known.
     """
@@ -92,7 +103,26 @@ def estimate(
     if df >= 1 and np.ptp(labels[labelled]) > TOLERANCE:
         se = float(standard_errors(*_by_cluster(values, clusters))[0])
     half = float(stdtrit(max(df, 1), 0.975)) * se
-    return Estimate(mean, se, mean - half, mean + half, tuning)
+    n_clusters = effective_clusters(sizes)
+    if limits is not None and len(sizes) > 1 and np.ptp(labels[labelled]) <= TOLERANCE:
+        hidden = most_changed(0.0, n_clusters, 0.025)
+        reach = max(mean - limits[0], limits[1] - mean)
+        half = hidden * reach
+        se = half / float(stdtrit(max(df, 1), 0.975))
+    se_all = _se_of_all(labels, strata)
+    return Estimate(mean, se, mean - half, mean + half, tuning, float(max(df, 1)), se_all)
+
+
+def _se_of_all(labels: np.ndarray, strata: np.ndarray) -> float:
+    """Standard error of the mean if all N questions were labelled: the spread of the labels,
+    weighted with their inverse inclusion probabilities, over the root of N. Groups of questions are
+    left out of it, so that it is the least that can be hoped for."""
+    labelled = ~np.isnan(labels)
+    drawn = np.bincount(strata[labelled], minlength=strata.max() + 1)
+    weights = (np.bincount(strata) / np.maximum(drawn, 1))[strata[labelled]]
+    values = labels[labelled]
+    mean = np.average(values, weights=weights)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=weights) / len(labels)))
 
 
 def collapse(strata: np.ndarray, counted: np.ndarray, least: int = MIN_PER_STRATUM) -> np.ndarray:

@@ -27,7 +27,6 @@ from rag_study.analysis.states import differing, factor_words, is_base, state_la
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
-from rag_study.evaluation import criteria
 from rag_study.evaluation.metrics import COUNTERPARTS, METRICS, Metrics
 from rag_study.labelling.prediction_powered import collapse
 
@@ -39,11 +38,6 @@ MAX_RUNS = 6
 FALLBACK = (*COUNTERPARTS.values(), "token_f1", "rouge_l")
 _MIN_STRATUM = 5
 _NAMED = [*BASE_COLUMNS, "train_format", "variant", "seed"]
-
-
-def rubric() -> dict[str, str]:
-    """What people are asked, by criterion: the judge's own words."""
-    return {criterion.name: criterion.rubric for criterion in criteria.find_all(criteria.DEFAULT)}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from rich import box
@@ -14,7 +13,6 @@ from rich.text import Text
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.common.wording import NOT_KNOWN, is_number, number, signed
 from rag_study.labelling.agreement import STATISTICS
-from rag_study.labelling.labels import human_tables
 from rag_study.labelling.sample import run_names
 
 
@@ -80,19 +78,19 @@ def estimates(estimated: pd.DataFrame) -> Shown:
     )
 
 
-def for_report(study_dir: Path) -> list[tuple[str, list[Shown]]]:
-    """(name, tables) of every sample that people have labelled, in the study's folder."""
-    tables = human_tables(study_dir)
+def for_report(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, Shown, Shown]]:
+    """(name, estimates, agreement) of every sample that people have labelled, from
+    `labels.human_tables`."""
     if not tables:
         return []
-    agreed, estimated = tables["human_agreement"], tables["human_estimates"]
+    agreed = tables["human_agreement"]
+    # What a verdict is about comes first: differences, then means.
+    estimated = tables["human_estimates"].sort_values("quantity", kind="stable")
     return [
         (
             name,
-            [
-                agreement(agreed[agreed["sample"] == name]),
-                estimates(estimated[estimated["sample"] == name]),
-            ],
+            estimates(estimated[estimated["sample"] == name]),
+            agreement(agreed[agreed["sample"] == name]),
         )
         for name in sorted(set(estimated["sample"]))
     ]

@@ -10,7 +10,7 @@ from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
 from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.report import plots
-from rag_study.report.headline import headline_row
+from rag_study.report.headline import headline_row, scored_headline_row
 from rag_study.study.config import StudyConfig
 
 
@@ -23,7 +23,8 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     """
     context = study.primary.contexts[0]
     summary, invalid = results.summary, sorted(results.invalid_judges)
-    judge_carries = any(check["valid"] for check in results.judge_checks)
+    row = headline_row(results.comparisons)
+    judge_carries = row is not None and row["judge"] != ""
     known_metrics, judged, reference = results.metrics, study.judged_metrics, COUNTERPARTS.values()
     metrics = [*judged, *reference] if judge_carries else [*reference, *judged]
     drawn: list[tuple[str, str, Figure]] = []
@@ -72,6 +73,9 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
             plots.judge_ladder(results.ladder, results.ladder_auc, invalid, known_metrics),
         ),
     ]
+    if not results.style_means.empty:
+        styles = plots.style_means(results.style_means, invalid, known_metrics)
+        drawn.append(("Long and short answers", "styles", styles))
     if not followed.empty:
         figure = plots.context_or_memory(followed, right, _notes(followed))
         drawn.append(("Context or memory", "context_or_memory", figure))
@@ -80,7 +84,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
 
 def _cost(results: StudyResults, context: str) -> Figure:
     """Cost against the metric that the headline is about."""
-    row = headline_row(results.comparisons)
+    row = scored_headline_row(results)
     metric, judge = ("answer_recall", "") if row is None else (row["metric"], row["judge"])
     where = context if row is None else row["context"]
     return plots.cost_against_effect(

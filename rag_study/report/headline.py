@@ -7,16 +7,16 @@ said, never left out and never shown as zero.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.states import context_label, format_label, method_label
+from rag_study.analysis.pairing import PEOPLE, RUN_COLUMNS
+from rag_study.analysis.states import context_label, format_label, method_label, of_people
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import VERDICTS, planning_words
-from rag_study.common.wording import counted, is_number, listed, signed
+from rag_study.common.wording import counted, is_number, signed
 from rag_study.evaluation.metrics import Metrics
+from rag_study.report.basis import basis
 
 
 def headline(results: StudyResults) -> str:
@@ -40,10 +40,10 @@ def headline_parts(results: StudyResults) -> tuple[str, str]:
             f"models {'was' if len(comparisons) == 1 else 'were'} computed, but none is a primary "
             f"comparison."
         )
-        return computed, _why_none_primary(results)
+        return computed, basis(results)
     row = headline_row(comparisons)
     change = _change_sentence(row, primary, results.metrics)
-    return f"{_verdict_sentence(primary)} {change}", _carrier(results)
+    return f"{_verdict_sentence(primary)} {change}", basis(results)
 
 
 def headline_verdict(comparisons: pd.DataFrame) -> str:
@@ -67,6 +67,19 @@ def headline_row(comparisons: pd.DataFrame) -> pd.Series | None:
     size = (rows["difference"].abs() / rows["margin"].fillna(1.0)).fillna(-1.0)
     order = pd.DataFrame({"rank": rows["verdict"].map(importance).fillna(9), "size": -size})
     return rows.loc[order.sort_values(["rank", "size"], kind="stable").index[0]]
+
+
+def scored_headline_row(results: StudyResults) -> pd.Series | None:
+    """`headline_row`, but where people's labels gave it that of a judge who scored the same
+    answers: people have graded a few of them only."""
+    row = headline_row(results.comparisons)
+    if row is None or row["judge"] != PEOPLE:
+        return row
+    rows = results.comparisons
+    same = (rows["judge"] != PEOPLE) & (rows["baseline"] == row["baseline"])
+    for name in (*RUN_COLUMNS, "context", "metric"):
+        same &= rows[name] == row[name]
+    return rows[same].iloc[0] if same.any() else None
 
 
 def _verdict_sentence(primary: pd.DataFrame) -> str:
@@ -114,8 +127,10 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
             format_label(row["train_format"]),
         ]
     )
-    questions = counted(int(row["n_questions"]), "question")
-    change = f"{metrics.in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
+    noun = "labelled question" if row["judge"] == PEOPLE else "question"
+    questions = counted(int(row["n_questions"]), noun)
+    name = of_people(metrics.in_text(row["metric"]), row["judge"])
+    change = f"{name}{' ' if where else ''}{' '.join(where)}"
     difference = signed(row["difference"], row["metric"])
     picked = ""
     if len(primary) > 1 and is_number(row["shrunken"]):
@@ -135,6 +150,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
             text += " that large"
         case "no difference that matters":
             text += f", and its 90 % interval lies inside the margin of ±{margin}"
+        case "cannot tell" if row["judge"] == PEOPLE:
+            text += f"; {row['reason'].rpartition('; ')[2]}"
         case "cannot tell":
             text += f"; {planning_words(row)}"
         case "no verdict":
@@ -142,43 +159,3 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     if len(primary) > 1:
         text = f"The largest change: {text[0].lower()}{text[1:]}"
     return f"{text}."
-
-
-def _carrier(results: StudyResults) -> str:
-    """What the verdict rests on, and why."""
-    primary = results.comparisons[results.comparisons["primary"]]
-    carrying = set(primary["metric"])
-    metrics = listed([results.metrics.in_text(m) for m in results.metrics if m in carrying])
-    judges = sorted(set(primary["judge"]) - {""})
-    checks = {check["judge"]: check for check in results.judge_checks}
-    if judges:
-        named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in judges])
-        passed = "which passed its check" if len(judges) == 1 else "which passed their checks"
-        return f"The verdict rests on {metrics} as scored by {named}, {passed}."
-    by_reference = f"The verdict rests on {metrics}, measured against the reference answers,"
-    invalid = sorted(results.invalid_judges)
-    if not invalid:
-        return f"{by_reference} because the study has no judge."
-    named = listed([f"{judge}{_ranking_words(checks.get(judge))}" for judge in invalid])
-    failed = "the judge {} did not pass its check" if len(invalid) == 1 else "no judge passed: {}"
-    return f"{by_reference} because {failed.format(named)}."
-
-
-def _why_none_primary(results: StudyResults) -> str:
-    invalid = sorted(results.invalid_judges)
-    if invalid:
-        return (
-            f"The scores of {listed(invalid)} carry no verdict: the judge's check was not passed."
-        )
-    return "The study's primary contexts and metrics are not among the results."
-
-
-def _ranking_words(check: Mapping[str, Any] | None) -> str:
-    """The judge's AUC without the term, or what it fails on, for a reader who opens the report
-    cold."""
-    if check and not check.get("valid") and check.get("fails"):
-        return f" (it fails on {check['fails']})"
-    if not check or not is_number(check.get("auc")):
-        return ""
-    share = f"{check['auc']:.0%}".replace("%", " %")
-    return f" (it ranks a right above a wrong answer in {share} of pairs; 50 % is guessing)"

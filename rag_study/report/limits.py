@@ -11,6 +11,7 @@ from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS
 from rag_study.analysis.states import RECIPE, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import counted
+from rag_study.report.basis import audit_words, refused
 
 
 def limits(results: StudyResults) -> list[str]:
@@ -23,6 +24,13 @@ def limits(results: StudyResults) -> list[str]:
                 f"The judge {check['judge']} is not valid: {reason}. Its scores are shown, marked, "
                 "and carry no verdict."
             )
+    judge, reason = refused(results)
+    if judge:
+        words = audit_words(judge, reason)
+        sentences.append(
+            f"{words[0].upper()}{words[1:]}: its differences between these two states are shown, "
+            "marked, and carry no verdict."
+        )
     if not results.judge_checks:
         sentences.append("No judge was checked, so no verdict rests on a judge.")
     comparisons = results.comparisons

@@ -23,9 +23,9 @@ from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
-from rag_study.report import explanation_tables, tables
+from rag_study.report import audit_tables, explanation_tables, tables
 from rag_study.report.explorer import side_by_side
-from rag_study.report.headline import headline_parts, headline_row, headline_verdict
+from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
 from rag_study.report.reproduction import reproduction_of
 from rag_study.report.verdict_looks import LOOKS
@@ -42,6 +42,7 @@ _PLACES = {
     "Context or memory": "follows",
     "Outside the task": "retention",
     "The judge's check": "judge",
+    "Long and short answers": "styles",
     "Retrieval": "retrieval",
 }
 # The images say which judge; these are for readers who do not see them.
@@ -49,21 +50,22 @@ _PLACES = {
 _RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
 _DOUBTFUL = "uses a judge that is not valid"
 _PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
-_ALL_METRICS = ("Tuned − base", "Scores of single answers", "The judge's check")
+_ALL_METRICS = (
+    "Tuned − base",
+    "Scores of single answers",
+    "The judge's check",
+    "Long and short answers",
+)
 
 
 def build_report(results: StudyResults, out: Path | str) -> Path:
     """Render the report and write it to `out`, replacing the file in one step. Returns its path.
 
-    What people said (`human_labels`) is read from the same folder. Figures are embedded up to
-    FIGURE_BYTES; one beyond that, or whose file does not exist, is named in the report instead.
+    Figures are embedded up to FIGURE_BYTES; one beyond that, or whose file does not exist, is named
+    in the report instead.
     """
     out = Path(out)
-    html = (
-        _environment(results.metrics)
-        .get_template("report.html.j2")
-        .render(**_content(results), people=label_tables.for_report(out.parent))
-    )
+    html = _environment(results.metrics).get_template("report.html.j2").render(**_content(results))
     # Not every text that a model writes can be encoded.
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out
@@ -105,6 +107,12 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "ladder": results.ladder_auc.to_dict("records"),
         "judge_facts": explanation_tables.judge_fact_rows(results),
         "agreement": explanation_tables.agreement_rows(results),
+        "audit": audit_tables.audit_rows(results),
+        "styles": audit_tables.style_table(results),
+        "errors": audit_tables.error_rows(results),
+        "error_sentences": audit_tables.error_sentences(results),
+        "label_plans": audit_tables.label_plans(results),
+        "people": label_tables.for_report(results.people),
         "retrieval": results.retrieval.to_dict("records"),
         "ceiling_metrics": ceiling.MEASURED,
         "ceiling": results.ceiling.to_dict("records"),
@@ -129,7 +137,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     Returns {"about": sentence, "gains": rows, "losses": rows}; the sentence says it when there is
     nothing to show. Ties are resolved by question id.
     """
-    row = headline_row(results.comparisons)
+    row = scored_headline_row(results)
     if row is None or results.results.empty:
         nothing = {
             "about": "There is no comparison to take examples from.",

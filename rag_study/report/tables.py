@@ -9,7 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.equivalence import FAILS
+from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.states import (
     RECIPE,
     against_base,
@@ -17,6 +18,7 @@ from rag_study.analysis.states import (
     context_rank,
     differing,
     factor_words,
+    of_people,
     state_label,
     untrusted_judges,
 )
@@ -62,15 +64,17 @@ def effects_table(
     for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
         interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
-        verdict = verdict_words(row) or ("judge not valid" if row["judge"] in untrusted else "")
-        judge = f", {row['judge']}" if several_judges and row["judge"] else ""
+        doubt = "fails the audit" if row.get("audit") == FAILS else ""
+        doubt = "judge not valid" if row["judge"] in untrusted else doubt
+        verdict = verdict_words(row) or doubt
+        judge = f", {row['judge']}" if several_judges and row["judge"] not in ("", PEOPLE) else ""
         # As Text below, not as markup: names may hold square brackets.
         means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
         cells = [
             state_label(row),
             *([" · ".join(factor_words(row, factors))] if factors else []),
             row["context"],
-            metrics.label(metric) + judge,
+            of_people(metrics.label(metric), row["judge"]) + judge,
             *([] if factors else [means]),
             f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
@@ -213,9 +217,10 @@ def common_cells(row: dict[str, Any], factors: list[str], results: StudyResults)
         "state": state_label(row),
         "factors": " · ".join(factor_words(row, factors)),
         "context": row["context"],
-        "metric": results.metrics.label(row["metric"]),
-        "judge": row["judge"],
+        "metric": of_people(results.metrics.label(row["metric"]), row["judge"]),
+        "judge": row["judge"] if row["judge"] != PEOPLE else "",
         "invalid": row["judge"] in results.invalid_judges,
+        "unfair": row.get("audit") == FAILS,
         "low": signed(row["ci_low"], row["metric"]),
         "high": signed(row["ci_high"], row["metric"]),
         "n": row.get("n_questions", ""),
@@ -243,4 +248,7 @@ def _ordered(frame: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
 
 
 def _primary_first(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
-    return _ordered(comparisons, metrics).sort_values("primary", ascending=False, kind="stable")
+    """Primary rows first, and of both kinds those that people's labels gave."""
+    ordered = _ordered(comparisons, metrics).assign(scored=lambda rows: rows["judge"] != PEOPLE)
+    ordered = ordered.sort_values(["primary", "scored"], ascending=[False, True], kind="stable")
+    return ordered.drop(columns="scored")

@@ -142,7 +142,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            3,
+            4,
             ("prepare_data",),
             uses={
                 **_JUDGE,
@@ -152,7 +152,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 2, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 3, beside={"study_file": ALL, "others": ALL}),
     )
 }
 

@@ -8,7 +8,7 @@ from rag_study import data as qa_datasets
 from rag_study.analysis import analyse, collect, effects, run_names
 from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
-from rag_study.evaluation.judging import validity
+from rag_study.evaluation.judging import style, validity
 from rag_study.evaluation.metrics import RETENTION
 from rag_study.study import plan
 from rag_study.study.config import load_study
@@ -69,6 +69,9 @@ def study(write_study, outputs):
                 files.write_parquet(folder.path / "retention.parquet", pd.DataFrame(rows))
             case "validate_judge":
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
+                styled = pd.DataFrame(style.style_rungs(split.pools["test"][:24]))
+                scores = dict.fromkeys((*collect.REFERENCE, *config.judged_metrics), 0.5)
+                files.write_parquet(folder.path / "styles.parquet", styled.assign(**scores))
                 row = {"scorer": "random-llama", "criterion": "accuracy", "higher": "right"}
                 auc = pd.DataFrame([row, row | {"higher": "gold"}]).assign(auc=0.5)
                 auc = auc.reindex(columns=validity.AUC_COLUMNS)

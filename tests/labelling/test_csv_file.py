@@ -6,7 +6,8 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.labelling import csv_file
-from rag_study.labelling.sample import Sample, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample
 
 HOSTILE = [
     "=HYPERLINK(1)",
@@ -64,14 +65,14 @@ def save(path, rows, delimiter=",", encoding="utf-8"):
 
 
 def fill(rows, score="3"):
-    return [row | dict.fromkeys(rubric(), score) for row in rows]
+    return [row | dict.fromkeys(QUESTIONS, score) for row in rows]
 
 
 def test_no_cell_is_a_formula_and_every_text_survives(written, sample):
     assert written.read_bytes().startswith(b"\xef\xbb\xbf")
     with written.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["answer_id", "question", "reference_answer", "answer", *rubric()]
+    assert list(rows[0]) == ["answer_id", "question", "reference_answer", "answer", *QUESTIONS]
     for row, text in zip(rows, HOSTILE, strict=True):
         assert not any(cell and cell[0] in "=+-@\t\r" for cell in row.values())
         shown = csv_file.unescape(row["answer"])
@@ -95,10 +96,10 @@ def test_no_name_of_a_run_or_its_order_is_in_the_file(written):
     assert "runs" not in text
 
 
-def test_the_instructions_have_the_judges_rubric(written, sample):
+def test_the_instructions_have_the_questions(written, sample):
     told = written.with_name("answers-instructions.txt").read_text()
     assert "13 answers to 7 questions" in told
-    for text in rubric().values():
+    for text in QUESTIONS.values():
         assert text in told
 
 
@@ -305,9 +306,9 @@ def test_files_that_are_something_else(written, sample, tmp_path):
     written.write_text("")
     with pytest.raises(StudyError, match="no column"):
         csv_file.sample_name(written)
-    written.write_text(",".join(["answer_id", "answer", *rubric()]) + "\n")
+    written.write_text(",".join(["answer_id", "answer", *QUESTIONS]) + "\n")
     with pytest.raises(StudyError, match="the file has no rows"):
         csv_file.sample_name(written)
-    written.write_text(",".join(["answer_id", "answer", *rubric()]) + '\nabc123-001,"open')
+    written.write_text(",".join(["answer_id", "answer", *QUESTIONS]) + '\nabc123-001,"open')
     with pytest.raises(StudyError, match="not readable as CSV"):
         csv_file.read(written, sample)

@@ -15,7 +15,8 @@ from rag_study.common import run_folder
 from rag_study.common.wording import signed
 from rag_study.labelling import labels as human_labels
 from rag_study.labelling.passages import texts_shown
-from rag_study.labelling.sample import Sample, load, rubric
+from rag_study.labelling.questions import QUESTIONS
+from rag_study.labelling.sample import Sample, load
 from rag_study.report import page as report
 from rag_study.study import plan
 from rag_study.study.config import load_study
@@ -103,14 +104,15 @@ def test_from_the_file_to_the_tables(command, study, tmp_path):
         assert row.answer == truth.loc[(row.question_id, row.train_size), "answer"]
     # Each question stands for one over its inclusion probability.
     assert (1 / labels["inclusion_probability"]).sum() == pytest.approx(2 * N)
-    page = report.build_report(StudyResults({"name": "small"}), folder / "report.html")
-    words = page.read_text()
-    assert words.count("What people say (sample") == 1
+    found = StudyResults({"name": "small"}, people=tables)
+    words = report.build_report(found, folder / "report.html").read_text()
+    assert words.count("What people would say (sample") == 1
+    assert words.count("Do judge and people agree?") == 1
     assert "<td>lora-200 − base</td>" in words
     difference = one(tables["human_estimates"], quantity="difference", criterion="accuracy")
     assert f">{signed(difference['estimate'])} (" in words
     elsewhere = report.build_report(StudyResults({"name": "small"}), tmp_path / "report.html")
-    assert "What people say" not in elsewhere.read_text()
+    assert "What people would say" not in elsewhere.read_text()
 
 
 def test_people_put_right_what_the_judge_gets_wrong(command, study, tmp_path):
@@ -141,10 +143,10 @@ def test_people_put_right_what_the_judge_gets_wrong(command, study, tmp_path):
     assert metric["judge"] == ""
     assert np.isfinite(metric["kendall"])
     assert np.isnan(metric["kappa"])
-    # Everybody got a 4 for completeness: there is a mean, but no spread to tell its error by.
+    # Everybody got a 4 for completeness: its interval is what so many groups may have hidden.
     flat = one(tables["human_estimates"], criterion="completeness", train_size=0)
     assert flat["labels_mean"] == 4
-    assert np.isnan(flat["labels_low"])
+    assert 3 < flat["labels_low"] < 4 < flat["labels_high"] < 5
 
 
 def test_stopping_early_counts_and_is_said(command, study, tmp_path):
@@ -315,7 +317,15 @@ def test_passages_are_those_of_the_prompt(write_study, outputs):
     assert shown == {("fictional", question.id): "[1] Two\nsecond\n\n[2] One\nfirst"}
 
 
-def test_the_criteria_are_those_of_the_judge():
+def test_people_are_asked_about_the_judges_criteria_and_not_in_its_words():
     from rag_study.evaluation import criteria
 
-    assert rubric() == {one.name: one.rubric for one in criteria.find_all(criteria.DEFAULT)}
+    known = criteria.find_all(criteria.DEFAULT)
+    assert list(QUESTIONS) == [criterion.name for criterion in known]
+    for criterion in known:
+        asked = QUESTIONS[criterion.name].lower()
+        assert not any(word in asked for word in ("candidate", "reply", "one digit", "grade "))
+        # No line of the prompt is shown as it is.
+        lines = {line.strip().lower() for line in criterion.rubric.splitlines()}
+        assert not lines & {line.strip() for line in asked.splitlines()}
+        assert all(f"  {grade}  " in asked for grade in range(1, 6))

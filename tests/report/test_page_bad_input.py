@@ -77,8 +77,9 @@ def test_a_judge_missing_for_half_of_the_answers(tmp_path):
     )
     words = words_of(frame, tmp_path, judge_checks=[STRONG | {"judge": "weak"}])
     assert "Judge weak scored 72 of 144 answers" in words
-    assert "12 independent groups" in words
-    assert "No verdict" in words
+    # Its scores of answers of known merit are not there at all.
+    assert "was not shown to treat answers of base and trained model alike" in words
+    assert "The verdict rests on answer recall, measured against the reference answers" in words
 
 
 def test_two_versions_of_the_prompts(tmp_path):

@@ -74,9 +74,11 @@ def judge_ladder(
     batch_size: int,
     folder: RunFolder,
     passages: Mapping[str, Passages] | None = None,
+    name: str = "ladder",
 ) -> Iterator[list[dict[str, Any]]]:
-    """Score a ladder; yields its rows with the reference metrics and the judge's scores, and with
-    `place`, the row's number in `rungs`: what is about equally long is scored together."""
+    """Score a ladder, or the style rungs (under another `name`); yields its rows with the reference
+    metrics and the judge's scores, and with `place`, the row's number in `rungs`: what is about
+    equally long is scored together."""
     by_id = {question.id: question for question in questions}
     entries = [
         ({"place": place, **row}, row["candidate"], (passages or {}).get(row["question_id"]))
@@ -90,7 +92,14 @@ def judge_ladder(
     entries.sort(key=length, reverse=True)
     for start in range(0, len(entries), batch_size):
         score = partial(_score_batch, judge, entries[start : start + batch_size], by_id)
-        yield folder.part(f"ladder-{start:05d}", score)
+        yield folder.part(f"{name}-{start:05d}", score)
+
+
+def in_order(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """What `judge_ladder` gave as a table in the order of the rungs; of none, a table with these
+    columns."""
+    table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*columns, "place"])
+    return table.sort_values("place", ignore_index=True)
 
 
 def judge_repeatedly(

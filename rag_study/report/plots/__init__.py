@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "decomposition": ["context_or_memory", "loss_decomposition"],
         "effects": ["effects_forest", "retention_forest"],
         "ladder": ["calibration", "judge_ladder"],
+        "styles": ["style_means"],
         "means": ["context_interaction", "train_size_curves"],
         "retrieval": ["retrieval_quality"],
         "scores": ["score_distributions"],

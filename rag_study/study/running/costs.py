@@ -36,6 +36,8 @@ from rag_study.study.stages import STAGES, StageRun
 _QUESTION, _REFERENCE = 14, 6
 _PROMPT, _PROMPT_WITH_PASSAGES = 20, 44
 _JUDGE_PROMPT, _CRITERION, _TRAINED_CRITERION = 47, 68, 12
+_STYLE_RUNGS = 16  # a right and a wrong answer in each of `style.STYLES`
+_STYLED = 45  # tokens of such an answer, on average
 _LADDER_RUNGS = 9  # a question; refusals and empty answers are scored by rule
 # The retention sets: items, tokens read and tokens written for each (a fact has four choices).
 _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
@@ -185,7 +187,9 @@ def tokens(run: StageRun) -> dict[str, float]:
         answer = _REFERENCE if point.system else answering.max_new_tokens
         read = sum(run.extent.values()) * _judged(point.judge, answer)
     elif stage == "validate_judge":
-        read = point.judge.ladder_size * _LADDER_RUNGS * _judged(point.judge, _REFERENCE)
+        ladder = _LADDER_RUNGS * _judged(point.judge, _REFERENCE)
+        styles = _STYLE_RUNGS * _judged(point.judge, _STYLED)
+        read = point.judge.ladder_size * (ladder + styles)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:
             number = min(point.retention, items)

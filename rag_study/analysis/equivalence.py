@@ -1,0 +1,103 @@
+"""Is what style makes of a difference small enough? Two one-sided tests, for every source alike.
+
+What is tested, and what follows, is in `audit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtrit
+
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
+from rag_study.analysis.resampling import TOLERANCE, bca_intervals, standard_errors
+
+# Of the margin: the most that style alone may make of a difference.
+LIMIT = 0.5
+PASSES, FAILS, NOT_KNOWN = "passes", "fails", "not known"
+# A source with fewer questions says nothing (as `validity.MIN_QUESTIONS`); people: groups.
+MIN_QUESTIONS = 20
+ALPHA = 0.05
+_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one source says of the part of style in a difference, in the metric's unit.
+
+    `low`, `high` are the 90 % interval of the two one-sided tests, `ci_low`, `ci_high` the one that
+    must lie beyond the limit for a failure.
+    """
+
+    source: str
+    n_questions: int
+    n_clusters: int
+    bias: float = np.nan
+    se: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    ci_low: float = np.nan
+    ci_high: float = np.nan
+
+    @classmethod
+    def of(
+        cls, source: str, values: np.ndarray, clusters: np.ndarray, tests: int = 1, passing: int = 1
+    ) -> Part:
+        """From one value per question. `tests`: how many share the 5 % of a failure; `passing`:
+        how many share that of passing."""
+        n, groups = len(values), len(np.unique(clusters))
+        if n < MIN_QUESTIONS or groups < 2:
+            return cls(source, n, groups)
+        _, codes = np.unique(clusters, return_inverse=True)
+        sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(float)
+        se = float(standard_errors(sums[None], counts[None])[0])
+        df = float(degrees_of_freedom(effective_clusters(counts)))
+        part = cls.known(source, float(values.mean()), se, n, groups, df, tests, passing)
+        levels = (1 - 2 * ALPHA / passing, 1 - ALPHA / tests)
+        (near, far) = bca_intervals(sums[None], counts[None], levels, _RESAMPLES)[:, :, 0]
+        # The t interval alone lets skewed differences pass too often, the other one few questions.
+        return replace(
+            part,
+            low=min(part.low, near[0]),
+            high=max(part.high, near[1]),
+            ci_low=min(part.ci_low, far[0]),
+            ci_high=max(part.ci_high, far[1]),
+        )
+
+    @classmethod
+    def known(
+        cls,
+        source: str,
+        bias: float,
+        se: float,
+        n: int,
+        groups: int,
+        df: float,
+        tests: int = 1,
+        passing: int = 1,
+    ) -> Part:
+        """From an estimate and its standard error with `df` degrees of freedom."""
+        near = float(stdtrit(df, 1 - ALPHA / passing)) * se
+        far = float(stdtrit(df, 1 - ALPHA / 2 / tests)) * se
+        return cls(source, n, groups, bias, se, bias - near, bias + near, bias - far, bias + far)
+
+    def status(self, limit: float) -> str:
+        if np.isnan(self.low) or np.isnan(limit):
+            return NOT_KNOWN
+        if self.low >= -limit - TOLERANCE and self.high <= limit + TOLERANCE:
+            return PASSES
+        if self.ci_low > limit or self.ci_high < -limit:
+            return FAILS
+        return NOT_KNOWN
+
+    def needed(self, limit: float) -> float:
+        """Questions with which this source would pass with 80 % power if its figures are true
+        (Chow, Shao and Wang 2008, 3.2.3); NaN where it would not."""
+        room = limit - abs(self.bias)
+        if np.isnan(self.se) or room <= 0:
+            return np.nan
+        quantiles = stdtrit(1e9, 1 - ALPHA) + stdtrit(1e9, 0.9)
+        return float(
+            max(self.n_questions, np.ceil(self.n_questions * (quantiles * self.se / room) ** 2))
+        )
