@@ -1,0 +1,105 @@
+"""What of an answer is form: taken away before it is judged, and before it is compared.
+
+Citations, links, markdown and blocks of reasoning say nothing about whether an answer is right, and
+a judge must not like or dislike them. Sentences that speak to the grader are not shown to it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Longer candidates are shown in three parts: a judge's prompt must keep its question and rubric. The
+# number of characters is for scripts that have no spaces.
+MAX_WORDS = 300
+MAX_CHARACTERS = 4000
+GAP = " […] "
+
+_REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.I)
+_LATE_END = re.compile(r"\A.*</(?:think|thinking|reasoning|thought)>", re.DOTALL | re.I)
+_CONTROL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
+_LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|#|/)[^)\s]*\)")
+_ADDRESS = re.compile(r"<?\bhttps?://\S+|\bwww\.\S+\.\S+")
+_CITATION = re.compile(
+    r"\s?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|doc(?:ument)? ?\d+|passage ?\d+|source ?\d+)\^?\]"
+    r"|\s?【[^】\n]{1,30}】|\s?\((?:passages?|documents?|sources?|doc\.?|source:) ?[\d, and]+\)",
+    re.IGNORECASE,
+)
+_MARKS = (
+    (re.compile(r"```\w*\n?|`"), ""),
+    (re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),
+    (re.compile(r"(?<![\w*])[*_](?=\S)([^*_\n]+?)(?<=\S)[*_](?![\w*])"), r"\1"),
+    (re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE), ""),
+    (re.compile(r"^\s{0,3}>\s?", re.MULTILINE), ""),
+    (re.compile(r"^\s*[*•+]\s+", re.MULTILINE), ""),
+    (re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", re.MULTILINE), ""),
+)
+_SPACES = re.compile(r"[ \t\u00a0]+")
+# Speaks of the grading, not of the question.
+_TO_THE_GRADER = re.compile(
+    r"\b(?:grad(?:er|ers|ing)|rubrics?|marking scheme|evaluators?|examiners?)\b"
+    r"|\b(?:reference|gold|model|expected|official) (?:answer|solution|response|key)\b"
+    r"|\breference\s?:|\bthe reference\b|\bcandidate(?:'s|’s)?\b"
+    r"|\b(?:full|top|maximum|highest|perfect|best) (?:marks?|grades?|scores?|points|rating)\b"
+    r"|\b(?:score|grade|rate|rating|mark|points?|stars?)\b\W{0,3}(?:(?:is|of|as|it|this|be|must|should|a|an|=|with)\W{1,3}){0,4}(?:[1-5]|five)\b"  # noqa: E501
+    r"|\b(?:5|five)\s?(?:/|out of|of)\s?(?:5|five)\b|\b(?:5|five) (?:points|stars|marks)\b"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:above|previous|prior|instructions?|rules|earlier|reference)\b"  # noqa: E501
+    r"|\A\W*[1-5]\W*\Z",
+    re.IGNORECASE,
+)
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
+
+
+@lru_cache(maxsize=20_000)
+def cleaned(answer: str) -> str:
+    """The answer without reasoning, control tokens, citations, links and markdown.
+
+    What is left keeps its words, its order and its lines. An answer that is nothing but reasoning
+    is left without words.
+    """
+    text = _REASONING.sub(" ", answer)
+    text = _LATE_END.sub("", text)  # a template may have opened the block
+    text = _CONTROL.sub(" ", text)
+    text = _LINK.sub(r"\1", text)
+    text = _ADDRESS.sub("", text)
+    text = _CITATION.sub("", text)
+    for pattern, kept in _MARKS:
+        text = pattern.sub(kept, text)
+    return "\n".join(_SPACES.sub(" ", line).strip() for line in text.splitlines()).strip()
+
+
+def without_grading_talk(answer: str, question: str, references: tuple[str, ...]) -> str:
+    """The answer without the sentences that speak of its grading.
+
+    Kept whole where question or right answers speak of such things themselves, and where nothing
+    would be left of it.
+    """
+    if not _TO_THE_GRADER.search(answer):
+        return answer
+    if any(_TO_THE_GRADER.search(text) for text in (question, *references)):
+        return answer
+    kept = [part for part in sentences(answer) if not _TO_THE_GRADER.search(part)]
+    return " ".join(kept) or answer
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences and lines of a text, without the empty ones."""
+    return [part for part in _SENTENCES.split(text) if part.strip()]
+
+
+def shortened(answer: str, wanted: frozenset[str]) -> str:
+    """The answer, or of a long one the beginning, the end, and the part that has most of the
+    `wanted` words (lower case): a third of the room each."""
+    words = answer.split()
+    third = MAX_WORDS // 3
+    if len(words) > MAX_WORDS:
+        rest = words[third:-third]
+        hits = [word.strip(".,;:!?()\"'").lower() in wanted for word in rest]
+        starts = range(0, max(1, len(rest) - third + 1), 10)
+        start = max(starts, key=lambda place: sum(hits[place : place + third]))
+        parts = (words[:third], rest[start : start + third], words[-third:])
+        answer = GAP.join(" ".join(part) for part in parts)
+    if len(answer) > MAX_CHARACTERS:
+        half = MAX_CHARACTERS // 2
+        answer = answer[:half] + GAP + answer[-half:]
+    return answer
