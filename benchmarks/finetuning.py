@@ -179,7 +179,7 @@ def measure(contender: Contender, material: Material, seed: int) -> Measured:
     """One training from the base's weights, with its peak memory and its held-out loss."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier trainings left behind
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
     before = memory_mb("VmRSS")
     lm = loading.load_generator(MODEL, "bfloat16")
     collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
@@ -192,7 +192,10 @@ def measure(contender: Contender, material: Material, seed: int) -> Measured:
 
 def memory_mb(field: str) -> float:
     """From /proc/self/status: VmRSS is memory in use, VmHWM its peak."""
-    return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0]) / 1024
+    return (
+        int(Path("/proc/self/status").read_text(encoding="utf-8").split(f"{field}:")[1].split()[0])
+        / 1024
+    )
 
 
 def this_project(lm: LanguageModel, material: Material, folder: Path, seed: int) -> float:

@@ -17,6 +17,7 @@ from rag_study.analysis import decomposition, effects
 from rag_study.analysis.claims import claims
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.length_adjustment import length_adjusted
+from rag_study.analysis.objections import objections
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.trends import trends
@@ -53,6 +54,8 @@ def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_0
     valid = {check["judge"]: bool(check["valid"]) for check in collected.judge_checks}
     scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
+    named = [*primary.metrics, *primary.reference_metrics]
+    against = objections(collected.results, named, collected.metrics)
     comparisons = effects.compare(
         scored,
         primary.contexts,
@@ -62,6 +65,7 @@ def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_0
         valid,
         n_resamples,
         collected.metrics,
+        against,
     )
     return replace(
         collected,
@@ -76,7 +80,8 @@ def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_0
         ),
         notes=[
             *collected.notes,
-            *warnings(collected, [*primary.metrics, *primary.reference_metrics]),
+            *warnings(collected),
+            *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
         ],
         **_decomposed(collected.results),
     )
@@ -111,9 +116,9 @@ def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def warnings(collected: StudyResults, metrics: Sequence[str]) -> list[str]:
+def warnings(collected: StudyResults) -> list[str]:
     """What is odd about the results, in sentences: two versions of prompts, answers that a judge
-    did not score, metrics (of `metrics`) that have one value only."""
+    did not score."""
     sentences = _prompt_versions(collected.provenance)
     results = collected.results
     if results.empty:
@@ -127,14 +132,6 @@ def warnings(collected: StudyResults, metrics: Sequence[str]) -> list[str]:
             sentences.append(
                 f"Judge {judge} scored {scored:,} of {counted(answers, 'answer')}: its means and "
                 "differences are about these alone, and may not hold for the others."
-            )
-    for metric in metrics:
-        if metric in results and results[metric].nunique() == 1:
-            value = results[metric].dropna().iloc[0]
-            name = collected.metrics.in_text(metric)
-            sentences.append(
-                f"Every answer has the same {name} ({value:g}), so it cannot tell one state from "
-                "another."
             )
     return sentences
 

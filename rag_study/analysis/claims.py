@@ -13,8 +13,11 @@ answers of several states to one question are in the same cluster.
 **What is shown.** "x < a is shown" means that the one-sided t test of it, with the cluster-robust
 standard error and its degrees of freedom, has p < .05; where one of several states suffices, p is
 Holm's over these; where all must hold, all must be shown (an intersection-union test, Berger 1982,
-which needs no correction). Nothing is shown with fewer than 20 clusters or without any spread. The
-margin is that of the study for the metric. In the order of the tests, where supported wins:
+which needs no correction). Nothing is shown with fewer than 20 clusters (of equal size, or what
+uneven ones are worth) or where no question changed differently from the others. Where hardly a
+question changed, the standard error is what the exact binomial bound leaves open (see
+`cluster_means`). The margin is that of the study for the metric. In the order of the tests, where
+supported wins:
 
 - *accuracy*, *completeness*: supported if every state's effect is shown to be below 0; contradicted
   if some state's is shown to be above -margin.
@@ -121,7 +124,8 @@ def claims(
             facts = dict(tested.facts)
             if tested.mean is not None:
                 mean = tested.mean
-                facts["spread"] = bool(mean.se > 0)
+                facts["spread"] = mean.has_spread
+                facts["n_effective"] = mean.n_effective
                 row |= {"estimate": mean.value, "ci_low": mean.low, "ci_high": mean.high}
                 row |= {"n_states": mean.n_states, "n_questions": mean.n_questions}
                 row |= {"n_clusters": mean.n_clusters}
@@ -151,6 +155,12 @@ def _nothing(study: StudyEffects, metric: str) -> _Tested:
 
 def _lacking(what: str, metric: str, **facts: Any) -> _Tested:
     return _Tested("not tested", None, metric, {"lacking": what, **facts})
+
+
+def _times(sample: Sample, factor: float) -> Sample:
+    """The sample in another unit."""
+    low, high = sorted(factor * end for end in sample.limits)
+    return replace(sample, values=factor * sample.values, limits=(low, high))
 
 
 def _beats_all(study: StudyEffects, name: str) -> _Tested:
@@ -200,7 +210,7 @@ def _more_data(study: StudyEffects) -> _Tested:
     samples = study.of(metric, slopes(study.scores))
     if not samples:
         return _lacking("more_data", metric)
-    gain = study.mean([replace(s, values=s.values * s.extra["doublings"]) for s in samples])
+    gain = study.mean([_times(s, s.extra["doublings"]) for s in samples])
     contradicted = gain.above(0) < ALPHA and gain.value >= margin
     sizes = sorted({s.extra["train_sizes"] for s in samples})
     facts = {"train_sizes": sizes, "margin": margin, "worse": gain.below(0) < ALPHA}
@@ -247,7 +257,7 @@ def _retention(study: StudyEffects) -> _Tested:
     for metric, samples in study.grouped(outside, lambda s: s.metric).items():
         sign = -1.0 if metric in _WORSE_WHEN_HIGHER else 1.0
         margin = _RETENTION_MARGINS.get(metric) or study.margin[metric]
-        mean = study.mean([replace(s, values=sign * s.values) for s in samples])
+        mean = study.mean([_times(s, sign) for s in samples])
         means[metric] = (mean, margin, sign)
     lost = multipletests([m.below(0) for m, *_ in means.values()], alpha=ALPHA, method="holm")[0]
     pairs = zip(lost, means.values(), strict=True)
@@ -282,7 +292,8 @@ def _smaller_contexts(study: StudyEffects) -> _Tested:
                 "beside": {},
             }
             before, after = large.values[at_large], small.values[at_small]
-            eased.append(replace(small, values=after - before, **shared_fields))
+            both = tuple(2 * end for end in small.limits)
+            eased.append(replace(small, values=after - before, limits=both, **shared_fields))
             at_largest.append(replace(large, values=before, **shared_fields))
     if not eased:
         return _lacking("smaller_contexts", metric)

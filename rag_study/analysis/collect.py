@@ -14,7 +14,7 @@ from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
 from rag_study.analysis.study_results import StudyResults
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.evaluation.judging import validity
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.models import names
@@ -56,7 +56,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 # The run knows its judge by the model's name, which several judges may share.
                 table["scorer"] = table["scorer"].where(table["criterion"] == "", labels["judge"])
                 tables.append(table.assign(dataset=labels["dataset"]))
-            checks.append(json.loads((folder.path / "metrics.json").read_text())["check"] | labels)
+            metrics = (folder.path / "metrics.json").read_text(encoding="utf-8")
+            checks.append(json.loads(metrics)["check"] | labels)
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
         else:
@@ -81,6 +82,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         )
         for index, name in searches.values()
     ]
+    warnings = {}  # the same ones of several searches once
+    for index, name in searches.values():
+        record = files.read_json(run_folder.RunFolder(index.run_id).path / "metrics.json")
+        warnings |= {f"{name}: {text}": None for text in record.get("warnings", ())}
     auc = _concat(aucs)
     everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
     if len(everything) and isinstance(config, MergedStudy):
@@ -102,6 +107,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         ladder_facts=_concat(facts),
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
+        search_warnings=list(warnings),
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
@@ -212,7 +218,7 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     for run in all_upstream(comparison):
         file = run_folder.RunFolder(run.run_id).path / "provenance.json"
         if file.exists():
-            entries[run.run_id] = json.loads(file.read_text())
+            entries[run.run_id] = json.loads(file.read_text(encoding="utf-8"))
     return list(entries.values())
 
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rag_study.analysis.cluster_means import ClusterTotals, cluster_means
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
-from rag_study.analysis.resampling import bca_intervals
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
 from rag_study.data.schema import Question
@@ -237,14 +237,13 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: RUN_COLUMNS, category, n (questions in it), share, ci_low, ci_high (95 %, bootstrap
     over groups), n_questions, n_clusters. A category that occurs in any run has a row in all; the
-    shares of a run add up to 1. A share of 0 or 1 has an interval without width: the bootstrap
-    cannot tell what was not seen.
+    shares of a run add up to 1.
     """
     categories = _present(table)
     rows = []
     for run, part in table.groupby(RUN_COLUMNS, sort=True, dropna=False):
         values = _indicators(part, categories)
-        low, high, n_clusters = _intervals(values, _clusters(part))
+        low, high, n_clusters = _intervals(values, _clusters(part), (0.0, 1.0))
         for i, category in enumerate(categories):
             rows.append(
                 {
@@ -278,7 +277,7 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
             continue
         after = _indicators(both, categories)
         before = _indicators(both.assign(category=both["category_b"]), categories)
-        low, high, n_clusters = _intervals(after - before, _clusters(both))
+        low, high, n_clusters = _intervals(after - before, _clusters(both), (-1.0, 1.0))
         for i, category in enumerate(categories):
             rows.append(
                 {
@@ -358,12 +357,13 @@ def _clusters(table: pd.DataFrame) -> np.ndarray:
     return pd.factorize(("group " + group.astype(str)).where(has_group, single), sort=True)[0]
 
 
-def _intervals(values: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _intervals(
+    values: np.ndarray, clusters: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[np.ndarray, np.ndarray, int]:
     """(lower ends, upper ends, number of clusters) of the means of each column of `values`."""
-    counts = np.bincount(clusters).astype(float)
-    sums = np.stack([np.bincount(clusters, weights=column) for column in values.T])
-    ((low, high),) = bca_intervals(sums, np.tile(counts, (len(sums), 1)))
-    return low, high, len(counts)
+    totals = ClusterTotals.of(values.T, clusters, *limits)
+    ((low, high),) = cluster_means(totals).intervals
+    return low, high, totals.sums.shape[1]
 
 
 def _with_base(table: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame, pd.DataFrame]]:

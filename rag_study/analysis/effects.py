@@ -16,24 +16,29 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 
-from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, pool, tabulate
+from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
+from rag_study.analysis.missing_scores import Lost
 from rag_study.analysis.pairing import DEFAULT, Scores, pair_runs, read
+from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
-from rag_study.analysis.verdicts import add_verdicts, detectable
+from rag_study.analysis.verdicts import add_verdicts
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
 COMPARISON_COLUMNS = (
     KEY_COLUMNS
     + (
-        "baseline n_questions n_clusters n_seeds mean_base mean_tuned difference ci_low ci_high "
-        "ci90_low ci90_high se df seed_sd p_value p_holm effect_size mde n_needed primary margin "
-        "verdict reason"
+        "baseline n_questions n_clusters n_effective n_seeds lost_base lost_tuned mean_base "
+        "mean_tuned difference ci_low ci_high ci90_low ci90_high se df seed_sd p_value p_holm "
+        "p_equivalence effect_size shrunken mde n_no_difference n_twice_margin primary margin "
+        "verdict at_least_margin reason"
     ).split()
 )
 INTERACTION_COLUMNS = (
@@ -67,7 +72,8 @@ def summarise(
             if scored.any():
                 answered = questions[scored]
                 measured = (answered, values[scored, column], scores.clusters[answered])
-                samples.append(Sample(run, context, metric, judge, *measured))
+                limits = scores.metrics[metric].limits
+                samples.append(Sample(run, context, metric, judge, *measured, limits=limits))
     samples.sort(key=lambda s: (s.run, s.context, s.metric, s.judge))
     estimates = estimate(samples, n_resamples, n_flips=0)
     return tabulate(scores.runs, samples, estimates, SUMMARY_COLUMNS)
@@ -82,6 +88,7 @@ def compare(
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
     metrics: Metrics = METRICS,
+    objections: Mapping[tuple[str, str], str] | None = None,
 ) -> pd.DataFrame:
     """Every tuned run against the bases of the same data, model and retrieval.
 
@@ -89,16 +96,19 @@ def compare(
     training where the study has them (these are compared with the default one as well, as rows of
     method "none"). Differences are tuned minus base, paired by question within a context; pairs
     with a missing score are dropped. Returns COMPARISON_COLUMNS, sorted by their key, in the
-    metric's unit; `attrs["skipped"]` lists in sentences what could not be compared.
+    metric's unit; `attrs["skipped"]` lists in sentences what could not be compared. `lost_base` and
+    `lost_tuned` count the questions that the metric applies to and where base or trained answer has
+    no score; what a verdict is worth then is in `missing_scores`.
 
     The primary family is every comparison of a trained run with the default base in
     `primary_contexts` of `primary_metrics`, over the whole table: judged metrics by valid judges (a
     judge absent from `judge_valid` is not valid). Where a recipe has several seeds, the row of all
     seeds is in the family and those of single seeds are not. If no judge is valid,
     `reference_metrics` take the place of the judged ones. Scores have no say in this. `margins`
-    overrides those of `metrics`; None takes a metric's margin away.
+    overrides those of `metrics`; None takes a metric's margin away. `objections` say by (metric,
+    judge) why no row of these may carry a verdict (see `objections`).
 
-    `mde` is the difference that 80 % of such studies would detect (`verdicts.detectable`);
+    `mde` is the difference that 80 % of such studies would detect (`planning.detectable`);
     `effect_size` is d_z, the difference in standard deviations of the paired differences. The
     smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each member, or Holm's
     correction could find nothing. See `verdicts` for the verdicts.
@@ -117,13 +127,31 @@ def compare(
         sample.extra.update(
             primary=usual and sample.context in primary_contexts and sample.metric in family,
             margin=np.nan if margin is None else float(margin),
+            objection=(objections or {}).get((sample.metric, judge), ""),
             reason="not a primary comparison" if valid else f"judge {judge} {untrusted}",
         )
     runs, samples = pool(scores.runs, samples)
     for sample in samples:
+        lost = [part.extra["lost"] for part in sample.parts or (sample,)]
+        sample.extra["lost"] = reduce(Lost.together, lost)
         for part in sample.parts if sample.extra["primary"] else ():
             reason = f"one of {len(sample.parts)} seeds: the verdict is about all of them"
             part.extra.update(primary=False, reason=reason)
+    table = _estimated(runs, samples, n_resamples)
+    incomplete = [
+        i for i, s in enumerate(samples) if s.extra["primary"] and s.extra["lost"].needs_bounds
+    ]
+    bounded = [i for i in incomplete if np.isfinite(samples[i].limits).all()]
+    worst, best = (
+        _at_end(end, runs, samples, bounded, table, n_resamples) for end in ("worst", "best")
+    )
+    table = add_verdicts(table, metrics, incomplete, worst, best)[COMPARISON_COLUMNS]
+    table.attrs["skipped"] = skipped
+    return table
+
+
+def _estimated(runs: pd.DataFrame, samples: list[Sample], n_resamples: int) -> pd.DataFrame:
+    """The comparisons with all that does not depend on verdicts."""
     estimates = _estimate_by_family(samples, n_resamples).rename(columns={"mean": "difference"})
     estimates["mde"] = detectable(estimates["se"], estimates["df"])
     difference, sd = estimates["difference"].to_numpy(), estimates["sd"].to_numpy()
@@ -132,29 +160,77 @@ def compare(
     estimates["effect_size"] = np.where(
         spread, difference / np.where(spread, sd, 1.0), without_spread
     )
-    table = add_verdicts(tabulate(runs, samples, estimates, COMPARISON_COLUMNS), metrics)
-    table.attrs["skipped"] = skipped
-    return table
+    for name in ("lost_base", "lost_tuned"):
+        counts = [getattr(sample.extra["lost"], name) for sample in samples]
+        estimates[name] = np.array(counts, dtype="int64")
+    return tabulate(runs, samples, estimates, [*COMPARISON_COLUMNS, "sd", "objection"])
+
+
+def _at_end(
+    end: str,
+    runs: pd.DataFrame,
+    samples: list[Sample],
+    chosen: list[int],
+    table: pd.DataFrame,
+    n_resamples: int,
+) -> pd.DataFrame:
+    """The table with the missing scores of the `chosen` rows at the worst or at the best."""
+    if not chosen:
+        return table
+    replaced = _estimated(runs, [_scored_at(samples[i], end) for i in chosen], n_resamples)
+    kept = table.drop(index=chosen)
+    return pd.concat([kept, replaced.set_axis(chosen)]).sort_index().astype(table.dtypes)
+
+
+def _scored_at(sample: Sample, end: str) -> Sample:
+    """A sample of all pairs, their missing scores at the worst or at the best for the training."""
+    if sample.parts:
+        parts = tuple(_scored_at(part, end) for part in sample.parts)
+        joined = replace(join(parts), run=sample.run, parts=parts, extra=sample.extra)
+        return replace(joined, spread_of=sample.spread_of)
+    lost = sample.extra["lost"]
+    unknown = np.full(len(lost.questions), np.nan)
+    return replace(
+        sample,
+        questions=lost.questions,
+        values=getattr(lost, end),
+        clusters=lost.clusters,
+        beside=dict.fromkeys(sample.beside, unknown),
+    )
 
 
 def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
     """Tuned minus base of single questions, a sample per row of `compare`, and what it skips.
 
-    `extra` names the baseline; the two scores stand beside the differences.
+    `extra` names the baseline and says what was lost (`missing_scores.Lost`); the two scores stand
+    beside the differences.
     """
     pairs, skipped = pair_runs(scores)
+    applies = scores.questions_with_scores()
     samples = []
     for (run, context, judge, baseline), pair in pairs.items():
         for column, metric in enumerate(scores.metrics_of(judge)):
-            base, tuned = pair.base[:, column], pair.tuned[:, column]
+            asked = np.isin(pair.questions, applies[judge != "", metric])
+            questions, base = pair.questions[asked], pair.base[asked, column]
+            tuned, low_high = pair.tuned[asked, column], scores.metrics[metric].limits
+            clusters = scores.clusters[questions]
             both = ~np.isnan(base) & ~np.isnan(tuned)
             if both.any():
-                answered, base, tuned = pair.questions[both], base[both], tuned[both]
-                measured = (answered, tuned - base, scores.clusters[answered])
+                lost = Lost.of(questions, clusters, base, tuned, *low_high)
+                base, tuned = base[both], tuned[both]
+                measured = (questions[both], tuned - base, clusters[both])
                 beside = {"mean_base": base, "mean_tuned": tuned}
-                extra = {"baseline": baseline}
-                samples.append(Sample(run, context, metric, judge, *measured, beside, extra))
+                extra = {"baseline": baseline, "lost": lost}
+                limits = widest(low_high)
+                key = (run, context, metric, judge)
+                samples.append(Sample(*key, *measured, beside, extra, limits=limits))
     return samples, skipped
+
+
+def widest(limits: tuple[float, float], times: int = 1) -> tuple[float, float]:
+    """The ends of a sum of `times` differences of two scores with these limits."""
+    reach = times * (limits[1] - limits[0])
+    return -reach, reach
 
 
 def of_recipes(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -234,5 +310,7 @@ def interaction_samples(scores: Scores) -> list[Sample]:
                 change, change_none, answered = change[both], change_none[both], shared[both]
                 beside = {"difference_none": change_none, "difference_context": change}
                 measured = (answered, change - change_none, scores.clusters[answered])
-                samples.append(Sample(run, context, metric, judge, *measured, beside))
+                limits = widest(scores.metrics[metric].limits, 2)
+                key = (run, context, metric, judge)
+                samples.append(Sample(*key, *measured, beside, limits=limits))
     return samples

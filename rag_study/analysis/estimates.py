@@ -3,17 +3,8 @@
 A row of a table is a `Sample`: one value per question, with the questions' clusters. What its
 values are (scores, paired differences, slopes) is decided elsewhere; how sure their mean is, here.
 
-**Several seeds.** `pool` adds to the samples of single seeds one for all seeds of a recipe. The
-questions are the same for every seed, so the mean over both has two sources of chance. With k
-seeds, whose means spread with standard deviation s, its variance is estimated as
-
-    (cluster-robust standard error over the questions, seeds joined)² + s² / k
-
-and its t interval is as wide at 95 % as both together: the half-width is the root of the sum of
-the squared half-widths of the two (Howe 1974), each with its own degrees of freedom. `df` is that
-of the t distribution with this half-width, between k - 1 and the number of clusters less one. In
-simulations such intervals held the truth in 95 % or more. With two or three seeds they are wide on
-purpose: Satterthwaite's called no effect one in 6 to 12 % of cases where seeds differed.
+`pool` adds to the samples of single seeds one for all seeds of a recipe; how the spread between
+them enters is in `seeds`.
 """
 
 from __future__ import annotations
@@ -24,20 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
+from rag_study.analysis.cluster_means import ClusterTotals, cluster_means, stack
 from rag_study.analysis.pairing import ALL_SEEDS, RUN_COLUMNS
-from rag_study.analysis.resampling import (
-    TOLERANCE,
-    bca_intervals,
-    sign_flip_p_values,
-    standard_errors,
-)
+from rag_study.analysis.resampling import sign_flip_p_values
+from rag_study.analysis.seeds import with_spread_of_seeds
 
 KEY_COLUMNS = [*RUN_COLUMNS, "context", "metric", "judge"]
 _DTYPES = {
     **dict.fromkeys(("train_size", "seed", "chunk_size", "top_k"), "int64"),
     **dict.fromkeys(("n_questions", "n_clusters", "n_seeds", "n_sizes"), "int64"),
+    **dict.fromkeys(("lost_base", "lost_tuned"), "int64"),
     **dict.fromkeys((*RUN_COLUMNS[:4], "variant", "prompting", "retriever", "context"), "str"),
     **dict.fromkeys(("baseline", "metric", "judge", "verdict", "reason", "train_sizes"), "str"),
     "primary": "bool",
@@ -51,7 +40,8 @@ class Sample:
 
     `run` is the row's index in the table of runs. `beside` holds further values of the same
     questions, whose means stand in columns of these names; `extra` holds finished cells. `parts`
-    are the samples of single seeds that this one joins.
+    are the samples of single seeds that this one joins; samples of the same `spread_of` share what
+    is known of the spread between seeds. `limits` are the ends of what a value can be.
     """
 
     run: int
@@ -64,6 +54,8 @@ class Sample:
     beside: dict[str, np.ndarray] = field(default_factory=dict)
     extra: dict = field(default_factory=dict)
     parts: tuple[Sample, ...] = ()
+    limits: tuple[float, float] = (-np.inf, np.inf)
+    spread_of: tuple = ()
 
 
 def join(samples: Sequence[Sample]) -> Sample:
@@ -92,10 +84,13 @@ def pool(runs: pd.DataFrame, samples: list[Sample]) -> tuple[pd.DataFrame, list[
         names = (sample.extra.get(name, "") for name in ("baseline", "train_sizes"))
         by_key[*key, *names].append(sample)
     pooled, index_of = [], {}
-    for (recipe, *_), members in by_key.items():
+    trained = runs["method"] != "none"
+    for (recipe, *key), members in by_key.items():
         if len(members) > 1:
             run = index_of.setdefault(recipe, len(runs) + len(index_of))
-            pooled.append(replace(join(members), run=run, parts=tuple(members)))
+            # Recipes share the spread of a metric; prompts, whose seeds draw examples, have theirs.
+            of = (bool(trained[members[0].run]), *key)
+            pooled.append(replace(join(members), run=run, parts=tuple(members), spread_of=of))
     if pooled:
         first = {recipe: runs.index[recipes == recipe][0] for recipe in index_of}
         added = runs.loc[[first[recipe] for recipe in index_of]].assign(seed=ALL_SEEDS)
@@ -116,37 +111,39 @@ def estimate(
 
     Columns: mean, its intervals ci_low, ci_high (95 %) and ci90_low, ci90_high, se, df (degrees of
     freedom of se), p_value (two-sided, against 0), sd (of the values), n_questions, n_clusters,
-    n_seeds, seed_sd (between the means of the seeds; NaN for one) and the means of `beside`.
+    n_effective (clusters of equal size that they are worth), n_seeds, seed_sd (between the means of
+    the seeds; NaN for one) and the means of `beside`.
 
-    One seed: `resampling`'s BCa intervals and sign flips over clusters. Several: t intervals and
-    t tests as in the docstring above; their p is never below that of the sign flips. `n_flips` is
-    their number, 0 for no p at all. A single cluster has no interval, se or p below 1.
+    One seed: the intervals of `cluster_means` and sign flips over clusters. Several: t intervals
+    and t tests as in `seeds`. Where the interval is a t interval, p is that of the t test, but
+    never below that of the sign flips. `n_flips` is their number, 0 for no p at all. A single
+    cluster has no interval, se or p below 1.
     """
     by_size, reduced = defaultdict(list), []
     for i, sample in enumerate(samples):
-        _, codes = np.unique(sample.clusters, return_inverse=True)
-        reduced.append((np.bincount(codes, weights=sample.values), np.bincount(codes)))
-        by_size[len(reduced[-1][0])].append(i)
-    columns = ["mean", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "p_value"]
-    table = np.full((len(samples), len(columns)), np.nan)
+        reduced.append(_totals(sample))
+        by_size[reduced[-1].sums.shape[1]].append(i)
+    numbers = ["mean", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "df", "n_effective"]
+    table = np.full((len(samples), len(numbers) + 1), np.nan)
     for indices in by_size.values():
         for start in range(0, len(indices), _BATCH):
             part = indices[start : start + _BATCH]
-            sums = np.stack([reduced[i][0] for i in part])
-            counts = np.stack([reduced[i][1] for i in part]).astype(float)
-            intervals = bca_intervals(sums, counts, (0.95, 0.90), n_resamples)
-            table[part, 0] = sums.sum(axis=1) / counts.sum(axis=1)
-            table[part, 1:5] = intervals.reshape(4, -1).T
-            table[part, 5] = standard_errors(sums, counts)
+            totals = stack([reduced[i] for i in part])
+            found = cluster_means(totals, (0.95, 0.90), n_resamples)
+            ends = found.intervals.reshape(4, -1)
+            table[part, :-1] = np.stack(
+                [found.mean, *ends, found.se, found.df, found.n_effective], axis=1
+            )
             if n_flips:
-                table[part, 6] = sign_flip_p_values(sums, n_flips)
-    frame = pd.DataFrame(table, columns=columns)
-    frame["n_clusters"] = [len(sums) for sums, _ in reduced]
+                p = sign_flip_p_values(totals.sums, n_flips)
+                by_t = 2 * stdtr(found.df, -np.abs(found.mean) / found.se)
+                table[part, -1] = np.where(found.by_t, np.fmax(p, by_t), p)
+    frame = pd.DataFrame(table, columns=[*numbers, "p_value"])
+    frame["n_clusters"] = [totals.sums.shape[1] for totals in reduced]
     frame["n_questions"] = [
         len(np.unique(s.questions)) if s.parts else len(s.values) for s in samples
     ]
     frame["sd"] = [np.std(s.values, ddof=1) if len(s.values) > 1 else 0.0 for s in samples]
-    frame["df"] = frame["n_clusters"] - 1.0
     frame["n_seeds"] = [len(s.parts) or 1 for s in samples]
     frame["seed_sd"] = [
         np.std([part.values.mean() for part in s.parts], ddof=1) if s.parts else np.nan
@@ -154,42 +151,20 @@ def estimate(
     ]
     for name in samples[0].beside if samples else ():
         frame[name] = [s.beside[name].mean() for s in samples]
-    return _with_seeds(frame, bool(n_flips))
+    return with_spread_of_seeds(frame, [s.spread_of for s in samples])
 
 
-def _with_seeds(frame: pd.DataFrame, with_p: bool) -> pd.DataFrame:
-    """The rows of several seeds with the spread between seeds in se, df, intervals and p."""
-    several = frame["n_seeds"] > 1
-    if not several.any():
-        return frame
-    rows = frame[several]
-    questions, seeds = rows["se"] ** 2, rows["seed_sd"] ** 2 / rows["n_seeds"]
-    se = np.sqrt(questions + seeds)
-    has_spread = se > TOLERANCE
-    halves = questions * stdtrit(rows["df"], 0.975) ** 2
-    halves += seeds * stdtrit(rows["n_seeds"] - 1.0, 0.975) ** 2
-    wide = np.sqrt(halves / (questions + seeds).where(has_spread))
-    df = _df_of(wide, rows["n_seeds"] - 1.0, rows["df"]).fillna(rows["df"])
-    frame.loc[several, "se"] = se.where(se.isna() | has_spread, 0.0)
-    frame.loc[several, "df"] = df
-    for low, high, tail in (("ci_low", "ci_high", 0.975), ("ci90_low", "ci90_high", 0.95)):
-        half = stdtrit(df, tail) * frame.loc[several, "se"]
-        frame.loc[several, low] = rows["mean"] - half
-        frame.loc[several, high] = rows["mean"] + half
-    if with_p:
-        p = 2 * stdtr(df, -np.abs(rows["mean"]) / se.where(has_spread))
-        frame.loc[several, "p_value"] = np.fmax(p, rows["p_value"])
-    return frame
-
-
-def _df_of(quantile: pd.Series, least: pd.Series, most: pd.Series) -> pd.Series:
-    """The degrees of freedom of the t distribution with this 97.5 % quantile, by bisection."""
-    low, high = np.minimum(least, most), np.maximum(least, most)
-    for _ in range(60):
-        middle = np.sqrt(low * high)
-        too_wide = stdtrit(middle, 0.975) > quantile
-        low, high = middle.where(too_wide, low), high.where(too_wide, middle)
-    return high.where(quantile.notna())
+def _totals(sample: Sample) -> ClusterTotals:
+    """One sample by clusters. The values of several seeds count as one, their mean, per question:
+    what seeds add is known from their means."""
+    if not sample.parts:
+        return ClusterTotals.of(sample.values[None], sample.clusters, *sample.limits)
+    _, first, codes = np.unique(sample.questions, return_index=True, return_inverse=True)
+    times = np.bincount(codes)
+    means = np.bincount(codes, weights=sample.values) / times
+    return ClusterTotals.of(
+        means[None], sample.clusters[first], *sample.limits, times / times.mean()
+    )
 
 
 def tabulate(

@@ -8,14 +8,20 @@ done without changing the length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from scipy.special import stdtrit
 
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read
 from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.seeds import with_spread_of_seeds
 from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import METRICS, Metrics
 
@@ -40,14 +46,18 @@ def length_adjusted(
     answers of equal length, with its 95 % interval; `per_word` the slope; `by_length` =
     `difference` - `adjusted` is what the change of length accounts for, and `share_by_length` its
     share of the difference: below 0 where length worked against it, above 1 where the adjusted
-    effect has the other sign, NaN where the interval of the difference in `comparisons` holds 0
-    (a share of what may be nothing). `extrapolated`: all answers became shorter, or all longer,
-    so that no answers of equal length were seen. With fewer than 20 clusters, or where all lengths
-    changed alike, the adjusted numbers are NaN. Returns STYLE_COLUMNS.
+    effect has the other sign, NaN where the interval of the difference in `comparisons` holds 0 (a
+    share of what may be nothing). `extrapolated`: all answers became shorter, or all longer, so
+    that no answers of equal length were seen. Rows of several seeds are fitted to all of them; the
+    spread of the seeds' own fits is in their intervals (see `seeds`). With fewer than 20 effective
+    clusters, or where all lengths or all differences changed alike, the adjusted numbers are NaN.
+    Returns STYLE_COLUMNS.
     """
     scores = read(results, metrics)
     runs, samples = pool(scores.runs, _with_lengths(scores))
     numbers = pd.DataFrame([_regression(sample) for sample in samples])
+    if samples:
+        numbers = _with_intervals(numbers, samples)
     table = tabulate(runs, samples, numbers, STYLE_COLUMNS)
     if table.empty:
         return table.astype({"extrapolated": bool})
@@ -84,30 +94,53 @@ def _with_lengths(scores: Scores) -> list[Sample]:
     return with_length
 
 
-def _regression(sample: Sample) -> dict[str, float]:
+def _regression(sample: Sample) -> dict[str, Any]:
+    """The numbers of one row, those of several seeds without the spread between them."""
     values, length = sample.values, sample.beside["length"]
-    clusters = np.unique(sample.clusters, return_inverse=True)[1]
-    n_clusters = int(clusters.max()) + 1
+    sizes = np.unique(sample.clusters, return_counts=True)[1]
+    effective = float(effective_clusters(sizes))
     numbers = {
         "n_questions": len(np.unique(sample.questions)),
-        "n_clusters": n_clusters,
+        "n_clusters": len(sizes),
         "n_seeds": len(sample.parts) or 1,
         "difference": values.mean(),
         "length_difference": length.mean(),
         "extrapolated": bool(length.min() > 0 or length.max() < 0),
+        "df": float(degrees_of_freedom(np.array(effective))),
     }
-    if n_clusters < MIN_CLUSTERS or np.ptp(length) <= TOLERANCE:
+    if effective < MIN_CLUSTERS - TOLERANCE:
         return numbers
+    (adjusted, slope), (error, slope_error) = _line(sample)
+    by_seed = np.array([_line(part)[0] for part in sample.parts]) if sample.parts else None
+    spread = by_seed.std(axis=0, ddof=1) if sample.parts else (np.nan, np.nan)
+    numbers |= {"adjusted": adjusted, "by_length": values.mean() - adjusted, "se": error}
+    numbers |= {"seed_sd": spread[0], "per_word": slope}
+    return numbers | {"se_per_word": slope_error, "seed_sd_per_word": spread[1]}
+
+
+def _line(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept and slope of the differences over the lengths, and their cluster-robust standard
+    errors; NaN where all lengths or all differences changed alike."""
+    values, length = sample.values, sample.beside["length"]
+    if np.ptp(length) <= TOLERANCE or np.ptp(values) <= TOLERANCE:
+        return np.full(2, np.nan), np.full(2, np.nan)
+    clusters = np.unique(sample.clusters, return_inverse=True)[1]
     fit = sm.OLS(values, sm.add_constant(length)).fit(
         cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True
     )
-    (low, high), (slope_low, slope_high) = fit.conf_int()
-    return numbers | {
-        "adjusted": fit.params[0],
-        "ci_low": low,
-        "ci_high": high,
-        "per_word": fit.params[1],
-        "per_word_low": slope_low,
-        "per_word_high": slope_high,
-        "by_length": values.mean() - fit.params[0],
-    }
+    return fit.params, fit.bse
+
+
+def _with_intervals(numbers: pd.DataFrame, samples: Sequence[Sample]) -> pd.DataFrame:
+    """The numbers with t intervals of `adjusted` and `per_word`, which hold the seeds' spread."""
+    numbers = numbers.copy()
+    names = {"adjusted": ("se", "seed_sd", "ci_low", "ci_high")}
+    names["per_word"] = ("se_per_word", "seed_sd_per_word", "per_word_low", "per_word_high")
+    for value, (error, spread, low, high) in names.items():
+        part = numbers.reindex(columns=[value, error, spread, "df", "n_seeds"])
+        part.columns = ["mean", "se", "seed_sd", "df", "n_seeds"]
+        half = stdtrit(part["df"], 0.975) * part["se"]
+        part = part.assign(ci_low=part["mean"] - half, ci_high=part["mean"] + half)
+        part = with_spread_of_seeds(part, [s.spread_of for s in samples])
+        numbers[low], numbers[high] = part["ci_low"], part["ci_high"]
+    return numbers

@@ -17,6 +17,7 @@ from scipy.special import stdtr, stdtrit
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
+from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
 from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import COUNTERPARTS
@@ -34,11 +35,13 @@ class MeanEffect:
     n_states: int
     n_questions: int
     n_clusters: int
+    n_effective: float
+    has_spread: bool
     name: str = ""
 
     def below(self, bound: float) -> float:
         """One-sided p value against the true mean not being below `bound`."""
-        if self.n_clusters < MIN_CLUSTERS or not self.se > 0:
+        if self.n_effective < MIN_CLUSTERS - TOLERANCE or not self.has_spread:
             return 1.0
         return float(stdtr(self.df, (self.value - bound) / self.se))
 
@@ -60,6 +63,8 @@ class MeanEffect:
             min(self.n_states, other.n_states),
             self.n_questions + other.n_questions,
             min(self.n_clusters, other.n_clusters),
+            min(self.n_effective, other.n_effective),
+            self.has_spread or other.has_spread,
         )
 
 
@@ -123,7 +128,9 @@ class StudyEffects:
         for samples in groups:
             by_seed = self.grouped(samples, lambda s: self.scores.runs.loc[s.run, "seed"])
             seeds = tuple(join(members) for members in by_seed.values())
-            wholes.append(replace(join(seeds), beside={}, parts=seeds if len(seeds) > 1 else ()))
+            parts = seeds if len(seeds) > 1 else ()
+            of = (samples[0].metric,) if parts else ()
+            wholes.append(replace(join(seeds), beside={}, parts=parts, spread_of=of))
         rows = estimate(wholes, self.n_resamples, n_flips=0).to_dict("records")
         return [
             MeanEffect(
@@ -131,6 +138,8 @@ class StudyEffects:
                 n_states=len({self.recipe(s) for s in samples}),
                 n_questions=len(np.unique(whole.questions)),
                 n_clusters=int(row["n_clusters"]),
+                n_effective=float(row["n_effective"]),
+                has_spread=bool(row["sd"] > TOLERANCE),
                 name=self.words(samples[0]),
             )
             for samples, whole, row in zip(groups, wholes, rows, strict=True)

@@ -52,6 +52,19 @@ class Scores:
         """Names of the columns of a block: a named judge's metrics, or those without a judge."""
         return self.judged if judge else (*REFERENCE, *RETENTION)
 
+    def questions_with_scores(self) -> dict[tuple[bool, str], np.ndarray]:
+        """The questions that a metric applies to, by (whether a judge gives it, metric), ascending.
+
+        A judge's metrics apply to every question that it was shown. What compares with a reference
+        applies where some run has a value: a question without short answers has none in any run.
+        """
+        applies = defaultdict(list)
+        for (_, _, judge), (questions, values) in self.blocks.items():
+            for column, metric in enumerate(self.metrics_of(judge)):
+                known = questions if judge else questions[~np.isnan(values[:, column])]
+                applies[bool(judge), metric].append(known)
+        return {key: np.unique(np.concatenate(known)) for key, known in applies.items()}
+
 
 def judged_metrics(results: pd.DataFrame, metrics: Metrics = METRICS) -> tuple[str, ...]:
     """The columns of a results table that hold judges' scores, in their order there."""

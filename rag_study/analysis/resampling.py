@@ -26,7 +26,7 @@ TOLERANCE = 1e-8
 # What differs by less is a tie. Scores of models carry the rounding of float32, which is another on
 # every processor (up to 4e-5 of a judge's point was seen); an answer that is graded twice, in
 # batches of other length, must not decide which flips are beyond the estimate.
-_TIE = 1e-4
+TIE = 1e-4
 _BLOCK_ELEMENTS = 4_000_000
 
 
@@ -60,7 +60,7 @@ def bca_intervals(
     flat = draws[:, -1] - draws[:, 0] <= tolerance
 
     # Ties with the estimate count half: with scores of few values they are frequent.
-    tie = _TIE * np.maximum(1.0, np.abs(centre))
+    tie = TIE * np.maximum(1.0, np.abs(centre))
     below = (draws < (centre - tie)[:, None]).sum(axis=1)
     up_to = (draws <= (centre + tie)[:, None]).sum(axis=1)
     edge = 0.5 / n_resamples
@@ -106,7 +106,7 @@ def sign_flip_p_values(sums: np.ndarray, n_flips: int = 10_000) -> np.ndarray:
     """
     n_samples, n_clusters = sums.shape
     sums = _on_grid(sums)
-    observed = np.abs(sums.sum(axis=1)) - _TIE * n_clusters
+    observed = np.abs(sums.sum(axis=1)) - TIE * n_clusters
     exact = 2**n_clusters <= 10_000
     hits, flips = np.zeros(n_samples), 0
     for signs in _all_signs(n_clusters) if exact else _random_signs(n_clusters, n_flips):
@@ -118,14 +118,17 @@ def sign_flip_p_values(sums: np.ndarray, n_flips: int = 10_000) -> np.ndarray:
 def standard_errors(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Cluster-robust standard errors of means, shape (n_samples,); NaN for a single cluster.
 
-    Linearised ratio estimator with the factor C / (C - 1) for C clusters (Cochran 1977, 6.4).
+    The jackknife over clusters (also called CR3, Bell and McCaffrey 2002): with C clusters, the
+    means without one of them differ from the mean by the residual sum of that cluster over the
+    questions of the others, and the variance is (C - 1) / C times the sum of their squares. With
+    clusters of equal size it is the linearised ratio estimator (Cochran 1977, 6.4).
     """
     n_clusters, questions = sums.shape[1], counts.sum(axis=1)
     if n_clusters < 2:
         return np.full(len(sums), np.nan)
     residuals = sums - (sums.sum(axis=1) / questions)[:, None] * counts
-    squares = (residuals * residuals).sum(axis=1)
-    errors = np.sqrt(n_clusters / (n_clusters - 1) * squares) / questions
+    moved = residuals / (questions[:, None] - counts)
+    errors = np.sqrt((n_clusters - 1) / n_clusters * (moved * moved).sum(axis=1))
     return np.where(errors < TOLERANCE, 0.0, errors)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rag_study.analysis.resampling import bca_intervals
+from rag_study.analysis.cluster_means import ClusterTotals, cluster_means
 
 # Column of `question_metrics` -> name of its mean in `summarise_by_k`.
 MEANS = {
@@ -45,10 +45,8 @@ def _means_by_k(per_question: pd.DataFrame, column: str) -> pd.DataFrame:
     clusters = present["group"].fillna(present["question_id"])
     present = present.astype({column: float}).assign(group=clusters)
     # Every question has a row for each k, so that one set of clusters serves all of them.
-    by_cluster = present.pivot_table(index="k", columns="group", values=column, aggfunc="sum")
-    sums = by_cluster.to_numpy()
-    first_k = present[present["k"] == by_cluster.index[0]]
-    counts = first_k.groupby("group", sort=True).size().to_numpy(float)
-    (bounds,) = bca_intervals(sums, counts[None, :].repeat(len(sums), axis=0))
-    means = sums.sum(axis=1) / counts.sum()
-    return pd.DataFrame(np.column_stack([means, *bounds]), index=by_cluster.index, columns=names)
+    by_question = present.pivot(index="k", columns=["group", "question_id"], values=column)
+    groups = by_question.columns.get_level_values("group").to_numpy()
+    found = cluster_means(ClusterTotals.of(by_question.to_numpy(), groups, 0.0, 1.0))
+    numbers = np.column_stack([found.mean, *found.intervals[0]])
+    return pd.DataFrame(numbers, index=by_question.index, columns=names)

@@ -49,7 +49,7 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
 
 def _read(run: StageRun, name: str) -> dict[str, Any]:
     file = run_folder.RunFolder(run.run_id).path / name
-    return json.loads(file.read_text()) if file.exists() else {}
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _sum(values: Any) -> float | None:

@@ -89,7 +89,9 @@ def slopes(scores: Scores) -> list[Sample]:
             if scored.any():
                 answered = shared[scored]
                 measured = (answered, slope[scored, column], scores.clusters[answered])
-                samples.append(
-                    Sample(members[0], context, metric, judge, *measured, extra=dict(extra))
-                )
+                low, high = scores.metrics[metric].limits
+                steepest = float(np.clip(x, 0, None).sum() / (x @ x)) * (high - low)
+                key = (members[0], context, metric, judge)
+                limits = (-steepest, steepest)
+                samples.append(Sample(*key, *measured, extra=dict(extra), limits=limits))
     return samples

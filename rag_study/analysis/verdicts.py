@@ -1,106 +1,166 @@
-"""From a comparison's numbers to its verdict: margins, Holm's correction, questions needed."""
+"""From a comparison's numbers to its verdict: margins, Holm's correction, what speaks against one.
+
+What a verdict means is in docs/reading-the-result.md, for people.
+"""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 
+from rag_study.analysis.missing_scores import lost_words
+from rag_study.analysis.planning import (
+    ALPHA,
+    MANY,
+    MAX_NEEDED,
+    clusters_without_change,
+    questions_for_change,
+    questions_for_no_difference,
+)
 from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.shrinkage import shrunken
+from rag_study.common.wording import counted, rounded_up
 from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
 # The most telling first.
 VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
-ALPHA = 0.05
-POWER = 0.80
 MIN_CLUSTERS = 20
-MAX_NEEDED = 100_000
-MANY = 1e9  # degrees of freedom of a normal distribution
 
 
-def detectable(se: pd.Series, df: pd.Series) -> pd.Series:
-    """The true difference that 80 % of studies with this standard error detect at .05, two-sided.
+def add_verdicts(
+    comparisons: pd.DataFrame,
+    metrics: Metrics = METRICS,
+    incomplete: Sequence[int] = (),
+    worst: pd.DataFrame | None = None,
+    best: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """A copy of the table with p_holm, p_equivalence, shrunken, n_no_difference, n_twice_margin,
+    verdict, at_least_margin and reason of its primary rows.
 
-    (t(.975) + t(.80)) * se with `df` degrees of freedom: the usual approximation to the power of
-    the t test (Bloom 1995, "Minimum detectable effects"), and of sign flips, which agree with it.
-    """
-    return (stdtrit(df, 1 - ALPHA / 2) + stdtrit(df, POWER)) * se
+    Holm's correction (Holm 1979) covers the primary rows and no others, once for the tests of a
+    difference and once for those of no difference. In this order:
 
+    - something speaks against a verdict (`objection`): 'no verdict';
+    - both one-sided tests against +- margin are significant after correction (`equivalence_p`;
+      Schuirmann 1987): 'no difference that matters';
+    - p_holm < .05 and |difference| >= margin: 'helps' or 'hurts'; `at_least_margin` where all of
+      the 95 % interval lies at or beyond the margin;
+    - else 'cannot tell'.
 
-def add_verdicts(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> pd.DataFrame:
-    """A copy of the table with p_holm, verdict, n_needed and reason of its primary rows.
-
-    Holm's correction (Holm 1979) covers the primary rows and no others. In this order:
-
-    - fewer than 20 clusters, or no margin: 'no verdict';
-    - no spread at all, and too few clusters to rule out a change that matters (`unseen_change`):
-      'cannot tell';
-    - the 90 % interval inside +- margin (two one-sided tests at .05, Schuirmann 1987): 'no
-      difference that matters';
-    - p_holm < .05 and |difference| >= margin: 'helps' or 'hurts';
-    - else 'cannot tell', with the number of questions that would settle it.
-
+    `incomplete` are the labels of rows that lost so many scores that their verdict must hold in
+    `worst` and in `best` as well (see `missing_scores`): the same table with the missing scores of
+    these rows at the ends of their scale, unchanged where a scale has none.
     Rows that are not primary get the verdict '' and keep their reason.
     """
-    table = comparisons.copy()
-    primary = table["primary"].to_numpy(dtype=bool)
-    p_holm = np.full(len(table), np.nan)
-    if primary.any():
-        p_holm[primary] = multipletests(table["p_value"].to_numpy()[primary], method="holm")[1]
-    table["p_holm"] = p_holm
-    verdicts, reasons = [], []
-    needed = np.full(len(table), np.nan)
-    for i, row in enumerate(table.to_dict("records")):
-        verdict, reason = "", row["reason"]
-        if row["primary"]:
-            verdict, needed[i], reason = _decide(row, metrics[row["metric"]], int(primary.sum()))
-        verdicts.append(verdict)
-        reasons.append(reason)
-    table["n_needed"] = needed
-    table["verdict"] = pd.Series(verdicts, index=table.index, dtype="str")
-    table["reason"] = pd.Series(reasons, index=table.index, dtype="str")
+    table = _decided(comparisons, metrics)
+    if len(incomplete):
+        extremes = [_decided(end, metrics) for end in (worst, best)]
+        for label in incomplete:
+            _hold_at_bounds(table, label, metrics, [end.loc[label] for end in extremes])
     return table
 
 
-def _decide(row: dict, metric: Metric, family_size: int) -> tuple[str, float, str]:
-    """Verdict, n_needed (NaN unless 'cannot tell') and reason of one primary row."""
-    margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
-    if row["n_clusters"] < MIN_CLUSTERS:
-        shortage = f"{row['n_clusters']} independent groups of test questions are too few"
-        return "no verdict", np.nan, f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
-    if math.isnan(margin):
-        return "no verdict", np.nan, f"the study declares no margin for {row['metric']}"
+def _decided(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
+    """The table with verdicts, as if every score were there."""
+    table = comparisons.copy()
+    primary = table["primary"].to_numpy(dtype=bool)
+    rows = table[primary]
+    table["p_holm"] = _holm(rows["p_value"]).reindex(table.index)
+    table["p_equivalence"] = _holm(equivalence_p(rows)).reindex(table.index)
+    table["shrunken"] = shrunken(rows).reindex(table.index)
+    made = [
+        _decide(row, metrics[row["metric"]], len(rows))
+        if row["primary"]
+        else {"verdict": "", "reason": row["reason"]}
+        for row in table.to_dict("records")
+    ]
+    columns = ["verdict", "reason", "at_least_margin", "n_no_difference", "n_twice_margin"]
+    decided = pd.DataFrame(made, index=table.index, columns=columns)
+    decided["at_least_margin"] = decided["at_least_margin"].eq(True)
+    types = {"verdict": "str", "reason": "str", "n_no_difference": float, "n_twice_margin": float}
+    decided = decided.astype(types)
+    for name in columns:
+        table[name] = decided[name]
+    return table
 
+
+def _holm(p_values: pd.Series) -> pd.Series:
+    """Corrected p values; what could not be tested counts as 1."""
+    if p_values.empty:
+        return p_values.astype(float)
+    corrected = multipletests(p_values.fillna(1.0).to_numpy(), method="holm")[1]
+    return pd.Series(corrected, p_values.index)
+
+
+def equivalence_p(rows: pd.DataFrame) -> pd.Series:
+    """The larger p of the two one-sided tests that the difference is inside +- margin.
+
+    Below .05 exactly where the 90 % interval lies inside: each test takes its standard error from
+    its own end of that interval, so that skewed intervals give skewed tests.
+    """
+    quantile = stdtrit(rows["df"], 1 - ALPHA)
+    down = (rows["difference"] - rows["ci90_low"]).clip(lower=0) / quantile
+    up = (rows["ci90_high"] - rows["difference"]).clip(lower=0) / quantile
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = (rows["difference"] + rows["margin"] - TOLERANCE) / down
+        below = (rows["margin"] - TOLERANCE - rows["difference"]) / up
+    return pd.Series(stdtr(rows["df"], -np.minimum(above, below)), rows.index).fillna(1.0)
+
+
+def objection(row: dict, metric: Metric) -> str:
+    """What speaks against any verdict on a primary row, in words; '' where nothing does.
+
+    This is the one place where reasons against a verdict come in: `objection` of the row holds what
+    `analysis.objections` found about its metric and its judge.
+    """
+    if row.get("objection"):
+        return row["objection"]
+    if row["n_effective"] < MIN_CLUSTERS - TOLERANCE:
+        groups = counted(int(row["n_clusters"]), "independent group")
+        worth = f" of very different size, worth {math.floor(row['n_effective'])} equal ones,"
+        uneven = math.floor(row["n_effective"] + TOLERANCE) < row["n_clusters"]
+        shortage = f"{groups} of test questions{worth if uneven else ''} are too few"
+        return f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
+    if math.isnan(row["margin"]):
+        return f"the study declares no margin for {metric.name}"
+    return ""
+
+
+def _decide(row: dict, metric: Metric, family_size: int) -> dict:
+    """Verdict, reason, planning numbers and whether a change is certain to reach the margin."""
+    plan = {} if math.isnan(row["margin"]) else _plan(row, metric, family_size)
+    if against := objection(row, metric):
+        return {"verdict": "no verdict", "reason": against, **plan}
+    margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
     digits = 3 if metric.high == 1.0 else 2
     low, high = row["ci_low"], row["ci_high"]
     interval = f"the 95 % interval {_signed(low, digits)} to {_signed(high, digits)}"
-    corrected = f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.3f}'} after Holm's correction"
-    unseen = unseen_change(row["n_clusters"], metric) if row["se"] == 0.0 else 0.0
-    if abs(difference) < margin <= abs(difference) + unseen:
-        needed = clusters_to_see(margin - abs(difference), metric)
-        needed = math.ceil(needed * row["n_questions"] / row["n_clusters"])
-        reason = (
-            f"no question changed differently from the others; with {row['n_clusters']} groups a "
-            f"change of up to {unseen:.{digits}f} can stay unseen; about {needed:,} questions "
-            "would settle it"
-        )
-        return "cannot tell", float(needed), reason
-    if row["ci90_low"] > -margin + TOLERANCE and row["ci90_high"] < margin - TOLERANCE:
-        ends = f"{_signed(row['ci90_low'], digits)} to {_signed(row['ci90_high'], digits)}"
-        reason = f"the 90 % interval {ends} lies inside the margin of ±{margin:g}"
-        return "no difference that matters", np.nan, reason
+    corrected = f"{_p(p_holm)} after Holm's correction"
+    inner = f"{_signed(row['ci90_low'], digits)} to {_signed(row['ci90_high'], digits)}"
+    inside = f"the 90 % interval {inner} lies inside the margin of ±{margin:g}"
+    equivalence = f"{_p(row['p_equivalence'])} after Holm's correction"
+    if row["p_equivalence"] < ALPHA:
+        reason = f"{inside}; {equivalence}" if family_size > 1 else inside
+        return {"verdict": "no difference that matters", "reason": reason, **plan}
     large = abs(difference) >= margin - TOLERANCE
     if p_holm < ALPHA and large:
-        verdict = "helps" if difference > 0 else "hurts"
+        certain = low >= margin - TOLERANCE or high <= -margin + TOLERANCE
+        reach = "lies at or beyond" if certain else "does not rule out a change below"
         reason = (
             f"the difference of {_signed(difference, digits)} reaches the margin of {margin:g} "
-            f"({interval}; {corrected})"
+            f"({corrected}); {interval} {reach} the margin"
         )
-        return verdict, np.nan, reason
+        verdict = "helps" if difference > 0 else "hurts"
+        return {"verdict": verdict, "reason": reason, "at_least_margin": certain, **plan}
 
-    if low < -margin and high > margin:
+    if row["ci90_low"] > -margin + TOLERANCE and row["ci90_high"] < margin - TOLERANCE:
+        why = f"{inside}, but {equivalence} over {family_size} comparisons"
+    elif low < -margin and high > margin:
         why = f"{interval} holds both harm and benefit"
     elif low > margin or high < -margin:
         why = f"{interval} lies beyond the margin of {margin:g}"
@@ -111,80 +171,78 @@ def _decide(row: dict, metric: Metric, family_size: int) -> tuple[str, float, st
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {family_size} comparisons"
-    setting = (row["se"], row["n_questions"], margin, family_size)
+    return {"verdict": "cannot tell", "reason": f"{why}; {planning_words(row | plan)}", **plan}
+
+
+def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:
+    """n_no_difference and n_twice_margin; never fewer than a verdict takes."""
     several = row["n_seeds"] > 1
     seeds = row["seed_sd"] / math.sqrt(row["n_seeds"]) if several else 0.0
-    needed = questions_needed(difference, *setting, seeds, row["df"] if several else MANY)
-    if math.isnan(needed):
-        settle = f"so close to the margin, even {MAX_NEEDED:,} questions would not settle it"
-        if seeds and not math.isnan(questions_needed(difference, *setting)):
-            settle = "the seeds differ too much for more questions to settle it: train more seeds"
+    setting = (row["se"], row["n_questions"], row["margin"], family_size)
+    further = (min(seeds, row["se"]), row["df"] if several else MANY)
+    least = math.ceil(MIN_CLUSTERS * row["n_questions"] / row["n_effective"])
+    none = questions_for_no_difference(*setting, *further)
+    if row.get("sd") == 0.0 and metric.high is not None and not several:
+        # No question changed: the exact bound shrinks with 1 / n, not with its root.
+        reach, alpha = metric.high - metric.low, ALPHA / family_size
+        clusters = clusters_without_change(row["margin"] - abs(row["difference"]), reach, alpha)
+        none = math.ceil(clusters * row["n_questions"] / row["n_effective"])
+        none = float(none) if 0 < none <= MAX_NEEDED else np.nan
+    twice = questions_for_change(2 * row["margin"], *setting, *further)
+    return {"n_no_difference": np.fmax(none, least) if none == none else none} | {
+        "n_twice_margin": np.fmax(twice, least) if twice == twice else twice
+    }
+
+
+def planning_words(row: dict) -> str:
+    """What more questions would do, from a row's two planning numbers."""
+    none, twice = row["n_no_difference"], row["n_twice_margin"]
+    if math.isnan(none) and math.isnan(twice):
+        if row["n_seeds"] > 1:
+            return "the seeds differ too much for more questions to settle it: train more seeds"
+        return f"even {MAX_NEEDED:,} questions would not settle it"
+    numbers = [
+        f"{'about ' + rounded_up(n) if n == n else f'more than {MAX_NEEDED:,}'} questions {what}"
+        for n, what in (
+            (none, "would show that nothing matters if so it is"),
+            (twice, "a true difference of twice the margin"),
+        )
+    ]
+    return f"{numbers[0]}, {numbers[1]}; {LOOKING_AGAIN}"
+
+
+LOOKING_AGAIN = "fix the number first, as looking again and again finds differences by chance"
+
+
+def _hold_at_bounds(
+    table: pd.DataFrame, label: int, metrics: Metrics, others: Sequence[pd.Series]
+) -> None:
+    """Takes the verdict of an incomplete row away unless it holds wherever missing scores lie."""
+    row = table.loc[label]
+    if row["verdict"] == "no verdict":
+        return
+    words, metric = lost_words(row), metrics[row["metric"]]
+    if metric.high is None:
+        reason = f"{words}, and {metric.name} has no highest value to suppose in their place"
+    elif all(other["verdict"] == row["verdict"] for other in others):
+        certain = row["at_least_margin"] and all(other["at_least_margin"] for other in others)
+        table.loc[label, "at_least_margin"] = bool(certain)
+        kept = f"{row['reason']}; {words}, but this holds whatever they would be"
+        table.loc[label, "reason"] = kept
+        return
     else:
-        rounding = 10 ** max(0, len(str(int(needed))) - 2)
-        settle = f"about {math.ceil(needed / rounding) * rounding:,} questions would settle it"
-    return "cannot tell", needed, f"{why}; {settle}"
+        digits = 3 if metric.high == 1.0 else 2
+        ends = [_signed(other["difference"], digits) for other in others]
+        reason = (
+            f"{words}: with the worst and the best of the scale in their place the difference "
+            f"would be {ends[0]} and {ends[1]}, where “{row['verdict']}” does not hold"
+        )
+    table.loc[label, ["verdict", "reason"]] = "no verdict", reason
+    table.loc[label, "at_least_margin"] = False
 
 
-def unseen_change(n_clusters: int, metric: Metric) -> float:
-    """Largest change of a mean that may hide where no cluster showed any, in the metric's unit.
-
-    A bootstrap of equal values knows no spread. But at 95 % confidence up to 1 - .05**(1/n) of
-    all clusters may still change (the exact binomial bound behind the rule of three, Hanley and
-    Lippman-Hand 1983), each by at most the metric's range.
-    """
-    return (1 - ALPHA ** (1 / n_clusters)) * (metric.high - metric.low)
-
-
-def clusters_to_see(change: float, metric: Metric) -> int:
-    """Number of clusters without a change that rules out one of this size (`unseen_change`)."""
-    return math.ceil(math.log(ALPHA) / math.log1p(-change / (metric.high - metric.low)))
-
-
-def questions_needed(
-    difference: float,
-    se: float,
-    n_questions: int,
-    margin: float,
-    family_size: int,
-    se_seeds: float = 0.0,
-    df: float = MANY,
-) -> float:
-    """Number of questions that settles a comparison with 80 % power, if these figures are true.
-
-    `se` is the standard error with `n_questions`, of which `se_seeds` comes from the spread between
-    seeds and stays, as its degrees of freedom `df` do; more questions are taken to come in clusters
-    of the same kind. Below the margin: the power of the two one-sided tests, as if the standard
-    error were known (Chow, Shao and Wang 2008, 3.2), with the quantiles of `df`. Otherwise:
-    detection at the worst case of Holm, alpha / `family_size`, with the estimate also reaching the
-    margin. At least `n_questions` + 1; NaN above MAX_NEEDED, where the difference is too close to
-    the margin or the seeds differ too much.
-    """
-    size = abs(difference)
-    room = margin - size
-    if se == 0.0:
-        return float(n_questions + 1)
-    if abs(room) <= TOLERANCE:
-        return np.nan
-    # `precision` is one over the standard error that is small enough.
-    if room > 0:
-        one_sided = stdtrit(df, 1 - ALPHA)
-
-        def missing_power(precision: float) -> float:
-            near, far = room * precision, (margin + size) * precision
-            return stdtr(df, near - one_sided) + stdtr(df, far - one_sided) - 1 - POWER
-
-        # With one side certain the power needs t(.80), with both alike t(.90): the root is between.
-        least = one_sided + stdtrit(df, POWER)
-        most = one_sided + stdtrit(df, (1 + POWER) / 2)
-        precision = brentq(missing_power, 0.99 * least / room, 1.01 * most / room)
-    else:
-        detect = stdtrit(df, 1 - ALPHA / family_size / 2) + stdtrit(df, POWER)
-        precision = max(detect / size, stdtrit(df, POWER) / -room)
-    left = precision**-2 - se_seeds**2
-    if left <= 0:
-        return np.nan
-    needed = max(n_questions + 1, math.ceil(n_questions * (se**2 - se_seeds**2) / left))
-    return float(needed) if needed <= MAX_NEEDED else np.nan
+def _p(p: float) -> str:
+    return f"p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rag_study.cli import label, results, start, study
+from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
 
@@ -59,8 +60,10 @@ app.command("export-adapter")(results.export_adapter)
 
 def main() -> None:
     """Entry point: errors meant for people become one message and exit status 2."""
+    surroundings.speak_utf8()
     debug = "--debug" in sys.argv
     try:
+        surroundings.settle()
         app(prog_name="rag-study")  # also for `python -m rag_study`
     except StudyError as error:
         if debug:

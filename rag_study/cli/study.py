@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 
 from rag_study.cli import live
 from rag_study.cli.console import (
@@ -37,6 +38,7 @@ from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
+from rag_study.study.search_warnings import search_warnings
 from rag_study.study.stages import StageRun, is_done
 
 
@@ -79,6 +81,8 @@ def plan(
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
     print_reasons(earlier)
+    for sentence in search_warnings(runs):
+        console.print(f"[yellow]{escape(sentence)}[/]", soft_wrap=True)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
 
@@ -283,7 +287,7 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     folder = run_folder.study_dir(comparison.slug)
     comparisons = pd.read_parquet(folder / "comparisons.parquet")
     console.print(effects_table(comparisons, metrics=read_metrics(folder)))
-    console.print((folder / "headline.txt").read_text().strip(), soft_wrap=True)
+    console.print((folder / "headline.txt").read_text(encoding="utf-8").strip(), soft_wrap=True)
     for note in comparison.study.notes:
         console.print(note, markup=False, soft_wrap=True)
     report_file = folder / "report.html"

@@ -10,9 +10,9 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -108,7 +113,7 @@ def digests(paths: Sequence[Path]) -> list[str]:
     hashes = []
     for path, place in places.items():
         if place.exists():
-            hashes.append(place.read_text())
+            hashes.append(place.read_text(encoding="utf-8"))
             continue
         hashes.append(_read_digest(path, bar.update if bar is not None else None))
         if path.stat().st_size > _KEPT_BYTES:
@@ -181,13 +186,13 @@ def write_folder(path: Path, writer: Callable[[Path], Any]) -> None:
 def write_with(path: Path, writer: Callable[[str], Any]) -> None:
     """Have `writer` write the file under another name, then give it its own: whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(dir=path.parent, prefix=_STAGING, suffix=path.suffix)
-    os.close(handle)
+    staging = str(path.with_name(f"{_STAGING}{secrets.token_hex(8)}{path.suffix}"))
+    # Who may read it the process's own umask says.
+    os.close(os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         writer(staging)
         with open(staging, "rb") as file:
             os.fsync(file.fileno())
-        os.chmod(staging, 0o644)
         os.replace(staging, path)
     except BaseException:
         Path(staging).unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from rag_study.common import control_groups
+
 GB = 1e9
 
 
@@ -14,7 +16,7 @@ GB = 1e9
 def cpu_flags() -> frozenset[str]:
     """Instruction set flags of this processor; empty where the system does not tell."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(("flags", "Features")):
                 return frozenset(line.split(":", 1)[1].split())
     except OSError:
@@ -43,9 +45,17 @@ def resolve_dtype(dtype: str) -> str:
     return "bfloat16" if has_gpu() or native else "float32"
 
 
+def cores() -> int:
+    """Processors that this process may use, at least one: those that it is bound to, within the
+    quota of a container. Threads beyond a quota would only wait for each other."""
+    quota = control_groups.cpus()
+    bound = len(os.sched_getaffinity(0))
+    return bound if quota is None else max(1, min(bound, int(quota)))
+
+
 def resolve_threads(threads: int) -> int:
     """Turn 0 into the number of processors that this process, or the planning one, may use."""
-    return threads or int(os.environ.get("RAG_STUDY_THREADS") or len(os.sched_getaffinity(0)))
+    return threads or int(os.environ.get("RAG_STUDY_THREADS") or cores())
 
 
 def as_planned_here() -> dict[str, str]:
@@ -85,14 +95,8 @@ def free_bytes() -> int:
     if torch.cuda.is_available():
         return sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
     free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return free
-    return min(free, limit - used + int(facts["inactive_file"]))  # files read are given back
+    within = control_groups.memory()
+    return min(free, within.limit - within.used) if within else free
 
 
 def total_memory() -> float:
@@ -100,16 +104,5 @@ def total_memory() -> float:
     import psutil
 
     total = psutil.virtual_memory().total
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return total
-
-
-def oom_kills() -> int:
-    """How many processes of this control group the system has killed for memory so far."""
-    try:
-        lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
-        return int(dict(line.split() for line in lines)["oom_kill"])
-    except (OSError, ValueError, KeyError):
-        return 0  # not a Linux with control groups: it does not tell
+    within = control_groups.memory()
+    return min(total, within.limit) if within else total

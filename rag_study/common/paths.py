@@ -73,7 +73,7 @@ def study_file(name: str | Path) -> Path:
 def portable(path: Path | str) -> str:
     """The path as a parameter of runs: from the project where it lies inside, else absolute."""
     path = Path(path).resolve()
-    for folder in (PROJECT_ROOT, working_dir().resolve()):
+    for folder in (PROJECT_ROOT.resolve(), working_dir().resolve()):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))
     return str(path)

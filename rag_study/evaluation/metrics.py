@@ -37,6 +37,11 @@ class Metric:
     judged: bool = False
     retention: bool = False
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The ends of the scale, the upper one infinite where it is unbounded."""
+        return self.low, inf if self.high is None else self.high
+
 
 class Metrics(Mapping[str, Metric]):
     """Metrics by name, in the order in which people read them: judged ones first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from rag_study.common.text import contains, normalise
+from rag_study.common.text import compared, contains, length, same, tokens
 from rag_study.data.schema import Question
 from rag_study.evaluation.refusals import is_refusal
 
@@ -26,25 +26,29 @@ def score(answer: str, question: Question) -> dict[str, float | None]:
         "answer_recall": max((contains(answer, a) for a in short), default=None),
         "key_point_recall": key_point_recall(answer, question.key_points),
         "refusal_rate": float(is_refusal(answer)),
-        "answer_length": float(len(answer.split())),
+        "answer_length": float(length(answer)),
     }
 
 
 def exact_match(answer: str, gold: str) -> float:
-    return float(normalise(answer) == normalise(gold))
+    return float(same(answer, gold))
 
 
 def token_f1(answer: str, gold: str) -> float:
-    """Harmonic mean of token precision and recall, tokens counted as often as they occur."""
-    answer_tokens, gold_tokens = normalise(answer).split(), normalise(gold).split()
-    if not answer_tokens or not gold_tokens:
-        return float(answer_tokens == gold_tokens)
+    """Harmonic mean of token precision and recall, tokens counted as often as they occur; 1 for an
+    exact match, and 0 for an empty answer."""
+    if same(answer, gold):
+        return 1.0
+    answer_tokens, gold_tokens = compared(answer, gold)
     common = (Counter(answer_tokens) & Counter(gold_tokens)).total()
-    return 2 * common / (len(answer_tokens) + len(gold_tokens))
+    return 2 * common / max(1, len(answer_tokens) + len(gold_tokens))
 
 
 def rouge_l(answer: str, gold: str) -> float:
-    """F-measure of the longest common subsequence (rouge-score, without stemming)."""
+    """F-measure of the longest common subsequence (rouge-score, without stemming), over the tokens
+    of `text.tokens` in place of its own, which know no letters beyond a to z."""
+    if same(answer, gold):
+        return 1.0
     return float(_rouge().score(gold, answer)["rougeL"].fmeasure)
 
 
@@ -60,4 +64,7 @@ def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> fl
 def _rouge():
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], use_stemmer=False)
+    class Tokenizer:
+        tokenize = staticmethod(tokens)
+
+    return RougeScorer(["rougeL"], tokenizer=Tokenizer())

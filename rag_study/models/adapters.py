@@ -69,7 +69,7 @@ def read_note(folder: Path) -> Note | None:
     """
     folder = Path(folder)
     try:
-        return Note(**json.loads((folder / NOTE_FILE).read_text()))
+        return Note(**json.loads((folder / NOTE_FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         if (folder / "adapter_config.json").exists():
             return None

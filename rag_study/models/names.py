@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import located
 from rag_study.models import folders
 
 
@@ -95,7 +96,7 @@ def folder_of(name: str) -> Path | None:
     """The folder that a model's name stands for, None for a preset, a server or a hub id."""
     if not name or is_endpoint(name) or _preset(name):
         return None
-    path = Path(name).expanduser()
+    path = located(Path(name).expanduser())
     return path if path.is_dir() else None
 
 
@@ -138,7 +139,7 @@ def is_trained_judge(name: str, trained: bool) -> bool:
 def is_known(name: str) -> bool:
     """Whether `name` is a preset, a model on a server, an existing folder, or looks like a hub id
     (owner/name)."""
-    if name in GENERATORS or is_endpoint(name) or Path(name).expanduser().is_dir():
+    if name in GENERATORS or is_endpoint(name) or located(Path(name).expanduser()).is_dir():
         return True
     owner, _, rest = name.partition("/")
     return bool(owner and rest and "/" not in rest and owner not in (".", "..", "~"))
@@ -149,6 +150,11 @@ def check_installed(name: str) -> None:
     preset = _preset(name)
     if preset and preset.source.startswith("package:"):
         package_file(name, preset)
+
+
+def is_preset(name: str) -> bool:
+    """Whether a name is one that this package gives a model."""
+    return _preset(name) is not None
 
 
 def _preset(name: str) -> Preset | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import context_label
 from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.common.wording import counted, listed, signed
@@ -44,9 +46,11 @@ def _why_not_tested(row: Mapping[str, Any], facts: dict[str, Any], metrics: Metr
 
 
 def _why_undecided(row: Mapping[str, Any], facts: dict[str, Any]) -> str:
-    if row["n_clusters"] < MIN_CLUSTERS:
+    if facts["n_effective"] < MIN_CLUSTERS - TOLERANCE:
         groups = counted(int(row["n_clusters"]), "independent group")
-        return f" {groups} of questions cannot show anything; {MIN_CLUSTERS} can."
+        worth = f", worth {math.floor(facts['n_effective'])} of equal size,"
+        uneven = row["n_clusters"] >= MIN_CLUSTERS
+        return f" {groups} of questions{worth * uneven} cannot show anything; {MIN_CLUSTERS} can."
     if not facts["spread"]:
         return " No question changed differently from the others, so chance cannot be judged."
     return ""

@@ -50,7 +50,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
     """
     made = sorted(run_folder.outputs_dir().glob("*/made_by.txt"), key=lambda f: f.stat().st_mtime)
     for file in reversed(made):
-        compared = run_folder.RunFolder(file.read_text().strip()).path / "params.yaml"
+        comparison_id = file.read_text(encoding="utf-8").strip()
+        compared = run_folder.RunFolder(comparison_id).path / "params.yaml"
         try:
             parameters = files.read_yaml(compared)
             study_files = [parameters["study_file"], *parameters.get("others", [])]
@@ -194,18 +195,18 @@ def vllm_words(config: Mapping[str, Any], base: str) -> str:
 def _read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Parameters, metrics and provenance of a finished fine-tuning run."""
     try:
-        state = json.loads((run_dir / "status.json").read_text())["state"]
+        state = json.loads((run_dir / "status.json").read_text(encoding="utf-8"))["state"]
     except (OSError, ValueError, KeyError):
         raise StudyError(f"{run_dir}: is no run folder (outputs/runs/<stage>/<run>).") from None
     if state != "done":
         raise StudyError(f"{run_dir}: the run is {state}, not done. Run its study again first.")
-    provenance = json.loads((run_dir / "provenance.json").read_text())
+    provenance = json.loads((run_dir / "provenance.json").read_text(encoding="utf-8"))
     if (stage := provenance["stage"]) != "fine_tune":
         raise StudyError(f"{run_dir}: is a run of {stage}; only those of fine_tune have adapters.")
     groups = files.read_yaml(run_dir / "params.yaml")
     params = groups["training"] | groups["retrieval"]
     params |= {key: groups[key] for key in ("model", "seed", "dataset")}
-    return params, json.loads((run_dir / "metrics.json").read_text()), provenance
+    return params, json.loads((run_dir / "metrics.json").read_text(encoding="utf-8")), provenance
 
 
 def _adapter_config(run_dir: Path, params: Mapping[str, Any], merge: bool) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def _adapter_config(run_dir: Path, params: Mapping[str, Any], merge: bool) -> di
         if not merge:
             raise StudyError(f"{run_dir}: all weights were trained. Export the model (--merge).")
         return {}
-    config = json.loads(file.read_text())
+    config = json.loads(file.read_text(encoding="utf-8"))
     if merge and config["peft_type"] not in ("LORA", "IA3"):
         method = states.method_label(params["method"])
         raise StudyError(f"{run_dir}: {method} changes no weights to merge. Leave out --merge.")

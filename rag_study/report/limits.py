@@ -40,6 +40,7 @@ def limits(results: StudyResults) -> list[str]:
         sentences.append(_truncated_sentence(results.results))
     else:
         sentences.append("The share of answers cut at the token limit is not known.")
+    sentences += results.search_warnings
     if results.missing:
         states = Counter(str(run.get("state", "missing")) for run in results.missing)
         parts = ", ".join(f"{amount} {state}" for state, amount in sorted(states.items()))

@@ -6,10 +6,13 @@ Knows which documents hold an answer, not what a model makes of its passages.
 |---|---|
 | `settings` | names of the retrievers, what chunk sizes are possible (needs no model: for plans) |
 | `embedding`, `embedding_cache` | texts to vectors, each text once |
+| `embedding_model`, `legibility` | which one is meant, and whether it can read the texts |
 | `chunking`, `passage` | documents to passages; what a passage holds |
 | `index` | the index on disk and in memory |
+| `words`, `bm25` | texts to words, in whatever script; their statistics |
 | `search` | `retrieve`: dense, BM25, both fused, reranked |
 | `reranking` | cross-encoder, or the generator's likelihood of the question |
+| `reading` | what of the texts a search has not read |
 | `metrics` | recall, precision, reciprocal rank, nDCG, answer in the context |
 """
 
@@ -18,7 +21,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "chunking": ["chunk_table", "split_documents"],
+        "chunking": ["chunk_table", "count_cut_titles", "split_documents"],
         "embedding": ["Embedder", "load_embedding"],
         "index": ["PassageIndex", "build_index", "load_index", "open_index"],
         "metrics": ["question_metrics"],
@@ -29,7 +32,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_cross_encoder",
             "load_reranker",
         ],
-        "search": ["count_cut_questions", "retrieve", "scopes_of"],
+        "reading": ["Reading", "count_cut_questions"],
+        "search": ["retrieve", "scopes_of"],
         "settings": ["RETRIEVERS", "check_chunking", "check_retriever"],
     },
 )

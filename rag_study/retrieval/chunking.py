@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.settings import check_chunking
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 # No sentence is so long: it is a table, a data dump, or text without sentence ends.
 ENDLESS_SENTENCE = 10_000
+# Key of a node with a title of which only the beginning is embedded.
+WHOLE_TITLE = "whole_title"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,27 +40,27 @@ def split_documents(
     Tokens are the embedding model's own (`Embedder.count_tokens`). Ids are "<doc_id>#<number>". A
     sentence that is too long is cut at clauses, words, letters, one of more than ENDLESS_SENTENCE
     characters at spaces only (counting every word of a megabyte would take long). A document
-    without text has no passage. Raises StudyError when a title leaves no room for text, and for
+    without text has no passage. Of a title that would fill more than half a chunk the beginning is
+    embedded (`count_cut_titles`), while models are shown all of it. Raises StudyError for
     impossible sizes.
     """
     from llama_index.core import Document as LlamaDocument
     from llama_index.core.node_parser import SentenceSplitter
 
-    check_chunking(chunk_size, chunk_overlap, embedding.window)
+    check_chunking(chunk_size, chunk_overlap, embedding.room)
     sources = []
     for document in documents:
         title, text = readable(document.title), readable(document.text)
-        if embedding.count_tokens(title) > chunk_size // 2:
-            raise StudyError(
-                f"document '{document.doc_id}': its title alone fills half a chunk of "
-                f"{chunk_size} tokens. Shorten the title or raise retrieval.chunk_size."
-            )
+        embedded = _beginning(title, chunk_size // 2, embedding)
+        metadata = {"title": embedded, WHOLE_TITLE: title if embedded != title else ""}
         if text.strip():
             sources.append(
                 LlamaDocument(
                     text=text,
                     doc_id=document.doc_id,
-                    metadata={"title": title} if title else {},
+                    metadata={key: value for key, value in metadata.items() if value},
+                    excluded_embed_metadata_keys=[WHOLE_TITLE],
+                    excluded_llm_metadata_keys=[WHOLE_TITLE],
                     metadata_template="{value}",
                     text_template="{metadata_str}\n{content}",
                 )
@@ -78,6 +79,26 @@ def split_documents(
         seen[node.ref_doc_id] = number + 1
         node.id_ = f"{node.ref_doc_id}#{number}"
     return nodes
+
+
+def count_cut_titles(nodes: Sequence[TextNode]) -> int:
+    """Of how many documents only the beginning of the title was embedded."""
+    return len({node.ref_doc_id for node in nodes if WHOLE_TITLE in node.metadata})
+
+
+def _beginning(title: str, tokens: int, embedding: Embedder) -> str:
+    """As much of a title as fits into so many tokens, up to a space where there is one."""
+    if embedding.count_tokens(title) <= tokens:
+        return title
+    fits, too_long = 0, len(title)  # in characters
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if embedding.count_tokens(title[:middle]) <= tokens:
+            fits = middle
+        else:
+            too_long = middle
+    space = title.rfind(" ", fits // 2, fits + 1)
+    return title[: space if space > 0 else fits].rstrip()
 
 
 def _sentence_cutter(chunk_size: int) -> Callable[[str], list[str]]:
@@ -110,7 +131,8 @@ def _pieces(text: str, size: int) -> list[str]:
 
 
 def chunk_table(nodes: Sequence[TextNode], embedding: Embedder) -> pd.DataFrame:
-    """One row per passage: chunk_id, doc_id, title, text, tokens (title included)."""
+    """One row per passage: chunk_id, doc_id, title, text, tokens (of what is embedded, with the
+    title; `title` is the whole one)."""
     import pandas as pd
     from llama_index.core.schema import MetadataMode
 
@@ -118,7 +140,7 @@ def chunk_table(nodes: Sequence[TextNode], embedding: Embedder) -> pd.DataFrame:
         (
             node.node_id,
             node.ref_doc_id,
-            node.metadata.get("title", ""),
+            node.metadata.get(WHOLE_TITLE) or node.metadata.get("title", ""),
             node.get_content(MetadataMode.NONE),
             embedding.count_tokens(node.get_content(MetadataMode.EMBED)),
         )

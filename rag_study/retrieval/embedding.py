@@ -12,8 +12,11 @@ import numpy as np
 
 from rag_study.common import files, machine, meter
 from rag_study.common.errors import StudyError
-from rag_study.models import names
+from rag_study.models import folders, names
+from rag_study.retrieval import embedding_model
 from rag_study.retrieval.embedding_cache import EmbeddingCache, key_of
+from rag_study.retrieval.embedding_model import EmbeddingModel
+from rag_study.retrieval.legibility import Legibility, legibility
 
 if TYPE_CHECKING:
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
@@ -39,8 +42,14 @@ class Embedder:
     both precisions; in mixed batches bfloat16 differs by up to 0.002).
     """
 
-    def __init__(self, llama: HuggingFaceEmbedding, cache: EmbeddingCache | None = None):
+    def __init__(
+        self,
+        llama: HuggingFaceEmbedding,
+        cache: EmbeddingCache | None = None,
+        model: EmbeddingModel | None = None,
+    ):
         self.llama = llama
+        self.model = model or EmbeddingModel(str(llama.model_name), None, int(llama.max_length))
         self._cache = cache
         self._counts: dict[str, int] = {}
 
@@ -48,6 +57,11 @@ class Embedder:
     def window(self) -> int:
         """Tokens that the model reads of a text, its special ones included."""
         return int(self.llama.max_length)
+
+    @property
+    def room(self) -> int:
+        """Tokens of a passage that the model reads, beside its special ones and its prefix."""
+        return self.window - self.lengths([self.model.passage_prefix])[0]
 
     @property
     def dimensions(self) -> int:
@@ -86,11 +100,25 @@ class Embedder:
         options = {"add_special_tokens": False, "truncation": False, "verbose": False}
         return len(self._tokenizer(text, **options)["input_ids"])
 
+    def embed_questions(self, texts: Sequence[str]) -> np.ndarray:
+        """`embed`, with the prefix that the model wants before a question."""
+        return self.embed([f"{self.model.query_prefix}{text}" for text in texts])
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        """`embed`, with the prefix that the model wants before a passage."""
+        return self.embed([f"{self.model.passage_prefix}{text}" for text in texts])
+
+    def legibility(self, texts: Sequence[str]) -> Legibility | None:
+        """How well the model can read the texts, by its vocabulary; None where it has none that
+        can be looked at."""
+        return legibility(self.model.vocabulary, texts)
+
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of length 1 in float32, (number of texts, dimensions).
 
         Each distinct text is computed once, shortest first, and only where the cache lacks it.
-        What is beyond the model's window is not read: see `lengths`.
+        What is beyond the model's window is not read: see `lengths`. Raises StudyError where the
+        model gives no numbers.
         """
         keys = [key_of(text) for text in texts]
         cached = self._cache.read(keys) if self._cache else {}
@@ -117,7 +145,14 @@ class Embedder:
                 vectors = self.llama.get_text_embedding_batch(filled)[: len(batch)]
                 # Computed in bfloat16, lengths are 1 only to two or three digits.
                 exact = np.asarray(vectors, dtype=np.float64)
-                exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+                norms = np.linalg.norm(exact, axis=1, keepdims=True)
+                if not np.isfinite(norms).all() or not norms.all():
+                    raise StudyError(
+                        f"the embedding model {self.model.name} gives no numbers (NaN, infinite, "
+                        f"or all 0) for the text '{filled[0][:40]}'. Its weights are damaged, or "
+                        "too large for this precision: try compute.dtype float32."
+                    )
+                exact /= norms
                 yield batch, exact.astype(np.float32)
 
     def _keep(self, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -126,36 +161,58 @@ class Embedder:
         return vectors
 
 
-def load_embedding(name: str, dtype: str = "float32", *, cached: bool = True) -> Embedder:
-    """The embedding model of a preset; `dtype` is float32, bfloat16, or auto (as the hardware is).
+def load_embedding(
+    name: str,
+    dtype: str = "float32",
+    *,
+    query_prefix: str | None = None,
+    passage_prefix: str | None = None,
+    cached: bool = True,
+) -> Embedder:
+    """The embedding model of a preset, a folder or a hub id, as sentence-transformers loads it:
+    pooling, length and prefixes (unless they are given) are those of its own files.
 
-    Vectors are kept in the user's cache folder, apart for each revision, precision and kind of
-    device, unless `cached` is false. Raises StudyError for an unknown name, or weights that are
-    not installed or not the ones on record.
+    `dtype` is float32, bfloat16, or auto (as the hardware is). Vectors are kept in the user's cache
+    folder, apart for each revision, precision and kind of device, unless `cached` is false. Raises
+    StudyError for an unknown name, and for weights that are not there, not the ones on record, or
+    no embedding model's.
     """
     import torch
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
     from transformers.utils import logging
 
-    if name not in names.EMBEDDINGS:
-        available = ", ".join(names.EMBEDDINGS)
-        raise StudyError(f"unknown embedding model '{name}'; known: {available}")
     logging.disable_progress_bar()
-    preset = names.EMBEDDINGS[name]
-    folder = names.package_file(name, preset)
-    names.verify_checksum(folder / "model.safetensors", preset.revision)
+    model = embedding_model.find(name, query_prefix, passage_prefix, download=True)
+    preset = names.EMBEDDINGS.get(name)
+    if preset:
+        names.verify_checksum(model.folder / "model.safetensors", preset.revision)
     dtype = machine.resolve_dtype(dtype)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    llama = HuggingFaceEmbedding(
-        model_name=str(folder),
-        embed_batch_size=EMBED_BATCH,
-        device=device,
-        normalize=True,
-        model_kwargs={"dtype": getattr(torch, dtype)},
-    )
+    try:
+        llama = HuggingFaceEmbedding(
+            model_name=str(model.folder),
+            max_length=model.window,
+            embed_batch_size=EMBED_BATCH,
+            device=device,
+            normalize=True,
+            query_instruction=model.query_prefix,  # for LlamaIndex's own engines (`load_index`)
+            trust_remote_code=False,
+            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+        )
+    except Exception as error:  # of many kinds: files that are missing, damaged, another model's
+        raise StudyError(
+            f"the embedding model '{name}' cannot be loaded: {str(error).strip().splitlines()[0]}\n"
+            "Give the folder of a sentence-transformers model with safetensors, or its hub id."
+        ) from error
+    if not isinstance(llama.max_length, int):
+        raise StudyError(
+            f"the embedding model '{name}' does not say how many tokens it reads: write "
+            '{"max_seq_length": 512}, with its number, to sentence_bert_config.json in its folder.'
+        )
     meter.count_tokens(llama._model[0].auto_model)
-    embedder = Embedder(llama)
+    embedder = Embedder(llama, model=model)
     if not cached:
         return embedder
-    place = files.cache_dir() / "embeddings" / f"{preset.revision[:16]}-{dtype}-{device}"
-    return Embedder(llama, EmbeddingCache(place, embedder.dimensions))
+    revision = preset.revision if preset else folders.revision(model.folder)
+    place = files.cache_dir() / "embeddings" / f"{revision[:16]}-{dtype}-{device}"
+    return Embedder(llama, EmbeddingCache(place, embedder.dimensions), model)

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.retrieval.bm25 import WordIndex
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.settings import check_retriever
 
 if TYPE_CHECKING:
     from llama_index.core import VectorStoreIndex
     from llama_index.core.schema import TextNode
-    from llama_index.retrievers.bm25 import BM25Retriever
 
 PASSAGES_FILE = "passages.parquet"
 VECTORS_FILE = "default__vector_store.json"  # LlamaIndex's name; FAISS writes its own format
@@ -42,7 +40,7 @@ class PassageIndex:
     texts: list[str]
     vector_store: Any | None = None
     store_ids: list[str] | None = None
-    bm25: BM25Retriever | None = None
+    bm25: WordIndex | None = None
 
     def needs(self, part: str) -> Any:
         """The vector store ("vector_store") or the word statistics ("bm25").
@@ -86,14 +84,14 @@ def build_index(
     storage.docstore.add_documents(nodes)
     if retriever != "bm25":
         _check_lengths(index, embedding)
-        index.vector_store = _faiss_store(embedding.embed(texts))
+        index.vector_store = _faiss_store(embedding.embed_passages(texts))
         index.store_ids = [str(position) for position in range(len(nodes))]
         storage = StorageContext.from_defaults(storage.docstore, vector_store=index.vector_store)
         storage.index_store.add_index_struct(_structure(index))
     storage.persist(str(folder))
     if retriever != "dense":
-        index.bm25 = _bm25(list(nodes))
-        index.bm25.bm25.save(folder / BM25_FOLDER, show_progress=False)
+        index.bm25 = WordIndex.of(texts)
+        index.bm25.save(folder / BM25_FOLDER)
     files.write_parquet(folder / PASSAGES_FILE, _table(index))
     return index
 
@@ -115,11 +113,7 @@ def open_index(folder: Path) -> PassageIndex:
         index.vector_store = FaissVectorStore.from_persist_dir(str(folder))
         index.store_ids = [str(position) for position in range(len(table))]
     if (folder / BM25_FOLDER).is_dir():
-        import bm25s
-        from llama_index.retrievers.bm25 import BM25Retriever
-
-        stored = bm25s.BM25.load(folder / BM25_FOLDER, show_progress=False)
-        index.bm25 = BM25Retriever(existing_bm25=stored, similarity_top_k=1)
+        index.bm25 = WordIndex.open(folder / BM25_FOLDER)
     return index
 
 
@@ -143,18 +137,21 @@ def of_llama_index(index: VectorStoreIndex, *, with_bm25: bool = False) -> Passa
 
     store_ids = list(index.index_struct.nodes_dict)
     nodes = index.docstore.get_nodes(list(index.index_struct.nodes_dict.values()))
+    texts = [node.get_content(MetadataMode.EMBED) for node in nodes]
     return PassageIndex(
         chunk_ids=[node.node_id for node in nodes],
         doc_ids=[node.ref_doc_id for node in nodes],
-        texts=[node.get_content(MetadataMode.EMBED) for node in nodes],
+        texts=texts,
         vector_store=index.vector_store,
         store_ids=store_ids,
-        bm25=_bm25(nodes) if with_bm25 else None,
+        bm25=WordIndex.of(texts) if with_bm25 else None,
     )
 
 
 def _check_lengths(index: PassageIndex, embedding: Embedder) -> None:
-    for chunk_id, length in zip(index.chunk_ids, embedding.lengths(index.texts), strict=True):
+    prefix = embedding.model.passage_prefix
+    lengths = embedding.lengths([f"{prefix}{text}" for text in index.texts])
+    for chunk_id, length in zip(index.chunk_ids, lengths, strict=True):
         if length > embedding.window:
             raise StudyError(
                 f"passage '{chunk_id}' has {length} tokens with its title; the embedding model "
@@ -185,19 +182,6 @@ def _has_vectors(folder: Path) -> bool:
     # Without a FAISS index LlamaIndex keeps an empty store of its own, in JSON, by the same name.
     with (folder / VECTORS_FILE).open("rb") as file:
         return file.read(1) != b"{"
-
-
-def _bm25(nodes: list[TextNode]) -> BM25Retriever:
-    from llama_index.retrievers.bm25 import BM25Retriever
-
-    try:
-        with np.errstate(invalid="ignore"):  # no word at all: 0 / 0, and then the error
-            return BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=1)
-    except ValueError as error:
-        raise StudyError(
-            "bm25 finds no word in any passage: it counts words of two or more letters that are "
-            "not among the commonest of English. Use the dense retriever for such texts."
-        ) from error
 
 
 def _table(index: PassageIndex) -> Any:

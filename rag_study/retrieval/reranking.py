@@ -112,7 +112,7 @@ def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranke
     logging.disable_progress_bar()
     try:
         model = CrossEncoder(
-            name,
+            str(names.folder_of(name) or name),
             device="cuda" if torch.cuda.is_available() else "cpu",
             trust_remote_code=False,
             model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},

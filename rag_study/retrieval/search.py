@@ -53,8 +53,8 @@ def retrieve(
     is needed by `dense` and `hybrid`. `scopes` (doc_id -> scope) restricts each question that has
     a scope to the documents of it (its own paper or contract).
 
-    `dense` ranks by cosine; `bm25` by BM25 (Lucene's form, k1 1.5, b 0.75; English stems and stop
-    words; passages without any word of the question are not found); `hybrid` by reciprocal rank
+    `dense` ranks by cosine; `bm25` by BM25 (Lucene's form, k1 1.5, b 0.75; words as in `words`;
+    passages without any word of the question are not found); `hybrid` by reciprocal rank
     fusion: the sum of 1 / (60 + rank) over both. A `reranker` puts the first `candidates` of these
     (default: `depth`) in a new order. Equal scores: in the order of the index.
 
@@ -74,7 +74,7 @@ def retrieve(
     if retriever != "bm25":
         if embedding is None:
             raise StudyError(f"a {retriever} search needs the embedding model.")
-        rankings.append(dense_search(opened, embedding.embed(texts), allowed, deep))
+        rankings.append(dense_search(opened, embedding.embed_questions(texts), allowed, deep))
     if retriever != "dense":
         rankings.append(bm25_search(opened, texts, allowed, deep))
     fused = rankings[0]
@@ -91,13 +91,6 @@ def scopes_of(documents: Iterable[Document], retrieval_scope: str) -> dict[str, 
     if retrieval_scope != "own":
         return None
     return {document.doc_id: document.scope for document in documents}
-
-
-def count_cut_questions(questions: Sequence[Question], embedding: Embedder) -> int:
-    """How many questions are longer than the embedding model's window: a dense search reads only
-    their beginnings."""
-    lengths = embedding.lengths([readable(question.question) for question in questions])
-    return sum(length > embedding.window for length in lengths)
 
 
 def dense_search(
@@ -126,25 +119,10 @@ def bm25_search(
     index: PassageIndex, texts: Sequence[str], allowed: Allowed, depth: int
 ) -> list[Ranking]:
     """The passages with the highest BM25 scores above 0, for each question's text."""
-    import bm25s
-
-    retriever = index.needs("bm25")
-    # With the pattern, stems and stop words of LlamaIndex's retriever; its own search makes a node
-    # object of every hit and breaks ties by chance.
-    tokens = bm25s.tokenize(
-        list(texts),
-        stemmer=retriever.stemmer,
-        token_pattern=retriever.token_pattern,
-        return_ids=False,
-        show_progress=False,
-    )
+    statistics = index.needs("bm25")
     rankings: list[Ranking] = []
-    for words, positions in zip(tokens, allowed, strict=True):
-        word_ids = retriever.bm25.get_tokens_ids(words)
-        if not word_ids:
-            rankings.append([])
-            continue
-        scores = retriever.bm25.get_scores_from_ids(word_ids)
+    for text, positions in zip(texts, allowed, strict=True):
+        scores = statistics.scores(text)
         places = np.flatnonzero(scores > 0)
         if positions is not None:
             places = np.intersect1d(places, positions, assume_unique=True)

@@ -10,15 +10,15 @@ SPECIAL_TOKENS = 2  # that the embedding model puts around every text
 
 
 def check_chunking(
-    chunk_size: int, chunk_overlap: int, window: int = names.EMBEDDING_WINDOW
+    chunk_size: int, chunk_overlap: int, room: int | None = names.EMBEDDING_WINDOW - SPECIAL_TOKENS
 ) -> None:
     """Raise StudyError for chunks that the embedding model could not read whole, or whose overlap
-    leaves no room for new text. All in tokens of that model; `window` is what it reads."""
-    largest = window - SPECIAL_TOKENS
-    if not 1 <= chunk_size <= largest:
+    leaves no room for new text. All in tokens of that model; `room` is what it reads of a passage,
+    None where that is not known yet."""
+    if room is not None and not 1 <= chunk_size <= room:
         raise StudyError(
-            f"chunk_size {chunk_size}: the embedding model reads {largest} tokens and "
-            f"would silently ignore the rest. Give a number from 1 to {largest}."
+            f"chunk_size {chunk_size}: the embedding model reads {room} tokens and "
+            f"would silently ignore the rest. Give a number from 1 to {room}."
         )
     if not 0 <= chunk_overlap < chunk_size:
         raise StudyError(

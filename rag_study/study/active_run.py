@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rag_study.common import files, machine, meter, provenance, run_folder
+from rag_study.common import files, machine, meter, provenance, run_folder, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.study import batch, differences, parameters, plan, stages
 from rag_study.study.groups import (
@@ -141,6 +141,7 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     first, so a notebook works when it is the first one that someone opens. Raises StudyError
     when that fails or another process works on this very run.
     """
+    surroundings.settle()
     stage, planned = stages.find_stage(stage_name), batch.planned_run()
     if planned is not None and planned.stage.name != stage.name:
         raise StudyError(

@@ -76,7 +76,7 @@ def recorded(run_id: str) -> dict[str, Any] | None:
     """What `record` kept of a run; of one that is older its provenance has the identity."""
     for name in (IDENTITY_FILE, "provenance.json"):
         try:
-            content = json.loads((RunFolder(run_id).path / name).read_text())
+            content = json.loads((RunFolder(run_id).path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(content, dict) and isinstance(content.get("identity"), dict):

@@ -22,7 +22,8 @@ from rag_study.data import registry
 from rag_study.evaluation import criteria
 from rag_study.models import methods, names
 from rag_study.models.prompts import PROMPTINGS
-from rag_study.retrieval.settings import RETRIEVERS, check_chunking
+from rag_study.retrieval import embedding_model
+from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
 from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
 
 Context = Literal[tuple(CONDITIONS)]
@@ -94,12 +95,15 @@ class Retrieval(Group):
     """How the corpus is cut and searched, and what of it is shown.
 
     Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
-    model (0: only its window limits the passages).
+    model (0: only its window limits the passages). Prefixes, left out, are those that the model's
+    own files say.
     """
 
     retriever: Literal[RETRIEVERS] = "dense"
     reranker: str = Field("", description="a cross-encoder, or a language model")
-    embedding_model: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
+    embedding_model: str = Field("all-minilm-l6-v2", description="preset, folder, or hub id")
+    query_prefix: str | None = Field(None, max_length=1000, description="before questions")
+    passage_prefix: str | None = Field(None, max_length=1000, description="before passages")
     chunk_size: int = Field(192, ge=32)
     chunk_overlap: int = Field(32, ge=0)
     depth: int | None = Field(
@@ -121,12 +125,23 @@ class Retrieval(Group):
     @model_validator(mode="after")
     def _is_possible(self) -> Retrieval:
         try:
-            check_chunking(self.chunk_size, self.chunk_overlap)
+            window = embedding_model.find(self.embedding_model).window
+            room = window and window - SPECIAL_TOKENS
+            check_chunking(self.chunk_size, self.chunk_overlap, room)
         except StudyError as error:
             raise ValueError(str(error)) from None
         if self.depth is not None and self.depth < self.top_k:
             raise ValueError(f"depth {self.depth}: fewer passages than top_k ({self.top_k})")
         return self
+
+    @property
+    def prefixes(self) -> dict[str, str | None]:
+        """What `retrieval.load_embedding` takes beside the model's name."""
+        return {"query_prefix": self.query_prefix, "passage_prefix": self.passage_prefix}
+
+    @property
+    def unused(self) -> frozenset[str]:
+        return frozenset(key for key, prefix in self.prefixes.items() if prefix is None)
 
     def deep_enough(self, contexts: Sequence[str]) -> Retrieval:
         """The same with its `depth` said: enough for these contexts."""

@@ -188,7 +188,7 @@ def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
     if stages.is_done(prepared):  # reading and dividing thousands of questions takes a second
         with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
             metrics = run_folder.RunFolder(prepared.run_id).path / "metrics.json"
-            return json.loads(metrics.read_text())["pools"]
+            return json.loads(metrics.read_text(encoding="utf-8"))["pools"]
     dataset = prepared.point.dataset
     if data.registry.find(dataset.name).instant:
         return data.split(data.load(*dataset.source), dataset.test_share).sizes()

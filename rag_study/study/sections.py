@@ -20,6 +20,7 @@ from pydantic import (
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
+from rag_study.models import names
 from rag_study.study.groups import (
     Answering,
     Context,
@@ -161,7 +162,16 @@ class RetrievalConfig(
         ),
     )
 ):
-    """How the corpus is cut and searched: every list is a factor."""
+    """How the corpus is cut and searched: every list is a factor. A folder with a model counts from
+    the study file."""
+
+    @field_validator("embedding_model", "reranker")
+    @classmethod
+    def _beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = (info.context or {}).get("folder")
+        if isinstance(value, list):
+            return [model_beside(folder, name) for name in value]
+        return model_beside(folder, value)
 
 
 class AnsweringConfig(section_of(Answering, without=("contexts", "test_size", "prompting"))):
@@ -204,6 +214,15 @@ class PrimaryConfig(Group):
     contexts: list[Context] = Field(["retrieved"], min_length=1)
     metrics: list[str] = Field(list(COUNTERPARTS), min_length=1)
     reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
+
+
+def model_beside(folder: Path | None, name: str) -> str:
+    """A model's name as runs have it: of a folder, counted from the study file's own `folder`, its
+    path; others as they are."""
+    if folder is None or not name or names.is_endpoint(name) or names.is_preset(name):
+        return name
+    place = folder / Path(name).expanduser()
+    return portable(place) if place.is_dir() else name
 
 
 def renamed(content: Any, former: Mapping[str, str]) -> Any:

@@ -71,14 +71,14 @@ STAGES = {
         Stage(
             "prepare_data",
             "01_prepare_data",
-            2,
+            3,
             uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
             beside={"dataset": only("path", "corpus")},
         ),
         Stage(
             "index_corpus",
             "02_index_corpus",
-            3,
+            4,
             ("prepare_data",),
             uses={
                 "dataset": only("retrieval_scope"),
@@ -89,7 +89,7 @@ STAGES = {
         Stage(
             "fine_tune",
             "03_fine_tune",
-            3,
+            4,
             ("prepare_data", "index_corpus"),
             uses={
                 "retrieval": only("top_k"),
@@ -103,7 +103,7 @@ STAGES = {
         Stage(
             "generate_answers",
             "04_generate_answers",
-            4,
+            5,
             ("prepare_data", "index_corpus", "fine_tune"),
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
@@ -118,7 +118,7 @@ STAGES = {
         Stage(
             "import_answers",
             "04_import_answers",
-            2,
+            3,
             ("prepare_data",),
             uses={"system": only("name", "context")},
             beside={"system": only("answers"), "answering": only("test_size")},
@@ -126,7 +126,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            2,
+            3,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},
@@ -142,7 +142,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            2,
+            3,
             ("prepare_data",),
             uses={
                 **_JUDGE,
@@ -408,6 +408,7 @@ def _published(run: StageRun) -> bool:
     if not run.is_comparison:
         return True
     try:
-        return (study_dir(run.slug) / MADE_BY_FILE).read_text().strip() == run.run_id
+        made_by = (study_dir(run.slug) / MADE_BY_FILE).read_text(encoding="utf-8")
+        return made_by.strip() == run.run_id
     except OSError:
         return False

@@ -29,7 +29,7 @@ class Checkpoints:
         facts = {}
         for folder in self._folders():
             try:
-                facts[folder] = json.loads((folder / MARKER).read_text())
+                facts[folder] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
         valid = [f for f in facts if facts[f].get("fingerprint") == fingerprint]

@@ -273,7 +273,7 @@ def test_a_judge_that_scored_half_of_the_answers_is_said_so(study):
     found = collect.collect(runs[-1], config)
     scores = [name for name in found.results if name.startswith("judge_")]
     found.results.loc[::2, scores] = float("nan")
-    (said,) = [note for note in analyse.warnings(found, []) if "Judge" in note]
+    (said,) = [note for note in analyse.warnings(found) if "Judge" in note]
     total = len(found.results)
     assert said.startswith(f"Judge random-llama scored {total // 2} of {total} answers")
     table = effects.compare(found.results, ["retrieved"], ["judge_accuracy"], [], {}, {}, 200)
@@ -283,12 +283,12 @@ def test_a_judge_that_scored_half_of_the_answers_is_said_so(study):
 def test_two_versions_of_the_prompts_are_noticed(study):
     config, runs = study
     found = collect.collect(runs[-1], config)
-    assert analyse.warnings(found, []) == []
+    assert analyse.warnings(found) == []
     stages = {"stage": "generate_answers", "identity": {"prompts": "a", "parameters": {}}}
     again = {**stages, "identity": {"prompts": "b", "parameters": {}}}
     told = [{**stages, "run_id": "one"}, {**again, "run_id": "two"}, {**stages, "run_id": "three"}]
-    (said,) = analyse.warnings(replace(found, provenance=told), [])
+    (said,) = analyse.warnings(replace(found, provenance=told))
     assert "runs of generate_answers were made with 2 versions of the prompts" in said
     assert "one and two" in said
     alike = [run for run in told if run["identity"]["prompts"] == "a"]
-    assert analyse.warnings(replace(found, provenance=alike), []) == []
+    assert analyse.warnings(replace(found, provenance=alike)) == []

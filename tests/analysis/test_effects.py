@@ -10,10 +10,12 @@ from scipy import stats
 from study_tables import cluster_sums
 
 from rag_study.analysis import effects
+from rag_study.analysis.cluster_means import effective_clusters
 from rag_study.analysis.effects import COMPARISON_COLUMNS, compare, interactions, summarise
 from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.planning import questions_for_change, questions_for_no_difference
 from rag_study.analysis.resampling import bca_intervals, standard_errors
-from rag_study.analysis.verdicts import add_verdicts, questions_needed
+from rag_study.analysis.verdicts import add_verdicts
 from rag_study.evaluation.metrics import METRICS, REFERENCE, RETENTION, Metrics
 
 RUN = {
@@ -103,14 +105,19 @@ def test_twice_the_margin_is_found(effect, verdict):
     assert not any((part["verdict"] == opposite).any() for part in studies)
 
 
-def test_number_of_questions_that_settles_it_does_so_in_80_percent():
+def test_the_planned_number_of_questions_settles_it_in_80_percent():
     rng = np.random.default_rng(9)
-    for truth in (0.0, 0.1, 0.45, 0.5):
-        needed = questions_needed(truth, se=0.25, n_questions=16, margin=0.25, family_size=4)
+    setting = {"se": 0.25, "n_questions": 16, "margin": 0.25, "family_size": 4}
+    for truth in (0.0, 0.45, 0.5):
+        needed = (
+            questions_for_change(truth, **setting)
+            if truth
+            else questions_for_no_difference(**setting)
+        )
         n, n_sims = int(needed), 1500
         values = truth + rng.normal(size=(n_sims, n))
-        low, high = bca_intervals(values, np.ones_like(values), (0.90,), 1000)[0]
-        if truth < 0.25:
+        low, high = bca_intervals(values, np.ones_like(values), (1 - 2 * 0.05 / 4,), 1000)[0]
+        if not truth:
             settled = (low > -0.25) & (high < 0.25)
         else:
             z = values.mean(axis=1) / stats.sem(values, axis=1)
@@ -137,9 +144,16 @@ def test_small_example_by_hand():
     assert row["p_value"] == pytest.approx(4 / 8)
     # Squares of the differences from their mean: .25, .25, .25, 0, .25 -> variance 1 / 4.
     assert row["effect_size"] == pytest.approx(0.5 / math.sqrt(1.0 / 4))
-    # Residuals of the clusters: 1 - 1, 0 - .5, 1.5 - 1 -> squares sum to .5.
-    error = math.sqrt(3 / 2 * 0.5) / 5
-    assert (row["se"], row["df"]) == pytest.approx((error, 2))
+    # Clusters of 2, 1, 2 are worth 25 / 9 equal ones.
+    effective = 25 / 9
+    assert row["n_effective"] == pytest.approx(effective)
+    # Residuals of the clusters 1 - 1, 0 - .5, 1.5 - 1, over the questions of the others.
+    jackknife = 2 / 3 * ((0.5 / 4) ** 2 + (0.5 / 3) ** 2)
+    # Within clusters squares sum to .5 + 0 + .125, with 2 degrees of freedom; between them there is
+    # less than that says: the model's variance is that of five independent questions.
+    model = 0.625 / 2 / 5
+    variance = jackknife + (1 - (effective / 3) ** 2) * (model - jackknife)
+    assert (row["se"], row["df"]) == pytest.approx((math.sqrt(variance), effective - 1))
     assert row["mde"] == pytest.approx((4.302653 + 1.060660) * error, rel=1e-6)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.0, 0.75), abs=0.1)
     assert row["ci_low"] <= row["ci90_low"] <= row["ci90_high"] <= row["ci_high"]
@@ -236,7 +250,7 @@ def test_holm_covers_the_primary_family_and_nothing_else():
     by_hand = np.minimum(np.maximum.accumulate(p * np.arange(len(p), 0, -1)), 1.0)
     np.testing.assert_allclose(np.sort(primary["p_holm"]), by_hand)
     rest = table[~table["primary"]]
-    assert rest[["p_holm", "n_needed"]].isna().all(axis=None)
+    assert rest[["p_holm", "p_equivalence", "n_no_difference", "n_twice_margin"]].isna().all(axis=None)
     assert (rest["verdict"] == "").all()
     assert (primary["verdict"] != "").all()
     assert (rest.loc[rest["judge"] != "weak", "reason"] == "not a primary comparison").all()
@@ -318,14 +332,18 @@ def test_twenty_clusters_are_needed_for_a_verdict():
 
 
 @pytest.mark.parametrize(("base", "tuned"), [(0.3, 0.3), (0.1, 0.4), (0.9, 0.2)])
-def test_constant_differences_give_an_interval_of_one_point(base, tuned):
+def test_constant_differences_have_an_interval_with_width(base, tuned):
     groups = [f"g{i // 3}" for i in range(70)]
     table = compared(study(np.full(70, base), np.full(70, tuned), groups=groups))
     row = only(table, "answer_recall")
     assert row["difference"] == pytest.approx(tuned - base)
-    ends = {row[name] for name in ("ci_low", "ci_high", "ci90_low", "ci90_high")}
-    assert ends == {row["difference"]}
-    assert row["mde"] == 0.0
+    # Of 24 clusters, one in seven may differ unseen; those may change by all that the scale leaves.
+    share = 1 - 0.025 ** (1 / effective_clusters(np.array([3.0] * 23 + [1.0])))
+    difference = tuned - base
+    assert row["ci_low"] == pytest.approx(difference - share * (1 + difference))
+    assert row["ci_high"] == pytest.approx(difference + share * (1 - difference))
+    assert row["ci_low"] < row["ci90_low"] < row["difference"] < row["ci90_high"] < row["ci_high"]
+    assert row["mde"] > 0.1
     if base == tuned:
         assert (row["p_value"], row["effect_size"]) == (1.0, 0.0)
         assert row["verdict"] == "cannot tell"  # 24 clusters rule out too little
@@ -493,11 +511,11 @@ def test_equal_answers_settle_nothing_until_there_are_enough_of_them(n, verdict)
     assert row["verdict"] == verdict
     if verdict == "cannot tell":
         # The exact one-sided bound for no event in n at 95 % reaches the margin of 0.03 at n = 99.
-        needed = int(row["n_needed"])
+        needed = int(row["n_no_difference"])
         bound = stats.binomtest(0, needed).proportion_ci(0.90, method="exact").high
         before = stats.binomtest(0, needed - 1).proportion_ci(0.90, method="exact").high
         assert bound <= 0.03 < before
-        assert "can stay unseen" in row["reason"]
+        assert "holds both harm and benefit" in row["reason"]
 
 
 def test_judged_metrics_are_those_of_the_table():

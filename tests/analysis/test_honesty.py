@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from rag_study.analysis.estimates import Sample, estimate, join
+from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import sign_flip_p_values
-from rag_study.analysis.verdicts import add_verdicts, detectable
+from rag_study.analysis.verdicts import add_verdicts
 
 MARGIN = 0.25
 FAMILY = 4

@@ -133,7 +133,10 @@ def test_a_batch_that_does_not_fit_into_memory_is_answered_in_halves(tiny, caplo
     passages = [[Passage("c", "d", "T", f"{i} words " * 400)] for i in range(6)]
     enough = generation.answer_batch(tiny, QUESTIONS[:6], passages, 2)
     assert not caplog.records
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    size = (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        * resource.getpagesize()
+    )
     before = resource.getrlimit(resource.RLIMIT_AS)
     scarce = None
     for spare in (1, 2, 4, 8, 16, 32, 64):

@@ -97,10 +97,10 @@ def test_semantic_similarity_is_that_of_the_nearest_right_answer():
     assert similarity.semantic_similarity(None, [], []) == []
 
 
-def test_refusals_are_counted_and_points_are_lost_as_in_squads_rule():
+def test_refusals_are_counted_and_decimal_points_count():
     assert reference.score("I don't know.", question("1847"))["refusal_rate"] == 1.0
     assert reference.score("In 1847.", question("1847"))["refusal_rate"] == 0.0
-    assert reference.exact_match("1.25", "125") == 1.0
+    assert reference.exact_match("1.25", "125") == 0.0
 
 
 def test_a_criterion_becomes_a_metric_behind_the_other_criteria():
@@ -125,3 +125,30 @@ def test_names_of_metrics_for_people():
     assert METRICS.in_text("answer_recall") == "answer recall"
     assert METRICS.in_text("rouge_l") == "ROUGE-L"
     assert METRICS.label("bleu") == "bleu"
+
+
+@pytest.mark.parametrize(
+    "text", ["青石桥在河边", "それは水車です", "อยู่ที่บ้าน", "यह मिल है।", "بغداد", "Звезда", "?"]
+)
+def test_equal_texts_have_full_marks_in_every_script(text):
+    scores = reference.score(text, question(text))
+    for metric in ("exact_match", "token_f1", "rouge_l", "answer_recall"):
+        assert scores[metric] == 1.0, metric
+
+
+def test_scripts_without_blanks_are_compared_by_letters():
+    assert reference.token_f1("青石桥", "白石桥") == pytest.approx(2 / 3)
+    assert reference.rouge_l("青石桥", "白石桥") == pytest.approx(2 / 3)
+    assert reference.score("青石桥。", question("白石桥"))["answer_length"] == 3.0
+
+
+def test_an_empty_answer_matches_nothing():
+    for gold in ("A", "?", "The The", "1847"):
+        scores = reference.score("", question(gold))
+        for metric in ("exact_match", "token_f1", "rouge_l", "answer_recall"):
+            assert scores[metric] == 0.0, metric
+
+
+def test_sums_of_other_currencies_are_not_the_same():
+    assert reference.token_f1("€25", "£25") == 0.5
+    assert reference.exact_match("25", "£25") == 1.0

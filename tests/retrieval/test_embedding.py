@@ -175,5 +175,5 @@ def test_lengths_are_of_whole_texts_and_endless_words_count_by_their_parts(plain
 
 
 def test_an_unknown_model_is_said():
-    with pytest.raises(StudyError, match="unknown embedding model 'minilm'; known: all-minilm"):
+    with pytest.raises(StudyError, match=r"'minilm' is not a preset.*did you mean 'all-minilm"):
         retrieval.load_embedding("minilm")

@@ -87,9 +87,23 @@ def test_a_giant_without_sentence_ends_is_cut_and_nothing_is_lost(embedding, sep
     assert max(embedding.lengths(embedded(nodes))) <= names.EMBEDDING_WINDOW
 
 
-def test_a_title_that_leaves_no_room_is_named(embedding):
-    with pytest.raises(StudyError, match="document 'd1': its title"):
-        retrieval.split_documents([Document("d1", "long " * 60, "text")], 64, 8, embedding)
+@pytest.mark.parametrize("long", ["Report on the towers of the coast, part " * 30, "塔" * 300])
+def test_of_a_long_title_the_beginning_is_embedded_and_all_is_shown(embedding, tmp_path, long):
+    text = "The tower was built by Ada. It is tall and stands at the coast. " * 8
+    documents = [Document("d0", "Tower", text), Document("d1", long, text)]
+    nodes = retrieval.split_documents(documents, 96, 8, embedding)
+    assert retrieval.count_cut_titles(nodes) == 1
+    assert max(embedding.lengths(embedded(nodes))) <= 96 + 2
+    cut = next(node for node in nodes if node.ref_doc_id == "d1").metadata["title"]
+    assert long.startswith(cut)
+    assert 24 <= embedding.count_tokens(cut) <= 48
+    table = retrieval.chunk_table(nodes, embedding)
+    assert set(table.loc[table["doc_id"] == "d1", "title"]) == {long}
+    assert table["tokens"].max() <= 96
+    index = retrieval.build_index(nodes, embedding, tmp_path)
+    assert not any(long in text for text in index.texts)
+    # Passages of the second document are as long as those of the first: its title is in them once.
+    assert retrieval.load_index(tmp_path, embedding).docstore.docs.keys() == set(index.chunk_ids)
 
 
 def test_impossible_chunk_sizes_are_said_without_a_model():
@@ -304,6 +318,23 @@ def test_questions_longer_than_the_window_are_counted(embedding, folder):
     questions = [Question("a", "Who? " * 200, ("x",)), Question("b", "Who?", ("x",))]
     assert retrieval.count_cut_questions(questions, embedding) == 1
     assert len(retrieval.retrieve(folder, questions, 3, embedding)) == 6
+
+
+@pytest.mark.parametrize("retriever", retrieval.RETRIEVERS)
+def test_documents_of_nothing_of_one_letter_and_all_alike_are_searched(
+    embedding, tmp_path, retriever
+):
+    texts = ["", " \n", "x", "?", "塔", *["The mill burned in 1700."] * 4]
+    documents = [Document(f"d{i}", "", text) for i, text in enumerate(texts)]
+    nodes = retrieval.split_documents(documents, 64, 8, embedding)
+    assert {node.ref_doc_id for node in nodes} == {f"d{i}" for i in range(2, 9)}
+    retrieval.build_index(nodes, embedding, tmp_path, retriever)
+    questions = [Question("q", "When did the mill burn?", ("x",)), Question("r", "?", ("x",))]
+    hits = retrieval.retrieve(tmp_path, questions, 20, embedding, None, retriever)
+    found = hits[hits["question_id"] == "q"]
+    # Equal passages come in the order of the corpus.
+    assert found["doc_id"].tolist()[:4] == ["d5", "d6", "d7", "d8"]
+    assert found["score"].notna().all()
 
 
 def test_wrong_use_is_said(embedding, folder, tmp_path):

@@ -254,7 +254,7 @@ def _finished() -> list[dict[str, Any]]:
     """Work and seconds of every finished run in the outputs folder that ran in this precision."""
     finished = []
     for file in sorted((run_folder.outputs_dir() / "runs").glob("*/*/provenance.json")):
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
         compute = record["identity"]["parameters"].get("compute")
         if "tokens" in record and (not compute or compute["dtype"] == resolve_dtype("auto")):
             parameters = files.read_yaml(file.with_name("params.yaml"))
@@ -280,7 +280,7 @@ def _record_of(run: StageRun) -> dict[str, Any] | None:
     status = folder.status()
     if not stages.is_done(run, status) or status.tries > 1:
         return None
-    return json.loads((folder.path / "provenance.json").read_text())
+    return json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
 
 
 def _gpus(run: StageRun, machine: Machine) -> int:

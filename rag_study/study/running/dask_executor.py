@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag_study.common import machine, paths, run_folder
+from rag_study.common import machine, paths, run_folder, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study.running import resources
@@ -398,4 +398,7 @@ def _start_forkserver() -> None:
         if threading.current_thread() is threading.main_thread():
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             afterwards.callback(signal.signal, signal.SIGINT, before)
+        # Its socket lies among the temporary files, whose folder may have too long a path.
+        afterwards.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        tempfile.tempdir = surroundings.sockets_dir()
         multiprocessing.forkserver.ensure_running()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
-from rag_study.common.machine import resolve_dtype, resolve_threads
+from rag_study.common.machine import cores, resolve_dtype, resolve_threads
 from rag_study.models.names import is_endpoint, parameters_of
 from rag_study.study.stages import StageRun
 
@@ -56,7 +55,7 @@ def default_workers(runs: Iterable[StageRun]) -> int:
         resolve_threads(run.point.compute.threads) if "compute" in run.stage.uses else 1
         for run in runs
     )
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+    return max(1, cores() // threads)
 
 
 def models_of(run: StageRun) -> list[str]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import machine
+from rag_study.common import control_groups, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import batch, stages
@@ -61,7 +61,7 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
     attempt, clock = uuid.uuid4().hex, time.monotonic()
     try:
         for start in range(KERNEL_STARTS):
-            with (folder.path / "log.txt").open("a" if start else "w", buffering=1) as log:
+            with _log_of(folder, "a" if start else "w") as log:
                 state, message, may_start = _run_notebook(run, folder, log, attempt, cell_timeout)
             status = folder.status()
             if status.attempt == attempt or not may_start:
@@ -74,6 +74,12 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
     if status.state == "done" and status.attempt == attempt:
         return status
     return _record(folder, attempt, state, message, clock)
+
+
+def _log_of(folder: RunFolder, mode: str) -> TextIO:
+    # Whatever a notebook prints, also halves of characters, its log takes it.
+    file = folder.path / "log.txt"
+    return file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
 def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
@@ -139,16 +145,17 @@ def _run_notebook(
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
-    killed_before, kernels = machine.oom_kills(), []
-    # Socket paths are limited to 107 bytes, so their folder lies in the system's temporary one.
-    with tempfile.TemporaryDirectory(prefix="rag-", ignore_cleanup_errors=True) as private:
+    killed_before, kernels = control_groups.oom_kills(), []
+    with tempfile.TemporaryDirectory(
+        prefix="rag-", dir=surroundings.sockets_dir(), ignore_cleanup_errors=True
+    ) as private:
         try:
             notebook = Path(private, run.stage.path.name)
             notebook.write_text(run.notebook, encoding="utf-8")
             environment = batch.tell(run, Path(private)) | {"RAG_STUDY_ATTEMPT": attempt}
             execute_notebook(
-                str(notebook),
-                str(folder.path / "notebook.ipynb"),
+                _literal(notebook),
+                _literal(folder.path / "notebook.ipynb"),
                 parameters=run.parameters,
                 kernel_name="python3",
                 progress_bar=False,
@@ -167,7 +174,7 @@ def _run_notebook(
             log.write(f"{message}\n")
             return "timeout", message, False
         except DeadKernelError:
-            return "killed", _why_dead(kernels, machine.oom_kills() > killed_before), True
+            return "killed", _why_dead(kernels, control_groups.oom_kills() > killed_before), True
         except OSError as error:
             return "failed", _in_words(error), False
         except Exception as error:
@@ -176,6 +183,11 @@ def _run_notebook(
             log.write(f"{message}\n")
             return "failed", message, True
     return "killed", "the notebook ended without finishing its run", False
+
+
+def _literal(path: Path) -> str:
+    """A path for papermill, which puts values of parameters where braces are."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kernels: list) -> type:
@@ -190,7 +202,8 @@ def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kern
             super().__init__(transport="ipc", connection_file=f"{sockets}/k.json", **options)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-            complete = {**os.environ, **options.pop("env", {}), **environment}
+            # A worker of a cluster may have been started in any locale.
+            complete = {**os.environ, **options.pop("env", {}), **environment, "PYTHONUTF8": "1"}
             await super()._async_launch_kernel(
                 kernel_cmd, env=complete, stdout=log, stderr=log, **options
             )
