@@ -32,27 +32,28 @@ from scipy.optimize import minimize
 from rag_study.common import files
 from rag_study.evaluation.judging import combination, open_judge
 from rag_study.evaluation.judging.auc import clustered_auc
-from rag_study.evaluation.judging.judge import Item, Seen
+from rag_study.evaluation.judging.judge import EQUAL, Item, Seen
 
 EVERY = 6
 UNSEEN = 0.3  # of the questions
-CONSTRUCTED = 1.0  # weight of a constructed answer beside one that people graded
-LIKE_STYLES = 10.0  # weight of the squared difference between long and short answers
+CONSTRUCTED = 1.0  # weight of a constructed answer to a short question beside a graded one
+LIKE_STYLES = 30.0  # weight of the squared difference between long and short answers
 RIDGE = 0.003
 CASES = combination.CASES
-FREE = {*CASES, *(f"{case}_length" for case in CASES)}
+FREE = {"constant", *CASES, *(f"{case}_length" for case in CASES)}
+# Of a short right answer, an answer holds it, or part of it, or nothing; of a long one it mostly
+# holds a part, and how large that is says more.
+_SHORT = [*CASES, *(f"{c}_model" for c in CASES), *(f"{c}_length" for c in CASES), "share", "other_name"]
 FEATURES = {
     "accuracy": {
-        "short": [*CASES, *(f"{c}_model" for c in CASES), *(f"{c}_length" for c in CASES),
-                  "share", "overlap", "f1", "other_name"],
-        "long": [*CASES, *(f"{c}_model" for c in CASES), "overlap", "other_number", "other_name"],
+        "short": [*_SHORT, "overlap", "f1"],
+        "long": ["constant", "model", "overlap", "f1", "other_number", "other_name"],
     },
     "completeness": {
-        "short": [*CASES, *(f"{c}_model" for c in CASES), *(f"{c}_length" for c in CASES),
-                  "share", "points", "other_name"],
-        "long": [*CASES, *(f"{c}_model" for c in CASES), "share", "points", "f1"],
+        "short": [*_SHORT, "points"],
+        "long": ["constant", "model", "share", "points", "f1"],
     },
-}  # fmt: skip
+}
 AROUND = (
     "{}",
     "{}",
@@ -83,8 +84,13 @@ def main() -> None:
     for criterion, by_size in FEATURES.items():
         content["weights"][criterion] = {}
         for size, names in by_size.items():
-            part = [r for r in rows if size_of(r) == size and r["grade"][criterion] is not None]
-            seen = [row for row in part if not unseen(row["question"])]
+            seen = [
+                row
+                for row in rows
+                if row["grade"][criterion] is not None
+                and not unseen(row["question"])
+                and (size_of(row) == size if row["evidence"] else row["model"] != "constructed")
+            ]
             fitted = fit(seen, criterion, names)
             rounded = {name: round(float(w), 3) for name, w in zip(names, fitted, strict=True)}
             content["weights"][criterion][size] = rounded
@@ -208,7 +214,7 @@ def long_answers(
 
 
 def score(rows: Sequence[dict[str, Any]], judge_name: str, cache: Path) -> list[dict[str, Any]]:
-    """The rows with the judge's own scores and the evidence; those that a rule scores left out."""
+    """The rows with the judge's own scores and the evidence, or with the rule that scores them."""
     known = {}
     if cache.exists():
         known = {(r["question"], r["answer"]): r for r in read(cache)}
@@ -220,6 +226,9 @@ def score(rows: Sequence[dict[str, Any]], judge_name: str, cache: Path) -> list[
             reference, *others = row["references"]
             item = Item(row["question"], reference, row["answer"], also_right=tuple(others))
             seen = Seen.of(item, weighs_evidence=True)
+            grade = row["grade"]
+            grade = grade if isinstance(grade, dict) else dict.fromkeys(FEATURES, grade)
+            kept.append(row | {"grade": grade, "rule": seen.rule, "evidence": seen.evidence})
             if seen.rule:
                 continue
             key = row["question"], row["answer"]
@@ -233,25 +242,35 @@ def score(rows: Sequence[dict[str, Any]], judge_name: str, cache: Path) -> list[
                 }
                 file.write(json.dumps(known[key]) + "\n")
                 file.flush()
-            grade = row["grade"]
-            grade = grade if isinstance(grade, dict) else dict.fromkeys(FEATURES, grade)
-            scores = {name: known[key][name] for name in FEATURES}
-            kept.append(row | {"grade": grade, "model_scores": scores, "evidence": seen.evidence})
+            kept[-1]["model_scores"] = {name: known[key][name] for name in FEATURES}
     return kept
 
 
 def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) -> np.ndarray:
     """Weights of a logistic model: none below 0 but those of what speaks against an answer and of
-    length; a ridge; and the mean difference of long and short answers near 0 at each grade."""
-    x = np.array([[values(row, criterion)[name] for name in names] for row in rows])
+    length; a ridge; and the mean difference of long and short answers near 0 at each grade, with
+    those that a rule scores among them."""
+    ruled = np.array([bool(row["rule"]) for row in rows])
+    given = np.array([float(row["rule"] == EQUAL) for row in rows])
+    x = np.array(
+        [
+            [0.0] * len(names) if row["rule"] else [values(row, criterion)[name] for name in names]
+            for row in rows
+        ]
+    )
     y = np.array([row["grade"][criterion] for row in rows], dtype=float)
-    w = np.array([CONSTRUCTED if row["model"] == "constructed" else 1.0 for row in rows])
-    ridge = RIDGE * np.array([name not in CASES for name in names])
-    styles = list(style_differences(rows, criterion).values())
+    made = np.array([row["model"] == "constructed" for row in rows])
+    # People graded long answers to ten questions only: the constructed ones count as much together.
+    short = "held" in names
+    weight = CONSTRUCTED if short else (~made & ~ruled).sum() / max(1, made.sum())
+    w = np.where(ruled, 0.0, np.where(made, weight, 1.0))
+    ridge = RIDGE * np.array([name != "constant" and name not in CASES for name in names])
+    # To questions with a long right answer there are few short answers.
+    styles = list(style_differences(rows, criterion).values()) if short else []
 
     def objective(b: np.ndarray) -> tuple[float, np.ndarray]:
         z = x @ b
-        p = 1 / (1 + np.exp(-z))
+        p = np.where(ruled, given, 1 / (1 + np.exp(-z)))
         loss = w @ (np.logaddexp(0, z) - y * z) / w.sum() + ridge @ b**2 / 2
         slope = x.T @ (w * (p - y)) / w.sum() + ridge * b
         for difference in styles:
@@ -292,12 +311,19 @@ def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[fl
 # --- What comes of it ---------------------------------------------------------------------------
 
 
+def probability(row: dict[str, Any], criterion: str, weights: combination.Weights) -> float:
+    if row["rule"]:
+        return float(row["rule"] == EQUAL)
+    return weights.probability(row["model_scores"][criterion], row["evidence"])
+
+
 def counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    graded = [row for row in rows if row["model"] != "constructed"]
+    asked = [row for row in rows if not row["rule"]]
+    graded = [row for row in asked if row["model"] != "constructed"]
     return {
-        "questions": len({row["question"] for row in rows}),
+        "questions": len({row["question"] for row in asked}),
         "graded_by_people": len(graded),
-        "constructed": len(rows) - len(graded),
+        "constructed": len(asked) - len(graded),
     }
 
 
@@ -315,8 +341,8 @@ def figures(
         ]
         if not part:
             continue
-        p = np.array([weights.probability(r["model_scores"][criterion], r["evidence"]) for r in part])
-        alone = np.array([row["model_scores"][criterion] for row in part])
+        p = np.array([probability(row, criterion, weights) for row in part])
+        alone = np.array([5.0 if r["rule"] == EQUAL else r["model_scores"][criterion] if not r["rule"] else 1.0 for r in part])
         grades = np.array([row["grade"][criterion] for row in part])
         ids = [row["question"] for row in part]
         entry: dict[str, Any] = {"questions": len(set(ids)), "answers": len(part)}
@@ -328,6 +354,7 @@ def figures(
             entry[name] = [round(value, 3) for value in auc]
         for grade, difference in style_differences(part, criterion).items():
             entry[f"long_less_short_at_grade_{grade:g}"] = round(4 * float(difference @ p), 2)
+            entry[f"the_model_at_grade_{grade:g}"] = round(float(difference @ alone), 2)
         found[source] = entry
     return found
 

@@ -48,7 +48,10 @@ _REFUSALS = tuple(
         r"\A(?:it is |this is |the question is |the answer is )?"
         r"(?:unanswerable|unknown|not answerable|unclear|n a)\Z",
         r"\Aas an ai\b",
-        r"\A(?:dunno|do not know|does not say)\b",
+        r"\A(?:dunno|idk|do not know|does not say)\b",
+        r"\A(?:no|without) (?:\w+ )?(?:response|submission|reply|comment|attempt|idea)"
+        r"(?: (?:was |is )?(?:given|provided|made|submitted|received|found))?\Z",
+        r"\A(?:none|nothing|not|no answer) (?:was |is )?(?:given|provided|submitted|attempted)\Z",
     )
 )
 _COURTESY = re.compile(

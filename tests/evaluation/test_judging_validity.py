@@ -80,6 +80,13 @@ def questions():
     ]
 
 
+@pytest.fixture(autouse=True)
+def shown_as_they_are(monkeypatch):
+    """Judges are shown no talk to the grader; here it is the judge who resists it or not."""
+    place = "rag_study.evaluation.judging.judge.without_grading_talk"
+    monkeypatch.setattr(place, lambda answer, *_: answer)
+
+
 class Knowing(judging.Judge):
     """A judge that looks up what an answer deserves: valid by construction, but for its noise."""
 

@@ -18,7 +18,7 @@ GAP = " […] "
 _REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.I)
 _LATE_END = re.compile(r"\A.*</(?:think|thinking|reasoning|thought)>", re.DOTALL | re.I)
 _CONTROL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|#|/)[^)\s]*\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:https?:|www\.|#|/)[^)\s]*\)")
 _ADDRESS = re.compile(r"<?\bhttps?://\S+|\bwww\.\S+\.\S+")
 _CITATION = re.compile(
     r"\s?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|doc(?:ument)? ?\d+|passage ?\d+|source ?\d+)\^?\]"
@@ -29,10 +29,10 @@ _MARKS = (
     (re.compile(r"```\w*\n?|`"), ""),
     (re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),
     (re.compile(r"(?<![\w*])[*_](?=\S)([^*_\n]+?)(?<=\S)[*_](?![\w*])"), r"\1"),
-    (re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE), ""),
-    (re.compile(r"^\s{0,3}>\s?", re.MULTILINE), ""),
-    (re.compile(r"^\s*[*•+]\s+", re.MULTILINE), ""),
-    (re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*[*•+][ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t|:-]*-{3,}[ \t|:-]*$", re.MULTILINE), ""),
 )
 _SPACES = re.compile(r"[ \t\u00a0]+")
 # Speaks of the grading, not of the question.

@@ -9,7 +9,6 @@ and between the two sizes the logits are mixed.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +57,8 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
         certain = min(certain, 0.0)  # a wrong number is what a small model overlooks
     length = math.log(min(max(e.words, 1), 400) / 20)
     values = {
+        "constant": 1.0,
+        "model": certain,
         "share": e.share,
         "overlap": e.overlap,
         "f1": e.f1,
@@ -94,14 +95,6 @@ def weights(criterion: str) -> Weights | None:
     """The weights of a criterion; None where there are none, and the model's own score stands."""
     found = shipped()["weights"].get(criterion)
     return None if found is None else Weights(found["short"], found["long"])
-
-
-def fingerprint() -> str:
-    """Hash over the weights' file and the code that reads answers; part of the run ids."""
-    folder = resources.files("rag_study.evaluation.judging")
-    names = (_FILE, "evidence.py", "quantities.py", "combination.py", "cleaning.py")
-    content = b"\0".join((folder / name).read_bytes() for name in names)
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _place() -> Any:

@@ -9,7 +9,6 @@ English; of other languages only letters and numbers are compared.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -52,6 +51,7 @@ _GUESS = re.compile(
     re.IGNORECASE,
 )
 _OR = re.compile(r"\bor\b|(?<=\w)\s?/\s?(?=[A-Z])", re.IGNORECASE)
+_NEAR = 60  # letters before and behind a match that may take it back
 _MAX_ITEM = 5  # words of an item in a list of guesses
 _POLAR = re.compile(r"\A\W*(yes|no)\b", re.IGNORECASE)
 SMALL_SIDE = 0.35  # of the reference's words; an answer with fewer is measured against so many
@@ -114,12 +114,6 @@ def evidence(
         points = sum(_named(question, wordings, answer) for wordings in facts) / len(facts)
     values = best.record() | {"rivals": rivals, "points": points, "facts": max(1, len(facts))}
     return Evidence(**values)  # type: ignore[arg-type]
-
-
-def numbers_agree(reference: str, answer: str) -> bool:
-    """Whether two texts of the same letters have the same numbers, signs and units."""
-    asked, given = quantities(reference), quantities(answer)
-    return len(asked) == len(given) and all(map(same, asked, given))
 
 
 # --- One right answer ---------------------------------------------------------------------------
@@ -212,11 +206,10 @@ def _same_person(question: str, reference: str, answer: str) -> bool:
     if len(last) < 3 or contains(question, last):
         return False
     for found in re.finditer(rf"\b{re.escape(last)}\b", answer, re.IGNORECASE):
-        before = re.search(r"([^\W\d_][\w'’-]*)\.?\s+\Z", answer[: found.start()])
+        near = answer[max(0, found.start() - _NEAR) : found.start()]
+        before = re.search(r"([^\W\d_][\w'’-]*)\.?\s+\Z", near)
         word = before[1] if before else ""
-        starts = not before or not answer[: before.start()].strip() or bool(
-            re.search(r"[.!?:]\s*\Z", answer[: before.start()])
-        )
+        starts = not before or re.search(r"(?:[.!?:]|\A)\s*\Z", near[: before.start()])
         if not word or not word[0].isupper() or word.lower() in _TITLES:
             return True
         if any(word.lower() == name or _initial(word, name) for name in first):
@@ -242,10 +235,10 @@ def _denied(reference: str, answer: str) -> bool:
 
 
 def _negated(answer: str, start: int, end: int) -> bool:
-    before = _BEFORE.search(answer[:start])
+    before = _BEFORE.search(answer[max(0, start - _NEAR) : start])
     if before and not _TURNED.search(re.sub(r"\A\W*\w+(?:['’]t)?", "", before.group())):
         return True
-    return bool(_AFTER.search(answer[end:]))
+    return bool(_AFTER.search(answer[end : end + _NEAR]))
 
 
 def _rivals(question: str, references: Sequence[str], reference: str, answer: str) -> int:
@@ -381,6 +374,3 @@ def _names(text: str) -> frozenset[str]:
 def _squeezed(text: str) -> str:
     return normalise(text).replace(" ", "")
 
-
-def log_words(words: int) -> float:
-    return math.log1p(words)

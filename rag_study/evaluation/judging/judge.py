@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag_study.common.text import normalise
+from rag_study.common.text import normalise, same
 from rag_study.data.schema import Question
 from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import combination
 from rag_study.evaluation.judging.cleaning import cleaned, shortened, without_grading_talk
-from rag_study.evaluation.judging.evidence import Evidence, evidence, numbers_agree
+from rag_study.evaluation.judging.evidence import Evidence, evidence
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.refusals import is_empty, is_refusal
 
@@ -195,10 +195,7 @@ def rule_for(item: Item) -> str:
     if is_empty(item.candidate):
         return "empty"
     whole = item.right if len(item.key_points) < 2 else (item.reference,)
-    said = normalise(item.candidate)
-    if not item.unanswerable and any(
-        said == normalise(text) and numbers_agree(text, item.candidate) for text in whole
-    ):
+    if not item.unanswerable and any(same(item.candidate, text) for text in whole):
         return EQUAL
     if is_refusal(item.candidate):
         return "right refusal" if item.unanswerable else "refusal"

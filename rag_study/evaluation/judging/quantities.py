@@ -130,7 +130,7 @@ class Quantity:
 
     @property
     def is_year(self) -> bool:
-        return not self.kind and self.bare == int(self.bare) and 1000 <= self.bare <= 2100
+        return not self.kind and 1000 <= self.bare <= 2100 and self.bare == int(self.bare)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _numbers(text: str) -> Iterator[Quantity]:
         number = _spoken(words)
         if number is None:
             continue
-        before = re.search(r"\b(?:minus|negative)\s+\Z", text[: match.start()], re.IGNORECASE)
+        before = re.search(r"\b(?:minus|negative)\s+\Z", text[max(0, match.start() - 12) : match.start()], re.I)
         yield _with_unit(
             text, -number if before else number, match.start(), match.end(), "", False,
             words in PRONOUNS,
