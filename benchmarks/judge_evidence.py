@@ -36,7 +36,7 @@ from rag_study.evaluation.judging.judge import EQUAL, Item, Seen
 
 EVERY = 6
 UNSEEN = 0.3  # of the questions
-CONSTRUCTED = 1.0  # weight of a constructed answer to a short question beside a graded one
+CONSTRUCTED = 2.0  # weight of a constructed answer to a short question beside a graded one
 LIKE_STYLES = 30.0  # weight of the squared difference between long and short answers
 RIDGE = 0.003
 CASES = combination.CASES
@@ -47,11 +47,11 @@ _SHORT = [*CASES, *(f"{c}_model" for c in CASES), *(f"{c}_length" for c in CASES
 FEATURES = {
     "accuracy": {
         "short": [*_SHORT, "overlap", "f1"],
-        "long": ["constant", "model", "overlap", "f1", "other_number", "other_name"],
+        "long": ["constant", "model", "nothing", "overlap", "share", "other_number", "other_name"],
     },
     "completeness": {
         "short": [*_SHORT, "points"],
-        "long": ["constant", "model", "share", "points", "f1"],
+        "long": ["constant", "model", "nothing", "share", "points", "f1"],
     },
 }
 AROUND = (
@@ -279,9 +279,9 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
             slope += 2 * LIKE_STYLES * d * (x.T @ (p * (1 - p) * difference))
         return loss, slope
 
-    against = ("other_number", "other_name")
+    against = ("other_number", "other_name") if short else ("other_number", "other_name", "nothing")
     bounds = [
-        (None, None) if name in FREE else (None, 0) if name in against else (0, None)
+        (None, 0) if name in against else (None, None) if name in FREE else (0, None)
         for name in names
     ]
     return minimize(objective, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B").x

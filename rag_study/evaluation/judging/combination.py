@@ -24,7 +24,7 @@ SHORT, LONG = 5, 9
 CERTAIN = 3.0  # the model's logit counts as far as this: it must not outvote all else
 CASES = ("held", "partly", "nothing")
 SOME = 0.2  # share of words in common that is more than nothing
-DENIED = 0.1  # of the probability of an answer that negates what matches
+DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
 _FILE = "evidence_weights.yaml"
 
 
@@ -45,8 +45,10 @@ class Weights:
             if part
         )
         p = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
-        # Of several guesses one is right at most; what is taken back is not said.
-        return p / (1 + evidence.rivals) * (DENIED if evidence.denied else 1.0)
+        # Of several guesses one is right at most; what is taken back is not said, and a word out of
+        # a long answer says nothing.
+        said = DENIED if evidence.denied or evidence.fragment else 1.0
+        return said * p / (1 + evidence.rivals)
 
 
 def features(model: float, evidence: Evidence) -> dict[str, float]:

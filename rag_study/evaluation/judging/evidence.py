@@ -54,6 +54,7 @@ _OR = re.compile(r"\bor\b|(?<=\w)\s?/\s?(?=[A-Z])", re.IGNORECASE)
 _NEAR = 60  # letters before and behind a match that may take it back
 _MAX_ITEM = 5  # words of an item in a list of guesses
 _POLAR = re.compile(r"\A\W*(yes|no)\b", re.IGNORECASE)
+WHOLE, FEW = 9, 2  # words of a right answer that is a sentence; of one that is none
 SMALL_SIDE = 0.35  # of the reference's words; an answer with fewer is measured against so many
 
 
@@ -81,6 +82,7 @@ class Evidence:
     names: float
     other_name: bool
     denied: bool
+    fragment: bool
     rivals: int
     points: float
     words: int
@@ -135,10 +137,10 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
     telling = wanted - _words(question) or wanted
     held = _words(answer)
     share = len(telling & held) / len(telling) if telling else 0.0
-    new = held - (_words(question) - wanted)
-    common = len(wanted & new)
-    smaller = max(min(len(wanted), len(new)), SMALL_SIDE * len(wanted), 1)
-    f1 = 2 * common / (len(wanted) + len(new)) if wanted or new else 0.0
+    new = (held - _words(question)) | (held & telling)
+    common = len(telling & new)
+    smaller = max(min(len(telling), len(new)), SMALL_SIDE * len(telling), 1)
+    f1 = 2 * common / (len(telling) + len(new)) if telling or new else 0.0
     match = _match(question, reference, answer, missing)
     denied = bool(match) and _denied(reference, answer)
     polar, said = _POLAR.match(reference), _POLAR.match(answer)
@@ -162,6 +164,7 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
         names=1 - len(lacking) / len(named) if named else 1.0,
         other_name=bool(lacking and strangers),
         denied=denied,
+        fragment=not match and len(wanted) >= WHOLE and len(held) <= FEW and share < 0.25,
         rivals=0,
         points=0.0,
         words=len(answer.split()),

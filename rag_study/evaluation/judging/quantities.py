@@ -185,6 +185,8 @@ def same(asked: Found, given: Found) -> bool:
 
 def alike(asked: Found, given: Found) -> bool:
     """Whether `given` could stand where `asked` does: both dates or years, or numbers of one kind."""
+    if isinstance(asked, Quantity) and isinstance(given, Quantity) and asked.bare == -given.bare:
+        return True  # the sign alone was changed
     dates = [isinstance(q, Date) or q.is_year for q in (asked, given)]
     if all(dates):
         return True
