@@ -54,7 +54,7 @@ _OR = re.compile(r"\bor\b|(?<=\w)\s?/\s?(?=[A-Z])", re.IGNORECASE)
 _NEAR = 60  # letters before and behind a match that may take it back
 _MAX_ITEM = 5  # words of an item in a list of guesses
 _POLAR = re.compile(r"\A\W*(yes|no)\b", re.IGNORECASE)
-WHOLE, FEW = 9, 2  # words of a right answer that is a sentence; of one that is none
+WHOLE, FEW = 7, 2  # words of a right answer that is a sentence; of one that is none
 SMALL_SIDE = 0.35  # of the reference's words; an answer with fewer is measured against so many
 
 
