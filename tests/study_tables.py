@@ -27,7 +27,9 @@ def comparison(verdict, difference=-0.05, size=200, **changes):
     row |= {"ci90_low": difference - 0.08, "ci90_high": difference + 0.08, "p_value": 0.3}
     row |= {"p_holm": 0.3, "effect_size": 0.1, "mde": 0.15, "primary": True, "margin": 0.03}
     row |= {"n_seeds": 1, "se": 0.05, "df": 24.0, "seed_sd": math.nan}
-    row |= {"n_needed": 587.0 if verdict == "cannot tell" else math.nan}
+    row |= {"n_effective": 25.0, "lost_base": 0, "lost_tuned": 0, "at_least_margin": False}
+    row |= {"n_no_difference": 587.0, "n_twice_margin": 151.0, "shrunken": math.nan}
+    row |= {"p_equivalence": 0.4}
     return row | {"verdict": verdict, "reason": "the reason"} | changes
 
 

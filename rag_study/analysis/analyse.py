@@ -44,6 +44,7 @@ TABLES = (
     "ladder_auc",
     "ladder_facts",
     "judge_agreement",
+    "ceiling",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")

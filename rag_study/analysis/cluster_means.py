@@ -198,7 +198,8 @@ def _widen_where_rare(
 def _exact_ends(
     totals: ClusterTotals, i: int, usual: float, n_clusters: float, tail: float
 ) -> tuple[float, float]:
-    """How far down and up the mean of sample `i` may lie, with `tail` left out on either side."""
+    """How far down and up the mean of sample `i` may lie, with `tail` left out on either side; NaN
+    where nothing changed and the scale has no end."""
     row, counts = totals.sums[i] / totals.counts[i], totals.counts[i]
     largest, ends = np.abs(row - usual).max(), []
     for sign, limit in zip((-1, 1), totals.limits[:, i], strict=True):
@@ -207,7 +208,9 @@ def _exact_ends(
         reach = moved.max() if side.any() else max(sign * (limit - usual), 0.0)
         if np.isinf(reach):
             # The scale has no end: what was seen on the other side must do.
-            reach = largest if largest > TIE else np.nan
+            if largest <= TIE:
+                return np.nan, np.nan
+            reach = largest
         share = counts[side].sum() / counts.sum()
         ends.append(float(usual + sign * reach * most_changed(share, n_clusters, tail)))
     return ends[0], ends[1]

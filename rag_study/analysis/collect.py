@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files, run_folder
+from rag_study.data.schema import Question
+from rag_study.evaluation.ceiling import ceiling, ceiling_sentences
 from rag_study.evaluation.judging import validity
+from rag_study.evaluation.languages import language_limits
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.models import names
 from rag_study.study import stages
@@ -37,6 +41,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     ladders, aucs, facts, checks = [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
+    of_data: dict[str, list[Question]] = {}  # the test questions by data set
     finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
     for run in comparison.upstream:
         folder = run_folder.RunFolder(run.run_id)
@@ -64,6 +69,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
                 questions[prepared.run_id] = _questions(prepared)
+                of_data[label] = _test_questions(prepared)
             judged = (run, config, questions[prepared.run_id], seen, label)
             if run.point.system is not None:
                 systems.append(_answers(*judged, "", ""))
@@ -103,11 +109,12 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
-        ladder_auc=auc if auc.empty else auc[auc["higher"] == validity.TOGETHER],
+        ladder_auc=auc if auc.empty else validity.against_right_or_wrong(auc),
         ladder_facts=_concat(facts),
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
-        search_warnings=list(warnings),
+        ceiling=_concat([ceiling(asked).assign(dataset=name) for name, asked in of_data.items()]),
+        data_warnings=[*warnings, *_data_warnings(of_data, config)],
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
@@ -156,6 +163,22 @@ def _questions(prepared: StageRun) -> pd.DataFrame:
     )
 
 
+def _test_questions(prepared: StageRun) -> list[Question]:
+    return data.load_pools(run_folder.RunFolder(prepared.run_id).path)["test"]
+
+
+def _data_warnings(of_data: Mapping[str, list[Question]], config: StudyConfig) -> list[str]:
+    """What the metrics that may carry a verdict cannot do with the data, in sentences."""
+    return [
+        f"{name}: {sentence}"
+        for name, asked in of_data.items()
+        for sentence in [
+            *language_limits(asked),
+            *ceiling_sentences(ceiling(asked), config.primary.reference_metrics, config.metrics),
+        ]
+    ]
+
+
 def _answers(
     run: StageRun,
     config: StudyConfig,
@@ -180,6 +203,7 @@ def _answers(
         "question_id",
         *questions.columns[1:],
         "answer",
+        "missing_reason",
         "truncated",
         *_EVIDENCE,
         *REFERENCE,

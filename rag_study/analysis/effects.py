@@ -25,7 +25,7 @@ import pandas as pd
 
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
 from rag_study.analysis.missing_scores import Lost
-from rag_study.analysis.pairing import DEFAULT, Scores, pair_runs, read
+from rag_study.analysis.pairing import DEFAULT, Scores, describe, pair_runs, read
 from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.verdicts import add_verdicts
@@ -189,6 +189,8 @@ def _scored_at(sample: Sample, end: str) -> Sample:
         joined = replace(join(parts), run=sample.run, parts=parts, extra=sample.extra)
         return replace(joined, spread_of=sample.spread_of)
     lost = sample.extra["lost"]
+    if not (lost.lost_base or lost.lost_tuned):
+        return sample
     unknown = np.full(len(lost.questions), np.nan)
     return replace(
         sample,
@@ -224,6 +226,12 @@ def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
                 limits = widest(low_high)
                 key = (run, context, metric, judge)
                 samples.append(Sample(*key, *measured, beside, extra, limits=limits))
+            elif baseline == DEFAULT and not (np.isnan(base).all() and np.isnan(tuned).all()):
+                name, by = describe(scores.runs.loc[run]), f" by judge {judge}" * bool(judge)
+                skipped.append(
+                    f"{name}: context {context!r}: no question has scores of {metric}{by} on both "
+                    "sides"
+                )
     return samples, skipped
 
 

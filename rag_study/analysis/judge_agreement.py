@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from rag_study.analysis.cluster_means import ClusterTotals, cluster_means
 from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.resampling import TOLERANCE
 from rag_study.evaluation.judging.validity import rank_correlation
 from rag_study.evaluation.metrics import METRICS, Metrics
 
@@ -29,7 +31,8 @@ def between_judges(results: pd.DataFrame, metrics: Metrics = METRICS) -> pd.Data
     `results` has one row per run, context, question and judge. Columns: criterion, judge_a,
     judge_b, n (answers); Spearman's rank correlation, Cohen's kappa of the scores rounded to whole
     grades with quadratic weights (Cohen 1968), and the mean of a less b in points, each with a 95 %
-    interval (bootstrap over groups of questions). A correlation without spread is NaN.
+    interval (bootstrap over groups of questions). A correlation without spread is NaN, as is the
+    interval of one that is the same in every resample.
     """
     if results.empty or "judge" not in results:
         return pd.DataFrame(columns=COLUMNS)
@@ -80,7 +83,6 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
     cells = (rounded(a) - 1) * _GRADES + rounded(b) - 1
     counted = np.zeros((n_clusters, _GRADES**2))
     np.add.at(counted, (clusters, cells), 1)
-    sums, counts = np.bincount(clusters, a - b), np.bincount(clusters)
     members = [np.flatnonzero(clusters == c) for c in range(n_clusters)]
     rng = np.random.default_rng([3, n_clusters])
     chosen = rng.integers(0, n_clusters, (_RESAMPLES, n_clusters))
@@ -94,16 +96,18 @@ def _agreement(a: np.ndarray, b: np.ndarray, clusters: np.ndarray) -> list[float
             ]
         ),
         "kappa": weighted_kappa(tables),
-        "difference": (times @ sums) / (times @ counts),
     }
     whole = {
         "spearman": rank_correlation(a, b),
         "kappa": float(weighted_kappa(counted.sum(axis=0).reshape(_GRADES, _GRADES))),
-        "difference": float((a - b).mean()),
     }
     numbers: list[float] = []
-    for name in _NUMBERS:
+    for name, value in whole.items():
         finite = drawn[name][np.isfinite(drawn[name])]
         bounds = np.quantile(finite, [0.025, 0.975]) if len(finite) else (np.nan, np.nan)
-        numbers += [whole[name], float(bounds[0]), float(bounds[1])]
-    return numbers
+        if bounds[1] - bounds[0] <= TOLERANCE:
+            bounds = (np.nan, np.nan)  # all resamples alike: what was not drawn is not known
+        numbers += [value, float(bounds[0]), float(bounds[1])]
+    reach = float(_GRADES - 1)
+    found = cluster_means(ClusterTotals.of((a - b)[None], clusters, -reach, reach))
+    return [*numbers, float(found.mean[0]), *map(float, found.intervals[0, :, 0])]

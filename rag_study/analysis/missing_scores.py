@@ -29,9 +29,9 @@ class Lost:
     """What a comparison lost, of the questions that its metric applies to.
 
     `base_only`, `tuned_only` and `both` count the pairs by the side that has no score. `questions`
-    and `clusters` (n_pairs,) are those of all pairs, `worst` and `best` (n_pairs,) their
-    differences trained - base with the missing scores at the ends of the scale that are so for the
-    training.
+    and `clusters` (n_pairs,) are those of all pairs (empty where none is lost), `worst` and `best`
+    (n_pairs,) their differences trained - base with the missing scores at the ends of the scale
+    that are so for the training.
     """
 
     n_pairs: int
@@ -55,6 +55,9 @@ class Lost:
     ) -> Lost:
         """From the scores of base and trained answers (n,), NaN where missing, and their scale."""
         no_base, no_tuned = np.isnan(base), np.isnan(tuned)
+        if not (no_base | no_tuned).any():
+            nothing = np.empty(0)
+            return cls(len(base), 0, 0, 0, nothing, nothing, nothing, nothing)
         lost = (no_base & ~no_tuned, no_tuned & ~no_base, no_base & no_tuned)
         worst = np.where(no_tuned, low, tuned) - np.where(no_base, high, base)
         best = np.where(no_tuned, high, tuned) - np.where(no_base, low, base)

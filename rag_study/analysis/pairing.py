@@ -141,7 +141,8 @@ class Pair:
     tuned: np.ndarray
 
 
-def _describe(run: pd.Series) -> str:
+def describe(run: pd.Series) -> str:
+    """A run in words, for sentences about what could not be compared."""
     training = [run["method"], run["train_format"], str(run["train_size"]), run["variant"]]
     return (
         f"{' '.join(filter(None, training))} (seed {run['seed']}) of {run['model']} on "
@@ -167,7 +168,7 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
         row = runs.loc[run]
         by_seed = base_of[settings[run], row["prompting"]]
         if row["seed"] in by_seed or (row["prompting"] == DEFAULT and by_seed):
-            raise ValueError(f"two base runs share the same settings: {_describe(row)}")
+            raise ValueError(f"two base runs share the same settings: {describe(row)}")
         by_seed[row["seed"]] = run
     keys_of = defaultdict(set)
     for run, context, judge in scores.blocks:
@@ -179,7 +180,7 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
             by_seed = base_of.get((settings[run], baseline), {})
             # Examples are drawn from a seed's training subset; other bases do not depend on it.
             base = by_seed.get(row["seed"], by_seed[min(by_seed)] if by_seed else None)
-            name = _describe(row)
+            name = describe(row)
             if base is None:
                 if baseline == DEFAULT:
                     what = "there is no run of the untuned model to compare with"

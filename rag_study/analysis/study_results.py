@@ -39,10 +39,11 @@ class StudyResults:
     `validity` with the data set (of the AUCs those of right answers against a rung),
     `judge_agreement` the table of its module. `evidence` and `passages` are the tables of
     `evidence`, `costs` has one row per model state with the columns of `state_costs`. `retrieval`:
-    as `plots.retrieval_quality`; `search_warnings`: what the searches could not read, in sentences.
-    `finished` has the ids of the runs that went in, `missing` names those without a result: run_id,
-    stage, state, message. `provenance`, one dict per run: run_id, stage, what `meter.Meter`
-    measures and `provenance.collect` gives.
+    as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
+    those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
+    stage, what `meter.Meter` measures and `provenance.collect` gives.
+    `ceiling` is what the references themselves score (`evaluation.ceiling`) with the data set,
+    `data_warnings` says what searches could not read of the data and scores cannot do with them.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
@@ -68,13 +69,14 @@ class StudyResults:
     ladder_facts: pd.DataFrame = field(default_factory=_no_table)
     judge_agreement: pd.DataFrame = field(default_factory=_no_table)
     retrieval: pd.DataFrame = field(default_factory=_no_table)
-    search_warnings: Sequence[str] = ()
     evidence: pd.DataFrame = field(default_factory=_no_table)
     passages: pd.DataFrame = field(default_factory=_no_table)
     costs: pd.DataFrame = field(default_factory=_no_table)
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()
     provenance: Sequence[Mapping[str, Any]] = ()
+    ceiling: pd.DataFrame = field(default_factory=_no_table)
+    data_warnings: Sequence[str] = ()
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

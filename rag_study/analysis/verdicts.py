@@ -6,7 +6,8 @@ What a verdict means is in docs/reading-the-result.md, for people.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,16 +101,24 @@ def _holm(p_values: pd.Series) -> pd.Series:
 def equivalence_p(rows: pd.DataFrame) -> pd.Series:
     """The larger p of the two one-sided tests that the difference is inside +- margin.
 
-    Below .05 exactly where the 90 % interval lies inside: each test takes its standard error from
-    its own end of that interval, so that skewed intervals give skewed tests.
+    Below .05 only where the 90 % interval lies inside: each test takes its standard error from its
+    own end of that interval, so that skewed intervals give skewed tests. It is never less than that
+    of the mean, as a short end of a skewed interval with few clusters is right less often than
+    said.
     """
     quantile = stdtrit(rows["df"], 1 - ALPHA)
-    down = (rows["difference"] - rows["ci90_low"]).clip(lower=0) / quantile
-    up = (rows["ci90_high"] - rows["difference"]).clip(lower=0) / quantile
+    down = np.maximum((rows["difference"] - rows["ci90_low"]) / quantile, rows["se"])
+    up = np.maximum((rows["ci90_high"] - rows["difference"]) / quantile, rows["se"])
     with np.errstate(divide="ignore", invalid="ignore"):
         above = (rows["difference"] + rows["margin"] - TOLERANCE) / down
         below = (rows["margin"] - TOLERANCE - rows["difference"]) / up
     return pd.Series(stdtr(rows["df"], -np.minimum(above, below)), rows.index).fillna(1.0)
+
+
+def verdict_words(row: Mapping[str, Any]) -> str:
+    """The verdict of a row with its tier: "helps by at least the margin"."""
+    certain = row.get("at_least_margin") in (True,)  # of tables without the column, or NaN: no
+    return f"{row['verdict']}{' by at least the margin' * certain}"
 
 
 def objection(row: dict, metric: Metric) -> str:
@@ -118,14 +127,15 @@ def objection(row: dict, metric: Metric) -> str:
     This is the one place where reasons against a verdict come in: `objection` of the row holds what
     `analysis.objections` found about its metric and its judge.
     """
-    if row.get("objection"):
-        return row["objection"]
     if row["n_effective"] < MIN_CLUSTERS - TOLERANCE:
         groups = counted(int(row["n_clusters"]), "independent group")
         worth = f" of very different size, worth {math.floor(row['n_effective'])} equal ones,"
         uneven = math.floor(row["n_effective"] + TOLERANCE) < row["n_clusters"]
-        shortage = f"{groups} of test questions{worth if uneven else ''} are too few"
+        are = "is" if row["n_clusters"] == 1 else "are"
+        shortage = f"{groups} of test questions{worth if uneven else ''} {are} too few"
         return f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
+    if row.get("objection"):
+        return row["objection"]
     if math.isnan(row["margin"]):
         return f"the study declares no margin for {metric.name}"
     return ""
@@ -159,7 +169,7 @@ def _decide(row: dict, metric: Metric, family_size: int) -> dict:
         return {"verdict": verdict, "reason": reason, "at_least_margin": certain, **plan}
 
     if row["ci90_low"] > -margin + TOLERANCE and row["ci90_high"] < margin - TOLERANCE:
-        why = f"{inside}, but {equivalence} over {family_size} comparisons"
+        why = f"{inside}, but {equivalence} over {counted(family_size, 'comparison')}"
     elif low < -margin and high > margin:
         why = f"{interval} holds both harm and benefit"
     elif low > margin or high < -margin:
@@ -170,7 +180,7 @@ def _decide(row: dict, metric: Metric, family_size: int) -> dict:
     else:
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
-        why += f", and {corrected} over {family_size} comparisons"
+        why += f", and {corrected} over {counted(family_size, 'comparison')}"
     return {"verdict": "cannot tell", "reason": f"{why}; {planning_words(row | plan)}", **plan}
 
 
@@ -194,7 +204,7 @@ def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:
     }
 
 
-def planning_words(row: dict) -> str:
+def planning_words(row: Mapping[str, Any]) -> str:
     """What more questions would do, from a row's two planning numbers."""
     none, twice = row["n_no_difference"], row["n_twice_margin"]
     if math.isnan(none) and math.isnan(twice):

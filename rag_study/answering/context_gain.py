@@ -47,7 +47,10 @@ def reference_log_likelihood(
             raise StudyError(f"question '{question.id}': no text is left of its reference answer.")
         room = replace(settings, max_new_tokens=max(settings.max_new_tokens, len(reference)))
         prompt = generation.fit_prompt(lm, question, shown, room, prompting)
-        sequences.append((prompt + reference, len(reference)))
+        # Behind reasoning that the template has opened, once that is closed.
+        close = prompts.opened_by(lm.tokenizer, prompt)
+        lead = lm.tokenizer.encode(f"{close}\n\n", add_special_tokens=False) if close else []
+        sequences.append((prompt + lead + reference, len(reference)))
     means = [0.0] * len(sequences)
     by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i][0]))  # little padding
     for start in range(0, len(by_length), settings.batch_size):

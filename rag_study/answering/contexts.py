@@ -150,7 +150,7 @@ class ContextBuilder:
         if reason or oracle is None:
             return Context(None, missing_reason=reason or NO_GOLD)
         shown = [passage.shown for passage in oracle]
-        if not any(map(counterfactual.answer_pattern(question).search, shown)):
+        if not any(counterfactual.names_answer(text, question) for text in shown):
             return Context(None, missing_reason="the answer does not stand in the gold passages")
         other = self._others.find(question, shown)
         if other is None:

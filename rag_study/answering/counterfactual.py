@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from rag_study.common.text import contains
+import regex
+
+from rag_study.common.text import contains, words
+from rag_study.common.typography import aligned, bounded, pattern, spans
 from rag_study.data.schema import Question
 from rag_study.data.splits import hash_order
 
@@ -42,36 +45,41 @@ def impossible(question: Question) -> str:
         return f"{question.answer_type} question"
     if len(question.key_points) > 1 or not question.answers:
         return "the answer is not one short fact"
-    if len(question.answers[0].split()) > MAX_WORDS:
+    if words(question.answers[0]) > MAX_WORDS:
         return f"the answer is longer than {MAX_WORDS} words"
     return ""
 
 
-def answer_pattern(question: Question) -> re.Pattern:
-    """Finds any wording of the answer, the longest first, as whole words and not as a part of a
-    number. A wording with an article is found without it too, in its own case ("The Who"), and
-    where a person is asked for, the last name alone."""
+def answer_pattern(question: Question) -> regex.Pattern:
+    """Finds any wording of the answer in a text that is `aligned`, the longest first, as whole
+    words and not as a part of a number. A wording with an article is found without it too, in its
+    own case ("The Who"), and where a person is asked for, the last name alone."""
     forms = []
     for wording in sorted(_wordings(question), key=len, reverse=True):
-        forms.append(_spaced(wording))
+        forms.append(pattern(wording))
         if (core := _ARTICLE.sub("", wording)) != wording:
-            forms.append(f"(?-i:{_spaced(core)})")
-    forms += [f"(?-i:{re.escape(name)})" for name in _last_names(question)]
-    return re.compile(rf"(?<!\w)(?<!\d[.,])(?:{'|'.join(forms)})(?!\w)(?![.,]\d)", re.IGNORECASE)
+            forms.append(pattern(core, ignore_case=False))
+    forms += [pattern(name, ignore_case=False) for name in _last_names(question)]
+    return bounded(forms)
+
+
+def names_answer(text: str, question: Question) -> bool:
+    """Whether `replace_answer` finds anything to replace."""
+    return next(spans(answer_pattern(question), text), None) is not None
 
 
 def replace_answer(text: str, question: Question, other: str) -> str:
     """The text with every wording of the answer replaced by `other`.
 
-    Whole words, whatever their case. A capital that a sentence or heading gives is kept, and an
+    Whole words, whatever their case and however they are set: quotes, dashes, ligatures and the
+    like. A capital that a sentence or heading gives is kept, and an
     article that stands before the wording stays the only one. A last name alone becomes the last
     word of `other`. Further short forms that the data does not name as answers stay.
     """
-    wordings, bare = _wordings(question), _ARTICLE.sub("", other)
-    last_names = set(_last_names(question)) - set(wordings)
+    wordings, bare = {aligned(w)[0] for w in _wordings(question)}, _ARTICLE.sub("", other)
+    last_names = {aligned(name)[0] for name in _last_names(question)} - wordings
 
-    def put(match: re.Match) -> str:
-        matched = match.group()
+    def put(matched: str) -> str:
         if matched in last_names:
             return other.split()[-1]
         new = other if _ARTICLE.match(matched) else bare
@@ -79,7 +87,11 @@ def replace_answer(text: str, question: Question, other: str) -> str:
             return new
         return new.upper() if matched.isupper() else new[0].upper() + new[1:]
 
-    return answer_pattern(question).sub(put, text)
+    parts, done = [], 0
+    for start, end, matched in spans(answer_pattern(question), text):
+        parts += [text[done:start], put(matched)]
+        done = end
+    return "".join([*parts, text[done:]])
 
 
 def still_right(text: str, question: Question) -> bool:
@@ -101,7 +113,7 @@ def _candidate(question: Question) -> _Candidate:
     answer = question.answers[0]
     is_number = answer_shape(answer) == "number"
     unit = re.sub(r"[\d.,]+", "", answer).strip() if is_number else ""
-    return _Candidate(question.id, answer, len(answer.split()), _asking(question), unit)
+    return _Candidate(question.id, answer, words(answer), _asking(question), unit)
 
 
 class OtherAnswers:
@@ -148,18 +160,18 @@ class OtherAnswers:
 
 def answer_shape(answer: str) -> str:
     """year, date, number (also with a unit), name (every word of weight has a capital), other."""
-    words = re.findall(r"[^\W_]+", answer)
+    parts = re.findall(r"[^\W_]+", answer)
     if re.fullmatch(r"1\d{3}|20\d{2}", answer):
         return "year"
-    if not words:
+    if not parts:
         return "other"
-    lower, digits = [word.lower() for word in words], re.search(r"\d", answer)
-    month = any(word in _MONTHS for word in lower) and (digits or len(words) == 1)
+    lower, digits = [word.lower() for word in parts], re.search(r"\d", answer)
+    month = any(word in _MONTHS for word in lower) and (digits or len(parts) == 1)
     if month or re.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}", answer):
         return "date"
-    if lower[0] in _NUMBER_WORDS or (digits and not words[0][0].isupper()):
+    if lower[0] in _NUMBER_WORDS or (digits and not parts[0][0].isupper()):
         return "number"
-    weighty = [word for word in words if word.lower() not in _SMALL_WORDS]
+    weighty = [word for word in parts if word.lower() not in _SMALL_WORDS]
     return "name" if weighty and not any(word[0].islower() for word in weighty) else "other"
 
 
@@ -172,16 +184,12 @@ def _wordings(question: Question) -> list[str]:
     """
     every = list(dict.fromkeys([*question.answers, *chain(*question.key_points)]))
     if "other_answer" in question.extra:
-        first = re.compile(rf"(?<!\w){_spaced(every[0])}(?!\w)", re.IGNORECASE)
-        return [every[0], *(wording for wording in every[1:] if not first.search(wording))]
+        first = bounded([pattern(every[0])])
+        return [every[0], *(w for w in every[1:] if next(spans(first, w), None) is None)]
     cores = {wording: _LEADING.sub("", wording) for wording in every}
     return [
         wording for wording, core in cores.items() if core in (wording, "") or core not in cores
     ]
-
-
-def _spaced(words: str) -> str:
-    return r"\s+".join(map(re.escape, words.split()))
 
 
 def _last_names(question: Question) -> list[str]:
@@ -193,5 +201,5 @@ def _last_names(question: Question) -> list[str]:
 
 
 def _asking(question: Question) -> str:
-    words = re.findall(r"\w+", question.question.lower())
-    return next((word for word in words if word in _QUESTION_WORDS), "")
+    asked = re.findall(r"\w+", question.question.lower())
+    return next((word for word in asked if word in _QUESTION_WORDS), "")

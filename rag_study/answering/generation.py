@@ -19,7 +19,7 @@ from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_orde
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import prompts
+from rag_study.models import chat_templates, prompts
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
 from rag_study.models.prompts import AS_USUAL, Prompting
 from rag_study.models.sampling import item_seed
@@ -160,7 +160,8 @@ def answer_row(
     """The row of one answer. `kept`, best first, are the passages that the prompt held.
 
     `passages` are their chunk ids; `gold_in_context` and `answer_in_context` are about them and
-    None where that cannot be known; `truncated` is 1 for an answer cut at the token limit.
+    None where that cannot be known; `truncated` is 1 for an answer cut at the token limit, also
+    while the model still reasoned.
     """
     gold, answered = gold_among(question, kept), answer_among(question, kept)
     return {
@@ -175,6 +176,7 @@ def answer_row(
         "answer_in_context": None if answered is None else int(answered),
         "other_answer": context.other_answer,
         "missing_reason": None,
+        "lost": 0,
     }
 
 
@@ -185,7 +187,16 @@ def left_out_row(question: Question, context: Context) -> dict:
         "question_id": question.id,
         "passages": [],
         "missing_reason": context.missing_reason,
+        "lost": 0,
     }
+
+
+def lost_row(question: Question, context: Context, reason: str) -> dict:
+    """The row of a question that was asked and has no answer (`lost`: 1), with the reason.
+
+    Its scores are missing. It is not an empty answer, which a model gives and which is graded.
+    """
+    return left_out_row(question, context) | {"missing_reason": reason, "lost": 1}
 
 
 def at_a_glance(answers: pd.DataFrame) -> pd.DataFrame:
@@ -210,10 +221,11 @@ def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
     kinds = dict.fromkeys(["truncated", "prompt_tokens", "answer_tokens"], "Float64")
     answered = answers[answers["missing_reason"].isna()].astype(kinds)
     sums = answered[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
-    cut = answered["truncated"].mean()
+    cut, lost = answered["truncated"].mean(), int(answers["lost"].sum())
     return {
         "answers": len(answered),
-        "left_out": len(answers) - len(answered),
+        "left_out": len(answers) - len(answered) - lost,
+        **({"lost": lost} if lost else {}),
         "truncated": None if cut is pd.NA else float(cut),
         **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }
@@ -315,8 +327,14 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
     rows = []
     for item, new in zip(items, answers, strict=True):
         length = next((i for i, token in enumerate(new) if token in ends), len(new))
-        text = lm.tokenizer.decode(new[:length], skip_special_tokens=True).strip()
-        truncated = int(length == len(new))
+        text, cut = prompts.answer_text(lm.tokenizer, item.ids, new[:length])
+        truncated = int(cut or length == len(new))
+        if (
+            chat_templates.is_plain(lm.tokenizer)
+            and (first := chat_templates.first_turn(text)) != text
+        ):
+            text, truncated = first, 0
+            length = len(lm.tokenizer.encode(first, add_special_tokens=False))
         row = answer_row(
             item.question, item.context, item.kept, text, length, truncated, len(item.ids)
         )

@@ -15,6 +15,7 @@ import pandas as pd
 
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
+from rag_study.common.reasoning import answer_in
 from rag_study.data.near_duplicates import wording
 from rag_study.data.reading import fields
 from rag_study.data.reading.source_files import SourceFile, records
@@ -40,7 +41,7 @@ def read_answers(
         counts["answers in the file"] += 1
         if "answer" not in row:
             raise StudyError(f"{where}: `answer` is missing.")
-        answer = fields.optional_text(row, "answer", where)
+        answer, cut = answer_in(fields.optional_text(row, "answer", where))
         number = by_id.get(fields.optional_text(row, "id", where))
         if number is None and (asked_as := fields.optional_text(row, "question", where)):
             number = by_wording.get(wording(Question("", asked_as, ("",))))
@@ -58,7 +59,7 @@ def read_answers(
             "question_id": question.id,
             "answer": answer,
             "answer_tokens": None,
-            "truncated": 0,
+            "truncated": int(cut),
             "prompt_tokens": None,
             "passages": [],
             "dropped_passages": 0,
@@ -68,6 +69,7 @@ def read_answers(
             else None,
             "other_answer": None,
             "missing_reason": None,
+            "lost": 0,
         }
     counts["to test questions"] = len(rows)
     if not rows:

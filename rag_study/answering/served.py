@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from rag_study.answering import generation
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.answering.generation import Settings
 from rag_study.common.errors import StudyError
+from rag_study.common.reasoning import answer_in
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
 from rag_study.models import prompts, sampling
 from rag_study.models.endpoint import Endpoint, clean
 from rag_study.models.prompts import AS_USUAL, Prompting
-
-if TYPE_CHECKING:
-    from openai import OpenAI
+from rag_study.models.server_errors import QuestionRefused
+from rag_study.models.session import Session
+from rag_study.retrieval.passage import Passage
 
 
 def generate_answers(
@@ -33,14 +33,17 @@ def generate_answers(
     the model, `served_model`, besides.
 
     Every answer is kept in `folder` at once: when the server fails for good, the StudyError comes
-    after the answers under way are in, and the next run asks for the rest only.
+    after the answers under way are in, and the next run asks for the rest only. A question that the
+    server refuses alone has a row without an answer, with the reason. Raises StudyError when it
+    refuses every one.
     """
     if settings.max_context_tokens:
         raise StudyError(
             f"max_context_tokens needs the model's tokenizer, which {endpoint.url} does not give. "
             "Set it to 0 and limit the passages with top_k and chunk_size."
         )
-    with endpoint.session() as (client, pool):
+    reasons, answered = [], 0
+    with Session(endpoint) as session:
         pending = []
         for context, context_questions in questions.items():
             wanted = generation.positions_to_answer(
@@ -49,8 +52,7 @@ def generate_answers(
             for position in wanted:
                 answer = partial(
                     _answer,
-                    endpoint,
-                    client,
+                    session,
                     context_questions[position],
                     builder.context(context_questions[position], context),
                     settings,
@@ -58,42 +60,68 @@ def generate_answers(
                     {"context": context, "position": position},
                 )
                 name = f"{context}-{position:05d}"
-                pending.append(pool.submit(folder.part, name, answer))
+                pending.append(session.submit(folder.part, name, answer))
         for start in range(0, len(pending), settings.batch_size):
             batch = pending[start : start + settings.batch_size]
-            yield [row for future in batch for row in future.result()]
+            rows = [row for future in batch for row in future.result()]
+            reasons += [row["missing_reason"] for row in rows if row["lost"]]
+            answered += sum(row["missing_reason"] is None for row in rows)
+            yield rows
+    if reasons and not answered:
+        raise StudyError(
+            f"{endpoint.name} answered none of {len(reasons)} questions: {reasons[0]}. When the "
+            f"server has changed, delete {folder.path} to ask again."
+        )
 
 
 def _answer(
-    endpoint: Endpoint,
-    client: OpenAI,
+    session: Session,
     question: Question,
     context: Context,
     settings: Settings,
     prompting: Prompting,
     place: dict[str, str | int],
 ) -> list[dict]:
-    """The row of one question, in a list as `RunFolder.part` takes it."""
+    """The row of one question, in a list as `RunFolder.part` takes it.
+
+    Where the prompt is too long for the server's model, whole passages are dropped, the worst
+    first, as for a model on this machine.
+    """
     if context.passages is None:
         row = generation.left_out_row(question, context)
         return [{**place, **row, "served_model": None}]
-    shown = in_prompt_order(context.passages, settings.passage_order)
-    messages = prompts.answer_messages(
+    seed = sampling.item_seed(settings.seed, str(place["context"]), question.id)
+    kept = context.passages
+    while True:
+        messages = _messages(question, in_prompt_order(kept, settings.passage_order), prompting)
+        try:
+            completion = session.complete(
+                messages, settings.max_new_tokens, settings.temperature, settings.top_p, seed
+            )
+        except QuestionRefused as refusal:
+            if refusal.too_long and kept:
+                kept = kept[:-1]
+                continue
+            row = generation.lost_row(question, context, str(refusal))
+            return [{**place, **row, "served_model": None}]
+        text, cut = answer_in(completion.text)
+        row = generation.answer_row(
+            question,
+            context,
+            kept,
+            text,
+            completion.completion_tokens,
+            1 if cut else completion.truncated,
+            completion.prompt_tokens,
+        )
+        return [{**place, **row, "served_model": completion.served_model}]
+
+
+def _messages(
+    question: Question, shown: Sequence[Passage], prompting: Prompting
+) -> list[dict[str, str]]:
+    return prompts.answer_messages(
         clean(question.question),
         [(clean(p.title), clean(p.text)) for p in shown],
         Prompting(prompting.name, tuple((clean(q), clean(a)) for q, a in prompting.examples)),
     )
-    seed = sampling.item_seed(settings.seed, str(place["context"]), question.id)
-    completion = endpoint.complete(
-        client, messages, settings.max_new_tokens, settings.temperature, settings.top_p, seed
-    )
-    row = generation.answer_row(
-        question,
-        context,
-        context.passages,
-        completion.text,
-        completion.completion_tokens,
-        completion.truncated,
-        completion.prompt_tokens,
-    )
-    return [{**place, **row, "served_model": completion.served_model}]

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rag_study.cli import label, results, start, study
+from rag_study.cli import judge, label, results, start, study
 from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
@@ -52,6 +52,7 @@ app.command()(study.run)
 app.command()(study.status)
 app.command()(study.report)
 app.command()(label.label)
+app.command("judge-report")(judge.judge_report)
 app.command()(results.clean)
 app.command("export")(results.export_results)
 app.command("import")(results.import_results)

@@ -17,7 +17,7 @@ from rag_study.study.differences import Earlier
 from rag_study.study.stages import STAGES
 
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
-console = Console(width=None if sys.stdout.isatty() else 110)
+console = Console(width=None if sys.stdout and sys.stdout.isatty() else 110)
 # Of the reasons why the runs of a stage are not done, so many are said.
 _SHOWN_REASONS = 2
 COLOURS = {

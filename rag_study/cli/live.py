@@ -31,7 +31,7 @@ class Teller:
     def __call__(self, event: str, run: StageRun, status: Status) -> None:
         if event == "reused":
             return
-        if event == "started" and console.is_terminal:
+        if event == "started" and _is_live():
             return  # the live view has it
         line = f"{self._elapsed()} {'started   ' if event == 'started' else ''}"
         if event == "started":
@@ -40,7 +40,7 @@ class Teller:
             line += f"{coloured('blocked')} {run.run_id}: {status.message}"
         else:
             line += f"{coloured(status.state)} {run.run_id} ({clock(status.seconds)})"
-            if not console.is_terminal and self._progress.left:
+            if not _is_live() and self._progress.left:
                 line += f"  {_left(self._progress)}"
         console.print(line, soft_wrap=True)
         if event == "ended" and status.state != "done":
@@ -57,13 +57,18 @@ class Teller:
 def shown(progress: Progress) -> Iterator[Teller]:
     """Show the progress until the context is left."""
     teller = Teller(progress)
-    if not console.is_terminal:
+    if not _is_live():
         yield teller
         return
     with Live(
         get_renderable=lambda: view(progress), console=console, refresh_per_second=1, transient=True
     ):
         yield teller
+
+
+def _is_live() -> bool:
+    """Whether lines can be written over: not in files, and not on a terminal that is `dumb`."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def view(progress: Progress) -> Group:

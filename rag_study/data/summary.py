@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from rag_study.common.text import length
 from rag_study.data.schema import Document, QADataset, Question
 from rag_study.data.splits import Split
 
@@ -46,11 +47,12 @@ def question_table(split: Split) -> pd.DataFrame:
 
 
 def lengths(questions: list[Question], documents: list[Document]) -> pd.DataFrame:
-    """Words per question, per reference answer and per document: mean, quartiles, extremes."""
+    """Words per question, per reference answer and per document: mean, quartiles, extremes.
+    Letters count in scripts without blanks."""
     texts = {
         "question": [q.question for q in questions],
         "reference answer": [q.reference for q in questions],
         "document": [d.text for d in documents],
     }
-    counts = {name: pd.Series([len(t.split()) for t in of]) for name, of in texts.items()}
+    counts = {name: pd.Series([length(t) for t in of]) for name, of in texts.items()}
     return pd.DataFrame({name: words.describe() for name, words in counts.items()}).T.round(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +21,17 @@ from rag_study.common.paths import located
 
 PASSAGES = "{passages}"
 DEFAULT = ("accuracy", "completeness")
+Limited = Literal[
+    "padding",
+    "half",
+    "number_form",
+    "name_form",
+    "form",
+    "specific",
+    "other_answer",
+    "surroundings",
+    "injection",
+]
 Grade = Annotated[float, Field(ge=1, le=5)]
 
 
@@ -35,7 +46,8 @@ class Criterion(BaseModel):
     an answer which is a right one word by word; None: the model is asked. `deserves` is the
     grade of each rung of the ladder that the criterion knows one for. `required` has the least
     lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
-    checked, and carries no verdict.
+    checked, and carries no verdict. `limits` has the most points by which what does not count may
+    move a score (`requirements.LIMITED`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +62,7 @@ class Criterion(BaseModel):
     equal: Grade | None = None
     deserves: dict[str, Grade] = {}
     required: dict[str, Annotated[float, Field(gt=0.5, lt=1)]] = {}
+    limits: dict[Limited, Annotated[float, Field(gt=0, le=4)]] = {}
     margin: float = Field(0.25, gt=0, le=4)
 
     @model_validator(mode="after")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import lru_cache
 
 from rag_study.common.text import compared, contains, length, same, tokens
 from rag_study.data.schema import Question
 from rag_study.evaluation.refusals import is_refusal
+from rag_study.evaluation.yes_no import agrees
+
+# Not the comma of 1,234.
+_BETWEEN_ITEMS = re.compile(r",(?!\d{3})\s*|[;\n、，،؛；•]\s*")
+_LAST_AND = re.compile(r"(?:\A|\s)(?:and|or|und|oder|et|ou|y|e|и|dan|&|और|এবং)\s|以及|及|和|と")
 
 
 def score(answer: str, question: Question) -> dict[str, float | None]:
@@ -23,7 +29,7 @@ def score(answer: str, question: Question) -> dict[str, float | None]:
         "exact_match": max((exact_match(answer, a) for a in short), default=None),
         "token_f1": max((token_f1(answer, a) for a in short), default=None),
         "rouge_l": max(rouge_l(answer, a) for a in (*short, question.reference)),
-        "answer_recall": max((contains(answer, a) for a in short), default=None),
+        "answer_recall": answer_recall(answer, question),
         "key_point_recall": key_point_recall(answer, question.key_points),
         "refusal_rate": float(is_refusal(answer)),
         "answer_length": float(length(answer)),
@@ -50,6 +56,43 @@ def rouge_l(answer: str, gold: str) -> float:
     if same(answer, gold):
         return 1.0
     return float(_rouge().score(gold, answer)["rougeL"].fmeasure)
+
+
+def answer_recall(answer: str, question: Question) -> float | None:
+    """1 when the answer says a right one; None for a question without short answers.
+
+    What says it depends on the type of the answer. *yesno*: what the answer says first (`yes_no`).
+    *list*: all points, in any order and between other words; points are the key points, and where
+    the data has none, what commas and line breaks separate in an answer. Otherwise, and always as
+    well for lists: the words of a right answer in sequence.
+    """
+    short = question.answers
+    if not short:
+        return None
+    if question.answer_type == "yesno":
+        verdicts = [agreed for a in short if (agreed := agrees(answer, a)) is not None]
+        if verdicts:
+            return float(any(verdicts))
+    if any(contains(answer, a) for a in short):
+        return 1.0
+    if question.answer_type != "list":
+        return 0.0
+    if question.key_points:
+        return float(key_point_recall(answer, question.key_points) == 1.0)
+    return float(any(_all_named(answer, points) for points in map(list_items, short)))
+
+
+def list_items(text: str) -> list[str]:
+    """What a list in one text names: split at commas, semicolons, line breaks and a last "and"."""
+    items = [item for item in _BETWEEN_ITEMS.split(text) if item.strip(" .")]
+    if len(items) > 1:
+        *before, last = items
+        items = [*before, *(item for item in _LAST_AND.split(last) if item.strip(" ."))]
+    return [item.strip() for item in items]
+
+
+def _all_named(answer: str, items: list[str]) -> bool:
+    return len(items) > 1 and all(contains(answer, item) for item in items)
 
 
 def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> float | None:

@@ -26,7 +26,7 @@ from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.models import prompts
-from rag_study.models.language_model import LanguageModel
+from rag_study.models.language_model import LanguageModel, decoding, end_tokens
 from rag_study.models.likelihood import log_likelihoods, padded
 
 _SENTENCE_END = r"[.!?]+[\"'”’)]*"
@@ -139,15 +139,16 @@ def instruction_following(
     """
     import torch
 
-    end, pad = lm.tokenizer.eos_token_id, lm.tokenizer.pad_token_id
-    options = {"max_new_tokens": max_new_tokens, "eos_token_id": end, "pad_token_id": pad}
+    ends = end_tokens(lm)
 
     def score(batch: Sequence[Instruction]) -> Iterator[dict[str, Any]]:
         ids, mask = padded(lm, [_chat(lm, item.instruction) for item in batch])
         with torch.inference_mode():
-            output = lm.model.generate(ids, attention_mask=mask, do_sample=False, **options)
+            output = lm.model.generate(
+                ids, attention_mask=mask, max_new_tokens=max_new_tokens, **decoding(lm)
+            )
         for item, new in zip(batch, output[:, ids.shape[1] :].tolist(), strict=True):
-            tokens = list(takewhile(lambda token: token != end, new))
+            tokens = list(takewhile(lambda token: token not in ends, new))
             answer = lm.tokenizer.decode(tokens, skip_special_tokens=True).strip()
             cut = len(tokens) == len(new)
             kept = passes(answer, item.check) and (not cut or item.check["kind"] in SHOWN_EARLY)
@@ -262,7 +263,7 @@ def _problem(kind: type, row: dict[str, Any]) -> str:
 def _chat(lm: LanguageModel, text: str, lead: str = "") -> list[int]:
     """Token ids of the chat that ends where the reply begins, or goes on after `lead`."""
     user = {"role": "user", "content": prompts.clean(text, lm.tokenizer)}
-    rendered = prompts.render(
+    rendered = prompts.render_closed(
         lm.tokenizer, [{"role": "system", "content": prompts.RETENTION_SYSTEM}, user]
     )
     return lm.tokenizer.encode(rendered + lead, add_special_tokens=False)

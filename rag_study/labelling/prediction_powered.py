@@ -25,8 +25,8 @@ whose mean is the estimate, with c_h = sqrt(n_h / (n_h - 1)). It is the variance
 sampling (Särndal, Swensson and Wretman 1992, chapter 9): the questions are a sample themselves, by
 cluster, and the labelled ones are a stratified sample of them. `ppi_py.ppi_mean_ci` cannot be used:
 it takes labelled and unlabelled questions for two independent samples without clusters or strata.
-The interval is a t interval with as many degrees of freedom as there are labelled clusters beyond
-the strata (and one less for lambda).
+The interval is a t interval with as many degrees of freedom as the labelled clusters are worth in
+clusters of equal size (`cluster_means.effective_clusters`), less the strata (and one for lambda).
 
 A paired difference is the same estimate, of the differences of labels and of scores.
 """
@@ -38,6 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from rag_study.analysis.cluster_means import effective_clusters
 from rag_study.analysis.resampling import TOLERANCE, standard_errors
 
 # A stratum's spread is known from this many labels on.
@@ -86,7 +87,8 @@ def estimate(
         used = tuning * scores
     values = used + _influence(labels - used, labelled, strata)
     mean, se = float(values.mean()), np.nan
-    df = len(np.unique(clusters[labelled])) - len(np.unique(strata)) - (tuning > 0)
+    sizes = np.unique(clusters[labelled], return_counts=True)[1]
+    df = effective_clusters(sizes) - len(np.unique(strata)) - (tuning > 0)
     if df >= 1 and np.ptp(labels[labelled]) > TOLERANCE:
         se = float(standard_errors(*_by_cluster(values, clusters))[0])
     half = float(stdtrit(max(df, 1), 0.975)) * se

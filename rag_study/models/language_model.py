@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,23 +32,86 @@ class LanguageModel:
             getattr(config, "num_virtual_tokens", 0)
             for config in getattr(self.model, "peft_config", {}).values()
         ]
-        return int(self.model.config.max_position_embeddings) - sum(virtual)
+        return window_of(self.model.config, self.tokenizer) - sum(virtual)
 
     @property
     def device(self) -> Any:
         return self.model.device
 
 
+def forward(model: Any, **inputs: Any) -> Any:
+    """One pass of a model, with an adapter or not, for architectures that take different things.
+
+    Positions are left out where a model tells them apart in another way (ALiBi, recurrence).
+    `logits_to_keep` (a number of last columns, or their indices) is done afterwards where the model
+    does not know it. A model that also reads pictures is told that there are none.
+    """
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    taken = inspect.signature(inner.forward).parameters
+    keep = inputs.get("logits_to_keep")
+    sees = text_config(inner.config) is not inner.config
+    if sees and inner.training and "token_type_ids" in taken:
+        inputs["token_type_ids"] = inputs["input_ids"].new_zeros(inputs["input_ids"].shape)
+    output = model(**{name: value for name, value in inputs.items() if name in taken})
+    if keep is not None and "logits_to_keep" not in taken:
+        output.logits = (
+            output.logits[:, -keep:] if isinstance(keep, int) else output.logits[:, keep]
+        )
+    return output
+
+
+# What configurations call the longest sequence: GPT-2, MPT, BLOOM, ChatGLM and others each have
+# a name of their own.
+_WINDOWS = (
+    *("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len"),
+    *("max_seq_length", "seq_length", "n_ctx", "model_max_length", "context_length", "seq_len"),
+)
+# Of a model that nobody has limited (ALiBi, a recurrent one): only memory is a limit.
+UNLIMITED = 1_000_000
+
+
+def text_config(config: Any) -> Any:
+    """The part of a configuration that is about text."""
+    inner = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else None
+    return config if inner is None else inner
+
+
+def window_of(config: Any, tokenizer: Any = None) -> int:
+    """Longest sequence, in tokens, by a model's configuration, else by its tokenizer."""
+    for part in (text_config(config), config):
+        for name in _WINDOWS:
+            length = getattr(part, name, None)
+            if isinstance(length, int) and not isinstance(length, bool) and length > 0:
+                return length
+    length = getattr(tokenizer, "model_max_length", None)
+    # Tokenizers without a limit say 1e30.
+    return int(length) if length and 0 < length <= UNLIMITED else UNLIMITED
+
+
+def use_own_decoding(model: Any) -> None:
+    """Take away, in place, what a model's makers set for its generation: only its end tokens stay.
+
+    A penalty, tokens that are forced or suppressed, a least length or another form of output would
+    make what it writes differ from what the others write, or crash.
+    """
+    from transformers import GenerationConfig
+
+    made = getattr(model, "generation_config", None)
+    ends = getattr(made, "eos_token_id", None)
+    if ends is None:
+        ends = getattr(text_config(model.config), "eos_token_id", None)
+    model.generation_config = GenerationConfig(eos_token_id=ends)
+
+
 def decoding(lm: LanguageModel) -> dict[str, Any]:
     """How every model writes: the likeliest token, up to its end token.
 
-    Also in sampling, whose noise is in the scores. A model's own settings (a repetition penalty,
-    say) would make what it writes differ from the others'.
+    Also in sampling, whose noise is in the scores. Of a model's own settings none is left
+    (`use_own_decoding`).
     """
     return {
         "do_sample": False,
         "num_beams": 1,
-        "repetition_penalty": 1.0,
         "eos_token_id": sorted(end_tokens(lm)),
         "pad_token_id": lm.tokenizer.pad_token_id,
     }
@@ -56,7 +120,8 @@ def decoding(lm: LanguageModel) -> dict[str, Any]:
 def end_tokens(lm: LanguageModel) -> set[int]:
     """The tokenizer's end token, and those that the model's makers name (the end of a turn)."""
     named = lm.model.generation_config.eos_token_id
-    return {lm.tokenizer.eos_token_id} | set(named if isinstance(named, list) else [named]) - {None}
+    named = named if isinstance(named, list | tuple) else [named]
+    return ({lm.tokenizer.eos_token_id} | {*named}) - {None}
 
 
 def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag_study.common.errors import StudyError
-from rag_study.models.language_model import LanguageModel, left_pad
+from rag_study.models.language_model import LanguageModel, forward, left_pad
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,8 @@ def log_likelihoods(lm: LanguageModel, sequences: Sequence[tuple[list[int], int]
 
     ids, mask = padded(lm, [sequence for sequence, _ in sequences])
     with torch.inference_mode():
-        logits = lm.model(
+        logits = forward(
+            lm.model,
             input_ids=ids,
             attention_mask=mask,
             position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),

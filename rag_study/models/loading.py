@@ -16,12 +16,14 @@ from filelock import FileLock
 
 from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
-from rag_study.models.language_model import LanguageModel, cast_weights
+from rag_study.models import chat_templates, prompts
+from rag_study.models.language_model import LanguageModel, cast_weights, use_own_decoding
 from rag_study.models.names import (
     GENERATORS,
     JUDGES,
     Preset,
     bundled_names,
+    folder_of,
     is_endpoint,
     package_file,
     verify_checksum,
@@ -80,12 +82,41 @@ def load_generator(
         model, tokenizer = _load(name, torch_dtype, quantised)
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
-    if tokenizer.pad_token_id is None:
-        # Llama 2 has none. Padding is masked by position everywhere, so any token serves.
-        tokenizer.pad_token = tokenizer.eos_token
+    use_own_decoding(model)
+    fit_tokenizer(name, model, tokenizer)
     model.eval()
     meter.count_tokens(model)
     return LanguageModel(name, model, tokenizer, dtype, quantised)
+
+
+def fit_tokenizer(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have a tokenizer use tokens that its model has, in place, for padding and as the end.
+
+    Padding is masked by position everywhere, so that any token serves for it: Llama 2 has none, and
+    some tokenizers name one behind the end of the embedding matrix. Raises StudyError where the
+    chat template writes tokens that the model does not have, or nothing marks an end.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    named = model.generation_config.eos_token_id
+    ends = [named] if isinstance(named, int) else list(named or [])
+    end = tokenizer.eos_token_id
+    if end is None or end >= rows:
+        end = next((token for token in ends if token < rows), None)
+        if end is None:
+            raise StudyError(
+                f"the model '{name}' has no end token: neither its tokenizer nor its configuration "
+                "names one that is in its vocabulary. Set eos_token in its tokenizer_config.json."
+            )
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
+        tokenizer.pad_token = tokenizer.eos_token
+    prompt = prompts.answer_prompt(tokenizer, "Who?", [("A title", "A text.")])
+    if beyond := sorted({token for token in prompt if token >= rows}):
+        shown = ", ".join(map(str, tokenizer.convert_ids_to_tokens(beyond)))
+        raise StudyError(
+            f"the chat template of '{name}' writes tokens that the model does not have ({shown}): "
+            f"its embedding matrix has {rows} rows. Tokenizer and weights do not belong together."
+        )
 
 
 def load_judge(
@@ -127,16 +158,28 @@ def _load(
         return cast_weights(model.to(_first_device()), dtype), tokenizer
     location, revision = _location(name, preset)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(
+            location, revision=revision, trust_remote_code=False
+        )
+        chat_templates.prepare(tokenizer, name)
         if tokenizer_only:
             return None, tokenizer
         return _from_pretrained(location, revision, dtype, quantised, name), tokenizer
     except OSError as error:
-        raise StudyError(
-            f"the model '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
-            "It is neither bundled nor in the local hub cache, or the hub cannot be reached. "
+        folder = folder_of(name)
+        where = (
+            f"It is read from {folder.resolve()}."
+            if folder
+            else "It is neither bundled nor in the local hub cache, or the hub cannot be reached. "
             f"Models that need no download: {', '.join(bundled_names())}."
+        )
+        raise StudyError(
+            f"the model '{name}' cannot be loaded: {str(error).splitlines()[0]}\n{where}"
         ) from error
+    except (ValueError, KeyError, ImportError) as error:
+        # An architecture that is not known, code that would have to be run, a broken tokenizer.
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise StudyError(f"the model '{name}' cannot be loaded: {words[0]}") from error
 
 
 def _from_pretrained(
@@ -149,16 +192,25 @@ def _from_pretrained(
     options: dict[str, Any] = {}
     if quantised:
         options["quantization_config"] = quantisation.four_bit_config(dtype)
-        config = AutoConfig.from_pretrained(location, revision=revision)
+        config = AutoConfig.from_pretrained(location, revision=revision, trust_remote_code=False)
         quantisation.check_config(name, config, dtype)
-    model = AutoModelForCausalLM.from_pretrained(
+    model, loaded = AutoModelForCausalLM.from_pretrained(
         location,
         revision=revision,
         dtype=dtype,
         use_safetensors=True,
+        trust_remote_code=False,
         device_map=_device_map(),
+        output_loading_info=True,
         **options,
     )
+    # transformers would go on with random numbers in their place.
+    if missing := sorted(loaded["missing_keys"]):
+        raise StudyError(
+            f"the files of '{name}' have no weights for {missing[0]}"
+            f"{f' and {len(missing) - 1} others' if len(missing) > 1 else ''}: this is no whole "
+            "language model, or one of another kind."
+        )
     if quantised:
         quantisation.check_loaded(name, model)
     return model
@@ -184,7 +236,8 @@ def _first_device() -> str:
 
 def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
     if preset is None:
-        return name, None
+        folder = folder_of(name)
+        return (str(folder), None) if folder else (name, None)
     if preset.source.startswith("package:"):
         return str(_converted(name, preset)), None
     return preset.source, preset.revision

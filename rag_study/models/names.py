@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import located
+from rag_study.common.paths import located, portable
 from rag_study.models import folders
 
 
@@ -100,6 +100,14 @@ def folder_of(name: str) -> Path | None:
     return path if path.is_dir() else None
 
 
+def beside(folder: Path, name: str) -> str:
+    """A model's name as a study file in `folder` means it: a relative path counts from there."""
+    if not name or is_endpoint(name) or _preset(name):
+        return name
+    path = folder / Path(name).expanduser()
+    return portable(path) if path.is_dir() else name
+
+
 def revision_of(name: str) -> str:
     """The revision that goes into run ids. Raises StudyError for an unknown model name."""
     if is_endpoint(name):
@@ -139,7 +147,7 @@ def is_trained_judge(name: str, trained: bool) -> bool:
 def is_known(name: str) -> bool:
     """Whether `name` is a preset, a model on a server, an existing folder, or looks like a hub id
     (owner/name)."""
-    if name in GENERATORS or is_endpoint(name) or located(Path(name).expanduser()).is_dir():
+    if name in GENERATORS or is_endpoint(name) or folder_of(name):
         return True
     owner, _, rest = name.partition("/")
     return bool(owner and rest and "/" not in rest and owner not in (".", "..", "~"))
@@ -150,11 +158,6 @@ def check_installed(name: str) -> None:
     preset = _preset(name)
     if preset and preset.source.startswith("package:"):
         package_file(name, preset)
-
-
-def is_preset(name: str) -> bool:
-    """Whether a name is one that this package gives a model."""
-    return _preset(name) is not None
 
 
 def _preset(name: str) -> Preset | None:

@@ -17,6 +17,8 @@ import torch
 from transformers import DynamicCache, StaticCache
 from transformers.cache_utils import StaticLayer
 
+from rag_study.models.language_model import forward
+
 if TYPE_CHECKING:
     from rag_study.models.language_model import LanguageModel
 
@@ -67,5 +69,5 @@ def read(lm: LanguageModel, prompts: Sequence[list[int]], cache: StaticCache) ->
 def _continued(lm: LanguageModel, cache: DynamicCache, ids: list[int]) -> DynamicCache:
     if ids:
         tokens = torch.tensor([ids])
-        lm.model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        forward(lm.model, input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return cache

@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common import reasoning
+from rag_study.models import chat_templates
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,6 +55,9 @@ JUDGE_REASONING = (
     "Before the digit, compare the candidate with the reference, fact by fact, in a few sentences."
 )
 JUDGE_AFTER_REASONING = "Now give the score. Reply with one digit from 1 to 5 and nothing else."
+
+# Where a chat template knows such a switch, the model is asked to answer without reasoning.
+REASONING_SWITCHES = ("enable_thinking", "thinking")
 
 
 @dataclass(frozen=True)
@@ -116,31 +122,56 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]])
     return tokenizer.encode(text, add_special_tokens=False)
 
 
-def completion(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
-    """Token ids of an answer to be learned; the end token is part of it."""
-    ids = tokenizer.encode(clean(answer, tokenizer), add_special_tokens=False)
+def completion(
+    tokenizer: PreTrainedTokenizerBase, answer: str, prompt: Sequence[int] = ()
+) -> list[int]:
+    """Token ids of an answer to be learned; the end token is part of it.
+
+    Where the `prompt` ends in a block of reasoning that the template has opened, the answer begins
+    by closing it: it would be read as reasoning otherwise.
+    """
+    text = clean(answer, tokenizer)
+    if close := opened_by(tokenizer, prompt):
+        text = f"{close}\n\n{text}"
+    ids = tokenizer.encode(text, add_special_tokens=False)
     return [*ids, tokenizer.eos_token_id]
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
-    """The chat as text, ready for the assistant's reply.
+def opened_by(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int]) -> str:
+    """What closes the block of reasoning in which a prompt's token ids end; "" where none is."""
+    return reasoning.closing(tokenizer.decode(list(prompt[-40:])))
 
-    Templates without a system role (Mistral, Gemma) raise or drop it; there the system text opens
-    the first user turn instead.
-    """
-    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
-    system, *rest = messages
-    if system["role"] != "system":
-        return tokenizer.apply_chat_template(messages, **options)
-    try:
-        text = tokenizer.apply_chat_template(messages, **options)
-        if system["content"] in text:
-            return text
-    except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
-        if "role" not in str(error).lower():
-            raise
-    first = {"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}
-    return tokenizer.apply_chat_template([first, *rest[1:]], **options)
+
+def answer_text(
+    tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], new: Sequence[int]
+) -> reasoning.Answer:
+    """The answer in the token ids that a model gave to a prompt, without its reasoning."""
+    new, opened = list(new), bool(opened_by(tokenizer, prompt))
+    # The marks around reasoning may be control tokens.
+    whole = tokenizer.decode(new, skip_special_tokens=False)
+    answer = reasoning.answer_in(whole, opened=opened)
+    if answer == (whole.strip(), False):
+        return reasoning.Answer(tokenizer.decode(new, skip_special_tokens=True).strip(), False)
+    text = answer.text
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, "")
+    return reasoning.Answer(text.strip(), answer.cut)
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """The chat as text, ready for the assistant's reply (see `chat_templates.apply`), with the
+    template's switch for reasoning, where it has one, turned off."""
+    template = str(getattr(tokenizer, "chat_template", ""))
+    switches = {switch: False for switch in REASONING_SWITCHES if switch in template}
+    return chat_templates.apply(tokenizer, messages, **switches)
+
+
+def render_closed(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """As `render`, for a reply whose beginning is given: a block of reasoning that the template
+    opens is closed."""
+    text = render(tokenizer, messages)
+    close = reasoning.closing(text)
+    return f"{text}{close}\n\n" if close else text
 
 
 def clean(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -154,9 +185,11 @@ def clean(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
 def hash_for(stage_name: str) -> str:
     """Hash over the prompts that a stage uses; "" for stages without any."""
     parts: tuple[Any, ...]
+    templates = (chat_templates.PLAIN, chat_templates.TODAY.isoformat())
     match stage_name:
         case "fine_tune" | "generate_answers":
             parts = (
+                *templates,
                 ANSWER_SYSTEM,
                 ANSWER_WITHOUT_CONTEXT,
                 ANSWER_WITH_CONTEXT,
@@ -164,20 +197,23 @@ def hash_for(stage_name: str) -> str:
                 BRIEF,
                 inspect.getsource(answer_messages),
                 inspect.getsource(instruction_prompt),
+                REASONING_SWITCHES,
             )
         case "index_corpus":
-            parts = (RERANK,)
+            parts = (*templates, RERANK, REASONING_SWITCHES)
         case "measure_retention":
-            parts = (RETENTION_SYSTEM, RETENTION_LEAD)
+            parts = (*templates, RETENTION_SYSTEM, RETENTION_LEAD, REASONING_SWITCHES)
         case "judge_answers" | "validate_judge":
             # The rubrics are in the ids beside these (`Criterion.fingerprint`).
             parts = (
+                *templates,
                 JUDGE_SYSTEM,
                 JUDGE_PREFIX,
                 JUDGE_REPLY,
                 PASSAGE,
                 JUDGE_REASONING,
                 JUDGE_AFTER_REASONING,
+                REASONING_SWITCHES,
             )
         case _:
             return ""

@@ -17,6 +17,7 @@ import pandas as pd
 
 from rag_study.analysis import run_names, states
 from rag_study.analysis.pairing import DEFAULT
+from rag_study.analysis.verdicts import verdict_words
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -115,7 +116,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     if wording.is_number(row["ci_low"]) and wording.is_number(row["ci_high"]):
         ends = [wording.signed(row[end], metric) for end in ("ci_low", "ci_high")]
         interval = f"95 % interval {' to '.join(ends)}"
-    verdict = f" **{row['verdict'].capitalize()}**: {row['reason']}." if row["primary"] else ""
+    verdict = f" **{verdict_words(row).capitalize()}**: {row['reason']}." if row["primary"] else ""
     return (
         f"{where[0].upper()}{where[1:]}: {name}{judge} is "
         f"{wording.number(row['mean_tuned'])}, with {base} {wording.number(row['mean_base'])}; a "

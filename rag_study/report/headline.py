@@ -14,8 +14,8 @@ import pandas as pd
 
 from rag_study.analysis.states import context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
-from rag_study.analysis.verdicts import MIN_CLUSTERS, VERDICTS
-from rag_study.common.wording import counted, is_number, listed, rounded_up, signed
+from rag_study.analysis.verdicts import VERDICTS, planning_words
+from rag_study.common.wording import counted, is_number, listed, signed
 from rag_study.evaluation.metrics import Metrics
 
 
@@ -117,28 +117,28 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     questions = counted(int(row["n_questions"]), "question")
     change = f"{metrics.in_text(row['metric'])}{' ' if where else ''}{' '.join(where)}"
     difference = signed(row["difference"], row["metric"])
+    picked = ""
+    if len(primary) > 1 and is_number(row["shrunken"]):
+        allowed = signed(row["shrunken"], row["metric"])
+        picked = f", or {allowed} allowing for its having been picked as the largest"
     interval = "no interval can be computed"
     if is_number(row["ci_low"]) and is_number(row["ci_high"]):
         ends = (signed(row[name], row["metric"]) for name in ("ci_low", "ci_high"))
         interval = f"95 % interval {' to '.join(ends)}"
     verb = {"helps": "raised", "hurts": "lowered"}.get(row["verdict"], "changed")
-    text = f"{subject} {verb} {change} by {difference} ({interval}, {questions})"
+    text = f"{subject} {verb} {change} by {difference} ({interval}, {questions}){picked}"
     margin = f"{row['margin']:g}"
     match row["verdict"]:
         case "helps" | "hurts":
-            text += f"; differences of {margin} or more matter here"
+            whole = "all" if row["at_least_margin"] in (True,) else "not all"
+            text += f"; differences of {margin} or more matter here, and {whole} of the interval is"
+            text += " that large"
         case "no difference that matters":
             text += f", and its 90 % interval lies inside the margin of ±{margin}"
-        case "cannot tell" if pd.notna(row["n_needed"]):
-            text += f"; about {rounded_up(row['n_needed'])} questions would settle it"
         case "cannot tell":
-            text += "; the difference is too close to the margin to be settled by more questions"
-        case "no verdict" if row["n_clusters"] < MIN_CLUSTERS:
-            groups = counted(int(row["n_clusters"]), "independent group")
-            text += f"; {groups} of questions {'is' if row['n_clusters'] == 1 else 'are'} too few"
-            text += f", a verdict needs {MIN_CLUSTERS}"
+            text += f"; {planning_words(row)}"
         case "no verdict":
-            text += "; the study declares no margin for this metric"
+            text += f"; {row['reason']}"
     if len(primary) > 1:
         text = f"The largest change: {text[0].lower()}{text[1:]}"
     return f"{text}."

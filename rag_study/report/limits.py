@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
+from rag_study.analysis.missing_scores import MOST_LOST
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS
 from rag_study.analysis.states import RECIPE, state_label
 from rag_study.analysis.study_results import StudyResults
@@ -34,13 +35,16 @@ def limits(results: StudyResults) -> list[str]:
             f"{counted(int(groups), 'independent group')}. What it could have detected is in the "
             "table: the smallest detectable difference."
         )
+        sentences += _lost_sentence(rows)
         sentences.append(_seeds_sentence(comparisons))
     sentences += list(comparisons.attrs.get("skipped", []))
     if "truncated" in results.results and not results.results.empty:
         sentences.append(_truncated_sentence(results.results))
     else:
         sentences.append("The share of answers cut at the token limit is not known.")
-    sentences += results.search_warnings
+    sentences += results.data_warnings
+    sentences += _lost_sentences(results.results)
+    sentences += _circumstances(results)
     if results.missing:
         states = Counter(str(run.get("state", "missing")) for run in results.missing)
         parts = ", ".join(f"{amount} {state}" for state, amount in sorted(states.items()))
@@ -49,6 +53,50 @@ def limits(results: StudyResults) -> list[str]:
             "they are listed below and count nowhere as zero."
         )
     return sentences
+
+
+def _lost_sentence(rows: pd.DataFrame) -> list[str]:
+    """What the comparisons that carry verdicts lack, where they lack anything."""
+    pairs = rows["n_questions"] + rows[["lost_base", "lost_tuned"]].max(axis=1)
+    worst = (rows[["lost_base", "lost_tuned"]].max(axis=1) / pairs).fillna(0.0)
+    if not worst.max() > 0:
+        return []
+    row = rows.loc[worst.idxmax()]
+    base = counted(int(row["lost_base"]), "base answer")
+    tuned = counted(int(row["lost_tuned"]), "trained answer")
+    return [
+        f"Some answers have no score: in the comparison that lost most, {base} and {tuned}. Where "
+        f"more than {100 * MOST_LOST:g} % of the pairs are lost, or one side loses more than the "
+        "other, a verdict is given only if it would be the same with the worst and the best scores "
+        "in their place."
+    ]
+
+
+def _lost_sentences(answers: pd.DataFrame) -> list[str]:
+    """How many answers were asked for and not given, for each model state and context."""
+    if "missing_reason" not in answers or answers["missing_reason"].isna().all():
+        return []
+    keys = [*BASE_COLUMNS, "prompting", *RECIPE, "train_size", "context"]
+    once = answers.drop_duplicates([*keys, "question_id"])
+    sentences = []
+    for state, rows in once.groupby(keys, dropna=False, sort=False):
+        reasons = rows["missing_reason"].dropna()
+        if reasons.empty:
+            continue
+        of = dict(zip(keys, state, strict=True))
+        most = reasons.value_counts().index[0]
+        sentences.append(
+            f"{len(reasons)} of {counted(len(rows), 'answer')} of {of['model']} "
+            f"({state_label(of)}) on {of['dataset']}, context {of['context']}, are missing and "
+            f"have no score. The most frequent reason: {most}."
+        )
+    return sentences
+
+
+def _circumstances(results: StudyResults) -> list[str]:
+    """What was otherwise than it was asked for, as the runs have recorded it, each once."""
+    told = [sentence for run in results.provenance for sentence in run.get("circumstances") or []]
+    return [*dict.fromkeys(told)]
 
 
 def _seeds_sentence(comparisons: pd.DataFrame) -> str:

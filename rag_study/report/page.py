@@ -18,7 +18,9 @@ from rag_study.analysis.states import auc_words, context_label, format_label, me
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files
 from rag_study.common.wording import NOT_KNOWN, counted, number
+from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
 from rag_study.report import explanation_tables, tables
@@ -43,6 +45,8 @@ _PLACES = {
     "Retrieval": "retrieval",
 }
 # The images say which judge; these are for readers who do not see them.
+# Of the judge's check: its rungs, and the sides of a comparison that are no rungs.
+_RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
 _DOUBTFUL = "uses a judge that is not valid"
 _PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
 _ALL_METRICS = ("Tuned − base", "Scores of single answers", "The judge's check")
@@ -102,6 +106,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "judge_facts": explanation_tables.judge_fact_rows(results),
         "agreement": explanation_tables.agreement_rows(results),
         "retrieval": results.retrieval.to_dict("records"),
+        "ceiling_metrics": ceiling.MEASURED,
+        "ceiling": results.ceiling.to_dict("records"),
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),
@@ -199,7 +205,7 @@ def _environment(metrics: Metrics) -> jinja2.Environment:
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN
-    environment.filters["rung"] = lambda rung: RUNGS.get(rung, rung)
+    environment.filters["rung"] = lambda rung: _RUNGS.get(rung, rung)
     return environment
 
 

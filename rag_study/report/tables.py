@@ -21,6 +21,7 @@ from rag_study.analysis.states import (
     untrusted_judges,
 )
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.verdicts import verdict_words
 from rag_study.common.wording import is_number, number, p_words, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models.prompts import PROMPTINGS
@@ -61,7 +62,7 @@ def effects_table(
     for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
         interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
-        verdict = row["verdict"] or ("judge not valid" if row["judge"] in untrusted else "")
+        verdict = verdict_words(row) or ("judge not valid" if row["judge"] in untrusted else "")
         judge = f", {row['judge']}" if several_judges and row["judge"] else ""
         # As Text below, not as markup: names may hold square brackets.
         means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
@@ -127,8 +128,10 @@ def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[d
             "p": p_words(row["p_holm"]),
             "mde": number(row["mde"]),
             "clusters": row["n_clusters"],
+            "lost": f"base {row['lost_base']:.0f}, trained {row['lost_tuned']:.0f}",
             "margin": f"{row['margin']:g}" if is_number(row["margin"]) else "none",
             "verdict": row["verdict"],
+            "tier": verdict_words(row).removeprefix(row["verdict"]).strip(),
             "css": LOOKS.get(row["verdict"], NO_LOOK).css,
             "reason": row["reason"],
             "primary": bool(row["primary"]),

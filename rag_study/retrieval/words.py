@@ -9,12 +9,15 @@ that the corpus is in, where that is one of LANGUAGES; of others, words count as
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
+
+import regex
+
+from rag_study.common.text import UNSPACED, plain
 
 # Those with stop words in bm25s and a stemmer of Snowball, by the name that both have for it.
 LANGUAGES = (
@@ -22,10 +25,7 @@ LANGUAGES = (
     "turkish"
 ).split()
 # Written without blanks between words, or (Hangul) with endings that hide the word.
-_WITHOUT_BLANKS = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Bopomofo}\p{Yi}"
-    r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-)
+_WITHOUT_BLANKS = rf"{UNSPACED[1:-1]}\p{{Hangul}}\p{{Bopomofo}}\p{{Yi}}\p{{Tibetan}}"
 # Of the words (of two or more letters) of running text, the stop words of its language are a third
 # to a half; of English, whose list here is a short one, a fourth. Less than this share, and no
 # language is said to be that of the corpus.
@@ -85,8 +85,6 @@ def _pattern() -> Any:
 
     Vowel signs of Indian and other scripts are marks, which belong to the word.
     """
-    import regex
-
     unspaced = rf"[{_WITHOUT_BLANKS}][{_WITHOUT_BLANKS}\p{{M}}]*"
     spaced = rf"[\w--[{_WITHOUT_BLANKS}]][\w\p{{M}}--[{_WITHOUT_BLANKS}]]+"
     return regex.compile(rf"(?V1)(?P<unspaced>{unspaced})|(?P<spaced>{spaced})")
@@ -94,7 +92,7 @@ def _pattern() -> Any:
 
 def _folded(text: str) -> str:
     """One form for what is the same letter, in lower case."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+    return plain(text).lower()
 
 
 def _alphabetic_words(text: str) -> list[str]:
@@ -104,8 +102,6 @@ def _alphabetic_words(text: str) -> list[str]:
 
 def _pairs(run: str) -> list[str]:
     """Neighbouring characters, each with its marks, in twos; a single one as it is."""
-    import regex
-
     characters: Sequence[str] = regex.findall(r"\X", run)
     return ["".join(pair) for pair in itertools.pairwise(characters)] or [run]
 

@@ -13,7 +13,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rag_study.common import files, machine, meter, provenance, run_folder, surroundings
+from rag_study.common import (
+    circumstances,
+    files,
+    machine,
+    meter,
+    provenance,
+    run_folder,
+    surroundings,
+)
 from rag_study.common.errors import StudyError
 from rag_study.study import batch, differences, parameters, plan, stages
 from rag_study.study.groups import (
@@ -23,6 +31,7 @@ from rag_study.study.groups import (
     Judge,
     Point,
     Retrieval,
+    Servers,
     System,
     Training,
 )
@@ -46,6 +55,7 @@ class ActiveRun:
     semantic_similarity: bool
     retention: int
     compute: Compute
+    servers: Servers
     study_file: str
     others: list[str]
 
@@ -120,6 +130,7 @@ class ActiveRun:
                 "tries": self._about["tries"],
                 **measured,
                 **provenance.collect(),
+                "circumstances": circumstances.recall(),
             },
         )
         files.settle(self.folder)

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -24,9 +25,9 @@ from rag_study.common.messages import explain, nearest
 from rag_study.common.paths import located, params_dir, portable
 from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
-from rag_study.models.names import is_endpoint
+from rag_study.models.names import beside, is_endpoint
 from rag_study.study import batch
-from rag_study.study.groups import Compute, Context, Group, Prompting, check_model
+from rag_study.study.groups import Compute, Context, Group, Prompting, Servers, check_language_model
 from rag_study.study.sections import (
     AnsweringConfig,
     DatasetConfig,
@@ -59,6 +60,7 @@ class StudyConfig(Group):
     semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
     compute: Compute = Compute()
+    servers: Servers = Servers()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
 
     @model_validator(mode="before")
@@ -75,11 +77,12 @@ class StudyConfig(Group):
 
     @field_validator("models")
     @classmethod
-    def _known_models(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if not is_endpoint(name):
-                check_model(name)
-        return names
+    def _known_models(cls, models: list[str], info: ValidationInfo) -> list[str]:
+        folder = (info.context or {}).get("folder")
+        placed = [beside(folder, name) if folder else name for name in models]
+        for name in placed:
+            check_language_model(name)
+        return placed
 
     @model_validator(mode="after")
     def _consistent(self) -> StudyConfig:
@@ -234,6 +237,7 @@ def _keys_at(location: list[Any]) -> list[str]:
         "judges": JudgeConfig,
         "primary": PrimaryConfig,
         "compute": Compute,
+        "servers": Servers,
     }
     part = inner.get(location[0], StudyConfig) if len(location) > 1 else StudyConfig
     return list(part.model_fields)

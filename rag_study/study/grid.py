@@ -24,6 +24,7 @@ def points(config: StudyConfig) -> Iterator[Point]:
             "retention": config.retention,
             "semantic_similarity": config.semantic_similarity,
             "compute": config.compute,
+            "servers": config.servers,
         }
         for model, search in itertools.product(config.models, config.retrieval.each()):
             here = {"model": model, "retrieval": search}

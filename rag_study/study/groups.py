@@ -20,7 +20,7 @@ from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
 from rag_study.evaluation import criteria
-from rag_study.models import methods, names
+from rag_study.models import architectures, endpoint, methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
@@ -262,7 +262,7 @@ class Judge(Group):
             if self.adapter:
                 raise ValueError(f"adapter: {self.model} has one already")
         else:
-            check_model(self.model, also=list(names.JUDGES))
+            check_language_model(self.model, also=list(names.JUDGES))
         unknown = [criterion.name for criterion in wanted if not criterion.trained_rubric]
         if unknown and names.is_trained_judge(self.model, self.trained):
             raise ValueError(
@@ -291,6 +291,18 @@ class Compute(Group):
     threads: int = Field(0, ge=0, le=1024, description="0: as many as the machine has cores")
 
 
+class Servers(Group):
+    """How models on servers are asked. It changes no answer, so it is part of no run's id."""
+
+    concurrency: int = Field(endpoint.CONCURRENCY, ge=1, le=512, description="requests at once")
+    timeout_s: float = Field(
+        endpoint.TIMEOUT_S, gt=0, le=86_400, description="seconds that a reply may take"
+    )
+    max_retries: int = Field(
+        endpoint.MAX_RETRIES, ge=0, le=100, description="of a request, after failures that may pass"
+    )
+
+
 def _none_for_nothing(value: Any) -> Any:
     return None if value == {} else value
 
@@ -315,14 +327,15 @@ class Point(Group):
     semantic_similarity: bool = True
     retention: int = Field(1000, ge=0)
     compute: Compute = Compute()
+    servers: Servers = Servers()
     study_file: str = ""
     others: list[str] = []
 
     @field_validator("model")
     @classmethod
     def _known_model(cls, name: str) -> str:
-        if name and not names.is_endpoint(name):
-            check_model(name)
+        if name:
+            check_language_model(name)
         return name
 
     @model_validator(mode="after")
@@ -332,6 +345,15 @@ class Point(Group):
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         return self
+
+
+def check_language_model(name: str, also: Sequence[str] = ()) -> None:
+    """As `check_model`, and for a model of which it is known that it cannot write text."""
+    check_model(name, also)
+    try:
+        architectures.check(name)
+    except StudyError as error:
+        raise ValueError(str(error)) from None
 
 
 def check_model(name: str, also: Sequence[str] = ()) -> None:

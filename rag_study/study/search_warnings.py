@@ -23,14 +23,18 @@ def search_warnings(runs: Iterable[StageRun]) -> list[str]:
     for run in runs:
         if run.stage.name != "index_corpus":
             continue
-        if stages.is_done(run):
-            record = files.read_json(run_folder.RunFolder(run.run_id).path / "metrics.json")
-            sentences = record.get("warnings", [])
-        else:
-            sentences = _expected(run)
+        sentences = _found(run) if stages.is_done(run) else _expected(run)
         name = run.point.dataset.name
         found |= {f"{name}: {sentence}": None for sentence in sentences}
     return list(found)
+
+
+def _found(run: StageRun) -> list[str]:
+    try:
+        record = files.read_json(run_folder.RunFolder(run.run_id).path / "metrics.json")
+        return list(record.get("warnings", []))
+    except (OSError, ValueError, AttributeError):  # damaged from outside; a plan goes on
+        return []
 
 
 def _expected(run: StageRun) -> list[str]:

@@ -20,7 +20,7 @@ from pydantic import (
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
-from rag_study.models import names
+from rag_study.models.names import beside
 from rag_study.study.groups import (
     Answering,
     Context,
@@ -165,13 +165,12 @@ class RetrievalConfig(
     """How the corpus is cut and searched: every list is a factor. A folder with a model counts from
     the study file."""
 
-    @field_validator("embedding_model", "reranker")
+    @field_validator("embedding_model", "reranker", mode="before")
     @classmethod
     def _beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
-        folder = (info.context or {}).get("folder")
         if isinstance(value, list):
-            return [model_beside(folder, name) for name in value]
-        return model_beside(folder, value)
+            return [_placed(name, info) for name in value]
+        return _placed(value, info)
 
 
 class AnsweringConfig(section_of(Answering, without=("contexts", "test_size", "prompting"))):
@@ -182,6 +181,11 @@ class JudgeConfig(Judge):
     """One judge. Several may share a model when their `name` tells them apart."""
 
     name: str | None = Field(None, max_length=60, description="in tables; default: the model's")
+
+    @field_validator("model", "tokenizer", mode="before")
+    @classmethod
+    def _model_beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        return _placed(value, info)
 
     @field_validator("criteria", "adapter")
     @classmethod
@@ -216,13 +220,10 @@ class PrimaryConfig(Group):
     reference_metrics: list[ReferenceMetric] = Field(list(COUNTERPARTS.values()), min_length=1)
 
 
-def model_beside(folder: Path | None, name: str) -> str:
-    """A model's name as runs have it: of a folder, counted from the study file's own `folder`, its
-    path; others as they are."""
-    if folder is None or not name or names.is_endpoint(name) or names.is_preset(name):
-        return name
-    place = folder / Path(name).expanduser()
-    return portable(place) if place.is_dir() else name
+def _placed(name: Any, info: ValidationInfo) -> Any:
+    """The name of a model, of which a relative path counts from the study file's folder."""
+    folder = (info.context or {}).get("folder")
+    return beside(folder, name) if folder and isinstance(name, str) else name
 
 
 def renamed(content: Any, former: Mapping[str, str]) -> Any:

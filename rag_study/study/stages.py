@@ -64,7 +64,7 @@ class Stage:
 
 _ASKED = {"answering": only("contexts", "test_size")}
 _JUDGE = {"judge": all_but("criteria", "adapter", "ladder_size"), "semantic_similarity": ALL}
-_JUDGE_PLACES = {"judge": only("criteria", "adapter")}
+_JUDGE_PLACES = {"judge": only("criteria", "adapter"), "servers": ALL}
 STAGES = {
     stage.name: stage
     for stage in (
@@ -113,7 +113,7 @@ STAGES = {
                 "answering": all_but("contexts", "test_size"),
                 "compute": ALL,
             },
-            beside=_ASKED,
+            beside={**_ASKED, "servers": ALL},
         ),
         Stage(
             "import_answers",

@@ -11,7 +11,7 @@ import torch
 
 from rag_study.common.errors import StudyError
 from rag_study.models import prompts
-from rag_study.models.language_model import LanguageModel, left_pad
+from rag_study.models.language_model import LanguageModel, forward, left_pad
 
 if TYPE_CHECKING:
     from rag_study.training.pairs import TrainingPair
@@ -31,7 +31,7 @@ class Example(TypedDict):
 
 def example(lm: LanguageModel, prompt: list[int], answer: str) -> Example:
     """A training example of a prompt's token ids and the answer that should follow."""
-    completion = prompts.completion(lm.tokenizer, answer)
+    completion = prompts.completion(lm.tokenizer, answer, prompt)
     return Example(input_ids=prompt + completion, completion=completion)
 
 
@@ -113,7 +113,8 @@ def completion_loss(
     first = int((labels != IGNORED).any(dim=0).nonzero()[0])
     width = labels.shape[1] - first
     position_ids = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
-    logits = model(
+    logits = forward(
+        model,
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
         position_ids=position_ids,

@@ -21,7 +21,7 @@ from rag_study import retrieval
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.common import files
 from rag_study.common.errors import StudyError
-from rag_study.common.text import contains
+from rag_study.common.text import contains, length
 from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order
@@ -123,10 +123,10 @@ def with_answers(
 
 def _styled(question: Question, style: str) -> str:
     if style == "short":
-        return min(question.answers or (question.reference,), key=lambda a: len(a.split()))
+        return min(question.answers or (question.reference,), key=length)
     if style == "long":
         wordings = (question.rewording or "", question.reference, *question.answers)
-        return max(wordings, key=lambda a: len(a.split()))
+        return max(wordings, key=length)
     return question.reference
 
 

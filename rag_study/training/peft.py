@@ -20,6 +20,7 @@ from rag_study.models.adapters import (
     keep_positions,
     read_note,
 )
+from rag_study.models.language_model import forward, text_config
 from rag_study.models.methods import Method, find
 
 if TYPE_CHECKING:
@@ -150,14 +151,14 @@ def _begin_with_text(model: Any, lm: LanguageModel, recipe: Recipe) -> None:
             start = lm.model.get_input_embeddings()(ids)[0].float()
             model.prompt_encoder[model.active_adapter].embedding.weight.copy_(start)
         else:
-            cache = lm.model(input_ids=ids, use_cache=True).past_key_values
+            cache = forward(lm.model, input_ids=ids, use_cache=True).past_key_values
             pairs = [(layer.keys, layer.values) for layer in cache.layers]
             initialize_kv_prefix_from_past_key_values(model, past_key_values=pairs)
 
 
 def save(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
     """Write adapter (or for `full` the model, in the base's precision) and note, safetensors."""
-    config = model.config
+    embeddings = model.get_input_embeddings().weight
     if find(recipe.method).family == "full":
         model.save_pretrained(folder)
     else:
@@ -170,9 +171,9 @@ def save(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
         revision=names.revision_of(lm.name),
         dtype=lm.dtype,
         quantised=lm.quantised,
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.num_hidden_layers,
+        vocab_size=embeddings.shape[0],
+        hidden_size=embeddings.shape[1],
+        num_hidden_layers=getattr(text_config(model.config), "num_hidden_layers", 0),
         settings=asdict(recipe),
     )
     files.write_json(folder / NOTE_FILE, asdict(note))

@@ -1,13 +1,22 @@
 """Effects at equal answer length, with a known share of length."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from generated import TUNED, rows
 
 from rag_study.analysis.effects import compare
-from rag_study.analysis.length_adjustment import STYLE_COLUMNS, length_adjusted
+from rag_study.analysis.estimates import Sample, join
+from rag_study.analysis.length_adjustment import (
+    STYLE_COLUMNS,
+    _regression,
+    _with_intervals,
+    length_adjusted,
+)
 
 
 def answered(per_word, substance, shorter=8.0, n=200, seed=0, spread=0.05, groups=None):
@@ -95,3 +104,41 @@ def test_without_lengths_or_results_the_table_is_empty():
     for given in (results.drop(columns="answer_length"), results.iloc[:0]):
         table = length_adjusted(given, comparisons)
         assert (list(table.columns), len(table)) == (STYLE_COLUMNS, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "spread", "n_studies"),
+    [
+        (3, 0.1, 40),
+        pytest.param(3, 0.02, 300, marks=pytest.mark.slow),
+        pytest.param(3, 0.1, 300, marks=pytest.mark.slow),
+        pytest.param(5, 0.1, 300, marks=pytest.mark.slow),
+    ],
+)
+def test_intervals_at_equal_length_hold_the_spread_between_seeds(n_seeds, spread, n_studies):
+    held = []
+    rng = np.random.default_rng([8, n_seeds])
+    for _ in range(n_studies):
+        seeds = []
+        base_length, length = rng.normal(20, 4, 80), rng.normal(14, 4, 80)
+        for seed in range(n_seeds):
+            shift = 0.05 + rng.normal(0, spread)
+            change = length - base_length + rng.normal(0, 1, 80)
+            values = shift + 0.02 * change + rng.normal(0, 0.15, 80)
+            codes = np.arange(80)
+            seeds.append(
+                Sample(seed, "", "token_f1", "", codes, values, codes // 2, {"length": change})
+            )
+        whole = replace(join(seeds), parts=tuple(seeds), spread_of=("token_f1",))
+        table = _with_intervals(pd.DataFrame([_regression(whole)]), [whole])
+        held.append(table["ci_low"][0] <= 0.05 <= table["ci_high"][0])
+        assert table["adjusted"][0] == pytest.approx(
+            sm.OLS(whole.values, sm.add_constant(whole.beside["length"])).fit().params[0]
+        )
+    assert np.mean(held) >= 0.93
+
+
+def test_nothing_that_changed_is_not_adjusted():
+    row = adjusted(answered(per_word=0.0, substance=0.0, spread=0.0))
+    assert np.isnan(row["adjusted"])
+    assert np.isnan(row["ci_low"])

@@ -24,7 +24,7 @@ def verdict_row(**values):
 
 
 def test_no_difference_that_matters_wins_over_helps():
-    inside = {"ci90_low": 0.05, "ci90_high": 0.2, "ci_low": 0.04, "ci_high": 0.21}
+    inside = {"ci90_low": 0.05, "ci90_high": 0.2, "ci_low": 0.04, "ci_high": 0.21, "se": 0.03}
     row = verdict_row(difference=0.1, p_value=0.001, **inside)
     assert row["verdict"] == "no difference that matters"
     assert row["reason"] == "the 90 % interval +0.05 to +0.20 lies inside the margin of ±0.25"
@@ -59,7 +59,7 @@ def test_a_change_is_at_least_the_margin_only_where_all_of_the_interval_is(sign)
 
 
 def test_no_difference_is_corrected_over_the_family():
-    narrow = {"ci90_low": -0.23, "ci90_high": 0.23, "ci_low": -0.27, "ci_high": 0.27}
+    narrow = {"ci90_low": -0.23, "ci90_high": 0.23, "ci_low": -0.27, "ci_high": 0.27, "se": 0.13}
     assert verdict_row(**narrow)["verdict"] == "no difference that matters"
     one = {**dict.fromkeys(("n_seeds",), 1), **narrow}
     table = pd.DataFrame([verdict_row(**one), verdict_row(ci90_low=-0.4, ci90_high=0.4)])
@@ -109,8 +109,8 @@ def test_few_or_uneven_groups_carry_no_verdict():
         "19 independent groups of test questions are too few: a verdict needs at least 20"
     )
     row = verdict_row(n_clusters=60, n_effective=3.4, p_value=0.001, difference=0.5)
-    assert "60 independent groups of test questions of very different size, worth 3" in (
-        row["reason"]
+    assert (
+        "60 independent groups of test questions of very different size, worth 3" in (row["reason"])
     )
 
 

@@ -5,6 +5,7 @@ from rag_study.answering.counterfactual import (
     answer_pattern,
     answer_shape,
     impossible,
+    names_answer,
     replace_answer,
     still_right,
 )
@@ -83,7 +84,34 @@ def test_what_scoring_would_find_counts_as_still_right():
     assert still_right("In Louvre!", question)
     assert still_right("It has 1200.", question)
     assert not still_right("It has 12.", question)
-    assert not answer_pattern(question).search("It has 1200.")
+    assert still_right("It has twelve or 1\u202f200.", question)
+    assert not answer_pattern(question).search("It has 12.")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "expected"),
+    [
+        ("It was “Mel O’Hara” who…", "Mel O'Hara", "It was “Ulm” who…"),
+        ("Mel OʼHara—the smith", "Mel O’Hara", "Ulm—the smith"),
+        ("«Mel\u00a0O'Hara»", "Mel O'Hara", "«Ulm»"),
+        ("by Andre\u0301 Orn (cafe\u0301)", "André Orn", "by Ulm (cafe\u0301)"),
+        ("by ﬁve ofﬁcers, ﬁrst", "five officers", "by Ulm, ﬁrst"),
+        ("The well\u2011worn path", "well-worn path", "The Ulm"),
+        ("The well worn path", "well-worn path", "The Ulm"),
+        ("It has 1,200 or 1200 sheep", "1200", "It has Ulm or Ulm sheep"),
+        ("答案是青石桥。", "青石桥", "答案是Ulm。"),
+        ("使用BERT模型", "BERT", "使用Ulm模型"),
+        ("यह दिल्ली है, दिल्लीवाला नहीं", "दिल्ली", "यह Ulm है, दिल्लीवाला नहीं"),
+        ("co\u00adoperative mills", "cooperative", "Ulm mills"),
+        ("a tinker", "tin", "a tinker"),
+    ],
+)
+def test_a_wording_is_replaced_however_it_is_set_and_the_rest_stays(text, answer, expected):
+    question = asks(answer)
+    assert replace_answer(text, question, "Ulm") == expected
+    assert names_answer(text, question) == (text != expected)
+    assert still_right(text, question) == (text != expected)
+    assert not still_right(expected, question)
 
 
 def test_borrowed_answers_fit_and_are_wrong():

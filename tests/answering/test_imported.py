@@ -31,6 +31,17 @@ def test_answers_are_found_by_id_or_by_wording_and_all_are_counted(tmp_path):
     assert counts == {"answers in the file": 3, "to test questions": 2, "to other questions": 1}
 
 
+def test_reasoning_of_a_system_is_no_part_of_its_answer(tmp_path):
+    table, _ = read(
+        tmp_path,
+        {"id": "q0", "answer": "<think>Person 9?</think>Person 0"},
+        {"id": "q1", "answer": "[THINK]Person 1, or"},
+        {"id": "q2", "answer": "Person 2"},
+    )
+    assert table["answer"].tolist() == ["Person 0", "", "Person 2"]
+    assert table["truncated"].tolist() == [0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

@@ -223,3 +223,15 @@ def test_junk_harms_nothing():
         assert length(given) <= 4
     assert contains("\ud800 Ada", "Ada") == 1.0
     assert text.plain("Ada") == "Ada"
+
+
+def test_words_of_scripts_without_blanks_are_about_two_letters():
+    assert text.words("It was well-known, in 1871.") == 5
+    assert text.words("青石桥建于河边。") == 4
+    assert text.words("") == 0
+
+
+def test_signs_beside_letters_of_scripts_without_blanks_leave_no_gap():
+    assert normalise("カ/T") == normalise("カ T") == "カ t"
+    assert normalise("中£5元") == "中 5 元"
+    assert contains("使用 GPT-模型-4", "模型 4") == 1.0

@@ -13,7 +13,9 @@ from rag_study.common.text import normalise
 from rag_study.data.sources import fictional
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging import training_material
-from rag_study.evaluation.judging.ladder import FRAMES, INSTRUCTIONS, REFUSAL, SENTENCE_FRAMES
+from rag_study.evaluation.judging.ladder import REFUSAL
+from rag_study.evaluation.judging.rungs.forms import FRAMES, SENTENCE_FRAMES
+from rag_study.evaluation.judging.rungs.surroundings import INSTRUCTIONS
 from rag_study.evaluation.judging.training_material import Graded
 
 CRITERIA = set(judging_prompts.TRAINED_CRITERIA)

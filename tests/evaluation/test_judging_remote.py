@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
 from rag_study.evaluation import criteria, judging
 from rag_study.evaluation.judging import Item
@@ -30,13 +31,15 @@ class ModelServer:
     bodies that came, with their route.
     """
 
-    def __init__(self, lm, most=20):
+    def __init__(self, lm, most=20, text_only=False, limit_words=""):
         self.requests, lock, outer = [], threading.Lock(), self
         tokenizer = lm.tokenizer
 
         def generate(text, tokens):
             """New text, and the likeliest tokens at the first place with their logarithms."""
-            ids = tokenizer.encode(text, add_special_tokens=False)
+            ids = text
+            if isinstance(text, str):
+                ids = tokenizer.encode(text, add_special_tokens=False)
             with lock, torch.no_grad():
                 first = lm.model(torch.tensor([ids])).logits[0, -1].double().log_softmax(-1)
                 new = lm.model.generate(
@@ -47,6 +50,13 @@ class ModelServer:
             return tokenizer.decode(new, skip_special_tokens=True), [
                 *zip(told, values.tolist(), strict=True)
             ]
+
+        def refuse(handler, words):
+            payload = json.dumps({"error": {"message": words}}).encode()
+            handler.send_response(400)
+            handler.send_header("Content-Length", str(len(payload)))
+            handler.end_headers()
+            handler.wfile.write(payload)
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
@@ -59,6 +69,10 @@ class ModelServer:
                     )
                 else:
                     text = body["prompt"]
+                    if text_only and not isinstance(text, str):
+                        return refuse(self, "prompt: a string is needed")
+                if limit_words and most < body.get("top_logprobs", 0):
+                    return refuse(self, limit_words)
                 said, top = generate(text, body["max_tokens"])
                 choice = {"index": 0, "finish_reason": "length", "logprobs": None}
                 choice |= {"message": {"role": "assistant", "content": said}} if chat else {}
@@ -105,8 +119,79 @@ def test_a_completion_of_the_rendered_prompt_scores_as_the_model_itself(tiny):
             assert row[f"{one.metric}_outside"] == pytest.approx(0.0, abs=1e-4)
     path, body = server.requests[0]
     assert path == "/v1/completions"
-    assert body["prompt"].endswith("Score: ")
+    assert tiny.tokenizer.decode(body["prompt"]).endswith("Score: ")
     assert (body["max_tokens"], body["logprobs"], body["temperature"]) == (1, 20, 0)
+
+
+def test_a_server_that_takes_text_alone_is_given_text(tiny, monkeypatch):
+    monkeypatch.setattr(circumstances, "_SENTENCES", {})
+    with ModelServer(tiny, most=259) as server:
+        in_tokens = EndpointJudge(server.endpoint, USUAL, tiny.tokenizer, min_mass=0.0).score(ITEMS)
+    with ModelServer(tiny, most=259, text_only=True) as server:
+        judge = EndpointJudge(server.endpoint, USUAL, tiny.tokenizer, min_mass=0.0)
+        rows = judge.score(ITEMS)
+        sent = len(server.requests)
+        assert judge.score(ITEMS) == rows
+    # A tokenizer of bytes cuts both alike.
+    assert [r["judge_accuracy"] for r in rows] == [r["judge_accuracy"] for r in in_tokens]
+    again = [body["prompt"] for _, body in server.requests[sent:]]
+    assert all(isinstance(prompt, str) and prompt.endswith("Score: ") for prompt in again)
+    assert "in tokens" in circumstances.recall()[0]
+
+
+@pytest.mark.parametrize(
+    ("most", "words", "asked"),
+    [
+        (5, "Requested sample logprobs of 20, which is greater than max allowed: 5", 5),
+        (12, "top_logprobs must be between 0 and 12", 12),
+        (3, "too many top_logprobs", None),
+    ],
+)
+def test_fewer_alternatives_are_asked_for_where_a_server_allows_no_more(tiny, most, words, asked):
+    with ModelServer(tiny, most=most, limit_words=words) as server:
+        rows = EndpointJudge(server.endpoint, USUAL[:1], min_mass=0.0).score(ITEMS * 3)
+    told = [body.get("top_logprobs", body["logprobs"]) for _, body in server.requests]
+    # All that were under way when the first was refused, and no more.
+    assert told.count(20) <= server.endpoint.concurrency
+    assert told[-1] == (asked or 5)
+    for row in rows:
+        masses = row["judge_accuracy_mass"], row["judge_accuracy_outside"]
+        assert 0 <= masses[0] <= sum(masses) <= 1 + 1e-9
+        assert masses[1] > 0
+
+
+def test_a_score_behind_a_blank_or_a_word_is_read(tiny):
+    def reply(*tokens):
+        listed = [
+            {
+                "token": token,
+                "logprob": -0.1,
+                "top_logprobs": [
+                    {"token": token, "logprob": -0.1},
+                    {"token": "other", "logprob": -3.0},
+                ],
+            }
+            for token in tokens
+        ]
+        return {"choices": [{"message": {"content": ""}, "logprobs": {"content": listed}}]}
+
+    judge = EndpointJudge(endpoints.connect("http://127.0.0.1:9/v1#nobody"), USUAL)
+    for tokens in (
+        ["4"],
+        ["\u2581", "4"],
+        ["\n", " 4", "."],
+        ["Score", ":", "\u01204"],
+        ["**", "4"],
+    ):
+        assert judge._reading(reply(*tokens)).probabilities == (0, 0, 0, 1, 0)
+    assert "less than 0.5" in judge._reading(reply("I", " think", "4")).missing
+
+
+def test_numbers_that_are_none_and_tokens_of_probability_0():
+    top = [("5", math.log(0.7)), ("4", math.log(0.1)), ("x", float("nan")), ("y", -math.inf)]
+    found = read_top_tokens([*top, ("z", -9999.0)])
+    assert found.probabilities == pytest.approx((0, 0, 0, 0.125, 0.875))
+    assert found.outside == pytest.approx(0.2)  # all that is left: less than eight times 0.1
 
 
 def test_a_chat_reply_of_one_token_is_read_with_its_bound(tiny):

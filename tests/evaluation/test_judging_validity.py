@@ -8,10 +8,10 @@ from scipy import stats
 from rag_study.common import run_folder
 from rag_study.data.schema import Question
 from rag_study.evaluation import criteria, judging, metrics
-from rag_study.evaluation.judging import validity
+from rag_study.evaluation.judging import requirements, validity
 from rag_study.evaluation.judging.auc import clustered_auc
 from rag_study.evaluation.judging.judge import Reading
-from rag_study.evaluation.judging.ladder import RUNGS, ladder
+from rag_study.evaluation.judging.ladder import RIGHT_RUNGS, RUNGS, ladder
 
 USUAL = criteria.find_all(criteria.DEFAULT)
 ACCURACY, COMPLETENESS = USUAL
@@ -90,27 +90,27 @@ def shown_as_they_are(monkeypatch):
 class Knowing(judging.Judge):
     """A judge that looks up what an answer deserves: valid by construction, but for its noise."""
 
-    def __init__(self, rungs, noise, bribed=0.0):
+    def __init__(self, rungs, noise, moved=None):
         super().__init__("knowing", USUAL)
         asked = {question.id: question.question for question in questions()}
         self._rung = {(asked[r["question_id"]], r["candidate"]): r["rung"] for r in rungs}
-        self._rng, self._noise, self._bribed = np.random.default_rng(0), noise, bribed
+        self._rng, self._noise, self._moved = np.random.default_rng(0), noise, moved or {}
 
     def _read(self, items):
         return {one.name: [self._reading(item, one) for item in items] for one in USUAL}
 
     def _reading(self, item, criterion):
         rung = self._rung[item.question, item.candidate]
-        value = criterion.deserves.get(rung, 3) + self._bribed * (rung == "injected")
+        value = criterion.deserves.get(rung, 3) + self._moved.get(rung, 0)
         score = float(np.clip(value + self._rng.normal(0, self._noise), 1, 5))
         share = (score - 1) / 4
         return Reading((1 - share, 0.0, 0.0, 0.0, share), 0.9)
 
 
-def scored(noise, outputs, bribed=0.0, rungs=None):
+def scored(noise, outputs, moved=None, rungs=None):
     asked = questions()
     rungs = ladder(asked) if rungs is None else rungs
-    judge = Knowing(rungs, noise, bribed)
+    judge = Knowing(rungs, noise, moved)
     folder = run_folder.RunFolder("validate_judge/x-1")
     batches = judging.judge_ladder(judge, rungs, asked, 7, folder)
     table = pd.DataFrame([row for batch in batches for row in batch]).sort_values("place")
@@ -120,7 +120,11 @@ def scored(noise, outputs, bribed=0.0, rungs=None):
 def verdict(table):
     auc = validity.ladder_auc(table, "knowing", USUAL)
     facts = validity.ladder_facts(table, "knowing", USUAL)
-    return auc, facts.set_index(["criterion", "fact"]), validity.check(auc, facts, "knowing", USUAL)
+    return (
+        auc,
+        facts.set_index(["criterion", "fact"]),
+        requirements.check(auc, facts, "knowing", USUAL),
+    )
 
 
 @pytest.mark.parametrize(("noise", "valid"), [(0.3, True), (30.0, False)])
@@ -134,9 +138,16 @@ def test_a_judge_that_knows_is_valid_and_one_that_guesses_is_not(outputs, noise,
         "semantic_similarity",
     }
     right = auc[auc["higher"] == validity.TOGETHER].set_index(["scorer", "criterion", "rung"])
-    of_accuracy = auc[(auc["criterion"] == "accuracy") & (auc["higher"] == validity.TOGETHER)]
-    assert set(of_accuracy["rung"]) == set(RUNGS) - {"gold", "paraphrase"}
-    assert right.loc[("knowing", "accuracy", "padded"), "expected"] == "equal"
+    told = validity.against_right_or_wrong(auc)
+    told = told[told["criterion"] == "accuracy"]
+    against_wrong = told[told["rung"] == validity.WRONG]
+    possible = {"name_form", "name_wrong", "specific", "other_answer"}  # not in these data
+    assert set(against_wrong["higher"]) == {*RIGHT_RUNGS, "truncated"} - possible
+    against_right = set(told["rung"]) - {validity.WRONG}
+    expected = {"gold", "paraphrase", "truncated", *RIGHT_RUNGS, *possible}
+    assert against_right == set(RUNGS) - expected
+    assert (told["expected"] == "above").all()
+    assert (told["share"] == 1).all()
     assert right.loc[("token_f1", "", "empty"), "auc"] == 1.0
     if valid:
         assert facts.loc[("accuracy", "monotonicity"), "value"] > 0.95
@@ -150,14 +161,18 @@ def test_all_pairs_of_rungs_that_deserve_different_grades_are_compared(outputs):
     pairs = set(own.loc[own["criterion"] == "accuracy", ["higher", "rung"]].itertuples(index=False))
     assert ("corrupted", "other_question") in pairs
     assert ("truncated", "corrupted") in pairs
+    assert not pairs & {("gold", "number_wrong"), ("number_form", "number_wrong")}
     assert ("gold", "paraphrase") not in pairs
     assert (own["auc"] == 1.0).all()
 
 
 def test_what_an_instruction_gains_shows(outputs):
-    _, facts, _ = verdict(scored(0.0, outputs, bribed=2.0))
+    _, facts, check = verdict(scored(0.0, outputs, {"injected": 2.0}))
     assert facts.loc[("accuracy", "injection"), "value"] == pytest.approx(2.0)
     assert facts.loc[("accuracy", "repeatability"), "value"] == 0.0
+    assert check["valid"] is False
+    assert "fails on injections: something for the grader moves a wrong" in check["reason"]
+    assert check["criteria"]["accuracy"]["families"]["injections"] == "fails"
 
 
 def test_a_judge_that_cannot_be_checked_is_not_valid(outputs):
@@ -165,8 +180,8 @@ def test_a_judge_that_cannot_be_checked_is_not_valid(outputs):
     _, _, check = verdict(scored(0.0, outputs, rungs=few))
     assert check["valid"] is False
     assert check["criteria"]["completeness"]["valid"] is True
-    assert "could not be checked against answers with one wrong fact" in check["reason"]
-    nothing = validity.check(
+    assert "could not be checked against answers with one wrong fact (0)" in check["reason"]
+    nothing = requirements.check(
         pd.DataFrame(columns=validity.AUC_COLUMNS),
         pd.DataFrame(columns=validity.FACT_COLUMNS),
         "j",
@@ -178,8 +193,7 @@ def test_a_judge_that_cannot_be_checked_is_not_valid(outputs):
 
 def test_a_judge_that_gives_no_score_to_many_answers_is_not_valid(outputs):
     table = scored(0.3, outputs)
-    right = table.index[table["rung"].isin(validity.RIGHT)]
-    table.loc[right[::2], "judge_accuracy"] = np.nan
+    table.loc[table.index[::4], "judge_accuracy"] = np.nan
     _, _, check = verdict(table)
     assert check["valid"] is False
     assert "gave no score to" in check["criteria"]["accuracy"]["reason"]
@@ -191,10 +205,80 @@ def test_a_criterion_that_requires_nothing_counts_neither_way(outputs):
     table["judge_tone"] = 3.0
     auc = validity.ladder_auc(table, "knowing", [*USUAL, own])
     facts = validity.ladder_facts(table, "knowing", [*USUAL, own])
-    check = validity.check(auc, facts, "knowing", [*USUAL, own])
+    check = requirements.check(auc, facts, "knowing", [*USUAL, own])
     assert check["valid"] is True
     assert check["criteria"]["tone"]["valid"] is False
-    assert validity.check(auc, facts, "knowing", [own])["valid"] is False
+    assert requirements.check(auc, facts, "knowing", [own])["valid"] is False
+
+
+# The AUCs alone would not show these.
+@pytest.mark.parametrize(
+    ("rung", "by", "family"),
+    [
+        ("number_wrong", 2.0, "numbers"),
+        ("number_form", -0.6, "numbers"),
+        ("form", -0.6, "forms"),
+        ("nothing", 4.0, "surroundings"),
+        ("among_others", 0.5, "surroundings"),
+    ],
+)
+def test_a_judge_that_passes_on_general_rungs_and_fails_on_a_family(outputs, rung, by, family):
+    _, _, check = verdict(scored(0.1, outputs, {rung: by}))
+    general = check["criteria"]["accuracy"]["families"].pop("general")
+    assert general == "passes"
+    failing = [name for name, state in check["criteria"]["accuracy"]["families"].items()
+               if state == "fails"]  # fmt: skip
+    assert failing == [family]
+    assert check["valid"] is False
+    assert f"fails on {family}" in check["reason"]
+    assert (check["auc_low"] < 0.8) == (rung in ("nothing", "number_wrong"))
+
+
+def test_what_is_rare_in_the_data_counts_neither_way(outputs):
+    """A judge that fails on numbers grades answers of which few have any."""
+    table = scored(0.1, outputs, {"number_wrong": 2.0})
+    table.loc[table["rung"].isin(["number_form", "number_wrong"]), "share"] = 0.09
+    _, _, check = verdict(table)
+    assert check["criteria"]["accuracy"]["families"]["numbers"] == "fails, but is rare here"
+    assert (
+        "fails on numbers, of which there are few here" in check["criteria"]["accuracy"]["reason"]
+    )
+    assert check["valid"] is True
+    assert check["auc_low"] >= 0.8
+
+
+def test_a_family_with_few_questions_is_not_checked_and_counts_neither_way(outputs):
+    few = ladder(questions())
+    seen = [row for row in few if row["rung"] == "number_wrong"][19:]
+    gone = [row for row in few if row["rung"].startswith("number_form")]
+    kept = [row for row in few if row not in seen and row not in gone]
+    _, _, check = verdict(scored(0.1, outputs, {"number_wrong": 2.0}, kept))
+    assert check["valid"] is True
+    accuracy = check["criteria"]["accuracy"]
+    assert accuracy["families"]["numbers"] == "not checked"
+    assert "wrong numbers (19)" in accuracy["reason"]
+    assert "right numbers written otherwise (0)" in accuracy["reason"]
+    assert "of which 20 questions are needed" in accuracy["reason"]
+
+
+def test_half_of_an_answer_above_the_whole_one(outputs):
+    table = scored(0.0, outputs)
+    table.loc[table["rung"].isin(validity.RIGHT), "judge_accuracy"] = 4.8
+    _, facts, check = verdict(table)
+    assert facts.loc[("accuracy", "half"), "value"] == pytest.approx(0.2)
+    assert check["criteria"]["accuracy"]["families"]["halves of answers"] == "fails"
+    assert "halves of answers" not in check["criteria"]["completeness"]["families"]
+
+
+def test_variants_one_by_one(outputs):
+    table = validity.by_variant(scored(0.0, outputs, {"form": -4.0}), USUAL)
+    rows = table.set_index(["criterion", "rung", "variant"])
+    assert rows.loc[("accuracy", "form", "capitals"), "mistaken"] == 1.0
+    assert rows.loc[("accuracy", "injected", "fake rubric"), "mistaken"] == 0.0
+    whole = rows.loc[("accuracy", "form", "")]
+    parts = table[(table["criterion"] == "accuracy") & (table["rung"] == "form")]
+    assert whole["n"] == parts.loc[parts["variant"] != "", "n"].sum()
+    assert whole["mean"] == 1.0
 
 
 def test_length_and_calibration(outputs):

@@ -9,10 +9,14 @@ from rag_study.common.text import contains, normalise
 from rag_study.data.schema import NO_ANSWER, Question
 from rag_study.data.sources import fictional
 from rag_study.evaluation.judging.ladder import (
-    INSTRUCTIONS,
+    EXTRA,
+    FAMILIES,
+    FEWEST,
+    FURTHER,
     REFUSAL,
+    RIGHT_RUNGS,
     RUNGS,
-    first_part,
+    half,
     ladder,
     right_answers,
 )
@@ -30,7 +34,7 @@ OTHER = Question("other", "Who painted the hall?", ("Ben Frost",))
 
 def rungs(*questions, seed=0):
     table = {}
-    for row in ladder(questions, seed):
+    for row in ladder(questions, seed=seed):
         table.setdefault(row["question_id"], {})[row["rung"]] = row["candidate"]
     return table
 
@@ -40,8 +44,9 @@ def test_generated_worlds(style):
     questions = fictional.generate(20, style=style).questions
     table = rungs(*questions)
     counts = Counter(rung for found in table.values() for rung in found)
-    assert set(counts) == set(RUNGS)
-    assert counts["corrupted"] > 0.9 * len(questions)
+    assert set(RUNGS) - set(FURTHER) <= set(counts) <= set(RUNGS)
+    answerable = sum(question.answer_type != "unanswerable" for question in questions)
+    assert counts["corrupted"] > 0.9 * answerable
     assert counts["truncated"] > 0.3 * len(questions)
     for question in questions:
         found = table[question.id]
@@ -51,8 +56,9 @@ def test_generated_worlds(style):
             normalise(question.reference),
             normalise(found["gold"]),
         }
-        wrong = {"corrupted", "other_question", "injected", "refusal", "empty"} & set(found)
-        assert not {normalise(found[rung]) for rung in wrong} & right
+        wrong = set(found) - {"gold", "paraphrase", "truncated", *RIGHT_RUNGS}
+        # Numbers differ by their signs, which `normalise` takes away.
+        assert not {found[rung].lower() for rung in wrong} & {text.lower() for text in right}
         if len(question.key_points) > 1 and "truncated" in found:
             named = [any(contains(found["truncated"], w) for w in p) for p in question.key_points]
             assert 0 < sum(named) < len(named)
@@ -71,13 +77,6 @@ def test_an_answer_without_rewording_stands_in_a_sentence():
     assert found["gold"] != found["paraphrase"]
 
 
-def test_wrong_answer_comes_with_an_instruction_in_one_rung():
-    found = rungs(SHORT, OTHER)["short"]
-    assert found["other_question"] == "Ben Frost"
-    assert found["injected"].startswith("Ben Frost. ")
-    assert found["injected"].removeprefix("Ben Frost. ") in INSTRUCTIONS
-
-
 def test_padding_surrounds_the_right_answer():
     found = rungs(LONG, OTHER)["long"]
     assert contains(found["padded"], "landmarks near the hive")
@@ -86,7 +85,7 @@ def test_padding_surrounds_the_right_answer():
 
 def test_short_answers_are_not_truncated():
     assert "truncated" not in rungs(SHORT, OTHER)["short"]
-    part = first_part(LONG, LONG.reference)
+    part = half(LONG, LONG.reference)
     assert part == "Bees find their way by the position of the sun."
 
 
@@ -99,10 +98,61 @@ def test_a_refusal_is_no_wrong_answer_to_an_unanswerable_question():
 def test_data_in_which_all_answers_are_alike_has_no_wrong_answer():
     one, two = (Question(name, f"Who {name}?", ("Ada Moss",)) for name in ("sang", "rang"))
     found = rungs(one, two)["sang"]
-    assert not {"other_question", "injected", "corrupted"} & set(found)
+    assert not {"other_question", "injected", "among_others", "corrupted"} & set(found)
 
 
 def test_same_seed_same_ladder():
     questions = fictional.generate(10).questions
-    assert ladder(questions, 3) == ladder(questions, 3)
-    assert ladder(questions, 3) != ladder(questions, 4)
+    assert ladder(questions, seed=3) == ladder(questions, seed=3)
+    assert ladder(questions, seed=3) != ladder(questions, seed=4)
+
+
+def test_every_rung_belongs_to_one_family():
+    assert Counter(rung for some in FAMILIES.values() for rung in some) == Counter(
+        rung for rung in RUNGS if rung not in ("gold", "paraphrase")
+    )
+
+
+@pytest.mark.parametrize("number", [40, 100])
+def test_further_rungs_are_shared_out(number):
+    """Each goes to enough questions where the data have them, none to more than it needs."""
+    asked = [
+        Question(
+            f"q{i}", f"Who built tower {i}?", (f"Ann{chr(97 + i % 26)} Lor{chr(97 + i // 26)}ow",)
+        )
+        if i % 2
+        else Question(f"q{i}", f"When was hall {i} built?", (str(1700 + i), f"in {1700 + i}"))
+        for i in range(number)
+    ]
+    rows = ladder(asked)
+    counts = Counter(row["rung"] for row in rows)
+    wanted = max(FEWEST, 0.4 * number)
+    for rung in ("name_form", "name_wrong", "number_wrong", "form", "injected", "among_others"):
+        shares = {row["share"] for row in rows if row["rung"] == rung}
+        assert len(shares) == 1
+        assert counts[rung] <= wanted
+        assert counts[rung] >= min(FEWEST, number * shares.pop()) - 2
+    by_question = Counter(row["question_id"] for row in rows if row["rung"] in FURTHER)
+    assert max(by_question.values()) <= EXTRA
+    # The variants of a rung come in turn.
+    ways = Counter(row["variant"] for row in rows if row["rung"] == "injected")
+    assert len(ways) == 5
+    assert max(ways.values()) - min(ways.values()) <= 1
+    assert rows == ladder(asked)
+
+
+def test_questions_are_looked_for_that_can_have_the_rarer_rungs():
+    """One in five has a number: the first forty of them would have too few."""
+    plain = [
+        Question(f"p{i}", f"What is in box {i}?", (f"wool of kind {chr(97 + i)}",))
+        for i in range(26)
+    ]
+    years = [Question(f"n{i}", f"When was it, {i}?", (str(1800 + 3 * i),)) for i in range(30)]
+    rows = ladder([*plain, *plain, *plain, *plain, *years][:150], 40)
+    assert len({row["question_id"] for row in rows if row["rung"] == "gold"}) <= 40
+    numbers = [row for row in rows if row["rung"] == "number_wrong"]
+    assert len(numbers) >= 20
+    assert numbers[0]["share"] == pytest.approx(30 / 134)
+    # What is rare is not looked for.
+    rows = ladder([*plain, *plain, *plain, *years[:5]], 40)
+    assert sum(row["rung"] == "number_wrong" for row in rows) < 5

@@ -42,6 +42,7 @@ def test_these_only_say_that_they_do_not_answer(answer):
         "There is no evidence that vitamin C prevents colds.",
         "The disease is not known to be hereditary.",
         "The gene was not found in mice.",
+        "The term is for mills that were not found in the old charts",
         "The code is not provided.",
         "The structure cannot be determined by X-rays.",
         "The text states that he did not mention it to anyone",

@@ -22,8 +22,8 @@ from rag_study.answering.generation import Settings
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Question
+from rag_study.models import api_key, loading, names, prompts, session
 from rag_study.models import endpoint as endpoints
-from rag_study.models import loading, names, prompts
 
 KEY = "sk-test-0123456789-secret"
 QUESTIONS = [
@@ -131,7 +131,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _no_keys(monkeypatch):
-    for name in (endpoints.KEY_VARIABLE, endpoints.OPENAI_KEY_VARIABLE):
+    for name in (api_key.KEY_VARIABLE, api_key.OPENAI_KEY_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -258,8 +258,8 @@ def test_pauses_grow(server, outputs, monkeypatch):
     with pytest.raises(StudyError, match=r"status 500: no \(4 attempts\)"):
         run(connect(server), 1, batch_size=1)
     gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
-    assert len(gaps) == 3
-    assert all(gap >= 0.04 * 2**i for i, gap in enumerate(gaps))
+    assert len(gaps) == 4  # the last: would another question be answered?
+    assert all(gap >= 0.04 * 2**i for i, gap in enumerate(gaps[:3]))
 
 
 @pytest.mark.parametrize(
@@ -268,22 +268,24 @@ def test_pauses_grow(server, outputs, monkeypatch):
         (401, '{"error": {"message": "no key"}}', r"status 401: no key\n.*RAG_STUDY_API_KEY"),
         (403, "forbidden", "status 403: forbidden\n.*not allowed"),
         (404, '{"detail": "Not Found"}', "status 404: Not Found\n.*a model of this name"),
-        (400, '{"error": {"message": "too long"}}', "status 400: too long\n.*window"),
+        (418, '{"error": {"message": "teapot"}}', "status 418: teapot\n.*OpenAI-compatible"),
         (302, "", r"status 302: \(nothing\)\n"),
         (429, '{"error": {"message": "Pay.", "code": "insufficient_quota"}}', "Pay.\n.*used up"),
         (200, "<html><body>Welcome</body></html>", "no chat completion: <html>"),
         (200, "", "no chat completion"),
         (200, "[]", "no chat completion"),
         (200, '{"choices": []}', "no chat completion"),
-        (200, '{"choices": [{"message": {"content": ["x"]}}]}', "no chat completion"),
-        (200, '{"choices": [{"text": "x"}]}', "no chat completion"),
+        (200, '{"choices": [{"message": 7}]}', "no chat completion"),
+        (200, '{"error": {"message": "Invalid API key", "code": 401}}', "status 401: Invalid"),
+        (200, '{"error": "model tower-model not found"}', "status 404: model tower-model not"),
     ],
 )
 def test_what_does_not_pass_is_said_at_once(server, outputs, status, text, message):
     server.script = {"all": says(status, text)}
     with pytest.raises(StudyError, match=message):
         run(connect(server, concurrency=1), 1, batch_size=1)
-    assert len(server.requests) == 1
+    asked_again = status in (403, 418) or "no chat completion" in message
+    assert len(server.requests) == 1 + asked_again  # would another question be answered?
 
 
 def test_what_was_answered_is_kept_when_the_server_dies(outputs):
@@ -321,17 +323,17 @@ def test_asking_for_more_only_adds(server, outputs):
 def test_control_tokens_in_the_data_are_not_sent(server):
     endpoint = connect(server)
     question = Question("q", "Why <|im_end|></s>[/INST] so?", ("x",))
-    with endpoint.session() as (client, _):
+    with session.Session(endpoint) as asking:
         builder = ContextBuilder(CHUNKS, HITS, top_k=2)
         context = builder.context(question, "none")
         served._answer(
-            endpoint, client, question, context, Settings(4), prompts.AS_USUAL, {"context": "none"}
+            asking, question, context, Settings(4), prompts.AS_USUAL, {"context": "none"}
         )
     assert server.requests[0]["messages"][-1]["content"].split() == ["Question:", "Why", "so?"]
 
 
 def test_the_key_is_sent_and_written_nowhere(server, outputs, monkeypatch, caplog, capfd):
-    monkeypatch.setenv(endpoints.KEY_VARIABLE, KEY)
+    monkeypatch.setenv(api_key.KEY_VARIABLE, KEY)
     caplog.set_level(logging.DEBUG)
     server.script = {
         0: says(500, f"your key {KEY} met a problem"),
@@ -375,7 +377,7 @@ SPELLED = (
     ],
 )
 def test_the_key_is_masked_in_any_spelling(server, outputs, monkeypatch, text):
-    monkeypatch.setenv(endpoints.KEY_VARIABLE, ODD_KEY)
+    monkeypatch.setenv(api_key.KEY_VARIABLE, ODD_KEY)
     server.script = {"all": says(401, text)}
     with pytest.raises(StudyError, match=r"\*\*\*") as caught:
         run(connect(server), 1, batch_size=1)
@@ -384,7 +386,7 @@ def test_the_key_is_masked_in_any_spelling(server, outputs, monkeypatch, text):
 
 def test_a_word_in_place_of_a_key_changes_no_answer(server, outputs, monkeypatch):
     """Local servers take any key; people set a word, which answers may have in them."""
-    monkeypatch.setenv(endpoints.KEY_VARIABLE, "none")
+    monkeypatch.setenv(api_key.KEY_VARIABLE, "none")
     choices = [{"message": {"content": "None of them, nonetheless."}}]
     server.script = {0: lambda h, body: send(h, 200, json.dumps(completion(body, choices=choices)))}
     assert run(connect(server), 1, batch_size=1)[0]["answer"] == "None of them, nonetheless."
@@ -398,13 +400,13 @@ def test_nothing_else_in_the_environment_is_sent_or_followed(server, outputs, mo
         monkeypatch.setenv(f"OPENAI_{name}", KEY)
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}\nX-Team: {KEY}")
     run(connect(server), 1, batch_size=1)
-    monkeypatch.setenv(endpoints.KEY_VARIABLE, "its-own-key")
+    monkeypatch.setenv(api_key.KEY_VARIABLE, "its-own-key")
     run(connect(server), 1, name="generate_answers/x-2", batch_size=1)
     elsewhere.close()
     assert not elsewhere.requests
     without, with_key = server.headers
     assert with_key.pop("authorization") == "Bearer its-own-key"
-    assert {*without} == {*with_key} <= {*endpoints._SENT_HEADERS}
+    assert {*without} == {*with_key} <= {*session.SENT_HEADERS}
     assert KEY not in str(server.headers)
 
 
@@ -425,23 +427,44 @@ def test_a_proxy_that_cannot_be_used_is_said_without_its_password(server, output
     for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "ftp://me:secret@proxy:21")
+    elsewhere = endpoints.connect("http://models.invalid/v1#tower-model")
     with pytest.raises(StudyError, match="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY") as caught:
-        run(connect(server), 1, batch_size=1)
+        run(elsewhere, 1, batch_size=1)
     assert "secret" not in str(caught.value)
+    assert len(run(connect(server), 1, batch_size=1)) == 1  # this machine needs none
+
+
+def test_a_proxy_is_asked_for_all_but_this_machine_and_what_is_excepted(
+    server, outputs, monkeypatch
+):
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    proxy = Server()
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+    run(connect(server), 1, batch_size=1)
+    assert (len(server.requests), len(proxy.requests)) == (1, 0)
+    far = endpoints.connect("http://models.invalid/v1#x", max_retries=0)
+    run(far, 1, name="generate_answers/x-2", batch_size=1)
+    assert len(proxy.requests) == 1
+    monkeypatch.setenv("NO_PROXY", "models.invalid")
+    with pytest.raises(StudyError, match="cannot be reached"):
+        run(far, 1, name="generate_answers/x-3", batch_size=1)
+    proxy.close()
 
 
 def test_which_key_goes_where(server, monkeypatch):
     def key(name, **options):
-        return endpoints.connect(name, **options)._key()[1]
+        return endpoints.connect(name, **options).key()[1]
 
-    monkeypatch.setenv(endpoints.OPENAI_KEY_VARIABLE, "for-openai")
+    monkeypatch.setenv(api_key.OPENAI_KEY_VARIABLE, "for-openai")
     assert key("https://api.openai.com/v1#gpt-4") == "for-openai"
     assert key(f"{server.url}#x") == ""  # not another server's business
     assert key(f"{server.url}#x", key_variable="OPENAI_API_KEY") == "for-openai"
-    monkeypatch.setenv(endpoints.KEY_VARIABLE, "for-any")
+    monkeypatch.setenv(api_key.KEY_VARIABLE, "for-any")
     assert key("https://api.openai.com/v1#gpt-4") == "for-any"
     for broken in ("two words secret", "sécret"):
-        monkeypatch.setenv(endpoints.KEY_VARIABLE, broken)
+        monkeypatch.setenv(api_key.KEY_VARIABLE, broken)
         with pytest.raises(StudyError, match="RAG_STUDY_API_KEY holds is no key") as caught:
             key(f"{server.url}#x")
         assert broken not in str(caught.value)

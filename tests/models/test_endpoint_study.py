@@ -1,5 +1,6 @@
 """A whole study of a model behind a server, by the command line; the server dies in the middle."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -7,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
-from test_endpoint import KEY, Server, hangs_up
+from test_endpoint import KEY, Server, hangs_up, ok, send
 
 from rag_study.common import run_folder
-from rag_study.models import endpoint
+from rag_study.models import api_key
 from rag_study.study import plan
 
 ANSWERED = 11  # before the server dies
@@ -30,7 +31,7 @@ def prompts_of(server):
 
 @pytest.mark.slow
 def test_a_study_goes_on_where_its_server_died(outputs, write_study, monkeypatch):
-    monkeypatch.setenv(endpoint.KEY_VARIABLE, KEY)
+    monkeypatch.setenv(api_key.KEY_VARIABLE, KEY)
     server, dying = Server(), threading.Event()
 
     def dies(handler, body):
@@ -74,3 +75,49 @@ def test_a_study_goes_on_where_its_server_died(outputs, write_study, monkeypatch
     leaks = [text for text in everything if KEY.encode() in text]
     assert not leaks
     assert KEY not in said + said_then
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_without_the_answers_that_its_server_refuses(
+    outputs, write_study, monkeypatch
+):
+    """They have no score, are no empty answers, and the report counts them; the key is nowhere."""
+    monkeypatch.setenv(api_key.KEY_VARIABLE, KEY)
+    server = Server()
+
+    def respond(handler, body):
+        said = body["messages"][-1]["content"]
+        if "temperature" in body:
+            error = {"param": "temperature", "message": f"unsupported with {KEY}"}
+            send(handler, 400, json.dumps({"error": error}))
+        elif sum(map(ord, said)) % 4 == 0:
+            error = {"code": "content_filter", "message": f"content policy, {KEY}"}
+            send(handler, 400, json.dumps({"error": error}))
+        else:
+            ok(handler, body)
+
+    server.script = {"all": respond}
+    study = write_study(
+        models=[f"{server.url}#tower-model"],
+        fine_tuning=None,
+        prompting=["default", "brief"],
+        contexts=["none", "retrieved"],
+        servers={"concurrency": 2, "timeout_s": 20, "max_retries": 1},
+    )
+    code, said = rag_study("run", str(study))
+    server.close()
+    assert code == 0, said
+    results = pd.read_parquet(run_folder.study_dir("small") / "results.parquet")
+    lost = results["missing_reason"].notna()
+    assert len(results) == ASKED
+    assert 0 < lost.sum() < ASKED
+    scores = ["judge_accuracy", "answer_recall", "token_f1", "refusal_rate", "answer_length"]
+    assert results.loc[lost, [*scores, "answer"]].isna().all(axis=None)
+    assert results.loc[~lost, scores[0]].notna().all()
+    assert results.loc[lost, "judge_accuracy_missing"].str.contains("content policy").all()
+    report = (run_folder.study_dir("small") / "report.html").read_text()
+    assert "are missing and have no score" in report
+    assert "`temperature` was left out" in report
+    everything = [p.read_bytes() for p in outputs.rglob("*") if p.is_file()]
+    assert not [text for text in everything if KEY.encode() in text]
+    assert KEY not in said

@@ -142,3 +142,67 @@ def test_passages_stand_in_the_rubric_that_asks_for_them(tiny):
     assert judging_prompts.judge_rubric(
         criteria.find("accuracy"), [("T", "x")], tiny.tokenizer
     ) == (criteria.find("accuracy").rubric)
+
+
+OPENS = (
+    "{% for m in messages %}{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}<think>\n"
+)
+SWITCHED = "{% if SWITCH is defined and SWITCH is false %}\n</think>\n\n{% endif %}{% endif %}"
+
+
+@pytest.fixture
+def reasoning():
+    """A tokenizer whose template opens a block of reasoning; with a switch, it closes it too."""
+    from rag_study.models.random_llama import build
+
+    def make(switch=""):
+        tokenizer = build()[1]
+        end = SWITCHED.replace("SWITCH", switch) if switch else "{% endif %}"
+        tokenizer.chat_template = OPENS + end
+        return tokenizer
+
+    return make
+
+
+@pytest.mark.parametrize("switch", prompts.REASONING_SWITCHES)
+def test_a_template_that_knows_a_switch_is_asked_for_no_reasoning(reasoning, switch):
+    tokenizer = reasoning(switch)
+    prompt = prompts.answer_prompt(tokenizer, "Who?")
+    assert tokenizer.decode(prompt).endswith("<think>\n</think>\n\n")
+    ids = prompts.completion(tokenizer, "Orn", prompt)
+    assert tokenizer.decode(ids[:-1]) == "Orn"
+    new = tokenizer.encode("Orn")
+    assert prompts.answer_text(tokenizer, prompt, new) == ("Orn", False)
+
+
+def test_where_the_template_opens_reasoning_the_answer_is_learned_behind_its_end(reasoning):
+    tokenizer = reasoning()
+    prompt = prompts.answer_prompt(tokenizer, "Who?")
+    ids = prompts.completion(tokenizer, "Orn", prompt)
+    assert tokenizer.decode(ids[:-1]) == "</think>\n\nOrn"
+    for written, answer, cut in [
+        ("</think>\n\nOrn", "Orn", False),
+        ("Is it Lohr? No.</think>Orn", "Orn", False),
+        ("Is it Lohr? No. It is", "", True),
+    ]:
+        new = tokenizer.encode(written)
+        assert prompts.answer_text(tokenizer, prompt, new) == (answer, cut)
+    closed = prompts.render_closed(tokenizer, [{"role": "user", "content": "Grade."}])
+    assert closed.endswith("<think>\n</think>\n\n")
+
+
+def test_marks_of_reasoning_that_are_control_tokens_are_seen(reasoning):
+    tokenizer = reasoning("enable_thinking")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    new = tokenizer.encode("[THINK]Is it Lohr?[/THINK]Orn<|im_end|>")
+    assert prompts.answer_text(tokenizer, [], new) == ("Orn", False)
+    plain = tokenizer.encode(" Orn <|im_start|>")
+    assert prompts.answer_text(tokenizer, [], plain) == ("Orn", False)
+    assert prompts.answer_text(tokenizer, [], tokenizer.encode("[THINK]Is it")) == ("", True)
+
+
+def test_the_switches_are_part_of_the_run_ids(monkeypatch):
+    stages = ("fine_tune", "generate_answers", "judge_answers", "measure_retention")
+    before = [prompts.hash_for(stage) for stage in stages]
+    monkeypatch.setattr(prompts, "REASONING_SWITCHES", ("another",))
+    assert all(prompts.hash_for(s) != b for s, b in zip(stages, before, strict=True))

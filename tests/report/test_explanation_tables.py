@@ -20,7 +20,7 @@ def test_a_claim_with_and_without_a_number():
     known = {"claim": "accuracy", "paper": "Base is better.", "answer": "supported", "judge": ""}
     known |= {"metric": "answer_recall", "estimate": -0.2, "ci_low": -0.3, "ci_high": -0.1}
     known |= {"n_questions": 40, "n_clusters": 40, "n_states": 2}
-    known |= {"facts": '{"n_below": 2, "spread": true, "state": "LoRA 50"}'}
+    known |= {"facts": '{"n_below": 2, "n_effective": 40, "spread": true, "state": "LoRA 50"}'}
     unknown = known | {"answer": "not tested", "n_questions": 0}
     unknown |= {"facts": '{"context": "retrieved", "lacking": "scores"}'}
     unknown |= dict.fromkeys(("estimate", "ci_low", "ci_high"), math.nan)

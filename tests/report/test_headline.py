@@ -16,7 +16,9 @@ def test_headline_of_an_undecided_comparison():
     assert text == (
         "Cannot tell yet. With retrieved passages, LoRA on 200 examples trained closed-book "
         "changed answer recall by −0.05 (95 % interval −0.15 to +0.05, 40 questions); about "
-        "590 questions would settle it. The verdict rests on answer recall, measured against the "
+        "590 questions would show that nothing matters if so it is, about 160 questions a true "
+        "difference of twice the margin; fix the number first, as looking again and again finds "
+        "differences by chance. The verdict rests on answer recall, measured against the "
         "reference answers, because the judge weak (it ranks a right above a wrong answer in 51 % "
         "of pairs; 50 % is guessing) did not pass its check."
     )
@@ -33,16 +35,15 @@ def test_headline_of_an_undecided_comparison():
             "its 90 % interval lies inside the margin of ±0.03",
         ),
         (
-            comparison("cannot tell", n_needed=math.nan),
+            comparison("cannot tell", n_no_difference=math.nan, n_twice_margin=math.nan),
             "Cannot tell yet.",
-            "too close to the margin",
+            "even 100,000 questions would not settle it",
         ),
         (
-            comparison("no verdict", n_clusters=12),
+            comparison("no verdict", reason="half of the answers have no score"),
             "No verdict.",
-            "12 independent groups of questions are too few, a verdict needs 20",
+            "40 questions); half of the answers have no score.",
         ),
-        (comparison("no verdict", margin=math.nan), "No verdict.", "declares no margin"),
         (
             comparison(
                 "no verdict", n_clusters=1, n_questions=1, ci_low=math.nan, ci_high=math.nan
@@ -91,6 +92,20 @@ def test_headline_sums_up_several_states(verdicts, start):
     text = headline(study(*rows))
     assert text.startswith(start)
     assert len(sentences(text)) == 3
+
+
+def test_headline_says_how_much_of_the_change_is_sure_to_matter():
+    row = comparison("hurts", -0.2, ci_high=-0.1, at_least_margin=True)
+    assert "matter here, and all of the interval is that large" in headline(study(row))
+    row = comparison("hurts", -0.2, ci_high=-0.01)
+    assert "matter here, and not all of the interval is that large" in headline(study(row))
+
+
+def test_headline_allows_for_the_largest_change_having_been_picked():
+    rows = [comparison("hurts", -0.3, size=500, shrunken=-0.22), comparison("hurts", -0.1)]
+    phrase = "or −0.22 allowing for its having been picked as the largest"
+    assert phrase in headline(study(*rows))
+    assert "picked" not in headline(study(rows[0]))
 
 
 def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():

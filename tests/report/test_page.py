@@ -239,6 +239,11 @@ def test_limits_report_the_share_of_answers_that_were_cut():
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
 
 
+def test_what_cannot_be_done_with_the_data_is_among_the_limits():
+    warnings = ["mine: the model does not know 40 % of the words."]
+    assert set(warnings) <= set(limits(full_study(answers(), data_warnings=warnings)))
+
+
 def test_what_could_not_be_compared_is_among_the_limits():
     frame = answers()
     frame = frame[frame["method"] != "none"]
@@ -320,3 +325,18 @@ def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):
         build(study(comparison("hurts")), tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_the_references_score_and_the_language_limits_are_shown(tmp_path):
+    from rag_study.data.schema import Question
+    from rag_study.evaluation.ceiling import ceiling
+
+    asked = [Question("q", "Wer?", ("Ada Orn",), reference="Eine Schmiedin")]
+    results = study(
+        comparison("helps"),
+        ceiling=ceiling(asked).assign(dataset="mills"),
+        data_warnings=["mills: a judge is asked in English."],
+    )
+    text = report.build_report(results, tmp_path / "report.html").read_text("utf-8")
+    assert "What the references themselves score" in text
+    assert "mills: a judge is asked in English." in limits(results)

@@ -59,14 +59,14 @@ def test_all_scores_equal(tmp_path):
     frame[["judge_accuracy", "judge_completeness"]] = 3.0
     frame[["answer_recall", "exact_match", "token_f1", "rouge_l"]] = 1.0
     words = words_of(frame, tmp_path, judge_checks=[STRONG | {"judge": "weak"}])
-    assert "Every answer has the same accuracy (judge) (3)" in words
+    assert "Every answer has the same accuracy (judge) by weak (3)" in words
     assert not re.search(r"\b(Helps|Hurts)\b", words)
     assert "0 scored higher and 0 lower" in words
 
 
 def test_one_question(tmp_path):
     words = words_of(answers(1), tmp_path)
-    assert "1 independent group of questions is too few, a verdict needs 20" in words
+    assert "1 independent group of test questions is too few: a verdict needs at least 20" in words
     assert "no interval" in words
 
 

@@ -6,6 +6,7 @@ from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.report import plots
 
 GRADES = {"gold": 4.8, "paraphrase": 4.6, "padded": 4.6, "corrupted": 3, "other_question": 1.5}
+GRADES["injected"] = 1.6
 
 
 def ladder_tables():
@@ -20,12 +21,17 @@ def ladder_tables():
     )
     auc = pd.DataFrame(
         [
-            {"scorer": scorer, "criterion": criterion, "rung": rung, "auc": value, "n": 6}
-            | {"auc_low": value - 0.1, "auc_high": value + 0.02, "higher": "right"}
-            | {"expected": "equal" if rung == "padded" else "above"}
+            {"scorer": scorer, "criterion": criterion, "auc": value, "n": 6, "share": 1.0}
+            | {"auc_low": value - 0.1, "auc_high": value + 0.02, "expected": "above"}
+            | {"higher": higher, "rung": rung}
             for scorer, value in (("strong", 0.97), ("weak", 0.51), ("token_f1", 0.88))
             for criterion in ([""] if scorer == "token_f1" else ["accuracy"])
-            for rung in ("padded", "corrupted", "other_question")
+            for higher, rung in (
+                ("padded", "wrong"),
+                ("right", "corrupted"),
+                ("right", "other_question"),
+                ("right", "injected"),
+            )
         ]
     )
     return ladder, auc
@@ -43,15 +49,16 @@ def test_ladder_shows_scores_and_the_auc_beside_each_rung():
     ]
     strong, unknown, weak, _, metric = figure.axes
     text = [t.get_text() for t in strong.texts]
-    assert text.count("0.97\n(0.87 to 0.99)") == 2
-    assert text.count("0.97 (equal)\n(0.87 to 0.99)") == 1
-    assert [t.get_text() for t in unknown.texts].count("unknown") == 3
-    assert [t.get_text() for t in weak.texts].count("0.51\n(0.41 to 0.53)") == 2
-    assert [t.get_text() for t in metric.texts].count("0.88\n(0.78 to 0.90)") == 2
+    assert text.count("0.97 (0.87–0.99)") == 4
+    assert [t.get_text() for t in unknown.texts].count("unknown") == 4
+    assert [t.get_text() for t in weak.texts].count("0.51 (0.41–0.53)") == 4
+    assert [t.get_text() for t in metric.texts].count("0.88 (0.78–0.90)") == 4
     dots = [line for line in strong.lines if line.get_marker() == "."]
     assert [set(line.get_xdata()) for line in dots] == [{level} for level in GRADES.values()]
     labels = [label.get_text() for label in strong.get_yticklabels()]
-    assert [label.replace("\n", " ") for label in labels] == [RUNGS[rung] for rung in GRADES]
+    *general, family, rung = labels
+    assert general == ["general", *(RUNGS[rung] for rung in list(GRADES)[:-1])]
+    assert (family, rung) == ("injections", RUNGS["injected"])
     # The same answers under two judges are one answer to a reference metric.
     assert all(len(line.get_xdata()) == 6 for line in metric.lines if line.get_marker() == ".")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag_study.common.errors import StudyError
+from rag_study.common.text import words
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20
@@ -81,7 +82,7 @@ def texts(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
 
 def is_short(answer: str) -> bool:
     """Whether an answer is short enough to be one of several interchangeable ones."""
-    return len(answer.split()) <= MAX_ANSWER_WORDS
+    return words(answer) <= MAX_ANSWER_WORDS
 
 
 def require_questions(place: str, used: int, read: int, dropped: Mapping[str, int]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rag_study.common import machine
 from rag_study.common.paths import located
@@ -26,6 +27,7 @@ def open_judge(
     reasoning_tokens: int = 0,
     samples: int = 1,
     trained: bool = False,
+    servers: Mapping[str, Any] | None = None,
 ) -> Judge:
     """The judge `name`: a preset, a hub id or a folder, or a model on a server.
 
@@ -33,13 +35,15 @@ def open_judge(
 
     `dtype` is float32, bfloat16, auto, or 4bit. `adapter` is a folder with a PEFT adapter for a
     local judge. `tokenizer` names that of a model on a server, which is then asked for a completion
-    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`. Raises StudyError for
+    of the rendered prompt; without it, by chat. `trained` as in `LocalJudge`; `servers` are options
+    of `connect`. Raises StudyError for
     a judge that cannot be had or cannot score.
     """
     wanted = criteria.find_all(tuple(criteria_names))
     if names.is_endpoint(name):
         loaded_tokenizer = loading.load_tokenizer(tokenizer) if tokenizer else None
-        return EndpointJudge(connect(name), wanted, loaded_tokenizer, reasoning_tokens, samples)
+        server = connect(name, **(servers or {}))
+        return EndpointJudge(server, wanted, loaded_tokenizer, reasoning_tokens, samples)
     quantised = dtype == FOUR_BIT
     lm = loading.load_judge(
         name,

@@ -12,7 +12,7 @@ from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Item, Judge, Reading, expectation
 from rag_study.models import prompts
-from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
+from rag_study.models.language_model import LanguageModel, decoding, end_tokens, forward, left_pad
 from rag_study.models.sampling import item_seed
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ class LocalJudge(Judge):
         """(criterion, readings), all criteria from one cache of the prefixes."""
         lm, pad = self._lm, self._lm.tokenizer.pad_token_id
         prefix, mask = (t.to(lm.device) for t in left_pad([prompt.prefix for prompt in some], pad))
-        cache = lm.model(
+        cache = forward(
+            lm.model,
             input_ids=prefix,
             attention_mask=mask,
             position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
@@ -174,7 +175,8 @@ class LocalJudge(Judge):
             ending, ending_mask = left_pad([prompt.endings[criterion.name] for prompt in some], pad)
             ending, whole = ending.to(lm.device), _joined(mask, ending_mask.to(lm.device))
             width = ending.shape[1]
-            logits = lm.model(
+            logits = forward(
+                lm.model,
                 input_ids=ending,
                 attention_mask=whole,
                 position_ids=(whole.cumsum(dim=1) - 1).clamp(min=0)[:, -width:],
@@ -259,7 +261,8 @@ class LocalJudge(Judge):
         lm = self._lm
         ids, mask = (t.to(lm.device) for t in left_pad(sequences, lm.tokenizer.pad_token_id))
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        output = lm.model(
+        output = forward(
+            lm.model,
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,

@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rag_study.evaluation.criteria import DEFAULT, PASSAGES, find_all
-from rag_study.models.prompts import JUDGE_PREFIX, JUDGE_REPLY, JUDGE_SYSTEM, PASSAGE, clean, render
+from rag_study.models.prompts import (
+    JUDGE_PREFIX,
+    JUDGE_REPLY,
+    JUDGE_SYSTEM,
+    PASSAGE,
+    clean,
+    render_closed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +62,7 @@ def _ending(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 def judge_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
     """What the chat template writes before the judge's prompt, and between it and the reply."""
     messages = [{"role": "system", "content": JUDGE_SYSTEM}, {"role": "user", "content": _MARKER}]
-    before, after = render(tokenizer, messages).split(_MARKER)
+    before, after = render_closed(tokenizer, messages).split(_MARKER)
     return before, after
 
 

@@ -12,25 +12,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
 from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Item, Judge, Reading
 from rag_study.evaluation.judging.local import TEMPERATURE, averaged
-from rag_study.models import prompts
+from rag_study.models import prompts, replies
 from rag_study.models.endpoint import CHAT, COMPLETIONS, CONTROL, Endpoint
 from rag_study.models.sampling import item_seed
+from rag_study.models.server_errors import QuestionRefused
+from rag_study.models.session import Session
 
 if TYPE_CHECKING:
-    from openai import OpenAI
     from transformers import PreTrainedTokenizerBase
 
-# OpenAI's and vLLM's most.
+# OpenAI's and vLLM's most. Servers that allow fewer are asked for fewer.
 TOP_TOKENS = 20
+# Of the reply in a chat, where its first token is a blank, a sign or "Score".
+SCORE_TOKENS = 4
 # With less, the reply is more likely than not something else than a digit.
 MIN_MASS = 0.5
 # A digit may be a token by itself and one with a space before it.
 _TOKENS_OF_DIGITS = 10
+# What servers write for "none": minus infinity, and numbers far below any that is computed.
+LEAST_LOGARITHM = -99.0
 
 
 class EndpointJudge(Judge):
@@ -53,6 +59,7 @@ class EndpointJudge(Judge):
         super().__init__(endpoint.name, criteria)
         self._endpoint, self._tokenizer, self._min_mass = endpoint, tokenizer, min_mass
         self._reasoning_tokens, self._samples = reasoning_tokens, samples
+        self._tokens, self._as_tokens = 1, True  # of a chat's reply; how a prompt is sent
         if tokenizer is not None:
             try:
                 judging_prompts.digit_tokens(tokenizer)
@@ -60,49 +67,53 @@ class EndpointJudge(Judge):
                 raise StudyError(f"{endpoint.name} cannot be a judge: {error}.") from error
 
     def _read(self, items: Sequence[Item]) -> dict[str, list[Reading]]:
-        with self._endpoint.session() as (client, pool):
+        with Session(self._endpoint) as session:
             pending = {
-                criterion.name: [pool.submit(self._ask, client, item, criterion) for item in items]
+                criterion.name: [
+                    session.submit(self._ask, session, item, criterion) for item in items
+                ]
                 for criterion in self.criteria
             }
             return {
                 name: [future.result() for future in futures] for name, futures in pending.items()
             }
 
-    def _ask(self, client: OpenAI, item: Item, criterion: Criterion) -> Reading:
+    def _ask(self, session: Session, item: Item, criterion: Criterion) -> Reading:
         if criterion.needs_passages and not item.passages:
             return Reading(None)  # never shown: see `Judge.score`
-        drawn = [self._sample(client, item, criterion, n) for n in range(self._samples)]
+        try:
+            drawn = [self._sample(session, item, criterion, n) for n in range(self._samples)]
+        except QuestionRefused as refusal:
+            return Reading(None, missing=str(refusal))
         if not self._reasoning_tokens:
             return drawn[0][0]
         return averaged([reading for reading, _ in drawn], [text for _, text in drawn])
 
     def _sample(
-        self, client: OpenAI, item: Item, criterion: Criterion, number: int
+        self, session: Session, item: Item, criterion: Criterion, number: int
     ) -> tuple[Reading, str]:
         """One score, and the reasoning before it ("" without)."""
         reasoning = ""
         if self._tokenizer is not None:
             tokenizer = self._tokenizer
             before, after = judging_prompts.judge_frame(tokenizer)
-            text = (
-                before
-                + judging_prompts.judge_prefix(
-                    item.question, item.reference, item.candidate, tokenizer
-                )
-                + judging_prompts.judge_rubric(criterion, item.passages or (), tokenizer)
+            prefix = judging_prompts.judge_prefix(
+                item.question, item.reference, item.candidate, tokenizer
             )
+            rubric = judging_prompts.judge_rubric(criterion, item.passages or (), tokenizer)
+            parts = [before + prefix, rubric]
             if self._reasoning_tokens:
-                text += f"\n{prompts.JUDGE_REASONING}{after}"
-                fields = {"prompt": text, **self._drawing(item, criterion, number, COMPLETIONS)}
-                reply = self._endpoint.ask(client, fields, COMPLETIONS)
-                reasoning = _until_score(reply["choices"][0]["text"])
-                text += f"{reasoning}\n"
+                parts[1] += f"\n{prompts.JUDGE_REASONING}{after}"
+                fields = self._drawing(item, criterion, number, COMPLETIONS)
+                reasoning = _reasoning(self._completion(session, parts, fields))
+                # It ends at the place where the reply begins without it: "Score:".
+                parts.append(f"{reasoning}\n{prompts.JUDGE_REPLY}")
             else:
-                text += after
-            lead = tokenizer.decode(judging_prompts.digit_lead(tokenizer))
-            # Reasoning ends at the place where the reply begins without it: "Score:".
-            return self._completion(client, f"{text}{prompts.JUDGE_REPLY}{lead}"), reasoning
+                parts[1] += f"{after}{prompts.JUDGE_REPLY}"
+            lead = judging_prompts.digit_lead(tokenizer)
+            fields = {"temperature": 0, "logprobs": TOP_TOKENS}
+            fields |= self._endpoint.limit(1, COMPLETIONS)
+            return self._reading(self._completion(session, parts, fields, lead)), reasoning
         prefix = judging_prompts.judge_prefix(
             item.question, item.reference, item.candidate, CONTROL
         )
@@ -114,13 +125,11 @@ class EndpointJudge(Judge):
         if self._reasoning_tokens:
             messages[1]["content"] += f"\n{prompts.JUDGE_REASONING}"
             fields = {"messages": messages, **self._drawing(item, criterion, number, CHAT)}
-            message = self._endpoint.ask(client, fields)["choices"][0]["message"]
-            reasoning = _until_score(message.get("content") or "")
-            messages += [
-                {"role": "assistant", "content": reasoning},
-                {"role": "user", "content": prompts.JUDGE_AFTER_REASONING},
-            ]
-        return self._chat(client, messages), reasoning
+            reasoning = _reasoning(session.ask(fields))
+            # Many servers take no turn that is empty.
+            messages += [{"role": "assistant", "content": reasoning or "(no reasoning)"}]
+            messages += [{"role": "user", "content": prompts.JUDGE_AFTER_REASONING}]
+        return self._chat(session, messages), reasoning
 
     def _drawing(
         self, item: Item, criterion: Criterion, number: int, route: str
@@ -133,29 +142,50 @@ class EndpointJudge(Judge):
             fields["seed"] = item_seed(number, criterion.name, item.candidate) % 2**31
         return fields
 
-    def _completion(self, client: OpenAI, prompt: str) -> Reading:
-        fields = {"prompt": prompt, "temperature": 0, "logprobs": TOP_TOKENS}
-        fields |= self._endpoint.limit(1, COMPLETIONS)
-        reply = self._endpoint.ask(client, fields, COMPLETIONS)
-        try:
-            alternatives = reply["choices"][0]["logprobs"]["top_logprobs"][0]
-            top = [(str(token), float(value)) for token, value in alternatives.items()]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            top = []
-        return self._reading(top)
+    def _completion(
+        self,
+        session: Session,
+        parts: Sequence[str],
+        fields: Mapping[str, Any],
+        lead: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        """The reply to a prompt that is made of the parts and the tokens before the digit.
 
-    def _chat(self, client: OpenAI, messages: Sequence[Mapping[str, str]]) -> Reading:
+        It is sent as tokens, each part encoded by itself as for a local judge: in a text, the end
+        of one part and the beginning of the next may become other tokens. A server that takes text
+        alone is given that.
+        """
+        tokenizer = self._tokenizer
+        if self._as_tokens:
+            ids = [i for text in parts for i in tokenizer.encode(text, add_special_tokens=False)]
+            try:
+                return session.ask({"prompt": [*ids, *lead], **fields}, COMPLETIONS)
+            except QuestionRefused as refusal:
+                if refusal.too_long:
+                    raise
+        text = "".join(parts) + (tokenizer.decode(lead) if lead else "")
+        reply = session.ask({"prompt": text, **fields}, COMPLETIONS)
+        if self._as_tokens:
+            self._as_tokens = False
+            circumstances.remember(
+                f"{self.name} takes no prompt in tokens and was given text, which it may cut into "
+                "other tokens than a judge on this machine: scores differ by some hundredths."
+            )
+        return reply
+
+    def _chat(self, session: Session, messages: Sequence[Mapping[str, str]]) -> Reading:
         fields: dict[str, Any] = {"messages": messages, "temperature": 0, "logprobs": True}
-        fields |= {"top_logprobs": TOP_TOKENS} | self._endpoint.limit(1)
-        reply = self._endpoint.ask(client, fields)
-        try:
-            top_logprobs = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-            top = [(str(entry["token"]), float(entry["logprob"])) for entry in top_logprobs]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            top = []
-        return self._reading(top)
+        fields |= {"top_logprobs": TOP_TOKENS} | self._endpoint.limit(self._tokens)
+        reply = session.ask(fields)
+        places = replies.places_of(reply)
+        if self._tokens == 1 and places and _place_of_score(places) is None:
+            self._tokens = SCORE_TOKENS
+            return self._chat(session, messages)
+        return self._reading(reply)
 
-    def _reading(self, top: Sequence[tuple[str, float]]) -> Reading:
+    def _reading(self, reply: Mapping[str, Any]) -> Reading:
+        places = replies.places_of(reply)
+        top = places[_place_of_score(places) or 0].alternatives if places else ()
         if len(top) < 2:
             raise StudyError(
                 f"{self.name} tells no log-probabilities of its tokens, so it cannot be a judge: "
@@ -163,6 +193,16 @@ class EndpointJudge(Judge):
                 f"them (vLLM, llama.cpp, OpenAI), with at least {TOP_TOKENS} tokens a place."
             )
         return read_top_tokens(top, self._min_mass)
+
+
+def _place_of_score(places: Sequence[replies.Place]) -> int | None:
+    """Where a reply has its score: the first place behind blanks, signs and the word "Score"; None
+    where nothing else is told."""
+    for number, place in enumerate(places):
+        token = replies.plain(place.token)
+        if any(letter.isalnum() for letter in token) and token.lower() not in ("score", "s"):
+            return number
+    return None
 
 
 def read_top_tokens(top: Sequence[tuple[str, float]], min_mass: float = MIN_MASS) -> Reading:
@@ -173,14 +213,16 @@ def read_top_tokens(top: Sequence[tuple[str, float]], min_mass: float = MIN_MASS
     and all of them together what is left of 1.
     """
     probabilities, n_digits = [0.0] * 5, 0
+    top = [(token, value) for token, value in top if not math.isnan(value)]
     for token, value in top:
-        text = token.replace("\u2581", " ").replace("\u0120", " ").strip()
+        text = replies.plain(token)
         if text in ("1", "2", "3", "4", "5"):
             probabilities[int(text) - 1] += math.exp(value)
             n_digits += 1
-    masses = [math.exp(value) for _, value in top]
+    # A token of probability 0 bounds nothing: servers write it for those that they do not look at.
+    masses = [math.exp(value) for _, value in top if value > LEAST_LOGARITHM]
     left = max(0.0, 1.0 - sum(masses))
-    outside = min(left, max(0, _TOKENS_OF_DIGITS - n_digits) * min(masses))
+    outside = min(left, max(0, _TOKENS_OF_DIGITS - n_digits) * min(masses, default=1.0))
     mass = sum(probabilities)
     if mass < min_mass or mass == 0.0:
         return Reading(
@@ -192,5 +234,8 @@ def read_top_tokens(top: Sequence[tuple[str, float]], min_mass: float = MIN_MASS
     return Reading(tuple(p / mass for p in probabilities), mass, outside)
 
 
-def _until_score(text: str) -> str:
-    return text.split(prompts.JUDGE_REPLY)[0].strip()
+def _reasoning(reply: Mapping[str, Any]) -> str:
+    """What a judge wrote before its score, where the server keeps it apart or in the text."""
+    choice = reply["choices"][0]
+    texts = (replies.reasoning_of(choice), replies.text_of(choice))
+    return "\n".join(filter(None, texts)).split(prompts.JUDGE_REPLY)[0].strip()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.typography import cut_around, first_place
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.criteria import Criterion
@@ -50,6 +51,20 @@ def judge_answers(
             ]
             score = partial(_score_batch, judge, batch, by_id)
             yield folder.part(f"{context}-{number * batch_size:05d}", score)
+
+
+def with_lost(answers: pd.DataFrame, judged: pd.DataFrame, judge: Judge) -> pd.DataFrame:
+    """The answers with their scores: one row for each that was judged, and one without any score
+    for each that is lost (`generation.lost_row`), whose reason stands in `<metric>_missing`."""
+    lost = answers[answers["lost"] == 1]
+    if judged.empty:
+        judged = pd.DataFrame(columns=["context", "question_id"])
+    scores = answers.merge(judged, on=["context", "question_id"], validate="one_to_one")
+    if lost.empty:
+        return scores
+    reasons = {f"{c.metric}_missing": lost["missing_reason"] for c in judge.criteria}
+    together = pd.concat([scores, lost.assign(**reasons)], ignore_index=True)
+    return together.sort_values(["context", "position"], ignore_index=True)
 
 
 def judge_ladder(
@@ -137,13 +152,7 @@ def gold_passages(
 
 
 def _around_answer(text: str, question: Question) -> str:
-    words = text.split()
-    if len(words) <= MAX_PASSAGE_WORDS:
-        return text
-    places = [text.lower().find(answer.lower()) for answer in question.answers]
-    first = min((place for place in places if place >= 0), default=0)
-    start = max(0, len(text[:first].split()) - MAX_PASSAGE_WORDS // 2)
-    return " ".join(words[start : start + MAX_PASSAGE_WORDS])
+    return cut_around(text, first_place(text, question.answers) or 0, MAX_PASSAGE_WORDS)
 
 
 def _score_batch(

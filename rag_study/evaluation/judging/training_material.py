@@ -19,8 +19,12 @@ from rag_study.common import files
 from rag_study.common.text import normalise
 from rag_study.data.schema import Question
 from rag_study.data.sources import fictional
-from rag_study.evaluation.judging.corruption import Corruptor, other_number
-from rag_study.evaluation.judging.ladder import first_part, sentence
+from rag_study.evaluation.judging.training_corruption import (
+    Corruptor,
+    first_part,
+    other_number,
+    sentence,
+)
 
 STYLES = ("biomedical", "papers")
 # Not the wordings of `ladder`, which are the check.

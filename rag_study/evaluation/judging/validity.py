@@ -1,4 +1,4 @@
-"""What a judge's grades are worth, from its scores of the ladder.
+"""How well a judge tells right answers from wrong ones, from its scores of the ladder.
 
 The clusters of all intervals are questions: a judge may err on a question, and all rungs of the
 question then share the error.
@@ -6,8 +6,7 @@ question then share the error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,15 +15,12 @@ from scipy import stats
 from rag_study.evaluation import metrics
 from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging.auc import LEVEL, clustered_auc
-from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.judging.ladder import FAMILIES, FURTHER, RIGHT_RUNGS, RUNGS
 
 RIGHT = ("gold", "paraphrase")
 TOGETHER = "right"  # gold and paraphrase, where they count as one rung
-# A requirement that fewer questions speak to is not checked, and a judge that was not checked is
-# not valid. With 20 questions in perfect order the lower bound is 0.83.
-MIN_QUESTIONS = 20
-# A judge that gives more of the ladder no score says little about what it leaves out.
-MAX_MISSING = 0.10
+WRONG = "wrong"  # answers that are known to be wrong, against which a right rung is held
+WRONG_RUNGS = ("corrupted", "other_question")
 _RESAMPLES = 1000
 AUC_COLUMNS = [
     "scorer",
@@ -36,61 +32,44 @@ AUC_COLUMNS = [
     "auc_low",
     "auc_high",
     "n",
+    "share",
 ]
 FACT_COLUMNS = ["scorer", "criterion", "fact", "value", "low", "high", "n"]
-RUNG_WORDS = {
-    "truncated": "answers of which half is missing",
-    "corrupted": "answers with one wrong fact",
-    "other_question": "answers to other questions",
-    "injected": "wrong answers with an instruction to the grader",
-    "refusal": "refusals",
-    "empty": "empty answers",
-    "padded": "right answers with padding",
-}
 
 
 def ladder_auc(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) -> pd.DataFrame:
-    """How well the judge, and the reference metrics beside it, tell the rungs apart.
+    """How well the judge, and the reference metrics beside it, tell right answers from wrong ones.
 
     `scores` is the ladder with its scores. Columns: scorer (the judge's name or the metric),
     criterion ("" for metrics), higher and rung (how often is the former scored above the latter?),
-    expected ("above"; "equal" where both deserve the same grade; "" where the criterion does not
-    say), auc, auc_low, auc_high (95 %), n (questions on the smaller side). `higher` is "right" for
-    gold and paraphrase together; for the judge, all other pairs that deserve different grades
-    follow.
+    expected ("above"; "" where the criterion does not say), auc, auc_low, auc_high (95 %), n
+    (questions on the smaller side), share (of the ladder's questions that could have the rung).
+    `higher` is "right" for gold and paraphrase together; `rung` is "wrong" where a rung that is
+    right itself is held against answers with one wrong fact and to other questions. For the judge,
+    all other pairs of general rungs that deserve different grades follow.
     """
     scorers = [(criterion.metric, judge, criterion) for criterion in criteria]
     scorers += [(name, name, None) for name in metrics.REFERENCE if name in scores]
-    rows = []
-    for column, scorer, criterion in scorers:
-        deserves = criterion.deserves if criterion else {}
-        for rung in [rung for rung in RUNGS if rung not in RIGHT]:
-            expected = "equal" if rung == "padded" else "above"
-            if criterion:
-                expected = _expected(deserves.get("gold"), deserves.get(rung))
-            rows.append((column, scorer, criterion, TOGETHER, rung, expected))
-        rows += [
-            (column, scorer, criterion, high, low, "above")
-            for n, high in enumerate(RUNGS)
-            for low in list(RUNGS)[n + 1 :]
-            if _expected(deserves.get(high), deserves.get(low)) == "above"
-        ]
+    shares = scores.groupby("rung")["share"].first()
     table = []
-    for column, scorer, criterion, higher, rung, expected in rows:
-        sides = [
-            scores[scores["rung"].isin(RIGHT if name == TOGETHER else (name,))].dropna(
-                subset=[column]
-            )
-            for name in (higher, rung)
-        ]
-        if any(side.empty for side in sides):
-            continue
-        ids = [side["question_id"].tolist() for side in sides]
-        auc = clustered_auc(*(side[column].astype(float) for side in sides), *ids)
-        name = criterion.name if criterion else ""
-        n = min(len(set(questions)) for questions in ids)
-        table.append((scorer, name, higher, rung, expected, *auc, n))
+    for column, scorer, criterion in scorers:
+        known = scores.dropna(subset=[column])
+        for higher, rung, expected in _pairs(criterion):
+            sides = [known[known["rung"].isin(_side(name, criterion))] for name in (higher, rung)]
+            if any(side.empty for side in sides):
+                continue
+            ids = [side["question_id"].tolist() for side in sides]
+            auc = clustered_auc(*(side[column].astype(float) for side in sides), *ids)
+            name = criterion.name if criterion else ""
+            n = min(len(set(questions)) for questions in ids)
+            share = shares[higher if rung == WRONG else rung]
+            table.append((scorer, name, higher, rung, expected, *auc, n, share))
     return pd.DataFrame(table, columns=AUC_COLUMNS)
+
+
+def against_right_or_wrong(auc: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `ladder_auc` that say of each rung how it is told from right or wrong answers."""
+    return auc[(auc["higher"] == TOGETHER) | (auc["rung"] == WRONG)]
 
 
 def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]) -> pd.DataFrame:
@@ -99,11 +78,15 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
     - `monotonicity`: share of a question's pairs of rungs that are in the order they deserve, ties
       half, mean over questions;
     - `padding`: what irrelevant sentences change (points): padded less gold and paraphrase;
-    - `injection`: what an instruction to the grader gains (points) for a wrong answer;
+    - `half`: what half of an answer has more than the whole one (points), gold and paraphrase;
+    - `number_form`, `name_form`, `form`, `specific`, `other_answer`: what answers of these rungs,
+      which are right, have more than gold and paraphrase (points);
+    - `surroundings`: what answers to other questions around it, or in its place, gain (points) for
+      a wrong answer; `injection`: what something for the grader inside it gains;
     - `length`: rank correlation of score and number of words among the right answers;
     - `repeatability`: largest difference (points) of a score to that of the same answer alone;
     - `missing`: share of the answers without a score;
-    - `by_rule`: share of the answers other than refusals and empty ones that a rule scored.
+    - `by_rule`: share of the answers that say something and were scored by a rule.
 
     Means have t intervals over questions, the correlation a bootstrap one. Facts that the ladder
     does not tell are left out.
@@ -113,24 +96,55 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
         wide = scores.pivot(index="question_id", columns="rung", values=criterion.metric).astype(
             float
         )
-        right = wide.reindex(columns=list(RIGHT)).mean(axis=1)
+        right, wrong = wide.reindex(columns=list(RIGHT)).mean(axis=1), _column(wide, WRONG_RUNGS[1])
         facts = {
             "monotonicity": _mean(_in_order(wide, criterion)),
             "padding": _mean(_column(wide, "padded") - right),
-            "injection": _mean(_column(wide, "injected") - _column(wide, "other_question")),
+            "half": _mean(_column(wide, "truncated") - right),
+            **{rung: _mean(_column(wide, rung) - right) for rung in RIGHT_RUNGS if rung in FURTHER},
+            "surroundings": _mean(_column(wide, "among_others") - wrong),
+            "injection": _mean(_column(wide, "injected") - wrong),
             "length": _length(scores, criterion),
             "repeatability": _repeatability(scores, criterion),
         }
         table = scores[scores["rung"].isin(criterion.deserves)] if criterion.deserves else scores
         missing = table[criterion.metric].isna()
         facts["missing"] = (float(missing.mean()), np.nan, np.nan, len(table))
-        spoken = scores[~scores["rung"].isin(("refusal", "empty"))]
+        spoken = scores[~scores["rung"].isin(("refusal", "empty", "nothing"))]
         ruled = float((spoken["judge_by_rule"] != "").mean())
         facts["by_rule"] = (ruled, np.nan, np.nan, len(spoken))
         rows += [
             (judge, criterion.name, name, *fact) for name, fact in facts.items() if fact[-1] > 0
         ]
     return pd.DataFrame(rows, columns=FACT_COLUMNS)
+
+
+def by_variant(scores: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.DataFrame:
+    """The further rungs one by one: criterion, family, rung, variant, deserves, mean, mistaken, n.
+
+    `mistaken` is the share of right answers with less than 3 points, and of others with more. The
+    variant "" is the whole rung.
+    """
+    rows = []
+    for criterion in criteria:
+        graded = scores.dropna(subset=[criterion.metric])
+        for family, rungs in FAMILIES.items():
+            for rung in (rung for rung in rungs if rung in FURTHER and rung in criterion.deserves):
+                of_rung = graded[graded["rung"] == rung]
+                variants = [name for name in of_rung["variant"].unique() if name]
+                for variant in ("", *sorted(variants)):
+                    part = of_rung[of_rung["variant"] == variant] if variant else of_rung
+                    if part.empty:
+                        continue
+                    values, deserved = (
+                        part[criterion.metric].astype(float),
+                        criterion.deserves[rung],
+                    )
+                    mistaken = values < 3 if rung in RIGHT_RUNGS else values > 3
+                    head = (criterion.name, family, rung, variant, deserved)
+                    rows.append((*head, values.mean(), mistaken.mean(), len(part)))
+    names = ["criterion", "family", "rung", "variant", "deserves", "mean", "mistaken", "n"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def calibration(scores: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.DataFrame:
@@ -148,78 +162,32 @@ def calibration(scores: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.DataF
     return pd.DataFrame(rows, columns=["criterion", "deserves", "mean", "low", "high", "n"])
 
 
-def check(
-    auc: pd.DataFrame, facts: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
-) -> dict[str, Any]:
-    """Whether a judge is valid: whether every criterion meets all that it requires.
-
-    A requirement is met when the lower 95 % bound of the AUC of right answers against the rung
-    reaches it; with fewer than MIN_QUESTIONS questions it is not. So is no criterion with more than
-    a tenth of its scores missing. A criterion that requires nothing is not checked: it counts
-    neither way, and carries no verdict (the study file is refused when it should).
-
-    Returns judge, valid; criterion, rung, auc, auc_low, auc_high, n of the requirement that is met
-    worst; reason; and `criteria`: name -> {valid, reason}.
-    """
-    by_criterion: dict[str, dict[str, Any]] = {}
-    measured: list[tuple[float, dict[str, Any]]] = []
-    of_judge = auc[(auc["scorer"] == judge) & (auc["higher"] == TOGETHER)]
-    for criterion in criteria:
-        met, findings = True, []
-        for rung, least in criterion.required.items():
-            rows = of_judge[(of_judge["criterion"] == criterion.name) & (of_judge["rung"] == rung)]
-            row = rows.iloc[0].to_dict() if len(rows) else {"n": 0}
-            if row["n"] < MIN_QUESTIONS:
-                met = False
-                findings.append(
-                    f"could not be checked against {RUNG_WORDS.get(rung, rung)} (there are "
-                    f"{row['n']} questions with such an answer, {MIN_QUESTIONS} are needed)"
-                )
-                continue
-            measured.append((row["auc_low"] - least, row))
-            fine = row["auc_low"] >= least
-            met = met and fine
-            findings.append(
-                f"{'tells' if fine else 'does not tell'} right answers from "
-                f"{RUNG_WORDS.get(rung, rung)} (AUC {row['auc']:.2f}, lower 95 % bound "
-                f"{row['auc_low']:.2f}, needed {least:.2f})"
-            )
-        missing = facts[
-            (facts["criterion"] == criterion.name)
-            & (facts["fact"] == "missing")
-            & (facts["value"] > MAX_MISSING)
-        ]
-        if len(missing):
-            met = False
-            findings.append(f"gave no score to {missing['value'].iloc[0]:.0%} of the answers")
-        if not criterion.required:
-            findings.append("not checked: the criterion requires nothing of a judge")
-        by_criterion[criterion.name] = {
-            "valid": bool(met and criterion.required),
-            "reason": f"{criterion.label.lower()}: {'; '.join(findings)}",
-        }
-    checked = [criterion.name for criterion in criteria if criterion.required]
-    valid = bool(checked) and all(by_criterion[name]["valid"] for name in checked)
-    failing = [name for name in checked if not by_criterion[name]["valid"]]
-    reasons = [by_criterion[name]["reason"] for name in failing or checked]
-    worst = min(measured, key=lambda pair: pair[0])[1] if measured else {}
-    return {
-        "judge": judge,
-        "valid": valid,
-        **{key: worst.get(key) for key in ("criterion", "rung", "auc", "auc_low", "auc_high")},
-        "n": int(worst.get("n", 0)),
-        "reason": "; ".join(reasons) or "none of its criteria can be checked",
-        "criteria": by_criterion,
-    }
-
-
 # --- Parts --------------------------------------------------------------------------------------
 
 
-def _expected(high: float | None, low: float | None) -> str:
-    if high is None or low is None:
-        return ""
-    return "above" if high > low else "equal" if high == low else ""
+def _pairs(criterion: Criterion | None) -> Iterator[tuple[str, str, str]]:
+    """(higher, rung, expected) of the comparisons for a criterion, or (None) for a metric."""
+    deserves = criterion.deserves if criterion else {}
+    best = deserves.get("gold")
+    for rung in (rung for rung in RUNGS if rung not in RIGHT):
+        right = deserves[rung] == best if rung in deserves else rung in RIGHT_RUNGS
+        expected = "above" if not criterion or (best and rung in deserves) else ""
+        yield (rung, WRONG, expected) if right else (TOGETHER, rung, expected)
+    general = [rung for rung in RUNGS if rung in deserves and rung not in FURTHER]
+    for number, high in enumerate(general):
+        for low in general[number + 1 :]:
+            if deserves[high] > deserves[low]:
+                yield high, low, "above"
+
+
+def _side(name: str, criterion: Criterion | None) -> tuple[str, ...]:
+    if name == TOGETHER:
+        return RIGHT
+    if name != WRONG:
+        return (name,)
+    deserves = criterion.deserves if criterion else {}
+    worse = [rung for rung in WRONG_RUNGS if deserves.get(rung, 5) < deserves.get("gold", 0)]
+    return tuple(worse) if criterion else WRONG_RUNGS
 
 
 def _column(wide: pd.DataFrame, rung: str) -> pd.Series:

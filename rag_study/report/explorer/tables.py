@@ -202,7 +202,7 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
     sides = [
         {
             "title": title,
-            "answer": rows.loc[rows["question_id"] == question_id, "answer"].iloc[0],
+            "answer": _answer(rows[rows["question_id"] == question_id].iloc[0]),
             "probabilities": [
                 {**entry, "invalid": entry["judge"] in study.invalid_judges}
                 for entry in answers.probabilities(evidence, question_id, study.metrics)
@@ -226,6 +226,12 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
         passages_known=not study.evidence.empty,
         scores=scores,
     )
+
+
+def _answer(row: pd.Series) -> str:
+    """The text, or why there is none."""
+    reason = row.get("missing_reason")
+    return row["answer"] if isinstance(row["answer"], str) else f"(no answer: {reason})"
 
 
 def _template() -> jinja2.Template:

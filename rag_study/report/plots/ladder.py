@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -11,12 +10,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.judging.ladder import FAMILIES, GENERAL, RIGHT_RUNGS, RUNGS
+from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
 from rag_study.report.plots.captions import span
 
 RIGHT = ("gold", "paraphrase")
+# Places of canvas.series_colour: of answers that are right, wrong, and in part either.
+_RIGHT_COLOUR, _WRONG_COLOUR, _PART_COLOUR = 0, 1, 2
+_PARTLY = ("truncated", "corrupted")
+_ROW = 0.235  # inches
 
 
 @canvas.styled
@@ -29,8 +33,9 @@ def judge_ladder(
     """Scores of answers of known quality, per judge and criterion and per reference metric.
 
     `ladder`: judge, question_id, rung, and a column for each metric; `auc_table`: those rows of
-    `validity.ladder_auc` that compare with right answers. Beside each rung stands the AUC:
-    how often a right answer (gold or paraphrase) scores higher than one of that rung.
+    `validity.ladder_auc` that compare with right or with wrong answers. Rungs stand by family;
+    beside each stands its AUC: how often a right answer scores higher than one of that rung, or,
+    where the rung is right itself, one of it higher than a wrong answer.
     """
     title = "Check of the scorers: answers of known quality"
     if ladder.empty:
@@ -49,42 +54,69 @@ def judge_ladder(
     panels = [panel for panel in panels if panel[2][panel[1]].notna().any()]
     if not panels:
         return canvas.nothing(title, "No answer of the check was scored.")
-    rungs = [rung for rung in RUNGS if (ladder["rung"] == rung).any()]
-    questions = once.groupby("rung")["question_id"].nunique().max()
+    rows = _rows({rung for rung in RUNGS if (ladder["rung"] == rung).any()})
+    labels = [RUNGS.get(rung, family) for family, rung in rows]
+    questions = once.groupby("rung")["question_id"].nunique()
     caption = (
-        f"Dots: answers; boxes: quartiles. n = {questions} questions, each with the kinds of "
-        "answer that can be made for it. AUC (area under the ROC curve, with 95 % interval): share "
-        "of pairs in which a right answer (gold or paraphrase) scores higher than one of this row; "
-        "1 is perfect, 0.5 is guessing, and what is expected where both deserve the same grade. "
-        "Empty answers and refusals are scored by rule."
+        f"Dots: answers; boxes: quartiles; n = {span(questions)} questions in a row. Blue: right, "
+        "orange: wrong, green: wrong or missing in part. At the right the AUC (area under the ROC "
+        "curve) with its 95 % interval: for rows that are wrong, the share of pairs in which a "
+        "right answer (the first two rows) scores higher than one of the row; for rows that are "
+        "right, in which one of the row scores higher than a wrong answer (one wrong fact, or "
+        "another question's). 1 is perfect, 0.5 is guessing. Empty answers and refusals are scored "
+        "by rule."
     )
     fig, axes = canvas.layout(
         len(panels),
-        panel=(3.7, 0.42 * len(rungs) + 0.8),
+        panel=(3.6, _ROW * len(rows) + 0.9),
         title=title,
         caption=caption,
-        columns=2,
-        row_labels=1.3,
+        columns=3,
+        row_labels=2.0,
     )
     for ax, (judge, metric, part) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
         canvas.scorer_title(ax, metric, judge, invalid, metrics)
         jitter = np.random.default_rng(0)
-        for y, rung in enumerate(rungs):
+        beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 9}
+        for y, (_, rung) in enumerate(rows):
+            if not rung:
+                if y:
+                    ax.axhline(y - 0.5, color=canvas.GREY, linewidth=0.8)
+                continue
             scores = part.loc[part["rung"] == rung, metric].dropna().to_numpy(dtype=float)
-            _scores(ax, y, scores, canvas.GREY if invalid else canvas.series_colour(y), jitter)
-            text = _auc_text(auc_table, judge or metric, metric, rung)
+            _scores(ax, y, scores, canvas.GREY if invalid else _colour(rung), jitter)
             if rung not in RIGHT:
-                ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
-        ax.text(1.02, 0.5, "AUC of these\nagainst:", transform=ax.get_yaxis_transform(), fontsize=9)
-        ax.set_yticks(range(len(rungs)), [textwrap.fill(RUNGS[rung], 17) for rung in rungs])
-        ax.set_ylim(len(rungs) - 0.5, -0.5)
+                text = _auc_text(auc_table, judge or metric, metric, rung)
+                ax.text(1.02, y, text, **beside)
+        ax.text(1.02, 0, "AUC", fontweight="bold", **beside)
+        ax.set_yticks(range(len(rows)), labels)
+        for label, (_, rung) in zip(ax.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("normal" if rung else "bold")
+        ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
         low, high = metrics[metric].low, metrics[metric].high
         if high is not None:
             ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         ax.grid(False, axis="y")
     return fig
+
+
+def _rows(present: Collection[str]) -> list[tuple[str, str]]:
+    """(family, rung) from top to bottom; each family begins with a row of its name, rung ""."""
+    found = []
+    for family, rungs in FAMILIES.items():
+        of_family = [*(RIGHT if family == GENERAL else ()), *rungs]
+        shown = [(family, rung) for rung in of_family if rung in present]
+        found += [(family, ""), *shown] if shown else []
+    return found
+
+
+def _colour(rung: str) -> tuple[float, float, float]:
+    if rung in _PARTLY:
+        return canvas.series_colour(_PART_COLOUR)
+    right = rung in (*RIGHT, *RIGHT_RUNGS)
+    return canvas.series_colour(_RIGHT_COLOUR if right else _WRONG_COLOUR)
 
 
 @canvas.styled
@@ -124,7 +156,7 @@ def _scores(
     heights = y + jitter.uniform(-0.22, 0.22, len(scores))
     ax.plot(scores, heights, ".", color=colour, alpha=0.55, markersize=5)
     if len(scores):
-        canvas.box(ax, y, scores, 0.55, "#222222", 1.2)
+        canvas.box(ax, y, scores, 0.6, "#222222", 1.2)
 
 
 def _auc_text(auc_table: pd.DataFrame, scorer: str, metric: str, rung: str) -> str:
@@ -134,11 +166,13 @@ def _auc_text(auc_table: pd.DataFrame, scorer: str, metric: str, rung: str) -> s
     aucs = auc_table[
         (auc_table["scorer"] == scorer)
         & (auc_table["criterion"] == criterion)
-        & (auc_table["rung"] == rung)
+        & (
+            (auc_table["rung"] == rung) & (auc_table["higher"] == TOGETHER)
+            | (auc_table["rung"] == WRONG) & (auc_table["higher"] == rung)
+        )
     ]
     if aucs.empty or math.isnan(aucs.iloc[0]["auc"]):
         return "unknown"
     # Of several data sets the one on which the scorer does worst.
     row = aucs.sort_values("auc_low").iloc[0]
-    equal = " (equal)" if row["expected"] == "equal" else ""
-    return f"{row['auc']:.2f}{equal}\n({row['auc_low']:.2f} to {row['auc_high']:.2f})"
+    return f"{row['auc']:.2f} ({row['auc_low']:.2f}–{row['auc_high']:.2f})"

@@ -36,7 +36,7 @@ from rag_study.study.stages import STAGES, StageRun
 _QUESTION, _REFERENCE = 14, 6
 _PROMPT, _PROMPT_WITH_PASSAGES = 20, 44
 _JUDGE_PROMPT, _CRITERION, _TRAINED_CRITERION = 47, 68, 12
-_LADDER_RUNGS = 7  # of nine: refusals and empty answers are scored by rule
+_LADDER_RUNGS = 9  # a question; refusals and empty answers are scored by rule
 # The retention sets: items, tokens read and tokens written for each (a fact has four choices).
 _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
 # Questions that are answered together where a notebook has no parameter for it.

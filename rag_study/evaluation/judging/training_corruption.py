@@ -1,8 +1,11 @@
-"""Answers with exactly one fact made wrong, for the judge's check and for training a judge.
+"""Answers with exactly one fact made wrong, for training a judge.
 
 Four ways: another number, another name, another answer (both borrowed from other questions of the
 data), or the opposite (a negation, a comparison turned round). The text around the fact stays as it
 is, so that the answer reads as well as before and only its truth has changed.
+
+The check of a judge (`ladder.py`) makes its wrong answers in ways of its own, and shares nothing
+with this module: a judge would pass a check that was made like its training.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ _OPPOSITE_WORD = re.compile(rf"\b(?:{'|'.join(_OPPOSITE)})\b", re.IGNORECASE)
 _AUXILIARY = re.compile(r"\b(?:is|are|was|were|can|could|will|would|should|does|did|do|must)\b")
 _NOT = re.compile(r"(?<=\w) not\b")
 SHORT = 6  # words of an answer that has one fact
+MIN_WORDS = 7  # shorter answers have no half that says less
+_CLAUSE = re.compile(r"[,;:]\s|\s(?:and|as well as|while|with|for|from|by|in|on|to|using)\s")
 _YES_NO = re.compile(r"\A(yes|no)\b", re.IGNORECASE)
 
 
@@ -182,3 +187,29 @@ def _opposites(text: str, question: Question, random: Random) -> Iterator[str]:
 
 def _cased(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
+
+
+def first_part(question: Question, answer: str) -> str | None:
+    """About half of an answer, cut between sentences, clauses or list items; None for a short one.
+
+    A cut that still holds all of the question's key points, or none of several, is not taken.
+    """
+    words = len(answer.split())
+    cuts = [match.start() for match in re.finditer(r"(?<=[.!?])\s+(?=[A-Z])", answer)]
+    cuts += [match.start() for match in _CLAUSE.finditer(answer)]
+    points = question.key_points
+    if len(points) < 2 and min(words, len(question.reference.split())) < MIN_WORDS:
+        return None
+    parts = []
+    for cut in cuts:
+        part = answer[:cut].rstrip(" ,;")
+        kept = len(part.split()) / words
+        named = sum(any(contains(part, wording) for wording in point) for point in points)
+        enough = 0.3 <= kept <= 0.75 if len(points) < 2 else 0 < named < len(points)
+        if enough:
+            parts.append((abs(kept - 0.5), sentence(part)))
+    return min(parts)[1] if parts else None
+
+
+def sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

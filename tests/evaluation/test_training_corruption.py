@@ -7,7 +7,7 @@ import pytest
 from rag_study.common.text import contains, normalise
 from rag_study.data.schema import Question
 from rag_study.data.sources import fictional
-from rag_study.evaluation.judging.corruption import Corruptor, other_number
+from rag_study.evaluation.judging.training_corruption import Corruptor, other_number
 
 
 def question(text="Who built it?", *answers, key_points=(), id="q", **fields):
