@@ -2,14 +2,14 @@
 
     python benchmarks/judge_evidence.py GRADED.jsonl... [--scores scores.jsonl] [--write]
 
-Each line of a file has `question`, `references` (all right answers), `answer` and `grade` (0 wrong to
-1 right), and `model`, who answered. Lines without `answer` are questions with a long right answer.
-From the questions further answers of known quality are constructed: wrong ones among other text,
-wrong numbers in place of right ones, another form of the same number, the answer in other dress,
-half of a long answer, a long answer with one wrong word. The judge grades them all (its scores are
-kept in `--scores`); the weights are fitted on 70 % of the questions and measured on the others.
-Two wrongs are asked of the weights beside the likelihood: longer answers must score as shorter ones
-that people graded the same. `--write` writes the package's `evidence_weights.yaml`.
+Each line of a file has `question`, `references` (all right answers), `answer` and `grade` (0 wrong
+to 1 right), and `model`, who answered. Lines without `answer` are questions with a long right
+answer. From the questions further answers of known quality are constructed: wrong ones among other
+text, wrong numbers in place of right ones, the answer in other dress, half of a long answer, a long
+answer with one wrong word. The judge grades them all (its scores are kept in `--scores`); the
+weights are fitted on 70 % of the questions and measured on the others. One thing is asked of the
+weights beside the likelihood: longer answers must score as shorter ones that people graded the
+same. `--write` writes the package's `evidence_weights.yaml`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ CASES = combination.CASES
 FREE = {"constant", *CASES, *(f"{case}_length" for case in CASES)}
 # Of a short right answer, an answer holds it, or part of it, or nothing; of a long one it mostly
 # holds a part, and how large that is says more.
-_SHORT = [*CASES, *(f"{c}_model" for c in CASES), *(f"{c}_length" for c in CASES), "share", "other_name"]
+_SHORT = [
+    *CASES,
+    *(f"{c}_model" for c in CASES),
+    *(f"{c}_length" for c in CASES),
+    "share",
+    "other_name",
+]
 FEATURES = {
     "accuracy": {
         "short": [*_SHORT, "overlap", "f1"],
@@ -77,7 +83,9 @@ def main() -> None:
     parser.add_argument("--judge", default="smollm2-135m-judge")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    rows = [row | {"source": path.name.split(".")[0]} for path in given.graded for row in read(path)]
+    rows = [
+        row | {"source": path.name.split(".")[0]} for path in given.graded for row in read(path)
+    ]
     rows = [row for row in rows if "answer" in row] + list(constructed(rows))
     rows = score(rows, given.judge, given.scores)
     content: dict[str, Any] = {"weights": {}, "fitted_on": {}, "measured_on_unseen": {}}
@@ -102,15 +110,16 @@ def main() -> None:
     print(json.dumps(content, indent=1))
     if given.write:
         place = Path(combination.__file__).with_name("evidence_weights.yaml")
-        head = "# Written by benchmarks/judge_evidence.py; combination.py says what the weights are.\n"
+        head = (
+            "# Written by benchmarks/judge_evidence.py; combination.py says what the weights are.\n"
+        )
         files.write_yaml(place, content)
         place.write_text(head + place.read_text())
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        yield from map(json.loads, lines)
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    yield from map(json.loads, text.decode().splitlines())
 
 
 def unseen(question: str) -> bool:
@@ -135,7 +144,11 @@ def constructed(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         random = Random(question)
         group = by_question[question]
         same_source = [n for n in names if by_question[n][0]["source"] == group[0]["source"]]
-        others = [by_question[n] for n in random.sample(same_source, min(8, len(same_source))) if n != question]
+        others = [
+            by_question[n]
+            for n in random.sample(same_source, min(8, len(same_source)))
+            if n != question
+        ]
         few = len(same_source) < 100
         if number % EVERY and not few:
             continue
@@ -144,7 +157,12 @@ def constructed(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         make = long_answers if long else short_answers
         for kind, answer, accuracy, completeness in make(right, others, random):
             grade = {"accuracy": accuracy, "completeness": completeness}
-            yield group[0] | {"answer": answer, "grade": grade, "model": "constructed", "kind": kind}
+            yield group[0] | {
+                "answer": answer,
+                "grade": grade,
+                "model": "constructed",
+                "kind": kind,
+            }
 
 
 def short_answers(
@@ -157,7 +175,10 @@ def short_answers(
             text
             for other in others
             for text in other[0]["references"]
-            if not any(a.lower() in b.lower() or b.lower() in a.lower() for a, b in ((text, r) for r in right))
+            if not any(
+                a.lower() in b.lower() or b.lower() in a.lower()
+                for a, b in ((text, r) for r in right)
+            )
         ),
         None,
     )
@@ -199,15 +220,25 @@ def long_answers(
     yield "nothing said", random.choice(NOTHING_SAID), 0, 0
     numbers = list(re.finditer(r"\b\d+\b", reference))
     capital = [w for w in other.split()[1:] if w[:1].isupper() and len(w) > 3]
-    names = [m for m in re.finditer(r"(?<=[a-z,] )[A-Z][a-z]{3,}", reference)]
+    names = list(re.finditer(r"(?<=[a-z,] )[A-Z][a-z]{3,}", reference))
     if numbers:
         place = random.choice(numbers)
         changed = str(int(place.group()) + random.choice((1, 2, 5, 10, 100)))
-        yield "one wrong number", reference[: place.start()] + changed + reference[place.end() :], 0, None
+        yield (
+            "one wrong number",
+            reference[: place.start()] + changed + reference[place.end() :],
+            0,
+            None,
+        )
     if names and capital:
         place = random.choice(names)
         changed = random.choice(capital).strip(".,;:()'\"")
-        yield "one wrong name", reference[: place.start()] + changed + reference[place.end() :], 0, None
+        yield (
+            "one wrong name",
+            reference[: place.start()] + changed + reference[place.end() :],
+            0,
+            None,
+        )
 
 
 # --- Scores and fit -----------------------------------------------------------------------------
@@ -221,7 +252,7 @@ def score(rows: Sequence[dict[str, Any]], judge_name: str, cache: Path) -> list[
     judge = None
     cache.parent.mkdir(parents=True, exist_ok=True)
     kept = []
-    with cache.open("a") as file:
+    with cache.open("a", encoding="utf-8") as file:
         for row in rows:
             reference, *others = row["references"]
             item = Item(row["question"], reference, row["answer"], also_right=tuple(others))
@@ -342,7 +373,16 @@ def figures(
         if not part:
             continue
         p = np.array([probability(row, criterion, weights) for row in part])
-        alone = np.array([5.0 if r["rule"] == EQUAL else r["model_scores"][criterion] if not r["rule"] else 1.0 for r in part])
+        alone = np.array(
+            [
+                5.0
+                if r["rule"] == EQUAL
+                else r["model_scores"][criterion]
+                if not r["rule"]
+                else 1.0
+                for r in part
+            ]
+        )
         grades = np.array([row["grade"][criterion] for row in part])
         ids = [row["question"] for row in part]
         entry: dict[str, Any] = {"questions": len(set(ids)), "answers": len(part)}

@@ -21,7 +21,8 @@ def score(answer, model, right=("Ada Quill",), criterion="accuracy", question=WH
 def test_a_better_word_of_the_model_never_lowers_a_score(criterion, answer):
     scores = [score(answer, model, criterion=criterion) for model in (1, 1.5, 2, 3, 4, 4.9, 5)]
     assert all(a <= b for a, b in itertools.pairwise(scores))
-    assert 1 <= scores[0] and scores[-1] <= 5
+    assert scores[0] >= 1
+    assert scores[-1] <= 5
 
 
 @pytest.mark.parametrize("model", [1.1, 3.0, 4.9])
@@ -41,7 +42,9 @@ def test_what_is_wrong_stays_wrong_whatever_the_model_says(model):
 
 def test_length_alone_changes_little():
     short = score("Ada Quill", 4.0)
-    long = score("Ada Quill designed it. " + "The coast is rocky and the sea is cold there. " * 5, 4.0)
+    long = score(
+        "Ada Quill designed it. " + "The coast is rocky and the sea is cold there. " * 5, 4.0
+    )
     assert abs(long - short) < 0.25
 
 
@@ -58,7 +61,10 @@ def test_a_word_out_of_a_long_answer_is_no_answer():
 
 def test_half_the_facts_are_half_complete_and_as_accurate():
     question = "how does it work"
-    first, second = "The pump lifts brine from the lower basin.", "A valve closes when it overflows."
+    first, second = (
+        "The pump lifts brine from the lower basin.",
+        "A valve closes when it overflows.",
+    )
     right = (f"{first} {second}",)
     points = (("lifts brine",), ("valve closes",))
     both = [score(f"{first} {second}", 4.5, right, c, question, points) for c in CRITERIA]

@@ -28,7 +28,9 @@ WHO = "who designed the harbour light"
 )
 def test_these_hold_the_right_answer(question, right, answer):
     found = evidence(question, [right], answer)
-    assert found.match >= 0.9 and not found.denied and not found.rivals
+    assert found.match >= 0.9
+    assert not found.denied
+    assert not found.rivals
 
 
 @pytest.mark.parametrize(
@@ -57,12 +59,13 @@ def test_the_right_answer_that_fits_best_counts():
 
 
 @pytest.mark.parametrize(
-    "answer",
-    ["It was not Ada Quill.", "It wasn't Ada Quill but Bo Tarn.", "Ada Quill is wrong."],
+    "answer", ["It was not Ada Quill.", "It wasn't Ada Quill but Bo Tarn.", "Ada Quill is wrong."]
 )
 def test_what_is_taken_back_is_no_match(answer):
     found = evidence(WHO, ["Ada Quill"], answer)
-    assert found.denied and found.match == 0 and found.share == 0
+    assert found.denied
+    assert found.match == 0
+    assert found.share == 0
 
 
 @pytest.mark.parametrize(
@@ -88,15 +91,20 @@ def test_words_of_the_question_tell_nothing():
     question = "what is the colour of the harbour light"
     said = evidence(question, ["the harbour light is green"], "the colour of the harbour light")
     right = evidence(question, ["the harbour light is green"], "green")
-    assert said.share == 0 and right.share == 1
+    assert said.share == 0
+    assert right.share == 1
 
 
 def test_half_of_a_long_answer_overlaps_as_the_whole_one_and_shares_less():
-    first, second = "The pump lifts brine from the lower basin.", "A valve closes when it overflows."
+    first, second = (
+        "The pump lifts brine from the lower basin.",
+        "A valve closes when it overflows.",
+    )
     whole = evidence("how does it work", [f"{first} {second}"], f"{first} {second}")
     half = evidence("how does it work", [f"{first} {second}"], first)
     assert half.overlap == whole.overlap == 1
-    assert half.share < 0.7 and half.points == pytest.approx(0.5, abs=0.1)
+    assert half.share < 0.7
+    assert half.points == pytest.approx(0.5, abs=0.1)
     assert (whole.points, whole.facts) == (1, 2)
 
 
@@ -116,8 +124,10 @@ def test_a_wrong_number_or_name_is_seen_in_a_long_answer():
     right = "In Northport Ada Quill raised the tower by 12 metres and repaired the lamp."
     number = evidence("what did she do", [right], right.replace("12", "21"))
     name = evidence("what did she do", [right], right.replace("Northport", "Easthaven"))
-    assert number.other_number and not name.other_number
-    assert name.other_name and not number.other_name
+    assert number.other_number
+    assert not name.other_number
+    assert name.other_name
+    assert not number.other_name
 
 
 def test_other_scripts_are_compared_by_letters_and_numbers():

@@ -382,18 +382,24 @@ def test_what_is_equal_to_a_right_answer_is_right_by_rule(candidate):
 
 
 def test_one_of_several_facts_is_equal_to_nothing_and_groundedness_is_asked():
-    listed = Question("q", "Who?", ("Ann", "Bo"), reference="Ann and Bo", key_points=(("Ann",), ("Bo",)))
+    listed = Question(
+        "q", "Who?", ("Ann", "Bo"), reference="Ann and Bo", key_points=(("Ann",), ("Bo",))
+    )
     assert Telling().score([Item.of(listed, "Ann")])[0]["judge_by_rule"] == ""
     both = Telling([*USUAL, GROUNDED])
     row = both.score([Item.of(Question("q", "Who?", ("Ann",)), "Ann", [("A", "Ann did it.")])])[0]
-    assert row["judge_by_rule"] == "equal" and len(both.shown) == 1
+    assert row["judge_by_rule"] == "equal"
+    assert len(both.shown) == 1
     assert (row["judge_accuracy"], row["judge_groundedness"]) == (5.0, 5.0)
 
 
-@pytest.mark.parametrize("candidate", ["No response.", "no submission", "<think>Hm.</think>", "***"])
+@pytest.mark.parametrize(
+    "candidate", ["No response.", "no submission", "<think>Hm.</think>", "***"]
+)
 def test_who_says_nothing_gets_nothing(candidate):
     row = Telling().score([Item("When?", "1847", candidate)])[0]
-    assert row["judge_accuracy"] == 1.0 and row["judge_by_rule"] in ("empty", "refusal")
+    assert row["judge_accuracy"] == 1.0
+    assert row["judge_by_rule"] in ("empty", "refusal")
 
 
 def test_a_judge_is_shown_all_right_answers_and_one_that_weighs_evidence_the_nearest():

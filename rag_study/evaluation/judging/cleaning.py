@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# Longer candidates are shown in three parts: a judge's prompt must keep its question and rubric. The
-# number of characters is for scripts that have no spaces.
+# Longer candidates are shown in three parts: a judge's prompt must keep its question and rubric.
+# The number of characters is for scripts that have no spaces.
 MAX_WORDS = 300
 MAX_CHARACTERS = 4000
 GAP = " […] "
@@ -41,9 +41,9 @@ _TO_THE_GRADER = re.compile(
     r"|\b(?:reference|gold|model|expected|official) (?:answer|solution|response|key)\b"
     r"|\breference\s?:|\bthe reference\b|\bcandidate(?:'s|’s)?\b"
     r"|\b(?:full|top|maximum|highest|perfect|best) (?:marks?|grades?|scores?|points|rating)\b"
-    r"|\b(?:score|grade|rate|rating|mark|points?|stars?)\b\W{0,3}(?:(?:is|of|as|it|this|be|must|should|a|an|=|with)\W{1,3}){0,4}(?:[1-5]|five)\b"  # noqa: E501
+    r"|\b(?:score|grade|rate|rating|mark|points?|stars?)\b\W{0,3}(?:(?:is|of|as|it|this|be|must|should|a|an|=|with)\W{1,3}){0,4}(?:[1-5]|five)\b"
     r"|\b(?:5|five)\s?(?:/|out of|of)\s?(?:5|five)\b|\b(?:5|five) (?:points|stars|marks)\b"
-    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:above|previous|prior|instructions?|rules|earlier|reference)\b"  # noqa: E501
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:above|previous|prior|instructions?|rules|earlier|reference)\b"
     r"|\A\W*[1-5]\W*\Z",
     re.IGNORECASE,
 )

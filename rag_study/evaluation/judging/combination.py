@@ -1,10 +1,10 @@
 """One score from what a small judge says and what can be read off an answer.
 
-A logistic model, monotone in each piece of evidence: P(the answer deserves 5 by the criterion), as a
-score 1 + 4 P. Its weights are data (`evidence_weights.yaml`), fitted on answers that people graded;
-the file says on which, on how many, and how well it orders answers that were not among them. Short
-right answers (a name, a number) and longer ones (sentences, several facts) have weights of their own,
-and between the two sizes the logits are mixed.
+A logistic model: P(the answer deserves 5 by the criterion), as a score 1 + 4 P, that never falls
+with the model's score. Its weights are data (`evidence_weights.yaml`), fitted on answers that people
+graded; the file says on how many, and how well it orders answers that were not among them. Short
+right answers (a name, a number) and longer ones (sentences, several facts) have weights of their
+own, and between the two sizes the logits are mixed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
 
 
 def case(evidence: Evidence) -> str:
-    """Which of CASES an answer is: it holds a right answer, part of its words, or next to nothing."""
+    """Which of CASES: it holds a right answer, part of its words, or next to nothing."""
     if evidence.match:
         return "held"
     return "partly" if max(evidence.share, evidence.overlap) >= SOME else "nothing"

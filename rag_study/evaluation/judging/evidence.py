@@ -30,24 +30,29 @@ _SUFFIX = re.compile(r"(?<=\w{3})(?:ies|ing|ed|es|s|ly)\Z")
 _NAME = re.compile(r"\b[A-Z][\w'’.-]*")
 _TITLES = frozenset("mr mrs ms dr sir lord lady king queen president saint st general".split())
 _SUFFIXES = frozenset("jr sr ii iii iv".split())
-_PERSON = re.compile(r"\b(?:who|whom|whose|singer|actor|actress|author|player|president|name of)\b", re.I)
+_PERSON = re.compile(
+    r"\b(?:who|whom|whose|singer|actor|actress|author|player|president|name of)\b", re.I
+)
 _BEFORE = re.compile(
-    r"(?:\b(?:not|never|nor|neither|no longer|without|rather than|instead of|unlike|except|excluding"
-    r"|contrary to|other than|opposed to|wrongly|mistakenly|falsely)\b|n['’]t\b)[^.;!?\n]{0,25}\Z",
+    r"(?:\b(?:not|never|nor|neither|no longer|without|rather than|instead of|unlike|except"
+    r"|excluding|contrary to|other than|opposed to|wrongly|mistakenly|falsely)\b|n['’]t\b)"
+    r"[^.;!?\n]{0,25}\Z",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
     r"\A[^.;!?\n,]{0,12}\b(?:is|was|are|were)n['’]t\b"
-    r"|\A[^.;!?\n,]{0,12}\b(?:is|was|are|were|would be)\s+(?:\w+\s)?(?:wrong|false|incorrect|untrue|mistaken|"
-    r"a mistake|a myth|not (?:the|right|true|correct|it)\b)",
+    r"|\A[^.;!?\n,]{0,12}\b(?:is|was|are|were|would be)\s+(?:\w+\s)?(?:wrong|false|incorrect|"
+    r"untrue|mistaken|a mistake|a myth|not (?:the|right|true|correct|it)\b)",
     re.IGNORECASE,
 )
 # "but" turns a negation that came before: "not London but Paris".
 _TURNED = re.compile(r"\b(?:but|it (?:is|was)|rather)\b|[,;]\s*$", re.IGNORECASE)
-_ITEMS = re.compile(r"\s*(?:[,;/\n•|]|\b(?:or|and|either|maybe|perhaps|possibly)\b)\s*", re.IGNORECASE)
+_ITEMS = re.compile(
+    r"\s*(?:[,;/\n•|]|\b(?:or|and|either|maybe|perhaps|possibly)\b)\s*", re.IGNORECASE
+)
 _GUESS = re.compile(
-    r"\b(?:either|maybe|perhaps|possibly|(?:could|might|may) (?:also |well )?(?:be|have been)|not sure|"
-    r"one of (?:these|them|the following))\b",
+    r"\b(?:either|maybe|perhaps|possibly|(?:could|might|may) (?:also |well )?(?:be|have been)|"
+    r"not sure|one of (?:these|them|the following))\b",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\bor\b|(?<=\w)\s?/\s?(?=[A-Z])", re.IGNORECASE)
@@ -62,9 +67,10 @@ SMALL_SIDE = 0.35  # of the reference's words; an answer with fewer is measured 
 class Evidence:
     """How an answer compares with the right answers. Shares are between 0 and 1.
 
-    All shares but `numbers` and `names` are cut where a number is wrong or all is denied. `match`: it holds one of them as a whole (1), or a person by another form of the name (0.9).
+    `match`: it holds one of them as a whole (1), or a person by another form of the name (0.9).
     `share`: of the right answer's words, without those of the question, the share that it holds;
-    `overlap`: the words they have in common against the shorter of both; `f1` token F1.
+    `overlap`: the words they have in common against the shorter of both; `f1` token F1. All four
+    are cut by the share of wrong numbers, and 0 where all is denied.
     `numbers`: share of the right answer's numbers that it holds, `other_number`: it has another one
     in place of one that is missing. `names`, `other_name`: the same for words with a capital.
     `denied`: all that matches is negated, or a yes is a no. `rivals`: further items beside what
@@ -95,10 +101,7 @@ class Evidence:
 
 
 def evidence(
-    question: str,
-    references: Sequence[str],
-    answer: str,
-    key_points: Sequence[Sequence[str]] = (),
+    question: str, references: Sequence[str], answer: str, key_points: Sequence[Sequence[str]] = ()
 ) -> Evidence:
     """The evidence of one answer, cleaned of its form, against all right answers.
 
@@ -203,7 +206,9 @@ def _same_person(question: str, reference: str, answer: str) -> bool:
     parts = [w for w in re.findall(r"[^\W\d_][\w'’-]*", reference) if w.lower() not in _TITLES]
     while parts and parts[-1].lower() in _SUFFIXES:
         parts.pop()
-    if not 2 <= len(parts) <= 4 or not all(p[0].isupper() or p in ("de", "van", "von", "la", "of") for p in parts):
+    if not 2 <= len(parts) <= 4 or not all(
+        p[0].isupper() or p in ("de", "van", "von", "la", "of") for p in parts
+    ):
         return False
     last, first = parts[-1], [p.lower() for p in parts[:-1]]
     if len(last) < 3 or contains(question, last):
@@ -260,11 +265,15 @@ def _rivals(question: str, references: Sequence[str], reference: str, answer: st
     items = [item for item in items if item]
     length = len(reference.split()) + 1
     spoken = ":" in answer or "answer" in answer.lower()
-    bare = not spoken and len(items) > 2 and all(
-        len(item.split()) <= _MAX_ITEM
-        and likes(item)
-        and (len(item.split()) <= length or not contains(item, reference))
-        for item in items
+    bare = (
+        not spoken
+        and len(items) > 2
+        and all(
+            len(item.split()) <= _MAX_ITEM
+            and likes(item)
+            and (len(item.split()) <= length or not contains(item, reference))
+            for item in items
+        )
     )
     named = {_squeezed(r) for r in references if contains(answer, r)}
     one = all(any(a in b or b in a for b in named) for a in map(_squeezed, references))
@@ -274,10 +283,7 @@ def _rivals(question: str, references: Sequence[str], reference: str, answer: st
 
 
 def _others(
-    items: Sequence[str],
-    likes: Callable[[str], bool],
-    question: str,
-    references: Sequence[str],
+    items: Sequence[str], likes: Callable[[str], bool], question: str, references: Sequence[str]
 ) -> int:
     return sum(
         likes(item)
@@ -313,7 +319,7 @@ def _facts(reference: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _named(question: str, wordings: Sequence[str], answer: str) -> float:
-    """How far the answer names one fact: 1 where it holds a wording, else the share of its words."""
+    """How far the answer names a fact: 1 where it holds a wording, else the share of its words."""
     compared = [_compare(question, wording, answer) for wording in wordings]
     return max(e.match or (0.0 if e.denied or e.other_number else e.share) for e in compared)
 
@@ -342,7 +348,11 @@ def _words(text: str, numbers: bool = True) -> frozenset[str]:
         rest = rest[:start] + " " * (end - start) + rest[end:]
         if isinstance(number, Date):
             parts = (("y", number.year), ("m", number.month), ("d", number.day))
-            values |= {f"#{name}{value}" if name != "y" else f"#{float(value)}" for name, value in parts if value}
+            values |= {
+                f"#{name}{value}" if name != "y" else f"#{float(value)}"
+                for name, value in parts
+                if value
+            }
         else:
             values.add(f"#{number.bare:g}" if abs(number.bare) >= 1e6 else f"#{float(number.bare)}")
     plain = unicodedata.normalize("NFKD", rest.lower())
@@ -376,4 +386,3 @@ def _names(text: str) -> frozenset[str]:
 @lru_cache(maxsize=20_000)
 def _squeezed(text: str) -> str:
     return normalise(text).replace(" ", "")
-

@@ -1,8 +1,8 @@
 """Numbers and dates in a text, compared by what they say: value, sign, unit and scale.
 
-"1.5 million" and "1,500,000" are the same number; "-40" and "40" are not, nor "3.5 %" and "35 %", nor
-"5 million" and "5 billion". Dates are the same in any form. English words ("twenty-one", "percent");
-numbers that are part of a name or code (B12, covid-19, F-16) are none.
+"1.5 million" and "1,500,000" are the same number; "-40" and "40" are not, nor "3.5 %" and "35 %",
+nor "5 million" and "5 billion". Dates are the same in any form. English words ("twenty-one",
+"percent"); numbers that are part of a name or code (B12, covid-19, F-16) are none.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ _NUMBER_WORDS = re.compile(
     rf"(?:(?:[ -]| and )(?:{_WORD}|hundred|thousand|million|billion|trillion|dozen))*\b",
     re.IGNORECASE,
 )
-_DIGITS = r"\d{1,3}(?:[,\u2009\u202f\u00a0' ]\d{3})+(?:\.\d+)?|\d+(?:\.\d{3}){2,}(?:,\d+)?|\d+(?:[.,]\d+)*"
+_DIGITS = (
+    r"\d{1,3}(?:[,\u2009\u202f\u00a0' ]\d{3})+(?:\.\d+)?"
+    r"|\d+(?:\.\d{3}){2,}(?:,\d+)?|\d+(?:[.,]\d+)*"
+)
 _NUMBER = re.compile(
     r"(?P<words>\b(?:minus|negative)\s+)?"
     r"(?:(?<![\w)\]%])(?P<sign>[-\u2212\u2013](?=[$€£¥]?\.?\d)))?"
@@ -105,11 +108,15 @@ _NUMBER = re.compile(
     r"|(?<![\w.,/])(?P<top>\d+)/(?P<bottom>\d+)(?![\w/])",
     re.IGNORECASE,
 )
-_ATTACHED = re.compile(r"(?<=\d)(?=(?:k|m|mn|bn|b|km|cm|mm|nm|mg|kg|g|ml|ms|tn)\b)", re.IGNORECASE)
 _SCALE = re.compile(rf"[\s-]?({'|'.join(sorted(_SCALES, key=len, reverse=True))})\b", re.IGNORECASE)
-_UNIT = re.compile(r"[\s-]?((?:per cent|°\s?[cf]|degrees? (?:c|f|celsius|fahrenheit))\b|[%℃℉$€£¥]|[a-zµμ]+)",
-                   re.IGNORECASE)  # fmt: skip
-_BELOW = re.compile(r"\s*(?:°\s?[cf]?|degrees?\s*(?:c|f|celsius|fahrenheit)?)?\s*below zero\b|\s+b\.?c\.?(?:e\b)?", re.IGNORECASE)  # noqa: E501
+_UNIT = re.compile(
+    r"[\s-]?((?:per cent|°\s?[cf]|degrees? (?:c|f|celsius|fahrenheit))\b|[%℃℉$€£¥]|[a-zµμ]+)",
+    re.IGNORECASE,
+)
+_BELOW = re.compile(
+    r"\s*(?:°\s?[cf]?|degrees?\s*(?:c|f|celsius|fahrenheit)?)?\s*below zero\b|\s+b\.?c\.?(?:e\b)?",
+    re.IGNORECASE,
+)
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 PRONOUNS = ("one", "first", "second")  # words that mostly count nothing
 
@@ -184,7 +191,7 @@ def same(asked: Found, given: Found) -> bool:
 
 
 def alike(asked: Found, given: Found) -> bool:
-    """Whether `given` could stand where `asked` does: both dates or years, or numbers of one kind."""
+    """Whether `given` could stand in the place of `asked`: both dates, or numbers of one kind."""
     if isinstance(asked, Quantity) and isinstance(given, Quantity) and asked.bare == -given.bare:
         return True  # the sign alone was changed
     dates = [isinstance(q, Date) or q.is_year for q in (asked, given)]
@@ -232,7 +239,12 @@ def _numbers(text: str) -> Iterator[Quantity]:
         start, end = match.span()
         if match["top"]:
             if int(match["bottom"]):
-                yield Quantity(int(match["top"]) / int(match["bottom"]), "", int(match["top"]) / int(match["bottom"]), (start, end))  # noqa: E501
+                yield Quantity(
+                    int(match["top"]) / int(match["bottom"]),
+                    "",
+                    int(match["top"]) / int(match["bottom"]),
+                    (start, end),
+                )
             continue
         tail = (match["tail"] or "").lower()
         value = _value(match["digits"])
@@ -245,13 +257,22 @@ def _numbers(text: str) -> Iterator[Quantity]:
     for match in _ATTACHED_NUMBER.finditer(text):
         value = _value(match["digits"])
         sign = match["sign"]
-        yield _with_unit(text, -value if sign else value, match.start(), match.end(), match["currency"] or "", False)  # noqa: E501
+        yield _with_unit(
+            text,
+            -value if sign else value,
+            match.start(),
+            match.end(),
+            match["currency"] or "",
+            False,
+        )
     for match in _NUMBER_WORDS.finditer(_BELOW.sub(lambda m: " " * len(m.group()), text)):
         words = match.group().lower()
         number = _spoken(words)
         if number is None:
             continue
-        before = re.search(r"\b(?:minus|negative)\s+\Z", text[max(0, match.start() - 12) : match.start()], re.I)
+        before = re.search(
+            r"\b(?:minus|negative)\s+\Z", text[max(0, match.start() - 12) : match.start()], re.I
+        )
         yield _with_unit(
             text, -number if before else number, match.start(), match.end(), "", False,
             words in PRONOUNS,
@@ -274,7 +295,11 @@ def _with_unit(
     kind, factor = _UNITS[currency.lower()] if currency else ("", 1.0)
     if not ordinal:
         spoken_scale = text[start:end][-1:].isalpha()
-        if (scale := _SCALE.match(text, end)) and not spoken_scale and _is_scale(scale, text, bool(currency)):  # noqa: E501
+        if (
+            (scale := _SCALE.match(text, end))
+            and not spoken_scale
+            and _is_scale(scale, text, bool(currency))
+        ):
             value *= _SCALES[scale[1].lower()]
             end = scale.end()
         if _BELOW.match(text, end):
@@ -282,7 +307,7 @@ def _with_unit(
         unit = _UNIT.match(text, end)
         name = re.sub(r"\s+|degrees?", "", unit[1].lower()) if unit else ""
         name = {"percent": "%", "c": "°c", "f": "°f"}.get(name, name) if unit else ""
-        if name in _UNITS and not currency and not (unit[1] in ("c", "C", "f", "F")):
+        if name in _UNITS and not currency and unit[1] not in ("c", "C", "f", "F"):
             kind, factor = _UNITS[name]
             end = unit.end()
     return Quantity(value * factor, kind, value, (start, end), vague)
