@@ -1,10 +1,10 @@
 """One score from what a small judge says and what can be read off an answer.
 
-A logistic model: P(the answer deserves 5 by the criterion), as a score 1 + 4 P, that never falls
-with the model's score. Its weights are data (`evidence_weights.yaml`), fitted on answers that people
-graded; the file says on how many, and how well it orders answers that were not among them. Short
-right answers (a name, a number) and longer ones (sentences, several facts) have weights of their
-own, and between the two sizes the logits are mixed.
+A logistic model of P(the answer deserves 5 by the criterion); the score is 1 + 4 P, and never falls
+with the model's score. Its weights are data (`evidence_weights.yaml`), fitted on answers that
+people graded; the file says on how many, and how well it orders answers that were not among them.
+Short right answers (a name, a number) and longer ones (sentences, several facts) have weights of
+their own, and between the two sizes the logits are mixed.
 """
 
 from __future__ import annotations
