@@ -22,6 +22,7 @@ BARE = "Ada Quill built the tower."
         "Ada Quill built the tower (passage 2).",
         "**Ada Quill** built the _tower_.",
         "# Ada Quill built the tower.",
+        "| --- |\n| Ada Quill built the tower. |",
         "* Ada Quill built the tower.",
         "`Ada Quill` built the tower.",
         "[Ada Quill](https://example.org/a) built the tower.",

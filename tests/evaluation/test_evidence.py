@@ -14,6 +14,8 @@ WHO = "who designed the harbour light"
         (WHO, "Ada Quill", "Quill designed it."),
         (WHO, "Ada Quill", "A. Quill"),
         (WHO, "A. Quill", "Ada Quill designed it."),
+        (WHO, "Ada Quill", "Ada M. Quill"),
+        (WHO, "Ada Quill", "Ada Mary Quill"),
         (WHO, "Ada Quill", "Ada Quill; Bo Tarn only painted it."),
         (WHO, "Ada Quill", "Not Bo Tarn but Ada Quill."),
         (WHO, "Xiu Li", "XiuLi? No: Xiuli Ma's sister Xiu Li."),
@@ -46,6 +48,7 @@ def test_these_hold_the_right_answer(question, right, answer):
         ("what share", "6.5%", "65%"),
         ("what share", "6.5%", "6.5 km"),
         ("when did it open", "9 May 1931", "9 June 1931"),
+        ("when did it open", "1931", "191"),
         ("is it open", "Yes", "No, it is shut."),
     ],
 )
@@ -59,7 +62,13 @@ def test_the_right_answer_that_fits_best_counts():
 
 
 @pytest.mark.parametrize(
-    "answer", ["It was not Ada Quill.", "It wasn't Ada Quill but Bo Tarn.", "Ada Quill is wrong."]
+    "answer",
+    [
+        "It was not Ada Quill.",
+        "It wasn't Ada Quill but Bo Tarn.",
+        "Ada Quill is wrong.",
+        "Bo Tarn, not to be confused with Ada Quill",
+    ],
 )
 def test_what_is_taken_back_is_no_match(answer):
     found = evidence(WHO, ["Ada Quill"], answer)

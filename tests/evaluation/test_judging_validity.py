@@ -82,9 +82,10 @@ def questions():
 
 @pytest.fixture(autouse=True)
 def shown_as_they_are(monkeypatch):
-    """Judges are shown no talk to the grader; here it is the judge who resists it or not."""
-    place = "rag_study.evaluation.judging.judge.without_grading_talk"
-    monkeypatch.setattr(place, lambda answer, *_: answer)
+    """The rungs as they were made: here it is the judge who sees through their form or does not."""
+    place = "rag_study.evaluation.judging.judge"
+    monkeypatch.setattr(f"{place}.without_grading_talk", lambda answer, *_: answer)
+    monkeypatch.setattr(f"{place}.cleaned", lambda answer: answer)
 
 
 class Knowing(judging.Judge):

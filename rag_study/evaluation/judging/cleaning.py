@@ -33,6 +33,7 @@ _MARKS = (
     (re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE), ""),
     (re.compile(r"^[ \t]*[*•+][ \t]+", re.MULTILINE), ""),
     (re.compile(r"^[ \t|:-]*-{3,}[ \t|:-]*$", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE), ""),
 )
 _SPACES = re.compile(r"[ \t\u00a0]+")
 # Speaks of the grading, not of the question.

@@ -35,8 +35,9 @@ _PERSON = re.compile(
 )
 _BEFORE = re.compile(
     r"(?:\b(?:not|never|nor|neither|no longer|without|rather than|instead of|unlike|except"
-    r"|excluding|contrary to|other than|opposed to|wrongly|mistakenly|falsely)\b|n['’]t\b)"
-    r"[^.;!?\n]{0,25}\Z",
+    r"|excluding|contrary to|other than|opposed to|(?:distinct|different|differs|apart) from"
+    r"|(?:confused?|confusing|contrasted|in contrast) (?:with|to)|wrongly|mistakenly|falsely)\b"
+    r"|n['’]t\b)[^.;!?\n]{0,25}\Z",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -134,7 +135,12 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
         if not _vague(number)
         and not any(same(q, number) or same(number, q) for q in (*asked, *known))
     ]
-    other_number = any(alike(number, other) for number in missing for other in strange)
+    timeless = not any(isinstance(number, Date) or number.is_year for number in given)
+    other_number = any(
+        alike(number, other) or (timeless and _undated(number, other))
+        for number in missing
+        for other in strange
+    )
     wanted = _words(reference)
     # What the question says already tells nothing, unless the answer is nothing else.
     telling = wanted - _words(question) or wanted
@@ -213,6 +219,10 @@ def _same_person(question: str, reference: str, answer: str) -> bool:
     last, first = parts[-1], [p.lower() for p in parts[:-1]]
     if len(last) < 3 or contains(question, last):
         return False
+    # Further names may stand between the first and the last one.
+    whole = rf"\b{re.escape(first[0])}\W+(?:[^\W\d_][\w.'’-]*\W+){{0,2}}?{re.escape(last)}\b"
+    if re.search(whole, answer, re.IGNORECASE):
+        return True
     for found in re.finditer(rf"\b{re.escape(last)}\b", answer, re.IGNORECASE):
         near = answer[max(0, found.start() - _NEAR) : found.start()]
         before = re.search(r"([^\W\d_][\w'’-]*)\.?\s+\Z", near)
@@ -330,6 +340,12 @@ def _named(question: str, wordings: Sequence[str], answer: str) -> float:
 @lru_cache(maxsize=20_000)
 def _numbers(text: str) -> tuple[Found, ...]:
     return quantities(text)
+
+
+def _undated(asked: Found, given: Found) -> bool:
+    """Whether a bare number stands where a year was asked for (a digit was dropped)."""
+    wanted = isinstance(asked, Date) or asked.is_year
+    return wanted and isinstance(given, Quantity) and not given.kind
 
 
 def _vague(number: Found) -> bool:
