@@ -21,7 +21,9 @@ from rag_study.evaluation.judging.evidence import Evidence
 
 # Words of the right answer, without the empty ones: a short one, and one that is long for certain.
 SHORT, LONG = 5, 9
-CERTAIN = 3.0  # the model's logit counts as far as this: it must not outvote all else
+# The model's logit counts as far as this (scores of 1.2 and 4.5): it must not outvote all else, and
+# it is no less certain of half an answer than of the whole one.
+LEAST, MOST = -3.0, 2.0
 CASES = ("held", "partly", "nothing")
 SOME = 0.2  # share of words in common that is more than nothing
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
@@ -84,7 +86,7 @@ def case(evidence: Evidence) -> str:
 
 def _logit(score: float) -> float:
     p = min(0.99, max(0.01, (score - 1) / 4))
-    return max(-CERTAIN, min(CERTAIN, math.log(p / (1 - p))))
+    return max(LEAST, min(MOST, math.log(p / (1 - p))))
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ English; of other languages only letters and numbers are compared.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
     wanted = _words(reference)
     # What the question says already tells nothing, unless the answer is nothing else.
     telling = wanted - _words(question) or wanted
-    held = _words(answer)
+    held = _words(answer) if len(wanted) >= WHOLE else _nearest(answer, telling)
     share = len(telling & held) / len(telling) if telling else 0.0
     new = (held - _words(question)) | (held & telling)
     common = len(telling & new)
@@ -181,6 +182,16 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
         size=len(wanted),
         reference=reference,
     )
+
+
+def _nearest(answer: str, telling: frozenset[str]) -> frozenset[str]:
+    """The words of the two neighbouring sentences that have most of the telling ones: words of a
+    short answer that stand far apart in a long text are there by chance."""
+    parts = sentences(answer)
+    if len(parts) <= 2:
+        return _words(answer)
+    pairs = (_words(f"{a}\n{b}") for a, b in itertools.pairwise(parts))
+    return max(pairs, key=lambda words: len(words & telling))
 
 
 def _match(question: str, reference: str, answer: str, missing: list[Found]) -> float:
