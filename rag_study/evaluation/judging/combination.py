@@ -27,6 +27,7 @@ LEAST, MOST = -3.0, 2.0
 CASES = ("held", "partly", "nothing")
 SOME = 0.2  # share of words in common that is more than nothing
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
+LONGEST = 60  # words of an answer; of longer ones people graded few
 _FILE = "evidence_weights.yaml"
 
 
@@ -59,7 +60,7 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
     certain = _logit(model)
     if e.other_number and not e.match:
         certain = min(certain, 0.0)  # a wrong number is what a small model overlooks
-    length = math.log(min(max(e.words, 1), 400) / 20)
+    length = math.log(min(max(e.words, 1), LONGEST) / 20)
     values = {
         "constant": 1.0,
         "model": certain,
