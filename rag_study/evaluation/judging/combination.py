@@ -27,7 +27,9 @@ LEAST, MOST = -3.0, 2.0
 CASES = ("held", "partly", "nothing")
 SOME = 0.2  # share of words in common that is more than nothing
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
-LONGEST = 60  # words of an answer; of longer ones people graded few
+# Words of an answer: of longer ones people graded few, but a long text with nothing of the right
+# answer is all the less a right one.
+LONGEST = {"held": 60, "partly": 60, "nothing": 400}
 _FILE = "evidence_weights.yaml"
 
 
@@ -60,7 +62,6 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
     certain = _logit(model)
     if e.other_number and not e.match:
         certain = min(certain, 0.0)  # a wrong number is what a small model overlooks
-    length = math.log(min(max(e.words, 1), LONGEST) / 20)
     values = {
         "constant": 1.0,
         "model": certain,
@@ -74,6 +75,7 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
     # What the model says counts differently where the words are there and where they are not.
     for name in CASES:
         here = float(name == case(e))
+        length = math.log(min(max(e.words, 1), LONGEST[name]) / 20)
         values |= {name: here, f"{name}_model": here * certain, f"{name}_length": here * length}
     return values
 
