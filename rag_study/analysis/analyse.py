@@ -56,7 +56,7 @@ def analyse(collected: StudyResults, study: StudyConfig, n_resamples: int = 10_0
     scored = pd.concat([collected.results, collected.retention], ignore_index=True)
     primary = study.primary
     named = [*primary.metrics, *primary.reference_metrics]
-    against = objections(collected.results, named, collected.metrics)
+    against = objections(collected.results, collected.ceiling, named, collected.metrics)
     comparisons = effects.compare(
         scored,
         primary.contexts,

@@ -140,7 +140,7 @@ def cluster_means(
         for j, sign in enumerate((-1, 1)):
             stretched = mean + stretch * (intervals[i, j] - mean)
             intervals[i, j] = np.where(by_t, mean + sign * half, stretched)
-    rare, se = _widen_where_rare(totals, mean, effective, df, levels, intervals, se)
+    rare, se = _widen_where_rare(totals, effective, df, levels, intervals, se)
     intervals = np.clip(intervals, *totals.limits[:, None, None])
     return ClusterMeans(mean, intervals, se, df, effective, by_t & ~rare)
 
@@ -170,7 +170,6 @@ def _random_effects_variance(totals: ClusterTotals, mean: np.ndarray) -> np.ndar
 
 def _widen_where_rare(
     totals: ClusterTotals,
-    mean: np.ndarray,
     effective: np.ndarray,
     df: np.ndarray,
     levels: Sequence[float],
@@ -179,14 +178,14 @@ def _widen_where_rare(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Widens `intervals` in place; returns which samples are rare, and their standard errors."""
     of_clusters = totals.sums / totals.counts
-    rare, se = np.zeros(len(mean), dtype=bool), se.copy()
-    for i, row in enumerate(of_clusters):
-        usual = _usual_value(row)
-        if (np.abs(row - usual) > TIE).sum() > min(MOST_RARE, len(row) // 2):
-            continue
-        rare[i] = True
+    # A value that more than half of the clusters have is their median.
+    usual = np.median(of_clusters, axis=1)
+    changed = (np.abs(of_clusters - usual[:, None]) > TIE).sum(axis=1)
+    rare = (changed <= MOST_RARE) & (changed < of_clusters.shape[1] / 2)
+    se = se.copy()
+    for i in np.flatnonzero(rare):
         for k, level in enumerate(levels):
-            low, high = _exact_ends(totals, i, usual, effective[i], (1 - level) / 2)
+            low, high = _exact_ends(totals, i, usual[i], effective[i], (1 - level) / 2)
             intervals[k, 0, i] = low if np.isnan(low) else min(low, intervals[k, 0, i])
             intervals[k, 1, i] = high if np.isnan(high) else max(high, intervals[k, 1, i])
         half = (intervals[0, 1, i] - intervals[0, 0, i]) / 2
@@ -224,9 +223,3 @@ def most_changed(share: float, n_clusters: float, tail: float) -> float:
     """
     seen = share * n_clusters
     return 1.0 if seen >= n_clusters else float(betaincinv(seen + 1, n_clusters - seen, 1 - tail))
-
-
-def _usual_value(values: np.ndarray) -> float:
-    """The value that most clusters have, up to ties; of several the smallest."""
-    found, numbers = np.unique(np.round(values / TIE) * TIE, return_counts=True)
-    return float(found[np.argmax(numbers)])

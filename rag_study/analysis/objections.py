@@ -10,18 +10,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from rag_study.evaluation import ceiling
 from rag_study.evaluation.metrics import Metrics
 
 
 def objections(
-    results: pd.DataFrame, named: Sequence[str], metrics: Metrics
+    results: pd.DataFrame, references: pd.DataFrame, named: Sequence[str], metrics: Metrics
 ) -> dict[tuple[str, str], str]:
     """Reasons, in words, by (metric, judge); the judge is '' for what needs none.
 
-    `results` has one row per run, context, question and judge; `named` are the metrics that may
+    `results` has one row per run, context, question and judge; `references` is what the references
+    themselves score (`evaluation.ceiling`, with the data set); `named` are the metrics that may
     carry a verdict.
     """
-    return dict(constant_metrics(results, named, metrics))
+    constant = constant_metrics(results, named, metrics)
+    return dict(constant) | ceiling.objections(references, named, metrics)
 
 
 def constant_metrics(

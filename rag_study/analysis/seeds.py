@@ -22,6 +22,8 @@ source. A recipe adds only half of its degrees of freedom to those of another: r
 share examples, so that their spreads are no independent news. And a recipe that spreads more than
 the others together (F test at .05) keeps its own s² with its own degrees of freedom.
 
+Two seeds neither lend nor borrow: of an odd recipe among them 84 % of intervals held the truth.
+
 **Measured** (`benchmarks/intervals.py`): docs/reading-the-result.md, “How many seeds”.
 """
 
@@ -38,6 +40,7 @@ from rag_study.analysis.resampling import TOLERANCE
 
 _MOST_DF = 1e6
 _ODD = 0.05  # level of the test that a recipe spreads more than the others
+_LEAST_DF = 2  # two seeds say too little of their own spread to tell an odd recipe by it
 _SHARED = 0.5  # what a recipe's degrees of freedom are worth to another
 
 
@@ -86,7 +89,7 @@ def moderated(
     spread, df = spread.astype(float).copy(), df.astype(float).copy()
     codes = pd.factorize(pd.Series(list(keys), dtype=object))[0]
     for code in np.unique(codes):
-        members = np.flatnonzero(codes == code)
+        members = np.flatnonzero((codes == code) & (df >= _LEAST_DF))
         if len(members) < 2:
             continue
         variances, own = spread[members] ** 2, df[members]

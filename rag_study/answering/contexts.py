@@ -65,8 +65,12 @@ class ContextBuilder:
         ordered = hits.sort_values(["question_id", "rank"])
         self._found = ordered.groupby("question_id")["chunk_id"].agg(list).to_dict()
         self._by_document: dict[str, list[Passage]] = {}
+        shown_of: dict[str, str] = {}
         for passage in self._passages.values():
-            self._by_document.setdefault(passage.doc_id, []).append(passage)
+            # Of a document and its copies, which have its doc_id, one is enough.
+            text_of = passage.chunk_id.rpartition("#")[0]
+            if shown_of.setdefault(passage.doc_id, text_of) == text_of:
+                self._by_document.setdefault(passage.doc_id, []).append(passage)
         self._top_k = top_k
         self._others = counterfactual.OtherAnswers(pool)
 

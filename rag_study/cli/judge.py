@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from rag_study.cli.console import Debug, console
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.common.messages import problems
+from rag_study.evaluation import criteria
+from rag_study.models import folders, names
+from rag_study.study.groups import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +24,9 @@ if TYPE_CHECKING:
     from rag_study.evaluation.judging.report import Report
 
 Format = Literal["text", "md", "json"]
+Dtype = Literal["float32", "bfloat16", "4bit"]
 DATASET, STYLE = "fictional", "biomedical"
+ADAPTER = "adapter_config.json"
 
 
 def judge_report(
@@ -31,7 +38,7 @@ def judge_report(
     ] = None,
     data_set: Annotated[
         Path | None,
-        typer.Option("--data", metavar="FILE", help="own questions for the ladder  [fictional]"),
+        typer.Option("--data", metavar="DIR", help="own data for the ladder  [fictional]"),
     ] = None,
     ladder: Annotated[bool, typer.Option(help="have the ladder graded")] = True,
     questions: Annotated[
@@ -42,7 +49,7 @@ def judge_report(
     ] = None,
     adapter: Annotated[Path | None, typer.Option(metavar="DIR", help="of a local judge")] = None,
     trained: Annotated[bool, typer.Option("--trained", help="it was trained to grade")] = False,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or 4bit")] = "float32",
+    dtype: Annotated[Dtype | None, typer.Option(help="of a local judge  [float32]")] = None,
     tokenizer: Annotated[str, typer.Option(help="of a model on a server")] = "",
     shown: Annotated[Format | None, typer.Option("--format", help="text, md or json")] = None,
     output: Annotated[
@@ -61,14 +68,15 @@ def judge_report(
     if adapter and len(models) > 1:
         raise StudyError("--adapter belongs to one judge; name that judge alone.")
     settings = {
-        "criteria": criterion or [],
+        "criteria": criterion or list(criteria.DEFAULT),
         "adapter": str(adapter) if adapter else None,
         "trained": trained,
         "dtype": dtype,
         "tokenizer": tokenizer or None,
     }
+    judges = [_settings(model, settings) for model in models]
     try:
-        report = _made(models, settings, answers, data_set, ladder, questions)
+        report = _made(judges, answers, data_set, ladder, questions)
     except KeyboardInterrupt:
         _say("stopped; the same command goes on from here")
         raise typer.Exit(130) from None
@@ -78,37 +86,42 @@ def judge_report(
 # What reads tables and models is imported where it is used: `plan` is instant.
 
 
-def _made(
-    models: Sequence[str],
-    settings: dict[str, Any],
-    answers: Path | None,
-    data_set: Path | None,
-    ladder: bool,
-    most: int,
-) -> Report:
-    from rag_study.evaluation import criteria
-    from rag_study.evaluation.judging import open_judge, people, report
-    from rag_study.models import names
+def _settings(model: str, settings: dict[str, Any]) -> Judge:
+    """The judge as a study file would have it. Raises StudyError for what cannot be one."""
+    try:
+        judge = Judge(model=model, **settings)
+    except ValidationError as error:
+        said = [text for _, text in problems(error, lambda _: list(Judge.model_fields))]
+        raise StudyError("; ".join(said)) from None
+    if judge.adapter and not (Path(judge.adapter) / ADAPTER).is_file():
+        raise StudyError(f"--adapter {judge.adapter}: there is no {ADAPTER} in it.")
+    return judge
 
-    wanted = settings["criteria"] or list(criteria.DEFAULT)
-    known = [one.name for one in criteria.find_all(wanted)]
+
+def _made(
+    judges: Sequence[Judge], answers: Path | None, data_set: Path | None, ladder: bool, most: int
+) -> Report:
+    from rag_study.evaluation.judging import open_judge, people, report
+
+    known = [one.name for one in criteria.find_all(judges[0].criteria)]
     # All input is read before a judge is loaded.
     graded = people.sample(people.read(answers, known), most) if answers else []
     asked = _questions(data_set) if ladder else []
     made = report.Report()
-    for model in models:
-        revision = names.revision_of(model)
-        if adapter := settings["adapter"]:
-            if not Path(adapter).is_dir():
-                raise StudyError(f"--adapter: {adapter} is no folder.")
-            revision += files.content_hash([(p.name, p) for p in sorted(Path(adapter).iterdir())])
+    for said in judges:
+        model, revision = (
+            said.model,
+            f"{names.revision_of(said.model)}:{said.dtype}:{said.tokenizer}",
+        )
+        if said.adapter:
+            revision += folders.revision(Path(said.adapter))
         judge = open_judge(
             model,
-            wanted,
-            settings["dtype"],
-            settings["adapter"] or "",
-            settings["tokenizer"] or "",
-            trained=settings["trained"],
+            said.criteria,
+            said.dtype or "float32",
+            said.adapter or "",
+            said.tokenizer or "",
+            trained=said.trained,
         )
         made.judges.append(model)
         if asked:

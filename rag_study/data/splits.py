@@ -6,21 +6,21 @@ for more questions adds to what was there and a larger train size contains every
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scipy.cluster.hierarchy import DisjointSet
-
 from rag_study.common.errors import StudyError
 from rag_study.common.text import normalise
 from rag_study.data import near_duplicates
+from rag_study.data.grouping import Grouping, with_groups
 from rag_study.data.schema import POOLS, QADataset, Question
 
 VALIDATION_SHARE = 0.10
+# A test pool of fewer groups than this says little, so no group may fill more of it.
+_GROUPS_IN_TEST = 20
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Split:
     """Questions by pool, each question with its group.
 
     `dropped` says which questions are in no pool: reason -> number. `groups` says how the groups
-    came about.
+    came about, and which are too large for the test pool.
     """
 
     pools: dict[str, tuple[Question, ...]]
@@ -42,86 +42,114 @@ class Split:
 def split(dataset: QADataset, test_share: float = 0.25) -> Split:
     """Divide the questions by group into test, validation (10 %) and train.
 
+    Groups of more than a twentieth of the test pool go to training, the largest first, as long as
+    its share lasts: a test pool that one of them fills would be about that group alone. All other
+    groups are divided by chance. So test questions come from the smaller groups where sizes are
+    very uneven, and `groups` says from how many they do not come.
+
     The test pool takes one question of every group before it takes a second of any, so that a
     small test set still has many independent groups. A near-duplicate of a question in another
-    pool leaves the pool that is nearer to training. Raises StudyError when the data has too few
-    groups to fill all three pools.
+    pool leaves the pool that is nearer to training. Raises StudyError, with what joined or dropped
+    the questions, when the data has too few groups to fill all three pools.
     """
     pairs = near_duplicates.find_pairs(dataset.questions)
-    questions, how = with_groups(dataset.questions, pairs)
+    grouping = with_groups(dataset.questions, pairs)
     groups: dict[str, list[Question]] = defaultdict(list)
-    for question in questions:
+    for question in grouping.questions:
         groups[question.group].append(question)
-    targets = {
-        "test": test_share * len(questions),
-        "validation": (test_share + VALIDATION_SHARE) * len(questions),
-    }
-    members: dict[str, list[list[Question]]] = {pool: [] for pool in POOLS}
-    seen = 0
-    for name in sorted(groups, key=hash_order):
-        # The middle of a group decides, so that one large group does not swell a small pool.
-        middle = seen + len(groups[name]) / 2
-        seen += len(groups[name])
-        pool = next((p for p in ("test", "validation") if middle <= targets[p]), "train")
-        members[pool].append(sorted(groups[name], key=lambda q: hash_order(q.id)))
-    pools = {pool: _round_robin(lists) for pool, lists in members.items()}
-    dropped = _drop_near_duplicates(pools, pairs)
-    empty = [pool for pool, content in pools.items() if not content]
-    if empty:
-        raise StudyError(
-            f"the data has {len(questions)} questions in {len(groups)} groups (questions that "
-            "share a group, a gold document or their wording stay together); that is too few to "
-            f"fill the {' and '.join(empty)} pool. More independent questions are needed."
+    if len(groups) < len(POOLS):
+        raise StudyError(_too_few(grouping))
+    placed, large = _place(groups, test_share)
+    pools = {
+        pool: _round_robin(
+            [sorted(groups[name], key=lambda q: hash_order(q.id)) for name in placed[pool]]
         )
-    return Split({pool: tuple(content) for pool, content in pools.items()}, dropped, how)
-
-
-def with_groups(
-    questions: Sequence[Question], pairs: Sequence[tuple[Question, Question]] = ()
-) -> tuple[list[Question], dict[str, int]]:
-    """Give every question a group: its own, else derived.
-
-    Without one of their own, questions that share a gold document and near-duplicates (`pairs`)
-    share a group. Questions with the same wording (case and punctuation aside) and the same scope
-    always do. A merged group takes the first of its members' names. The second result counts how
-    the groups came about.
-    """
-    sets = DisjointSet(q.id for q in questions)
-    first: dict[tuple[str, ...], str] = {}
-    joined = Counter({"gold document": 0, "same wording": 0, "near-duplicate": 0})
-    for question in questions:
-        words = near_duplicates.wording(question)
-        keys = [("same wording", question.scope or "", words)]
-        if question.group is not None:
-            keys.append(("group", question.group))
-        else:
-            keys += [("gold document", doc_id) for doc_id in question.gold_doc_ids]
-        for key in keys:
-            if sets.merge(first.setdefault(key, question.id), question.id) and key[0] in joined:
-                joined[key[0]] += 1
-    for one, other in pairs:
-        if one.group is None and other.group is None:
-            joined["near-duplicate"] += sets.merge(one.id, other.id)
-    names: dict[str, str] = {}
-    for question in questions:
-        root, name = sets[question.id], question.group or question.id
-        names[root] = min(name, names.get(root, name))
-    grouped = [dataclasses.replace(q, group=names[sets[q.id]]) for q in questions]
-    return grouped, {
-        "groups given by the data": len({q.group for q in questions if q.group is not None}),
-        **{f"joined by {reason}": number for reason, number in joined.items()},
-        "groups in all": len(set(names.values())),
+        for pool in POOLS
     }
+    dropped: Counter[str] = Counter()
+    while gone := _drop_near_duplicates(pools, pairs):
+        dropped += gone
+        # With fewer questions words weigh otherwise.
+        pairs = near_duplicates.find_pairs([q for content in pools.values() for q in content])
+    if empty := [pool for pool, content in pools.items() if not content]:
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
+        raise StudyError(
+            f"no question is left in the {' and '.join(empty)} pool: all were dropped "
+            f"({reasons}). More questions that differ from each other are needed."
+        )
+    size = sum(len(groups[name]) for name in large)
+    how = grouping.counts | {
+        "groups too large for the test pool (in training)": len(large),
+        "questions in these": size,
+    }
+    return Split({pool: tuple(content) for pool, content in pools.items()}, dict(dropped), how)
+
+
+def _place(
+    groups: Mapping[str, Sequence[Question]], test_share: float
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of groups by pool, in the order of hashes, and those in training for their size."""
+    sizes = {name: len(members) for name, members in groups.items()}
+    total = sum(sizes.values())
+    shares = {"test": test_share * total, "validation": VALIDATION_SHARE * total}
+    room = total - sum(shares.values())
+    largest_first = sorted(sizes, key=lambda name: (-sizes[name], hash_order(name)))
+    limit = max(1.0, shares["test"] / _GROUPS_IN_TEST)
+    uneven = sizes[largest_first[0]] > sizes[largest_first[-1]]
+    large: list[str] = []
+    used = 0.0
+    for name in largest_first[: len(groups) - 2]:  # two are for the other pools
+        # The middle of a group decides, so that one that is a little too large still fits.
+        if not uneven or sizes[name] <= limit or (large and used + sizes[name] / 2 > room):
+            break
+        large.append(name)
+        used += sizes[name]
+    rest = sorted(sizes.keys() - set(large), key=hash_order)
+    left = sum(sizes[name] for name in rest)
+    # Where training is full already, test and validation share what is left.
+    scale = min(1.0, left / sum(shares.values()))
+    ends = {"test": shares["test"] * scale}
+    ends["validation"] = ends["test"] + shares["validation"] * scale
+    placed: dict[str, list[str]] = {pool: [] for pool in POOLS}
+    seen = 0.0
+    for name in rest:
+        middle = seen + sizes[name] / 2
+        seen += sizes[name]
+        pool = next((p for p in ("test", "validation") if middle <= ends[p]), "train")
+        placed[pool].append(name)
+    placed["train"] = sorted([*placed["train"], *large], key=hash_order)
+    _fill(placed, sizes)
+    return placed, large
+
+
+def _fill(placed: dict[str, list[str]], sizes: Mapping[str, int]) -> None:
+    """Give a pool without any group the smallest of the pool with the most groups."""
+    for names in placed.values():
+        if not names:
+            richest = max(placed.values(), key=len)
+            smallest = min(richest, key=lambda name: (sizes[name], hash_order(name)))
+            richest.remove(smallest)
+            names.append(smallest)
+
+
+def _too_few(grouping: Grouping) -> str:
+    number = len({question.group for question in grouping.questions})
+    return (
+        f"the data has {len(grouping.questions)} questions in {number} "
+        f"group{'' if number == 1 else 's'}, too few to fill the pools for test, validation and "
+        f"training, which share no group. {grouping.largest()}"
+    )
 
 
 def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
     """How many test questions have something in common with what is trained or tuned on.
 
     The first three would test a model on what it was trained on; `split` leaves none of them. A
-    gold document in two pools comes from groups that the data itself gives. One answer may be
-    right for two different questions (counted for factoid ones; Lewis et al. 2021, "Question and
-    Answer Test-Train Overlap in Open-Domain Question Answering Datasets"): no error, but a model
-    can gain from it.
+    gold document in two pools comes from groups that the data itself gives; copies of a document
+    count as one. A paraphrase has the same answer in other words (`near_duplicates.paraphrased`).
+    One answer may be right for two different questions (counted for factoid ones; Lewis et al.
+    2021, "Question and Answer Test-Train Overlap in Open-Domain Question Answering Datasets"): no
+    error, but a model can gain from it.
     """
     test, other = pools["test"], [*pools["validation"], *pools["train"]]
 
@@ -131,12 +159,20 @@ def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
 
     both = near_duplicates.find_pairs([*test, *other])
     in_test = {question.id for question in test}
-    crossing = {a.id for a, b in both if (a.id in in_test) != (b.id in in_test)}
+    crossing = {
+        question.id
+        for pair in both
+        for question in pair
+        if question.id in in_test and not all(member.id in in_test for member in pair)
+    }
     return {
         "group in another pool": common(lambda q: [q.group]),
         "wording in another pool": common(lambda q: [(q.scope, near_duplicates.wording(q))]),
         "near-duplicate in another pool": len(crossing),
         "gold document in another pool": common(lambda q: q.gold_doc_ids),
+        "paraphrase with the same answer in another pool": len(
+            near_duplicates.paraphrased(test, other)
+        ),
         "answer is also a training answer": common(
             lambda q: [normalise(q.reference)] if q.answer_type == "factoid" else []
         ),
@@ -145,8 +181,9 @@ def leakage(pools: Mapping[str, Sequence[Question]]) -> dict[str, int]:
 
 def _drop_near_duplicates(
     pools: dict[str, list[Question]], pairs: Sequence[tuple[Question, Question]]
-) -> dict[str, int]:
-    """Take near-duplicates of other pools' questions out of `pools`, nearest to training first."""
+) -> Counter[str]:
+    """Take near-duplicates of other pools' questions out of `pools`, nearest to training first;
+    how many of a question in which pool."""
     rank = {q.id: POOLS.index(pool) for pool, content in pools.items() for q in content}
     leaving: dict[str, str] = {}
     for one, other in pairs:
@@ -157,10 +194,7 @@ def _drop_near_duplicates(
                 leaving[low] = kept_in
     for pool, content in pools.items():
         pools[pool] = [q for q in content if q.id not in leaving]
-    dropped = Counter(leaving.values())
-    return {
-        f"near-duplicate of a {pool} question": dropped[pool] for pool in ("test", "validation")
-    }
+    return Counter(f"near-duplicate of a {pool} question" for pool in leaving.values())
 
 
 def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:

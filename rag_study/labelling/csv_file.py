@@ -2,8 +2,8 @@
 
 The file opens in spreadsheets as it is: UTF-8 with a byte order mark, and no cell that a
 spreadsheet would take for a formula (OWASP, "CSV injection"). What comes back may have semicolons
-or tabs for commas and rows in another order; whatever would put a label on the wrong answer is
-refused with its line.
+or tabs for commas, another encoding, rows in another order and cells that the spreadsheet took for
+dates (`sheet_rows`); a label that might be another answer's is left out, with its line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +21,10 @@ from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
 from rag_study.labelling.sample import Sample, rubric
+from rag_study.labelling.sheet_rows import Matching, cell_text, escape, match_rows, shown, unescape
 
-NO_ANSWER = "(no answer)"
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
-# The longest text of a spreadsheet's cell; the rest of it would be lost without a word.
-_MAX_CELL = 32_000
-_CUT = " … (cut here)"
 _SHOWN = 12
 
 INSTRUCTIONS = """How to label these answers
@@ -60,16 +57,6 @@ class Labels:
     notes: list[str]
 
 
-def escape(text: str) -> str:
-    """The cell of a text: one apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unescape(cell: str) -> str:
-    """The text of a cell that `escape` made."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
 def write(
     path: Path, sample: Sample, passages: Mapping[tuple[str, str], str] | None = None
 ) -> Path:
@@ -99,7 +86,7 @@ def write(
         }
         if passages is not None:
             cells["passages"] = passages[answer["dataset"], answer["question_id"]]
-        writer.writerow({name: escape(_cell(cell)) for name, cell in cells.items()})
+        writer.writerow({name: escape(cell_text(cell)) for name, cell in cells.items()})
     files.write_text(path, "\ufeff" + text.getvalue())
     sheet = path.with_name(f"{path.stem}-instructions.txt")
     instructions = INSTRUCTIONS.format(
@@ -113,147 +100,181 @@ def write(
     return sheet
 
 
-def shown(answer: str) -> str:
-    """An answer as people see it."""
-    return answer if answer.strip() else NO_ANSWER
-
-
 def sample_name(path: Path) -> str:
     """The name of the sample that a file belongs to: that of most of its ids."""
-    names = Counter(_answer_id(row, path, line).rpartition("-")[0] for line, row in _rows(path))
+    names = Counter(
+        _answer_id(row).rpartition("-")[0] for _, row in _rows(path)[0] if _answer_id(row)
+    )
     if not names:
-        raise StudyError(f"{path}: the file has no rows.")
+        raise StudyError(f"{path}: the file has no rows with an answer_id.")
     return names.most_common(1)[0][0]
 
 
 def read(path: Path, sample: Sample) -> Labels:
     """Read a file that was filled in.
 
-    Raises StudyError, with the lines, for an id that is not of the sample, a row that is there
-    twice or not at all, a score that is not a whole number from 1 to 5, an answer that is not the
-    one of its id, and for a file without any label.
+    A row goes to the answer of its id, where its texts do not say another one: spreadsheets turn
+    "SEPT2" into a date and "007" into 7, so the question beside it counts as well. Rows that go to
+    no answer, or of which there are two, are named in the notes and their labels left out.
+
+    Raises StudyError, with the lines, for a score that is not a whole number from 1 to 5, for a
+    file of which no row belongs to the sample, and for one without any label.
     """
     criteria, answers = list(rubric()), {a["answer_id"]: a for a in sample.answers}
-    scores: dict[str, dict[str, int | None]] = {}
-    seen: dict[str, int] = {}
+    rows, notes = _rows(path)
+    matching = match_rows(rows, sample.answers)
     problems, extra = [], set()
-    for line, row in _rows(path):
-        answer_id = _answer_id(row, path, line)
-        where = f"line {line} ({answer_id})"
-        if None in row:
-            problems.append(f"{where}: more cells than columns")
-        elif answer_id not in answers:
-            problems.append(f"{where}: this id is not of the sample {sample.name}")
-        elif answer_id in seen:
-            problems.append(f"{where}: this id stands in line {seen[answer_id]} already")
-        else:
-            seen[answer_id] = line
-            if not _same(row["answer"], shown(answers[answer_id]["answer"])):
-                problems.append(f"{where}: this is not the answer that was written with this id")
-            scores[answer_id] = {}
-            for criterion in criteria:
-                try:
-                    scores[answer_id][criterion] = _score(row[criterion])
-                except ValueError:
-                    grade = (row[criterion] or "").strip()
-                    problems.append(
-                        f"{where}: {criterion} is {grade!r}, not a whole number from 1 to 5"
-                    )
-        columns = {"answer_id", "question", "reference_answer", "passages", "answer", *criteria}
-        extra |= {name for name in row if name not in columns and name}
-    if absent := [answer_id for answer_id in answers if answer_id not in seen]:
-        problems.append(
-            f"{counted(len(absent), 'row')} of the sample missing (leave cells empty instead): "
-            + _first(absent)
-        )
+    scores: dict[str, dict[str, int | None]] = {}
+    for answer_id, (line, row) in matching.rows.items():
+        scores[answer_id] = {}
+        for criterion in criteria:
+            try:
+                scores[answer_id][criterion] = _score(row[criterion])
+            except ValueError:
+                grade = (row[criterion] or "").strip()
+                problems.append(
+                    f"line {line} ({answer_id}): {criterion} is {grade!r}, not a whole number "
+                    "from 1 to 5"
+                )
+    for _, row in rows:
+        extra |= {name for name in row if name not in {*COLUMNS, *criteria} and name}
     if problems:
         raise StudyError(
             f"{path} cannot be used; nothing was stored:\n  " + _first(problems, "\n  ")
         )
-    notes = []
+    if not scores:
+        raise StudyError(
+            f"{path}: no row belongs to the sample {sample.name}; nothing was stored:\n  "
+            + _first(matching.problems or ["the file has no rows"], "\n  ")
+        )
+    notes += _notes_of(matching, [i for i in answers if i not in scores])
+    blank = dict.fromkeys(criteria)
+    scores = {answer_id: scores.get(answer_id, dict(blank)) for answer_id in answers}
+    unlabelled = []
     for criterion in criteria:
         empty = sum(row[criterion] is None for row in scores.values())
         if empty == len(scores):
-            notes.append(f"No answer has a label for {criterion}.")
+            unlabelled.append(f"No answer has a label for {criterion}.")
         elif empty:
             notes.append(
                 f"{empty} of {counted(len(scores), 'answer')} without a label for {criterion}: "
                 "counted as not labelled, as if their questions had not been drawn."
             )
-    if len(notes) == len(criteria) and all(note.startswith("No answer") for note in notes):
+    if len(unlabelled) == len(criteria):
         raise StudyError(f"{path}: no label is filled in yet; nothing was stored.")
+    notes += unlabelled
     if extra:
         notes.append(f"Columns that are not read: {listed(sorted(extra))}.")
     return Labels(scores, notes)
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Rows by column, each with the line it begins in. Checks encoding and header."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise StudyError(f"{path}: there is no such file.") from None
-    except UnicodeDecodeError:
-        raise StudyError(f"{path} is not in UTF-8. Save it as “CSV UTF-8”, then again.") from None
-    if "\0" in text:
-        raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
+def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:
+    notes = []
+    if matching.changed:
+        notes.append(
+            f"{counted(len(matching.changed), 'answer')} looked otherwise than written, as "
+            "spreadsheets leave dates and numbers; the labels were taken by answer_id and "
+            f"question: {_first(matching.changed)}."
+        )
+    if matching.problems:
+        notes.append(
+            f"Labels left out, of {counted(len(matching.problems), 'row')} that cannot be matched "
+            f"with an answer:\n  {_first(matching.problems, chr(10) + '  ')}"
+        )
+    if absent:
+        notes.append(
+            f"{counted(len(absent), 'row')} of the sample missing or left out: {_first(absent)}."
+        )
+    return notes
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Rows by column, each with the line it begins in, and notes on the form of the file. Checks
+    encoding and header."""
+    text, notes = _text(path)
+    lines_before = 0
+    if (first := text.partition("\n"))[0].strip().lower().startswith("sep="):
+        text, lines_before = first[2], 1  # Excel's own way to name the delimiter
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
+    delimiter = max(",;\t|", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     needed = ["answer_id", "answer", *rubric()]
     rows, line = [], 1
     try:
-        names = [(name or "").strip() for name in reader.fieldnames or []]
+        names = [_column(name) for name in reader.fieldnames or []]
         reader.fieldnames = names
         if missing := [name for name in needed if name not in names]:
             raise StudyError(
-                f"{path}, line 1: no column {listed(missing)}. A file of labels has at least the "
-                f"columns {listed(needed)}."
+                f"{path}, line {1 + lines_before}: no column {listed(missing)}. A file of labels "
+                f"has at least the columns {listed(needed)}."
             )
         if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-            raise StudyError(f"{path}, line 1: {listed(repeated)} stands there twice.")
+            raise StudyError(
+                f"{path}, line {1 + lines_before}: {listed(repeated)} stands there twice."
+            )
         for row in reader:
-            # Spreadsheets leave rows of empty cells at the end.
-            if any(isinstance(cell, list) or (cell or "").strip() for cell in row.values()):
+            # Spreadsheets leave rows and columns of empty cells at the end.
+            beyond = row.pop(None, [])
+            if any(map(str.strip, beyond)):
+                raise StudyError(
+                    f"{path}, line {reader.line_num + lines_before}: more cells than columns."
+                )
+            if any((cell or "").strip() for cell in row.values()):
                 inside = sum(len(_LINE_END.findall(str(cell))) for cell in row.values())
-                line = reader.line_num - inside
+                line = reader.line_num - inside + lines_before
                 rows.append((line, row))
     except csv.Error as error:
         raise StudyError(f"{path}, after line {line}: not readable as CSV ({error}).") from None
-    return rows
+    return rows, notes
 
 
-def _answer_id(row: Mapping[str, str], path: Path, line: int) -> str:
-    answer_id = unescape((row["answer_id"] or "").strip())
-    if not answer_id:
-        raise StudyError(f"{path}, line {line}: a row without answer_id.")
-    return answer_id
+def _text(path: Path) -> tuple[str, list[str]]:
+    """The text of a file in UTF-8, UTF-16 or, with a note, in the code page of Western Windows."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(f"{path}: there is no such file.") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if raw.startswith(b"PK"):
+        raise StudyError(f"{path} is a workbook. Save its sheet as “CSV UTF-8”, then again.")
+    notes = []
+    try:
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            text = raw.decode("utf-16")
+        else:
+            text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        try:
+            text = raw.decode("cp1252")
+        except UnicodeDecodeError:
+            raise StudyError(
+                f"{path} is not in UTF-8. Save it as “CSV UTF-8”, then again."
+            ) from None
+        notes.append("The file is not in UTF-8; it was read as Windows-1252.")
+    if "\0" in text:
+        raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
+    return text, notes
+
+
+def _column(name: str | None) -> str:
+    """A column's name as this module writes it, whatever its case and blanks."""
+    return re.sub(r"[\s_-]+", "_", unescape((name or "").strip()).lower()).strip("_")
+
+
+def _answer_id(row: Mapping[str, str]) -> str:
+    return unescape((row["answer_id"] or "").strip())
 
 
 def _score(cell: str | None) -> int | None:
-    text = unescape((cell or "").strip())
+    text = unicodedata.normalize("NFKC", cell or "").strip().lstrip("'").strip()
     if not text:
         return None
     # Some spreadsheets write whole numbers as 4.0 or 4,0.
-    match = re.fullmatch(r"([1-5])([.,]0+)?", text)
+    match = re.fullmatch(r"=?\"?([1-5])([.,]0+)?\"?", text)
     if match is None:
         raise ValueError(text)
     return int(match[1])
-
-
-def _same(cell: str | None, answer: str) -> bool:
-    """Whether a cell is still the answer: spreadsheets change blanks, line ends, apostrophes."""
-    return _bare(cell or "") == _bare(_cell(answer))
-
-
-def _bare(text: str) -> str:
-    return "".join(text.split()).lstrip("'")
-
-
-def _cell(text: str) -> str:
-    """A text as a file can hold it: no control characters, not too long."""
-    text = _CONTROL.sub(" ", text).encode("utf-8", "replace").decode()
-    return text if len(text) <= _MAX_CELL else text[:_MAX_CELL] + _CUT
 
 
 def _first(items: Sequence[str], separator: str = ", ") -> str:

@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rag_study.common.characters import readable
+
 # Why a reply ended, in lower case.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens", "token_limit")
 _FILTERED = (
@@ -54,11 +56,11 @@ def text_of(choice: Mapping[str, Any]) -> str:
     """
     message = choice.get("message")
     if isinstance(message, str):
-        return whole(message)
+        return readable(message)
     places = [choice.get("text")]
     if isinstance(message, dict):
         places = [message.get("content"), message.get("text"), *places, message.get("refusal")]
-    return whole(next((text for text in map(_joined, places) if text.strip()), ""))
+    return readable(next((text for text in map(_joined, places) if text.strip()), ""))
 
 
 def reasoning_of(choice: Mapping[str, Any]) -> str:
@@ -69,10 +71,10 @@ def reasoning_of(choice: Mapping[str, Any]) -> str:
             continue
         for name in _REASONING:
             if text := _joined(holder.get(name), reasoning=True).strip():
-                return whole(text)
+                return readable(text)
     content = message.get("content") if isinstance(message, dict) else None
     parts = [part for part in content if _is_reasoning(part)] if isinstance(content, list) else []
-    return whole(_joined(parts, reasoning=True).strip())
+    return readable(_joined(parts, reasoning=True).strip())
 
 
 def cut_at_limit(choice: Mapping[str, Any]) -> int | None:
@@ -102,12 +104,6 @@ def count(usage: Any, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return int(value) if value >= 0 else None
-
-
-def whole(text: str) -> str:
-    """The text with a replacement sign for every half of a surrogate pair, which no file can hold:
-    JSON can spell one, and a server that cuts between two tokens does."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 # --- Errors ----------------------------------------------------------------------------------

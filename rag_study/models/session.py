@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common import circumstances
+from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key, replies, server_errors
 from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
@@ -119,7 +120,7 @@ class Session:
             prompt_tokens=replies.count(usage, "prompt_tokens"),
             completion_tokens=replies.count(usage, "completion_tokens"),
             truncated=replies.cut_at_limit(choice),
-            served_model=replies.whole(model) if isinstance(model, str) else None,
+            served_model=readable(model) if isinstance(model, str) else None,
         )
 
     def ask(self, fields: dict[str, Any], route: str = CHAT) -> dict[str, Any]:
@@ -290,7 +291,7 @@ class Session:
         try:
             json.dumps(reply, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            reply = json.loads(replies.whole(json.dumps(reply, ensure_ascii=False)))
+            reply = readable_value(reply)
             circumstances.remember(
                 f"{self.endpoint.name}: half characters in its answers, which no file can hold, "
                 "were replaced by \ufffd."

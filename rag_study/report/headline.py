@@ -174,7 +174,10 @@ def _why_none_primary(results: StudyResults) -> str:
 
 
 def _ranking_words(check: Mapping[str, Any] | None) -> str:
-    """The judge's AUC without the term, for a reader who opens the report cold."""
+    """The judge's AUC without the term, or what it fails on, for a reader who opens the report
+    cold."""
+    if check and not check.get("valid") and check.get("fails"):
+        return f" (it fails on {check['fails']})"
     if not check or not is_number(check.get("auc")):
         return ""
     share = f"{check['auc']:.0%}".replace("%", " %")

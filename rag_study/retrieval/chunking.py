@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rag_study.common.characters import readable
 from rag_study.data.schema import Document
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.settings import check_chunking
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 ENDLESS_SENTENCE = 10_000
 # Key of a node with a title of which only the beginning is embedded.
 WHOLE_TITLE = "whole_title"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def readable(text: str) -> str:
-    """The text with what no tokenizer and no file takes replaced.
-
-    Halves of characters (lone surrogates, from damaged JSON) become U+FFFD, two that belong
-    together one character; NUL becomes a space.
-    """
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", " ")
 
 
 def split_documents(
@@ -41,11 +29,13 @@ def split_documents(
     sentence that is too long is cut at clauses, words, letters, one of more than ENDLESS_SENTENCE
     characters at spaces only (counting every word of a megabyte would take long). A document
     without text has no passage. Of a title that would fill more than half a chunk the beginning is
-    embedded (`count_cut_titles`), while models are shown all of it. Raises StudyError for
-    impossible sizes.
+    embedded (`count_cut_titles`), while models are shown all of it. Passages of a copy belong to
+    the document that it is a copy of (`Document.copy_of`), and only their ids name the copy: what
+    is found there is found. Raises StudyError for impossible sizes.
     """
     from llama_index.core import Document as LlamaDocument
     from llama_index.core.node_parser import SentenceSplitter
+    from llama_index.core.schema import NodeRelationship, RelatedNodeInfo
 
     check_chunking(chunk_size, chunk_overlap, embedding.room)
     sources = []
@@ -74,10 +64,13 @@ def split_documents(
     )
     nodes = splitter.get_nodes_from_documents(sources)
     seen: dict[str, int] = {}
+    copies = {document.doc_id: document.copy_of for document in documents if document.copy_of}
     for node in nodes:
         number = seen.get(node.ref_doc_id, 0)
         seen[node.ref_doc_id] = number + 1
         node.id_ = f"{node.ref_doc_id}#{number}"
+        if original := copies.get(node.ref_doc_id):
+            node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=original)
     return nodes
 
 

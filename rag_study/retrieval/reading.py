@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common.characters import readable
 from rag_study.common.wording import counted
 from rag_study.data.schema import Question
-from rag_study.retrieval.chunking import count_cut_titles, readable
+from rag_study.retrieval.chunking import count_cut_titles
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.index import PassageIndex
 from rag_study.retrieval.legibility import Legibility

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document, Question
-from rag_study.retrieval.chunking import readable
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.index import PassageIndex, of_llama_index, open_index
 from rag_study.retrieval.reranking import Reranker

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from rag_study import data
+from rag_study.answering import imported
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
+from rag_study.data.schema import Question
 from rag_study.models import names
 from rag_study.study import merge, stages
 from rag_study.study.config import StudyConfig, load_study
@@ -33,6 +36,8 @@ from rag_study.study.stages import (
     parameters_of,
     stages_before,
 )
+
+Pools = Mapping[str, Sequence[Question]]
 
 # What a stage cannot do without, and what is said where it is empty.
 _MODEL = {"model": "the name of a model is required"}
@@ -154,7 +159,8 @@ def comparison(study: StudyConfig) -> Comparison:
 
 
 def check_pools(runs: Iterable[StageRun]) -> None:
-    """Raise StudyError when a pool is smaller than what a run asks of it.
+    """Raise StudyError when a pool is smaller than what a run asks of it, and when a file of
+    another system's answers cannot be used.
 
     A data set that takes long to read is checked once its stage 01 is done.
     """
@@ -166,6 +172,8 @@ def check_pools(runs: Iterable[StageRun]) -> None:
         if prepared.run_id not in sizes:
             sizes[prepared.run_id] = _pool_sizes(prepared)
         there = sizes[prepared.run_id]
+        if run.stage.name == "import_answers":
+            answers_of(run, pools_of(prepared))
         for key, pool, size in _sizes_needed(run):
             if there is not None and size > there[pool]:
                 share = prepared.point.dataset.test_share
@@ -185,14 +193,42 @@ def _sizes_needed(run: StageRun) -> Iterator[tuple[str, str, int]]:
 
 
 def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
-    if stages.is_done(prepared):  # reading and dividing thousands of questions takes a second
+    if stages.is_done(prepared):  # reading thousands of questions takes a second
         with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
             metrics = run_folder.RunFolder(prepared.run_id).path / "metrics.json"
             return json.loads(metrics.read_text(encoding="utf-8"))["pools"]
+    pools = pools_of(prepared)
+    return pools and {pool: len(questions) for pool, questions in pools.items()}
+
+
+@lru_cache(maxsize=4)  # dividing thousands of questions takes a second, too
+def pools_of(prepared: StageRun) -> Pools | None:
+    """The questions by pool, as far as they can be had while planning; else None."""
+    if stages.is_done(prepared):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return data.load_pools(run_folder.RunFolder(prepared.run_id).path)
     dataset = prepared.point.dataset
     if data.registry.find(dataset.name).instant:
-        return data.split(data.load(*dataset.source), dataset.test_share).sizes()
+        return data.split(data.load(*dataset.source), dataset.test_share).pools
     return None
+
+
+def answers_of(run: StageRun, pools: Pools | None) -> dict[str, int]:
+    """What the file of another system's answers holds (`imported.check`)."""
+    path = Path(run.point.system.answers)
+    if pools is None:
+        return imported.check(path)
+    return imported.check(path, pools["test"], [*pools["validation"], *pools["train"]])
+
+
+def answer_notes(runs: Iterable[StageRun]) -> list[str]:
+    """A sentence on each file of another system's answers: to which questions they are."""
+    return [
+        f"{run.point.system.name}, {run.point.dataset.name}: "
+        + imported.summary(answers_of(run, pools_of(run.needs("prepare_data"))))
+        for run in runs
+        if run.stage.name == "import_answers" and not stages.is_done(run)
+    ]
 
 
 def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison:

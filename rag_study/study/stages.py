@@ -71,14 +71,14 @@ STAGES = {
         Stage(
             "prepare_data",
             "01_prepare_data",
-            3,
+            4,
             uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
             beside={"dataset": only("path", "corpus")},
         ),
         Stage(
             "index_corpus",
             "02_index_corpus",
-            4,
+            5,
             ("prepare_data",),
             uses={
                 "dataset": only("retrieval_scope"),
@@ -118,7 +118,7 @@ STAGES = {
         Stage(
             "import_answers",
             "04_import_answers",
-            3,
+            4,
             ("prepare_data",),
             uses={"system": only("name", "context")},
             beside={"system": only("answers"), "answering": only("test_size")},
@@ -152,7 +152,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 1, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 2, beside={"study_file": ALL, "others": ALL}),
     )
 }
 

@@ -33,6 +33,13 @@ def test_a_recipe_that_spreads_more_answers_for_itself():
     assert df[3] == 2.0
 
 
+def test_two_seeds_neither_lend_nor_borrow():
+    own = np.array([0.1, 0.12, 0.1, 0.02])
+    spread, df = moderated(own, np.array([2.0, 2.0, 2.0, 1.0]), [("m",)] * 4)
+    assert (spread[3], df[3]) == (0.02, 1.0)
+    assert df[:3].tolist() == [4.0] * 3
+
+
 def test_sharing_narrows_intervals_where_seeds_are_few():
     alone = with_spread_of_seeds(frame([0.1, 0.1, 0.1]), [(), (), ()])
     shared = with_spread_of_seeds(frame([0.1, 0.1, 0.1]), [("m",)] * 3)

@@ -427,7 +427,7 @@ def test_a_folder_of_golden_files_is_counted_in_full(tmp_path):
         ({"exact_answer": [[{"a": 1}]]}, "question 2, `exact_answer`: must be text or lists"),
         ({"snippets": {}}, "question 2: `snippets` must be a list"),
         ({"snippets": [snippet(), "x"]}, "question 2, snippet 2: must be a JSON object"),
-        ({"snippets": [{"text": 1.5}]}, "question 2, snippet 1: `text` must be text"),
+        ({"snippets": [{"text": [1.5]}]}, "question 2, snippet 1: `text` must be text"),
         ({"documents": [{"url": "x"}]}, "question 2: `documents` must be a list of texts"),
     ],
 )

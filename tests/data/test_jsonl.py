@@ -4,6 +4,9 @@ import pytest
 
 from rag_study import data as qa_datasets
 from rag_study.common.errors import StudyError
+from rag_study.data.reading import fields, rows
+
+NAN = float("nan")
 
 
 def load(folder):
@@ -94,3 +97,129 @@ def test_fingerprint_follows_content_not_place(own_data, tmp_path):
     assert qa_datasets.revision_of("jsonl", str(moved)) == before
     append(moved, "corpus.jsonl", {"doc_id": "new", "text": "t"})
     assert qa_datasets.revision_of("jsonl", str(moved)) != before
+
+
+def first(folder, name, **changes):
+    """Change the first row of a file."""
+    lines = (folder / name).read_text(encoding="utf-8").splitlines()
+    row = {k: v for k, v in (json.loads(lines[0]) | changes).items() if v is not ...}
+    (folder / name).write_text("\n".join([json.dumps(row), *lines[1:]]), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ("Ulm", ("Ulm",)),
+        ([1984.0, 3.5, float("nan"), None], ("1984", "3.5")),
+        ('["Ulm", "the town of Ulm"]', ("Ulm", "the town of Ulm")),
+        ("['Ulm', 'O\\'Neill']", ("Ulm", "O'Neill")),
+        ("['Ulm' 'Neu-Ulm']", ("Ulm", "Neu-Ulm")),
+        ("[1, 2]", ("[1, 2]",)),
+        ({"text": ["Ulm", "Ulm"], "answer_start": [3, 3]}, ("Ulm",)),
+        ([{"text": "Ulm", "answer_start": 3}], ("Ulm",)),
+        ({"value": "Ulm", "aliases": ["Ulma"], "type": "Wiki"}, ("Ulm", "Ulma")),
+        ([["Ulm", "Ulma"]], ("Ulm", "Ulma")),
+        ("nan", ("nan",)),
+        ("half \ud83c", ("half \ufffd",)),
+        (10**30, (f"1{'0' * 30}",)),
+    ],
+)
+def test_answers_in_the_shapes_that_tools_write(own_data, answers, expected):
+    first(own_data, "questions.jsonl", answers=answers)
+    question = load(own_data).questions[0]
+    assert question.answers == expected
+    assert question.reference == expected[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"answers": True}, 'this is true: write "yes" or "no"'),
+        ({"answers": [["a", "b"], ["c"]]}, "a list in a list.*`key_points`"),
+        ({"answers": [float("nan")]}, "has no answer"),
+        ({"answers": "NaT"}, "has no answer"),
+        ({"answers": float("inf")}, "a number without end"),
+        ({"answers": ["No Answer Present."]}, "`answer_type`: unanswerable"),
+        ({"answers": 1, "choices": ["a", "b"]}, "the place of a choice in `choices`"),
+        ({"answers": ..., "answer": "x"}, "`answers` is missing.*rename `answer` to `answers`"),
+        (
+            {"id": ..., "_id": "x", "answers": ..., "ground_truth": "y"},
+            "`id` and `answers` are missing.*rename `_id` to `id` and `ground_truth` to `answers`",
+        ),
+        ({"question": ..., "user_input": "x"}, "rename `user_input` to `question`"),
+        ({"id": float("nan")}, "`id` is missing"),
+    ],
+)
+def test_what_cannot_be_an_answer_is_said_in_a_sentence(own_data, changes, expected):
+    first(own_data, "questions.jsonl", **changes)
+    with pytest.raises(StudyError, match=f"questions.jsonl, line 1: .*{expected}"):
+        load(own_data)
+
+
+def test_ids_as_pandas_writes_them_and_in_two_unicode_forms(own_data):
+    first(own_data, "corpus.jsonl", doc_id="pre\u0301face.pdf")
+    first(
+        own_data, "questions.jsonl", id=7.0, gold_doc_ids=["pr\u00e9face.pdf"], group=float("nan")
+    )
+    question = load(own_data).questions[0]
+    assert question.id == "7"
+    assert question.gold_doc_ids == ("pr\u00e9face.pdf",)
+    assert question.group is None
+    again = json.dumps({"doc_id": "pr\u00e9face.pdf", "text": "t"})
+    append(own_data, "corpus.jsonl", f"\n{again}")
+    with pytest.raises(StudyError, match=r"line 41: doc_id .* stands there twice"):
+        load(own_data)
+
+
+LONG = "It was built by people who came from far away, " + "year after year, " * 5 + "again"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reference", "expected"),
+    [
+        ([LONG], ..., ((), LONG, "summary")),
+        ([LONG, "Ann"], ..., (("Ann",), LONG, "factoid")),
+        (["Ann", LONG], ..., (("Ann",), "Ann", "factoid")),
+        ([LONG], "By Ann.", ((), "By Ann.", "summary")),
+        (["\u5efa" * 60], ..., ((), "\u5efa" * 60, "summary")),
+    ],
+)
+def test_long_answers_are_for_the_judge_and_counted(own_data, answers, reference, expected):
+    first(own_data, "questions.jsonl", answers=answers, reference=reference)
+    data = load(own_data)
+    question = data.questions[0]
+    assert (question.answers, question.reference, question.answer_type) == expected
+    assert data.counts == {fields.LONG_ANSWERS: 1}
+
+
+def test_what_could_not_be_read_is_counted(own_data):
+    first(own_data, "questions.jsonl", question="Who \udc00 built it?", answers="nan")
+    first(own_data, "corpus.jsonl", text="Broken \ud83d text", extra={"x": float("nan")})
+    data = load(own_data)
+    assert data.counts == {rows.BROKEN: 2, rows.NAN_TEXT: 1}
+    assert data.documents[0].text == "Broken \ufffd text"
+
+
+def test_other_layouts_are_told(own_data):
+    (own_data / "questions.jsonl").rename(own_data / "queries.jsonl")
+    with pytest.raises(StudyError, match=r"The folder has corpus\.jsonl, queries"):
+        load(own_data)
+    (own_data / "qrels").mkdir()
+    with pytest.raises(StudyError, match="BEIR's layout"):
+        load(own_data)
+    with pytest.raises(StudyError, match="is a file"):
+        load(own_data / "corpus.jsonl")
+
+
+def test_parquet_and_whole_json_are_read_too(own_data):
+    import pandas as pd
+
+    before = load(own_data)
+    for name in ("questions", "corpus"):
+        table = pd.read_json(own_data / f"{name}.jsonl", lines=True)
+        (own_data / f"{name}.jsonl").unlink()
+        if name == "corpus":
+            table.to_parquet(own_data / f"{name}.parquet")
+        else:
+            table.to_json(own_data / f"{name}.json", orient="records", indent=1)
+    assert load(own_data) == before

@@ -172,3 +172,53 @@ print(*(str(warning.message) for warning in told), sep="\\n")
     assert done.returncode == 0, done.stderr
     assert "rag_study.errors is now rag_study.common.errors" in done.stdout
     assert "rag_study.qa_datasets.registry is now rag_study.data.registry" in done.stdout
+
+
+DOCUMENT = "Document('d', '', 'text')"
+QUESTION = "Question('q', 'Who?', ('Ann',), gold_doc_ids=('d',))"
+
+
+@pytest.mark.parametrize(
+    ("questions", "documents", "expected"),
+    [
+        ([QUESTION, QUESTION], [DOCUMENT], "question 2 .'q'.: id 'q' stands there twice"),
+        ([QUESTION], [DOCUMENT, DOCUMENT], "document 2 .'d'.: doc_id 'd' stands there twice"),
+        ([QUESTION], ["Document('e', '', 'text')"], "gold_doc_ids names 'd', which its corpus"),
+        (
+            ["Question('q', ' ', ('Ann',))"],
+            [DOCUMENT],
+            "question 1 .*`question` is missing or empty",
+        ),
+        (["Question('q', 'Who?', ())"], [DOCUMENT], "question 1 .*has no answer"),
+        (["Question('q', 'Who?', (float('nan'),))"], [DOCUMENT], "has no answer"),
+        (["Question('q', 'Who?', ({'a': 1},))"], [DOCUMENT], "`answers` must be a list of texts"),
+        (["Question('q', 'Who?', ('x',), 'essay')"], [DOCUMENT], "answer_type 'essay' is unknown"),
+        (["{'id': 'q'}"], [DOCUMENT], "question 1: must be a Question, this is a dict"),
+        ([QUESTION], ["Document('d', '', 5j)"], "`text` must be text"),
+        ([QUESTION], [], "gold_doc_ids names 'd'"),
+        ([], [DOCUMENT], "has no questions"),
+        (["Question('q', 'Who?', ('x',), extra={'a': object()})"], [DOCUMENT], "`a` is .*JSON"),
+        (["1 / 0"], [DOCUMENT], "its loader says ZeroDivisionError"),
+    ],
+)
+def test_what_a_loader_returns_is_checked_as_own_files_are(outside, questions, documents, expected):
+    body = f"QADataset(({', '.join([*questions, ''])}), ({', '.join([*documents, ''])}))"
+    body = body.replace("(, )", "()")
+    start = MODULE.index("    questions, documents = [], []")
+    end = MODULE.index("LOADER =")
+    code = f"{MODULE[:start]}    return {body}\n\n\n{MODULE[end:]}"
+    (outside / "my_manuals.py").write_text(code)
+    with pytest.raises(StudyError, match=expected):
+        qa_datasets.load("my_manuals:LOADER", str(outside / "manuals.jsonl"))
+
+
+def test_values_of_pandas_and_one_answer_without_a_list_are_read(outside):
+    code = MODULE.replace(
+        'Question(name, row["q"], (row["a"],), gold_doc_ids=(name,))',
+        'Question(name, row["q"], row["a"], "factoid", float("nan"), (), [name], 3.0)',
+    )
+    (outside / "my_manuals.py").write_text(code)
+    data = qa_datasets.load("my_manuals:LOADER", str(outside / "manuals.jsonl"))
+    question = data.questions[5]
+    assert (question.answers, question.reference, question.group) == (("Bolt 5",), "Bolt 5", "3")
+    assert question.gold_doc_ids == ("m5",)

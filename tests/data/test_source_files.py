@@ -130,3 +130,56 @@ def test_fingerprints_follow_content_and_are_kept_for_large_files(tmp_path, monk
     assert reading.fingerprint(tmp_path / "moved") == first
     (tmp_path / "moved" / "y.jsonl").write_bytes(lines(ROWS))
     assert reading.fingerprint(tmp_path / "moved") != first
+
+
+def test_folders_as_datasets_leaves_them(tmp_path):
+    import datasets
+
+    table = datasets.Dataset.from_list([{"a": 1.0, "text": "zwölf"}, {"a": 2.5, "text": "y"}])
+    expected = table.to_list()
+    table.save_to_disk(tmp_path / "saved")
+    datasets.DatasetDict(train=table).save_to_disk(tmp_path / "dict")
+    (tmp_path / "saved" / "cache-0123.arrow").write_bytes(b"computed before")
+    (hub := tmp_path / "hub").mkdir()
+    table.to_parquet(hub / "TRAIN-0.PARQUET")
+    (hub / "dataset_infos.json").write_text('{"default": {"splits": {}}}')
+    for folder in ("saved", "dict", "hub"):
+        assert values(tmp_path / folder) == expected, folder
+    with pytest.raises(StudyError, match="not a readable Arrow file"):
+        values(tmp_path / "saved" / "cache-0123.arrow")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"version": "1", "data": ROWS},
+        {"features": [], "rows": [{"row_idx": n, "row": row} for n, row in enumerate(ROWS)]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_inside_one_object(tmp_path, content, indent):
+    (tmp_path / "x.json").write_text(json.dumps(content, indent=indent))
+    assert values(tmp_path / "x.json") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"id": {"0": "a"}, "q": {"0": "b"}}', "holds columns, not rows"),
+        ('{"columns": ["a"], "index": [0], "data": [[1]]}', "holds columns, not rows"),
+        ('{"a": 1, "a": 2}\n{"a": 3}', "line 1: `a` stands there twice"),
+        ('{"a": ' + "9" * 5000 + "}\n{}", "line 1: has a number of thousands of digits"),
+        ('{"a": "x\0y"}\n{}', "line 1: is not JSON .*NUL bytes"),
+    ],
+)
+def test_what_would_lose_something_is_refused(tmp_path, content, expected):
+    (tmp_path / "x.jsonl").write_text(content)
+    with pytest.raises(StudyError, match=expected):
+        values(tmp_path / "x.jsonl")
+
+
+def test_values_that_only_some_readers_take(tmp_path):
+    (tmp_path / "x.json").write_text('[{"a": NaN, "b": "x \\ud83d"}]')
+    (row,) = values(tmp_path / "x.json")
+    assert row["a"] != row["a"]
+    assert row["b"] == "x \ufffd"

@@ -331,7 +331,7 @@ def test_the_ladder_is_judged_whole_whatever_its_order_and_a_part_again(tiny, ou
     folder = run_folder.RunFolder("validate_judge/x-1")
     batches = judging.judge_ladder(judge, rungs, asked, 3, folder, passages)
     table = pd.DataFrame([row for batch in batches for row in batch]).sort_values("place")
-    assert table[["question_id", "rung", "candidate"]].to_dict("records") == rungs
+    assert table[list(rungs[0])].to_dict("records") == rungs
     assert table.loc[table["judge_by_rule"] == "", "judge_groundedness"].notna().all()
     again = judging.judge_repeatedly(judge, table.reset_index(drop=True), asked, passages)
     twice = again.dropna(subset=["judge_accuracy_again"])

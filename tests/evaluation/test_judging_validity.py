@@ -209,6 +209,8 @@ def test_a_criterion_that_requires_nothing_counts_neither_way(outputs):
     check = requirements.check(auc, facts, "knowing", [*USUAL, own])
     assert check["valid"] is True
     assert check["criteria"]["tone"]["valid"] is False
+    assert "families" not in check["criteria"]["tone"]
+    assert check["fails"] == ""
     assert requirements.check(auc, facts, "knowing", [own])["valid"] is False
 
 
@@ -232,6 +234,7 @@ def test_a_judge_that_passes_on_general_rungs_and_fails_on_a_family(outputs, run
     assert failing == [family]
     assert check["valid"] is False
     assert f"fails on {family}" in check["reason"]
+    assert check["fails"] == family
     assert (check["auc_low"] < 0.8) == (rung in ("nothing", "number_wrong"))
 
 

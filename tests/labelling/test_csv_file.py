@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 
 import pytest
 
@@ -152,16 +153,11 @@ def changed(rows, number, **cells):
 
 
 BAD = {
-    "unknown id": (lambda r: changed(r, 1, answer_id="abc123-099"), r"line 3 \(abc123-099\)"),
-    "id of nothing": (lambda r: changed(r, 1, answer_id=""), "line 3: a row without answer_id"),
     "too high": (lambda r: changed(r, 0, accuracy="6"), r"line 2 \(abc123-001\): accuracy is '6'"),
     "too low": (lambda r: changed(r, 0, completeness="0"), "completeness is '0'"),
     "negative": (lambda r: changed(r, 0, accuracy="-1"), "accuracy is '-1'"),
     "fraction": (lambda r: changed(r, 2, accuracy="3.5"), "line 4 .*'3.5', not a whole number"),
     "word": (lambda r: changed(r, 2, accuracy="good"), "accuracy is 'good'"),
-    "twice": (lambda r: [*r, r[0]], "this id stands in line 2 already"),
-    "missing": (lambda r: r[1:], "1 row of the sample missing .*: abc123-001"),
-    "shifted": (lambda r: changed(r, 2, answer="another"), "line 4 .*not the answer"),
     "no labels": (lambda r: fill(r, ""), "no label is filled in yet"),
     "no column": (
         lambda r: [{k: v for k, v in row.items() if k != "accuracy"} for row in r],
@@ -176,6 +172,109 @@ def test_what_is_wrong_is_named_with_its_line(written, sample, what):
     save(written, change(fill(rows_of(written))))
     with pytest.raises(StudyError, match=message):
         csv_file.read(written, sample)
+
+
+LEFT_OUT = {
+    "unknown id": (
+        lambda r: changed(r, 1, answer_id="abc123-099", answer="else"),
+        r"line 3 \(abc123-099\): this id is not of the sample",
+    ),
+    "no id": (lambda r: changed(r, 1, answer_id="", answer="else"), "line 3 .*without answer_id"),
+    "twice": (lambda r: [*r, r[0] | {"accuracy": "1"}], "the same id, other cells"),
+    "missing": (lambda r: r[1:], "1 row of the sample missing or left out: abc123-001"),
+    "another text": (lambda r: changed(r, 2, answer="another"), "line 4 .*not the answer"),
+    "another's": (
+        lambda r: changed(r, 6, answer=r[11]["answer"]),
+        r"line 8 \(abc123-007\): this is not the answer .*but that of another",
+    ),
+    "slipped": (
+        lambda r: [
+            a | {"answer_id": b["answer_id"]} for a, b in zip(r, r[1:] + r[:1], strict=True)
+        ][-7:],
+        "nor the question",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_rows_that_cannot_be_matched_are_named_and_the_others_kept(written, sample, what):
+    change, message = LEFT_OUT[what]
+    rows = fill(rows_of(written), "3")
+    save(written, [*change(rows), *([rows[12]] if what == "slipped" else [])])
+    labels = csv_file.read(written, sample)
+    assert re.search(message, "\n".join(labels.notes))
+    assert list(labels.scores) == [a["answer_id"] for a in sample.answers]
+    kept = [row["accuracy"] for row in labels.scores.values() if row["accuracy"] is not None]
+    assert kept
+    assert set(kept) == {3}
+
+
+def test_a_row_whose_id_is_lost_is_found_by_its_texts(written, sample):
+    rows = fill(rows_of(written), "3")
+    rows[1] |= {"answer_id": "1,00E+23", "accuracy": "5"}
+    save(written, rows)
+    assert csv_file.read(written, sample).scores["abc123-002"]["accuracy"] == 5
+
+
+def test_a_file_of_another_sample_is_refused(written, sample):
+    rows = [
+        row | {"answer_id": f"x{i}", "answer": "else"} for i, row in enumerate(rows_of(written))
+    ]
+    save(written, fill(rows))
+    with pytest.raises(StudyError, match="no row belongs to the sample abc123"):
+        csv_file.read(written, sample)
+
+
+# What is written, and what spreadsheets of several countries leave of it.
+REWRITTEN = {
+    "OCT3": "03. Okt",
+    "5/6": "05-Jun",
+    "2-11": "2023-11-02",
+    "00420": "420",
+    "3E8": "3,00E+08",
+    "98765432109876543": "9,87654E+16",
+    "TRUE": "VRAI",
+    "7:45": "07:45:00",
+    "=B2": "#REF!",
+    "12,5 %": "0,125",
+    "“so” – it…": '"so" - it...',
+    "Größe ≥ naïve": "Gr??e ? na?ve",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("first", ["", "sep=;\r\n"])
+def test_labels_survive_what_a_spreadsheet_makes_of_the_answers(tmp_path, encoding, first):
+    answers = [
+        {
+            "answer_id": f"9e1234-{i:03d}",
+            "dataset": "mine",
+            "question_id": f"q{i}",
+            "question": f"Which mark has the café {i}?",
+            "reference": text,
+            "answer": text,
+            "runs": [0],
+        }
+        for i, text in enumerate(REWRITTEN, start=1)
+    ]
+    sample = Sample("9e1234", "small", "none", 0, "judge", [], [{}], answers)
+    csv_file.write(tmp_path / "a.csv", sample)
+    rows = rows_of(tmp_path / "a.csv")
+    made = []
+    for number, (row, cell) in enumerate(zip(rows, REWRITTEN.values(), strict=True)):
+        row = row | {"answer": cell, "reference_answer": cell, "accuracy": f"{1 + number % 5},0"}
+        row["completeness"] = "'4"
+        made.append({key.replace("_", " ").title(): row[key] for key in reversed(row)} | {"": ""})
+    save(tmp_path / "a.csv", made[::-1], ";", encoding)
+    if first:
+        text = (tmp_path / "a.csv").read_bytes().decode(encoding)
+        (tmp_path / "a.csv").write_bytes((first + text).encode(encoding))
+    assert csv_file.sample_name(tmp_path / "a.csv") == "9e1234"
+    labels = csv_file.read(tmp_path / "a.csv", sample)
+    assert [row["accuracy"] for row in labels.scores.values()] == [1 + i % 5 for i in range(12)]
+    assert {row["completeness"] for row in labels.scores.values()} == {4}
+    assert any("answers looked otherwise than written" in note for note in labels.notes)
+    assert any("Windows-1252" in note for note in labels.notes) == (encoding == "cp1252")
 
 
 def test_lines_are_those_of_the_file_although_cells_have_several(written, sample):
@@ -199,9 +298,9 @@ def test_many_problems_are_told_together_and_cut(written, sample):
 def test_files_that_are_something_else(written, sample, tmp_path):
     with pytest.raises(StudyError, match="there is no such file"):
         csv_file.read(tmp_path / "no.csv", sample)
-    for encoding in ("utf-16", "latin-1"):
-        save(written, [{"answer_id": "Ünï", "answer": "x"}], encoding=encoding)
-        with pytest.raises(StudyError, match="Save it as “CSV UTF-8”"):
+    for content in (b"PK\x03\x04", b"answer_id,answer\0", b"\x81\x8d\x8f"):
+        written.write_bytes(content)
+        with pytest.raises(StudyError, match="“CSV UTF-8”"):
             csv_file.read(written, sample)
     written.write_text("")
     with pytest.raises(StudyError, match="no column"):

@@ -140,6 +140,13 @@ def test_headline_names_a_valid_judge_as_what_carries_the_verdict():
     assert text.endswith("which passed its check.")
 
 
+def test_a_judge_that_ranks_well_and_fails_on_a_family_is_said_to():
+    check = {**STRONG, "valid": False, "fails": "numbers, injections"}
+    text = headline(study(comparison("cannot tell"), judge_checks=[check]))
+    assert "because the judge strong (it fails on numbers, injections) did not pass" in text
+    assert "97 %" not in text
+
+
 def test_headline_without_anything_to_compare():
     missing = [{"run_id": "a", "stage": "fine_tune", "state": "failed", "message": "memory"}]
     assert headline(study()) == (

@@ -320,7 +320,9 @@ def test_content_of_answers_from_elsewhere_counts_and_its_place_does_not(write_s
     def ids_with(path):
         return ids(write_study(systems=[{"name": "ours", "answers": str(path)}]))
 
-    (first := tmp_path / "answers.jsonl").write_text('{"id": "q1", "answer": "Ann"}\n')
+    (first := tmp_path / "answers.jsonl").write_text(
+        '{"id": "fic-0010-4", "answer": "Ann of the mill"}\n'
+    )
     before = ids_with(first)
     moved = first.rename(tmp_path / "of-november.jsonl")
     os.utime(moved, (1, 1))

@@ -1,4 +1,4 @@
-"""Source files as they are distributed: plain, .gz, in an archive, a folder of them, Parquet.
+"""Source files as they are distributed: plain, .gz, in an archive, Parquet, Arrow, in folders.
 
 Everything is read as a stream, nothing is unpacked to disk, and what is wrong with a file is said
 with its name and the record.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tarfile
 import zipfile
 import zlib
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rag_study.common import files
+from rag_study.common.characters import readable_value
 from rag_study.common.errors import StudyError
+from rag_study.data.reading import tables
 from rag_study.data.reading.fields import kind, mapping
 
 _MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
@@ -35,7 +38,14 @@ _DAMAGED = (
     zipfile.BadZipFile,
     RuntimeError,
 )
-SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet", *ARCHIVES)
+PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *tables.SUFFIXES)
+SUFFIXES = (*PLAIN, *ARCHIVES)
+# What `datasets` writes beside the rows: descriptions, and what it has computed before.
+_DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+_COMPUTED = re.compile(r"cache-.*\.arrow")
+# JSON up to this size is read at once; what is larger as a stream.
+_AT_ONCE_BYTES = 64_000_000
+_ROWS_KEYS = ("data", "rows")
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,13 @@ class SourceFile:
     @property
     def name(self) -> str:
         """The file's own name without folders and without `.gz`."""
-        return Path(self.member or self.path.name).name.removesuffix(".gz")
+        name = Path(self.member or self.path.name).name
+        return name[: -len(".gz")] if name.lower().endswith(".gz") else name
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is Parquet or Arrow."""
+        return self.name.lower().endswith(tables.SUFFIXES)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -61,10 +77,10 @@ class SourceFile:
             if self.member:
                 with (
                     _member(self.path, self.member) as packed,
-                    gzip.open(packed) if self.member.endswith(".gz") else packed as file,
+                    gzip.open(packed) if self.member.lower().endswith(".gz") else packed as file,
                 ):
                     yield file
-            elif self.path.suffix == ".gz":
+            elif self.path.suffix.lower() == ".gz":
                 with gzip.open(self.path) as file:
                     yield file
             else:
@@ -125,29 +141,74 @@ def read_json(file: SourceFile) -> Any:
 
 
 def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (where, record) from JSON lines, a JSON array of objects, or Parquet, as a stream.
+    """Yield (where, record) from JSON lines, a JSON array of objects or an object with such an
+    array as `data` or `rows`, from Parquet or Arrow.
 
     `where` names file and line or record for messages. Raises StudyError for anything else.
     """
-    if file.name.endswith(".parquet"):
-        yield from _parquet_rows(file)
+    if file.is_table:
+        if file.member:
+            raise StudyError(f"{file.label}: tables are not read out of archives; unpack it first.")
+        yield from tables.rows(file.path, file.label)
         return
     with file.open() as stream:
-        is_array = stream.read(4096).removeprefix(_MARK).lstrip()[:1] == b"["
-    with file.open() as stream:
-        yield from _array(stream, file.label) if is_array else _lines(stream, file.label)
+        first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
+        more = bool(stream.read(4096).strip())
+    if first.startswith(b"["):
+        yield from _array(file)
+    elif (rows := _rows_of_object(file, first, more)) is not None:
+        for number, row in enumerate(rows, start=1):
+            where = f"{file.label}, record {number}"
+            inner = mapping(row, where)
+            # The rows that the hub's server gives out.
+            yield where, inner["row"] if isinstance(inner.get("row"), dict) else inner
+    else:
+        with file.open() as stream:
+            yield from _lines(stream, file.label)
+
+
+def _rows_of_object(file: SourceFile, first: bytes, more: bool) -> list[Any] | None:
+    """The rows of a file that is one JSON object, by itself or over several lines; else None."""
+    try:
+        content = _loads(first, f"{file.label}, line 1")
+    except (ValueError, RecursionError):
+        content = None
+        if first.startswith(b"{") and more:
+            content = _at_once(file)
+    else:
+        content = None if more else content
+    if not isinstance(content, dict):
+        return None
+    rows = next((content[key] for key in _ROWS_KEYS if isinstance(content.get(key), list)), None)
+    if rows and all(isinstance(row, dict) for row in rows):
+        return rows
+    if first.endswith(b"}") and not more and not _is_by_column(content):
+        return None  # one line of JSON lines
+    if not _is_by_column(content):
+        return [content]
+    raise StudyError(
+        f"{file.label}: holds columns, not rows. Save it with pandas as "
+        'to_json(..., orient="records", lines=True).'
+    )
+
+
+def _is_by_column(content: dict[str, Any]) -> bool:
+    """Whether it is what pandas writes by itself: {"id": {"0": ...}, "question": {"0": ...}}."""
+    columns = list(content.values())
+    if len(columns) < 2 or not all(isinstance(column, dict) and column for column in columns):
+        return {"columns", "index", "data"} == content.keys()
+    return all(column.keys() == columns[0].keys() and "0" in column for column in columns)
 
 
 def records_under(file: SourceFile, key: str, unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """As `records`, from the list at `key` of a file that is one JSON object; `unit` names a record
     in messages. Yields nothing where there is no such list."""
-    with file.open() as stream:
-        yield from _array(stream, file.label, f"{key}.item", unit)
+    yield from _array(file, key, unit)
 
 
 def holds_rows(file: SourceFile, key: str) -> bool:
     """Whether the file is a table, a JSON array or JSON lines, not one object with `key`."""
-    if file.name.lower().endswith((".jsonl", ".parquet")):
+    if file.is_table or file.name.lower().endswith(".jsonl"):
         return True
     with file.open() as stream:
         first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
@@ -165,6 +226,8 @@ def _data_files(folder: Path) -> list[Path]:
 
 
 def _is_data(path: Path) -> bool:
+    if path.name in _DESCRIPTIONS or _COMPUTED.fullmatch(path.name):
+        return False
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
     return path.name.lower().endswith(SUFFIXES) and not hidden
 
@@ -209,7 +272,7 @@ def _parse(text: str, where: str) -> Any:
     if not text.strip():
         raise StudyError(f"{where}: the file is empty.")
     try:
-        return json.loads(text)
+        return _loads(text, where)
     except json.JSONDecodeError as error:
         raise StudyError(
             f"{where}: is not valid JSON ({error.msg} at line {error.lineno}, column "
@@ -219,6 +282,29 @@ def _parse(text: str, where: str) -> Any:
         raise StudyError(f"{where}: is nested too deeply to be data.") from None
 
 
+def _loads(text: str | bytes, where: str) -> Any:
+    """JSON without halves of characters. Raises ValueError, and StudyError for a key that an
+    object has twice with different values, one of which would be lost."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            for key, value in pairs:
+                if content[key] != value:
+                    raise StudyError(f"{where}: `{key}` stands there twice in one object.")
+        return content
+
+    try:
+        content = json.loads(text, object_pairs_hook=once)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:  # Python reads no numbers of more than 4,300 digits
+        raise StudyError(f"{where}: has a number of thousands of digits.") from None
+    # Only escapes can give halves of characters and NUL.
+    escape = "\\u" if isinstance(text, str) else b"\\u"
+    return readable_value(content) if escape in text else content
+
+
 def _lines(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, raw in enumerate(stream, start=1):
         where = f"{label}, line {number}"
@@ -226,11 +312,12 @@ def _lines(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]
         if not line:
             continue
         try:
-            row = json.loads(line)
+            row = _loads(line, where)
         except json.JSONDecodeError as error:
+            hint = " It holds NUL bytes: is it cut off, or UTF-16?" if "\0" in line else ""
             raise StudyError(
                 f"{where}: is not JSON ({error.msg} at column {error.colno}). "
-                "Each line must be one JSON object."
+                f"Each line must be one JSON object.{hint}"
             ) from None
         except RecursionError:
             raise StudyError(f"{where}: is nested too deeply to be data.") from None
@@ -244,8 +331,35 @@ def _decode_line(raw: bytes, where: str) -> str:
         raise StudyError(f"{where}: is not UTF-8 text. Save the file as UTF-8.") from None
 
 
+def _at_once(file: SourceFile) -> Any:
+    """The whole file as one JSON value; None where it is none, or too large."""
+    with file.open() as stream:
+        raw = stream.read(_AT_ONCE_BYTES + 1)
+    if len(raw) > _AT_ONCE_BYTES:
+        return None
+    try:
+        return _loads(raw.decode("utf-8-sig"), file.label)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _array(
-    stream: IO[bytes], label: str, prefix: str = "item", unit: str = "record"
+    file: SourceFile, key: str = "", unit: str = "record"
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    content = _at_once(file)
+    if key:
+        content = content.get(key) if isinstance(content, dict) else None
+    if isinstance(content, list):
+        for number, row in enumerate(content, start=1):
+            where = f"{file.label}, {unit} {number}"
+            yield where, mapping(row, where)
+        return
+    with file.open() as stream:
+        yield from _streamed_array(stream, file.label, f"{key}.item" if key else "item", unit)
+
+
+def _streamed_array(
+    stream: IO[bytes], label: str, prefix: str, unit: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     import ijson
 
@@ -256,9 +370,11 @@ def _array(
             yield where, mapping(row, where)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
+        advice = "It may be cut off."
+        if "NaN" in str(error) or "Infinity" in str(error):
+            advice = "NaN is no JSON: save it as JSON lines, where it is taken for a missing value."
         raise StudyError(
-            f"{label}: is not valid JSON in UTF-8 after {unit} {number} ({reason}). "
-            "It may be cut off."
+            f"{label}: is not valid JSON in UTF-8 after {unit} {number} ({reason}). {advice}"
         ) from None
 
 
@@ -276,22 +392,6 @@ class _WithoutMark:
             start, self._start = self._start, b""
             return start
         return self._stream.read(size)
-
-
-def _parquet_rows(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    if file.member:
-        raise StudyError(f"{file.label}: Parquet is not read out of archives; unpack it first.")
-    number = 0
-    try:
-        for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(batch_size=64):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{file.label}, row {number}", row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise StudyError(f"{file.label}: is not a readable Parquet file ({error}).") from None
 
 
 def wrong_format(where: str, dataset: str, expected: str, value: Any) -> StudyError:

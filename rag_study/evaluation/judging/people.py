@@ -132,9 +132,11 @@ def figures(table: pd.DataFrame, column: str, margin: float) -> dict[str, Any]:
     Keys, each None where the answers do not tell: `auc`, `auc_low`, `auc_high` (right against
     wrong, clusters are groups), `spearman`, `long_short` (points that long answers get more than
     short ones of the same question and grade) with `_low`, `_high`, `_n`, `kendall` (of systems'
-    means), `kappa` (quadratic, where people gave grades between), and of pairs of systems
-    `pairs`, `pairs_same` (people and scorer find the same) and `pairs_turned` (both are sure, of
-    opposite things). `n` answers, `missing` without a score, `groups`.
+    means), `kappa` (quadratic, where people gave grades between), and of pairs of systems `pairs`,
+    `pairs_settled` (people find one better, or both equal), `pairs_same` (of these, the scorer
+    finds the same), `pairs_turned` (both are sure, of opposite things) and `pairs_alone` (the
+    scorer is sure of a difference, and people are not). `n` answers, `missing` without a score,
+    `groups`.
     """
     known = table.dropna(subset=[column])
     values = known[column].to_numpy(dtype=float)
@@ -206,7 +208,8 @@ def _systems(table: pd.DataFrame, column: str, margin: float) -> dict[str, Any]:
     A verdict is better or worse where the 95 % interval of the mean difference within groups is on
     one side of 0, and equal where it lies within the margin (points of 4).
     """
-    found: dict[str, Any] = {"kendall": None, "pairs": 0, "pairs_same": 0, "pairs_turned": 0}
+    counts = ("pairs", "pairs_settled", "pairs_same", "pairs_turned", "pairs_alone")
+    found: dict[str, Any] = {"kendall": None, **dict.fromkeys(counts, 0)}
     scaled = table.assign(people=1 + 4 * table["grade"])
     means = scaled.groupby("model")[[column, "people"]].mean()
     if len(means) > 2 and (means.nunique() > 1).all():
@@ -218,10 +221,15 @@ def _systems(table: pd.DataFrame, column: str, margin: float) -> dict[str, Any]:
         ).dropna()
         if len(both) < MIN_GROUPS:
             continue
-        said = [_verdict(both[name].to_numpy(dtype=float), margin) for name in (column, "people")]
+        scorer, judged = (
+            _verdict(both[name].to_numpy(dtype=float), margin) for name in (column, "people")
+        )
+        differ, sure = ("better", "worse"), scorer in ("better", "worse")
         found["pairs"] += 1
-        found["pairs_same"] += said[0] == said[1]
-        found["pairs_turned"] += {*said} == {"better", "worse"}
+        found["pairs_settled"] += judged != "unknown"
+        found["pairs_same"] += judged != "unknown" and scorer == judged
+        found["pairs_turned"] += sure and judged in differ and scorer != judged
+        found["pairs_alone"] += sure and judged not in differ
     return found
 
 

@@ -30,7 +30,7 @@ COLUMNS = (
     ("AUC", "auc"),
     ("long − short, points", "long_short"),
     ("systems, Kendall", "kendall"),
-    ("verdicts on pairs: same, turned round", "pairs"),
+    ("verdicts: people's found, turned round, the scorer's alone", "pairs"),
     ("kappa", "kappa"),
     ("rank correlation", "spearman"),
 )
@@ -90,7 +90,7 @@ def add_ladder(
                 "judge": judge.name,
                 "criterion": criterion.name,
                 "valid": found["valid"],
-                "families": found["families"],
+                "families": found.get("families", {}),
                 "reason": found["reason"],
                 "right_below_3": shares[0],
                 "wrong_above_3": shares[1],
@@ -202,9 +202,8 @@ def people_cells(row: dict[str, Any]) -> list[str]:
     cells = [LABELS.get(row["scorer"], row["scorer"])]
     for _, key in COLUMNS:
         if key == "pairs":
-            pairs = row["pairs"]
-            said = f"{row['pairs_same']} and {row['pairs_turned']} of {pairs}"
-            cells.append(said if pairs else _UNKNOWN)
+            said = f"{row['pairs_same']} of {row['pairs_settled']}, {row['pairs_turned']}, "
+            cells.append(f"{said}{row['pairs_alone']}" if row["pairs"] else _UNKNOWN)
             continue
         value, low, high = row[key], row.get(f"{key}_low"), row.get(f"{key}_high")
         sign = "+" if key == "long_short" else ""

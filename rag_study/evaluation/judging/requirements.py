@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,9 @@ def check(
     should).
 
     Returns judge, valid; criterion, rung, auc, auc_low, auc_high, n of the requirement that is met
-    worst among those that count; reason; and `criteria`: name -> {valid, reason, families}, where
-    `families` says of each family passes, fails, not checked, or fails, but is rare here.
+    worst among those that count; reason; fails (the families further than the general one that it
+    fails on, in words); and `criteria`: name -> {valid, reason, families}, where `families` says of
+    each family passes, fails, not checked, or fails, but is rare here.
     """
     by_criterion: dict[str, dict[str, Any]] = {}
     measured: list[tuple[float, dict[str, Any]]] = []
@@ -91,8 +92,9 @@ def check(
         by_criterion[criterion.name] = {
             "valid": bool(met and criterion.required),
             "reason": f"{criterion.label.lower()}: {'; '.join(findings)}",
-            "families": _by_family(asked),
         }
+        if asked:  # an empty mapping has no place in Parquet
+            by_criterion[criterion.name]["families"] = _by_family(asked)
     checked = [criterion.name for criterion in criteria if criterion.required]
     valid = bool(checked) and all(by_criterion[name]["valid"] for name in checked)
     failing = [name for name in checked if not by_criterion[name]["valid"]]
@@ -104,6 +106,7 @@ def check(
         **{key: worst.get(key) for key in ("criterion", "rung", "auc", "auc_low", "auc_high")},
         "n": int(worst.get("n", 0)),
         "reason": "; ".join(reasons) or "none of its criteria can be checked",
+        "fails": ", ".join(_failed(by_criterion)),
         "criteria": by_criterion,
     }
 
@@ -193,6 +196,12 @@ def _by_family(asked: Sequence[_Requirement]) -> dict[str, str]:
             passed = any(one.state == PASSES for one in of_family)
             states[family] = PASSES if passed else NOT_CHECKED
     return states
+
+
+def _failed(by_criterion: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    states = [found.get("families", {}).items() for found in by_criterion.values()]
+    failed = [family for some in states for family, state in some if state == FAILS]
+    return [family for family in dict.fromkeys(failed) if family != GENERAL]
 
 
 def _family(rung: str) -> str:

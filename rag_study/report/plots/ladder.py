@@ -72,7 +72,7 @@ def judge_ladder(
         title=title,
         caption=caption,
         columns=3,
-        row_labels=2.0,
+        row_labels=2.2,
     )
     for ax, (judge, metric, part) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges

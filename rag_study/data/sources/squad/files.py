@@ -108,9 +108,13 @@ def paragraphs(file: SourceFile, dataset: str) -> Iterator[Paragraph]:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise wrong_format(file.label, dataset, EXPECTED, content)
-    for number, article in enumerate(content["data"], start=1):
+    for number, item in enumerate(content["data"], start=1):
         where = f"{file.label}, article {number}"
-        yield from _article(fields.mapping(article, where), where, dataset)
+        article = fields.mapping(item, where)
+        if "paragraphs" not in article and "context" in article:
+            yield from from_rows([(f"{file.label}, record {number}", article)], dataset)
+        else:
+            yield from _article(article, where, dataset)
 
 
 def from_rows(rows: Iterable[tuple[str, dict[str, Any]]], dataset: str) -> Iterator[Paragraph]:

@@ -38,13 +38,15 @@ class Facts:
     """The facts of a data set's answers. `questions` lend each other what is put in."""
 
     def __init__(self, questions: Sequence[Question]):
-        self._lent: dict[str, list[tuple[str, Question]]] = {}
+        # By kind: the fact, its question's id, and the words of that question.
+        self._lent: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
         for question in questions:
             if question.answer_type in ("yesno", "unanswerable"):
                 continue
+            asked = frozenset(normalise(question.question).split())
             for wordings in facts_of(question):
-                kind = kind_of(wordings[0])
-                self._lent.setdefault(kind, []).append((wordings[0], question))
+                lent = (wordings[0], question.id, asked)
+                self._lent.setdefault(kind_of(wordings[0]), []).append(lent)
 
     def like(self, fact: str, question: Question, most: int = 8) -> list[str]:
         """Facts of the same kind that are not right here, those to the likest questions first.
@@ -55,20 +57,20 @@ class Facts:
         kind, words = kind_of(fact), len(fact.split())
         said = [*right_of(question), question.question]
 
-        def rank(lent: tuple[str, Question]) -> tuple[bool, float, str]:
-            other = set(normalise(lent[1].question).split())
+        def rank(lent: tuple[str, str, frozenset[str]]) -> tuple[bool, float, str]:
+            text, name, other = lent
             shared = len(asked & other) / max(1, len(asked | other))
             unlike = (asked & _ASKING) != (other & _ASKING)
-            key = hashlib.sha256(f"{question.id}|{lent[1].id}|{lent[0]}".encode()).hexdigest()
+            key = hashlib.sha256(f"{question.id}|{name}|{text}".encode()).hexdigest()
             return unlike, -round(shared, 1), key
 
         near = [
             lent
             for lent in self._lent.get(kind, [])
-            if lent[1].id != question.id and abs(len(lent[0].split()) - words) <= max(1, words // 2)
+            if lent[1] != question.id and abs(len(lent[0].split()) - words) <= max(1, words // 2)
         ]
         found: list[str] = []
-        for text, _ in sorted(near, key=rank):
+        for text, _, _ in sorted(near, key=rank):
             apart = not any(contains(one, text) or contains(text, one) for one in said)
             if apart and text not in found:
                 found.append(text)

@@ -1,0 +1,173 @@
+"""Documents that are there twice: the same text under several ids, or almost the same.
+
+A document is a copy of an earlier one of its scope when both have the same text but for case and
+blanks, or when at least 85 % of their sequences of three words are common and what differs tells
+them apart in nothing: not each has a number, a sign or a name that the other has not (two yearly
+reports differ in their years). Titles count with short texts ("It was built in 1700.").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import regex
+from scipy.cluster.hierarchy import DisjointSet
+
+from rag_study.common.text import UNSPACED
+from rag_study.data.schema import Document, Question
+
+COPIES = "documents that are copies of another (counted as one)"
+NEAR = 0.85
+_SHINGLE = 3
+# A text of fewer words may be of any title.
+_OWN_WORDS = 40
+_HASHES, _SHARED_HASHES, _NEIGHBOURS = 24, 3, 3
+# Estimated from hashes, a similarity is off by a tenth or so.
+_WORTH_COMPARING = NEAR - 0.2
+_BLOCK = 500_000  # sequences of words hashed at once
+_PUNCTUATION, _UNSPACED = re.compile(r"[^\w\s]+"), regex.compile(UNSPACED)
+_EDGES = "\"'“”„«»‘’()[]{}.,;:!?…"
+
+
+def mark(
+    documents: Sequence[Document], questions: Sequence[Question]
+) -> tuple[list[Document], list[Question]]:
+    """Documents with `copy_of`, and questions whose gold documents are the originals."""
+    original = originals(documents)
+    if not original:
+        return list(documents), list(questions)
+    marked = [
+        dataclasses.replace(document, copy_of=original.get(document.doc_id))
+        for document in documents
+    ]
+    renamed = [
+        dataclasses.replace(
+            question,
+            gold_doc_ids=tuple(dict.fromkeys(original.get(i, i) for i in question.gold_doc_ids)),
+        )
+        if any(doc_id in original for doc_id in question.gold_doc_ids)
+        else question
+        for question in questions
+    ]
+    return marked, renamed
+
+
+def originals(documents: Sequence[Document]) -> dict[str, str]:
+    """doc_id of every copy -> doc_id of the first document that it is a copy of."""
+    texts = [_text(document) for document in documents]
+    sets = DisjointSet(range(len(documents)))
+    first: dict[tuple[str | None, str], int] = {}
+    for number, (document, text) in enumerate(zip(documents, texts, strict=True)):
+        sets.merge(first.setdefault((document.scope, _exact(text)), number), number)
+    distinct = sorted(first.values())
+    for one, other in _candidates([texts[number] for number in distinct]):
+        a, b = distinct[one], distinct[other]
+        if documents[a].scope == documents[b].scope and _are_copies(texts[a], texts[b]):
+            sets.merge(a, b)
+    leaders: dict[int, int] = {}
+    found = {}
+    for number, document in enumerate(documents):
+        leader = leaders.setdefault(sets[number], number)
+        if leader != number:
+            found[document.doc_id] = documents[leader].doc_id
+    return found
+
+
+def _text(document: Document) -> str:
+    own = document.text if len(document.text.split()) >= _OWN_WORDS else ""
+    return own or f"{document.title}\n{document.text}"
+
+
+def _exact(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _words(text: str) -> list[str]:
+    """Words without punctuation; letters, in scripts that set no blanks."""
+    text = _PUNCTUATION.sub(" ", text.casefold())
+    return (text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)).split()
+
+
+def _shingles(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)}
+
+
+def _are_copies(text: str, other: str) -> bool:
+    a, b = _shingles(_words(text)), _shingles(_words(other))
+    if len(a & b) < NEAR * len(a | b):
+        return False
+    tokens, others = _telling(text), _telling(other)
+    return not (tokens - others and others - tokens)
+
+
+def _telling(text: str) -> set[str]:
+    """Words with a digit, a sign or a capital letter: they may tell documents apart."""
+    words = (word.strip(_EDGES) for word in text.split())
+    return {word for word in words if word and not (word.isalpha() and word.islower())}
+
+
+def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
+    """Pairs of positions that are worth comparing word by word.
+
+    MinHash (Broder 1997), and of the documents sorted by some of their hashes only neighbours are
+    compared: what is almost the same comes to lie side by side, and texts of one template, of which
+    thousands share some hashes, cost no more than others.
+    """
+    vocabulary: defaultdict[str, int] = defaultdict()
+    vocabulary.default_factory = vocabulary.__len__
+    rows, numbers = [], []
+    for position, text in enumerate(texts):
+        words = list(map(vocabulary.__getitem__, _words(text)))
+        if len(words) >= _SHINGLE:
+            numbers.append(position)
+            rows.append(np.array(words, dtype=np.uint64))
+    if len(rows) < 2:
+        return []
+    signatures = _signatures(rows)
+    pairs: dict[tuple[int, int], None] = {}
+    for start in range(0, _HASHES, _SHARED_HASHES):
+        rolled = np.roll(signatures, -start, axis=1)
+        order = np.lexsort(rolled[:, ::-1].T)
+        for step in range(1, _NEIGHBOURS + 1):
+            one, other = order[:-step], order[step:]
+            near = (rolled[one, :_SHARED_HASHES] == rolled[other, :_SHARED_HASHES]).all(axis=1)
+            one, other = one[near], other[near]
+            alike = (signatures[one] == signatures[other]).mean(axis=1) >= _WORTH_COMPARING
+            for a, b in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
+                pairs[numbers[min(a, b)], numbers[max(a, b)]] = None
+    return sorted(pairs)
+
+
+def _signatures(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """(documents, hashes): for each hash the smallest of a document's sequences of words."""
+    rng = np.random.default_rng(0)
+    odd = rng.integers(1, 2**63, _HASHES + _SHINGLE, dtype=np.uint64) | np.uint64(1)
+    signatures = np.empty((len(rows), _HASHES), dtype=np.uint32)
+    start = 0
+    while start < len(rows):
+        end, size = start, 0
+        while end < len(rows) and (size == 0 or size + len(rows[end]) <= _BLOCK):
+            size += len(rows[end])
+            end += 1
+        shingles = [_hashed(row, odd[_HASHES:]) for row in rows[start:end]]
+        edges = np.cumsum([0, *map(len, shingles[:-1])])
+        values = np.concatenate(shingles)
+        for number in range(_HASHES):
+            mixed = values * odd[number]
+            mixed ^= mixed >> np.uint64(29)
+            mixed *= odd[number - 1]
+            signatures[start:end, number] = np.minimum.reduceat(mixed >> np.uint64(32), edges)
+        start = end
+    return signatures
+
+
+def _hashed(words: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    count = len(words) - _SHINGLE + 1
+    parts = [(words[i : i + count] + np.uint64(1)) * factors[i] for i in range(_SHINGLE)]
+    mixed = parts[0] ^ (parts[1] << np.uint64(1)) ^ (parts[2] << np.uint64(2))
+    return mixed ^ (mixed >> np.uint64(31))
