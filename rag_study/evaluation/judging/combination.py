@@ -25,7 +25,9 @@ SHORT, LONG = 5, 9
 # it is no less certain of half an answer than of the whole one.
 LEAST, MOST = -3.0, 2.0
 CASES = ("held", "partly", "nothing")
-SOME = 0.2  # share of words in common that is more than nothing
+# Share of words in common that is more than nothing: in a long text half of a short answer's words
+# stand together by chance.
+SOME, MUCH, A_TEXT = 0.2, 0.6, 80
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
 # Words of an answer: of longer ones people graded few, but a long text with nothing of the right
 # answer is all the less a right one.
@@ -84,7 +86,9 @@ def case(evidence: Evidence) -> str:
     """Which of CASES: it holds a right answer, part of its words, or next to nothing."""
     if evidence.match:
         return "held"
-    return "partly" if max(evidence.share, evidence.overlap) >= SOME else "nothing"
+    by_chance = evidence.words > A_TEXT and evidence.size < LONG
+    some = MUCH if by_chance else SOME
+    return "partly" if max(evidence.share, evidence.overlap) >= some else "nothing"
 
 
 def _logit(score: float) -> float:
