@@ -26,6 +26,9 @@ WHO = "who designed the harbour light"
         ("how cold was it", "-7 °C", "minus 7 degrees"),
         ("is it open", "Yes", "Yes, it is."),
         ("is it open", "No, it has been shut since May.", "No"),
+        ("is it open", "Yes", "The answer is yes."),
+        ("¿está abierto?", "Sí", "Sí, está abierto."),
+        ("who sang it", "No Doubt", "It was No Doubt."),
     ],
 )
 def test_these_hold_the_right_answer(question, right, answer):
@@ -50,6 +53,8 @@ def test_these_hold_the_right_answer(question, right, answer):
         ("when did it open", "9 May 1931", "9 June 1931"),
         ("when did it open", "1931", "191"),
         ("is it open", "Yes", "No, it is shut."),
+        ("¿está abierto?", "Sí", "No, está cerrado."),
+        ("who sang it", "No Doubt", "Yes"),
     ],
 )
 def test_these_do_not(question, right, answer):

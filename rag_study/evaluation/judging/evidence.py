@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from rag_study.common.text import contains, normalise
+from rag_study.evaluation import yes_no
 from rag_study.evaluation.judging.cleaning import sentences
 from rag_study.evaluation.judging.quantities import Date, Found, Quantity, alike, quantities, same
 
@@ -60,7 +61,7 @@ _GUESS = re.compile(
 _OR = re.compile(r"\bor\b|(?<=\w)\s?/\s?(?=[A-Z])", re.IGNORECASE)
 _NEAR = 60  # letters before and behind a match that may take it back
 _MAX_ITEM = 5  # words of an item in a list of guesses
-_POLAR = re.compile(r"\A\W*(yes|no)\b", re.IGNORECASE)
+_POLAR = re.compile(r"\A\W*(yes|no)\b(?=\W*\Z|\s*[,.;:—–-])", re.IGNORECASE)
 WHOLE, FEW = 7, 2  # words of a right answer that is a sentence; of one that is none
 SMALL_SIDE = 0.35  # of the reference's words; an answer with fewer is measured against so many
 
@@ -153,6 +154,8 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
     f1 = 2 * common / (len(telling) + len(new)) if telling or new else 0.0
     match = _match(question, reference, answer, missing)
     denied = bool(match) and _denied(reference, answer)
+    if len(wanted) == 1 and (agrees := yes_no.agrees(answer, reference)) is not None:
+        match = float(agrees)
     polar, said = _POLAR.match(reference), _POLAR.match(answer)
     if polar and said:
         agree = polar[1].lower() == said[1].lower()
