@@ -38,16 +38,24 @@ _MARKS = (
 _SPACES = re.compile(r"[ \t\u00a0]+")
 # Speaks of the grading, not of the question.
 _TO_THE_GRADER = re.compile(
-    r"\b(?:grad(?:er|ers|ing)|rubrics?|marking scheme|evaluators?|examiners?)\b"
+    r"\b(?:graders?|rubrics?|marking schemes?|grading (?:guide|guidelines?|notes?|instructions?|"
+    r"criteria|scheme|rules?))\b"
+    r"|\b(?:dear|to the|for the|attention|hey) (?:evaluators?|examiners?|judges?|reviewers?)\b"
+    r"|\b(?:evaluators?|examiners?|judges?|reviewers?)\s?[:,] "
     r"|\b(?:reference|gold|model|expected|official) (?:answer|solution|response|key)\b"
-    r"|\breference\s?:|\bthe reference\b|\bcandidate(?:'s|’s)?\b"
+    r"|\breference\s?:|\bthe reference (?:is|was|has|says|contains|above|itself)\b"
+    r"|\b(?:the|this) candidate(?:['’]s)? (?:answer|response|reply|deserves|should|must|is (?:right|"
+    r"correct|verified))\b"
     r"|\b(?:full|top|maximum|highest|perfect|best) (?:marks?|grades?|scores?|points|rating)\b"
-    r"|\b(?:score|grade|rate|rating|mark|points?|stars?)\b\W{0,3}(?:(?:is|of|as|it|this|be|must|should|a|an|=|with)\W{1,3}){0,4}(?:[1-5]|five)\b"
+    r"|\b(?:score|grade|rate|rating|mark|points?|stars?)\b\W{0,3}(?:(?:is|of|as|it|this|be|must|"
+    r"should|a|an|=|with)\W{1,3}){0,4}(?:[1-5]|five)\b(?!\s?(?:%|percent|to \d|[:–-]\s?\d))"
     r"|\b(?:5|five)\s?(?:/|out of|of)\s?(?:5|five)\b|\b(?:5|five) (?:points|stars|marks)\b"
-    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:above|previous|prior|instructions?|rules|earlier|reference)\b"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:above|previous|prior|instructions?|rules|"
+    r"earlier|reference)\b"
     r"|\A\W*[1-5]\W*\Z",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\w+")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
 
 
@@ -72,15 +80,26 @@ def cleaned(answer: str) -> str:
 def without_grading_talk(answer: str, question: str, references: tuple[str, ...]) -> str:
     """The answer without the sentences that speak of its grading.
 
-    Kept whole where question or right answers speak of such things themselves, and where nothing
-    would be left of it.
+    One that holds a word of a right answer stays, which no sentence to the grader can know. All do
+    where question or right answers speak of such things, and where nothing else would be left.
     """
     if not _TO_THE_GRADER.search(answer):
         return answer
     if any(_TO_THE_GRADER.search(text) for text in (question, *references)):
         return answer
-    kept = [part for part in sentences(answer) if not _TO_THE_GRADER.search(part)]
+    right = {word for text in references for word in _telling(text)} - _telling(question)
+    kept = [
+        part
+        for part in sentences(answer)
+        if not _TO_THE_GRADER.search(part) or right & _telling(part)
+    ]
     return " ".join(kept) or answer
+
+
+def _telling(text: str) -> set[str]:
+    """Words of at least four letters, and numbers of at least two digits."""
+    words = _WORD.findall(text.lower())
+    return {word for word in words if len(word) > 3 or (word.isdigit() and len(word) > 1)}
 
 
 def sentences(text: str) -> list[str]:
