@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Format = Literal["text", "md", "json"]
 Dtype = Literal["float32", "bfloat16", "4bit"]
-DATASET, STYLE = "fictional", "biomedical"
+# A style on which the judge of the package was not trained.
+DATASET, STYLE = "fictional", "encyclopedia"
 ADAPTER = "adapter_config.json"
 
 
