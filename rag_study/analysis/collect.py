@@ -19,6 +19,7 @@ from rag_study.common import files, run_folder
 from rag_study.data.schema import Question
 from rag_study.evaluation.ceiling import ceiling, ceiling_sentences
 from rag_study.evaluation.judging import validity
+from rag_study.evaluation.judging.fitness import fit_sentences
 from rag_study.evaluation.languages import language_limits
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.models import names
@@ -176,6 +177,7 @@ def _data_warnings(of_data: Mapping[str, list[Question]], config: StudyConfig) -
         for name, asked in of_data.items()
         for sentence in [
             *language_limits(asked),
+            *fit_sentences([judge.model for judge in config.judges], asked),
             *ceiling_sentences(ceiling(asked), config.primary.reference_metrics, config.metrics),
         ]
     ]

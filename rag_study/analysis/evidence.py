@@ -14,12 +14,14 @@ from rag_study import data
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.answering.counterfactual import replace_answer
 from rag_study.common import run_folder
+from rag_study.evaluation.judging.judge import EXPLAINING
 from rag_study.study.stages import StageRun
 
 KEY_COLUMNS = [*RUN_COLUMNS, "context", "question_id", "judge"]
 # `search`: the index whose passages these are. `passages`: their ids, best first. `<metric>_p`: the
 # judge's probabilities of the scores 1 to 5. `<metric>_mass`: how much of its whole distribution
-# these five have.
+# these five have. `<metric>_model`: the score that they make. `evidence_...`: what a judge that
+# weighs evidence found beside it.
 _OF_ANSWERS = ("search", "passages", "prompt_tokens", "answer_tokens")
 PASSAGE_COLUMNS = ["search", "passage", "title", "text"]
 _CHANGED = "counterfactual"
@@ -27,8 +29,8 @@ _CHANGED = "counterfactual"
 
 def columns(judged_metrics: Sequence[str]) -> list[str]:
     """Columns of evidence beside KEY_COLUMNS, for a study with these judged metrics."""
-    judged = (f"{metric}_{part}" for metric in judged_metrics for part in ("p", "mass"))
-    return [*_OF_ANSWERS, *judged]
+    judged = (f"{metric}_{part}" for metric in judged_metrics for part in ("p", "mass", "model"))
+    return [*_OF_ANSWERS, *judged, *(f"evidence_{name}" for name in EXPLAINING)]
 
 
 class Evidence:

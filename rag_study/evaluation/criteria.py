@@ -42,7 +42,8 @@ class Criterion(BaseModel):
     candidate was given are put there. `trained_rubric` is what a judge is told that was trained to
     grade by this criterion, "" where there is no such judge. `empty`, `refusal` and
     `right_refusal` (of a question that cannot be answered) are scores given by rule, without
-    asking the model; None: no score, since the criterion has no meaning there. `deserves` is the
+    asking the model; None: no score, since the criterion has no meaning there. `equal` is that of
+    an answer which is a right one word by word; None: the model is asked. `deserves` is the
     grade of each rung of the ladder that the criterion knows one for. `required` has the least
     lower 95 % bound of the AUC of right answers against a rung; a criterion without it cannot be
     checked, and carries no verdict. `limits` has the most points by which what does not count may
@@ -58,6 +59,7 @@ class Criterion(BaseModel):
     empty: Grade | None = 1
     refusal: Grade | None = 1
     right_refusal: Grade | None = 5
+    equal: Grade | None = None
     deserves: dict[str, Grade] = {}
     required: dict[str, Annotated[float, Field(gt=0.5, lt=1)]] = {}
     limits: dict[Limited, Annotated[float, Field(gt=0, le=4)]] = {}

@@ -34,9 +34,10 @@ _REVISIONS = {
     "reranker": "the files of the reranker have",
     "similarity_model": "the model of semantic similarity has",
     "criteria": "the judge's criteria have",
+    "judge_evidence": "the judge's weighing of evidence has",
     "bundled": "the questions that come with the package have",
 }
-_OF_PACKAGE = ("similarity_model", "criteria", "bundled")
+_OF_PACKAGE = ("similarity_model", "criteria", "judge_evidence", "bundled")
 _ELSEWHERE = (
     "stage",
     "version",

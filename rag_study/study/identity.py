@@ -53,6 +53,14 @@ def identity_of(stage: Stage, point: Point, upstream: tuple[StageRun, ...]) -> d
 
 # What 05 and validate_judge compare answers by.
 SIMILARITY_MODEL = "all-minilm-l6-v2"
+# What a judge weighs beside its model, and how: its scores depend on them.
+EVIDENCE_FILES = (
+    "evidence_weights.yaml",
+    "evidence.py",
+    "combination.py",
+    "quantities.py",
+    "cleaning.py",
+)
 # Keys that name a model; where it lies in a folder, its content says which it is.
 _MODELS = {"judge": ("model", "tokenizer"), "retrieval": ("embedding_model", "reranker")}
 
@@ -87,6 +95,8 @@ def revisions(stage: Stage, point: Point) -> dict[str, Any]:
             (criterion.name, criterion.fingerprint)
             for criterion in criteria.find_all(judge.criteria)
         ]
+        if names.is_trained_judge(judge.model, judge.trained):
+            contents["judge_evidence"] = _evidence_revision()
     if "semantic_similarity" in stage.uses and point.semantic_similarity:
         loaded["similarity_model"] = SIMILARITY_MODEL
     contents |= {key: names.revision_of(name) for key, name in loaded.items() if name}
@@ -100,6 +110,12 @@ def revisions(stage: Stage, point: Point) -> dict[str, Any]:
             raise StudyError(f"system.answers: {file} is a folder; a file of JSON lines is needed")
         contents["answers"] = source_files.fingerprint(file)
     return contents
+
+
+@lru_cache(maxsize=1)
+def _evidence_revision() -> list[str]:
+    folder = Path(__file__).parents[1] / "evaluation" / "judging"
+    return [source_files.fingerprint(folder / file) for file in EVIDENCE_FILES]
 
 
 @lru_cache(maxsize=2)

@@ -126,7 +126,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            3,
+            4,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},

@@ -1,7 +1,8 @@
 import pytest
 
 from rag_study.data.schema import NO_ANSWER
-from rag_study.evaluation.judging.ladder import FRAMES, REFUSAL, SENTENCE_FRAMES
+from rag_study.evaluation.judging.ladder import REFUSAL
+from rag_study.evaluation.judging.rungs.forms import FRAMES, SENTENCE_FRAMES
 from rag_study.evaluation.refusals import is_empty, is_refusal
 
 
@@ -21,6 +22,11 @@ from rag_study.evaluation.refusals import is_empty, is_refusal
         "The information is not provided in the passages, so I cannot say.",
         "The question cannot be answered from the passages given above.",
         "The context does not contain enough information.",
+        "No response.",
+        "No submission was made",
+        "no comment",
+        "None given",
+        "idk",
     ],
 )
 def test_these_only_say_that_they_do_not_answer(answer):

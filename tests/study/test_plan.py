@@ -75,6 +75,27 @@ def test_what_comes_with_the_package_counts_where_it_is_used(write_study, monkey
     assert "bundled" not in without["fine_tune"]["revisions"]
 
 
+@pytest.mark.parametrize(
+    ("judge", "weighs"),
+    [
+        ({"model": "smollm2-135m-judge"}, True),
+        ({"model": "random-llama", "trained": True}, True),
+        ({"model": "random-llama"}, False),
+    ],
+)
+def test_what_a_judge_weighs_counts_where_it_weighs(write_study, monkeypatch, judge, weighs):
+    def ids():
+        identity._evidence_revision.cache_clear()
+        runs = plan.expand(write_study(judges=[judge | {"ladder_size": 20}]))
+        return {run.stage.name: run.run_id for run in runs}
+
+    before = ids()
+    monkeypatch.setattr(identity, "EVIDENCE_FILES", ("evidence.py",))
+    changed = {stage for stage, run_id in ids().items() if run_id != before[stage]}
+    identity._evidence_revision.cache_clear()
+    assert changed == ({"judge_answers", "validate_judge", "compare"} if weighs else set())
+
+
 @pytest.mark.parametrize("similarity", [True, False])
 def test_the_model_of_semantic_similarity_counts_where_it_is_used(
     write_study, monkeypatch, similarity

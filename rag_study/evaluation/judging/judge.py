@@ -5,18 +5,25 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from rag_study.common.text import normalise, same
 from rag_study.data.schema import Question
 from rag_study.evaluation.criteria import Criterion
+from rag_study.evaluation.judging import combination
+from rag_study.evaluation.judging.cleaning import cleaned, shortened, without_grading_talk
+from rag_study.evaluation.judging.evidence import Evidence, evidence
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.refusals import is_empty, is_refusal
 
-# Longer candidates are cut (and counted): a judge's prompt must keep its question and rubric. The
-# number of characters is for scripts that have no spaces.
-MAX_CANDIDATE_WORDS = 300
-MAX_CANDIDATE_CHARACTERS = 4000
+# Of the evidence, what explains a score to a reader.
+EXPLAINING = (
+    "match", "share", "points", "numbers", "other_number", "other_name", "denied", "rivals",
+    "reference",
+)  # fmt: skip
+# Of further right answers, so many are shown to a judge that reads several.
+MAX_SHOWN = 8
 NO_PASSAGES = "the candidate was given no passages"
 UNKNOWN_PASSAGES = "the passages of this answer are not known"
 
@@ -27,6 +34,8 @@ class Item:
 
     `passages` are (title, text) of what the candidate was given, None where that is not known;
     only criteria that ask for them see them. `unanswerable`: a refusal is the right answer.
+    `also_right` are the further right answers beside the reference, and `key_points` the facts that
+    a complete answer names, each with interchangeable wordings.
     """
 
     question: str
@@ -34,6 +43,13 @@ class Item:
     candidate: str
     passages: tuple[tuple[str, str], ...] | None = None
     unanswerable: bool = False
+    also_right: tuple[str, ...] = ()
+    key_points: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """All right answers, the reference first."""
+        return (self.reference, *self.also_right)
 
     @classmethod
     def of(
@@ -42,7 +58,19 @@ class Item:
         """An answer to a question. One whose reference is a refusal itself cannot be answered."""
         unanswerable = question.answer_type == "unanswerable" or is_refusal(question.reference)
         shown = None if passages is None else tuple(passages)
-        return cls(question.question, question.reference, candidate, shown, unanswerable)
+        # The wordings of "there is no answer" are for finding a refusal, not for showing.
+        others = () if unanswerable else question.answers
+        distinct = {normalise(text): text for text in reversed((question.reference, *others))}
+        distinct.pop(normalise(question.reference))
+        return cls(
+            question.question,
+            question.reference,
+            candidate,
+            shown,
+            unanswerable,
+            tuple(reversed(distinct.values())),
+            question.key_points,
+        )
 
 
 @dataclass(frozen=True)
@@ -65,11 +93,17 @@ class Reading:
 
 
 class Judge(ABC):
-    """A model that grades answers by criteria. Subclasses say how a score is read off a model."""
+    """A model that grades answers by criteria. Subclasses say how a score is read off a model.
 
-    def __init__(self, name: str, criteria: Sequence[Criterion]):
+    `weighs_evidence`: its score is one of several pieces of evidence (`combination`), and it is
+    shown the one right answer that fits the candidate best, since it learned from one; any other
+    judge is shown all right answers, and its own score stands.
+    """
+
+    def __init__(self, name: str, criteria: Sequence[Criterion], weighs_evidence: bool = False):
         self.name = name
         self.criteria = tuple(criteria)
+        self.weighs_evidence = weighs_evidence
 
     @property
     def metrics(self) -> Metrics:
@@ -83,44 +117,109 @@ class Judge(ABC):
     def score(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """Scores of one batch: a dict per item.
 
-        For each criterion c it has `judge_<c>` (1..5, the expectation over the digits; None where
-        there is none), `judge_<c>_p` (the five probabilities), `judge_<c>_mass`, `_outside` (see
-        `Reading`), `judge_<c>_entropy` (nats) and `judge_<c>_missing` (why there is no score).
-        Judges that reason add `judge_<c>_reasoning` and `judge_<c>_sd`. `judge_by_rule` is "empty",
-        "refusal" or "right refusal" where the score comes from the criterion's rule, with all
-        probability on its digit, and "" where the model was asked; `judge_cut` is 1 for a candidate
-        of which the model saw only the beginning.
+        For each criterion c it has `judge_<c>` (1..5; None where there is none), `judge_<c>_model`
+        (the expectation over the model's digits), `judge_<c>_p` (their five probabilities),
+        `judge_<c>_mass`, `_outside` (see `Reading`), `judge_<c>_entropy` (nats) and
+        `judge_<c>_missing` (why there is no score). The score is the model's own, or, of a judge
+        that weighs evidence, 1 + 4 P(right) by the model and by what can be read off the answer,
+        which stands in `evidence_*` (see `Evidence`). Judges that reason add
+        `judge_<c>_reasoning` and `judge_<c>_sd`. `judge_by_rule` is "empty", "refusal", "right
+        refusal" or "equal" where the score comes from the criterion's rule, with all probability on
+        its digit, and "" where the model was asked; `judge_cut` is 1 for a candidate of which the
+        model saw only parts.
         """
-        rules = [rule_for(item) for item in items]
-        shortened = [_shortened(item) for item in items]
-        for_model = [n for n, rule in enumerate(rules) if not rule]
-        readings = self._read([shortened[n] for n in for_model]) if for_model else {}
+        seen = [Seen.of(item, self.weighs_evidence) for item in items]
+        asked = [n for n, one in enumerate(seen) if not all(map(one.has_rule, self.criteria))]
+        readings = self._read([seen[n].shown for n in asked]) if asked else {}
+        place = {n: i for i, n in enumerate(asked)}
         rows: list[dict[str, Any]] = []
-        place = {n: i for i, n in enumerate(for_model)}
-        for n, (item, rule) in enumerate(zip(items, rules, strict=True)):
+        for n, one in enumerate(seen):
             of_item = {
-                criterion.name: _by_rule(criterion, rule)
-                if rule
-                else Reading(None, missing=_no_passages(item))
-                if criterion.needs_passages and not item.passages
+                criterion.name: _by_rule(criterion, one.rule)
+                if one.has_rule(criterion)
+                else Reading(None, missing=_no_passages(one.shown))
+                if criterion.needs_passages and not one.shown.passages
                 else readings[criterion.name][place[n]]
                 for criterion in self.criteria
             }
-            cut = shortened[n] is not item or any(r.cut for r in of_item.values())
-            row: dict[str, Any] = {"judge_by_rule": rule, "judge_cut": int(cut and not rule)}
+            cut = one.cut or any(reading.cut for reading in of_item.values())
+            row: dict[str, Any] = {"judge_by_rule": one.rule, "judge_cut": int(cut and n in place)}
             for criterion in self.criteria:
                 row |= _columns(criterion.metric, of_item[criterion.name])
-            rows.append(row)
+                if one.evidence and n in place and not one.has_rule(criterion):
+                    row |= _weighed(criterion, row[criterion.metric], one.evidence)
+            rows.append(row | _explanation(one.evidence) if self.weighs_evidence else row)
         return rows
 
 
+@dataclass(frozen=True)
+class Seen:
+    """An item as a judge is shown it, the rule that it falls under, and its evidence."""
+
+    shown: Item
+    rule: str
+    cut: bool
+    evidence: Evidence | None
+
+    @classmethod
+    def of(cls, item: Item, weighs_evidence: bool) -> Seen:
+        item = replace(item, candidate=cleaned(item.candidate))
+        rule = rule_for(item)
+        if rule in _SILENT:
+            return cls(item, rule, False, None)
+        found = None
+        told = without_grading_talk(item.candidate, item.question, item.right)
+        if weighs_evidence:
+            found = evidence(item.question, item.right, told, item.key_points)
+        wanted = frozenset(word.lower() for text in item.right for word in text.split())
+        candidate = shortened(told, wanted)
+        reference = found.reference if found else _all_right(item)
+        shown = replace(item, candidate=candidate, reference=reference)
+        return cls(shown, rule, candidate != told, found)
+
+    def has_rule(self, criterion: Criterion) -> bool:
+        """Whether the criterion's score needs no model: silence always has its rule."""
+        return self.rule in _SILENT or (self.rule == EQUAL and criterion.equal is not None)
+
+
+EQUAL = "equal"
+_SILENT = ("empty", "refusal", "right refusal")
+
+
 def rule_for(item: Item) -> str:
-    """The rule that scores an answer: "empty", "refusal", "right refusal"; "" for none."""
+    """The rule that scores an answer: "empty", "refusal", "right refusal", "equal"; "" for none.
+
+    Equal is an answer that is a right one but for case, punctuation and articles, and, where a
+    complete answer has several facts, the reference itself.
+    """
     if is_empty(item.candidate):
         return "empty"
+    whole = item.right if len(item.key_points) < 2 else (item.reference,)
+    if not item.unanswerable and any(same(item.candidate, text) for text in whole):
+        return EQUAL
     if is_refusal(item.candidate):
         return "right refusal" if item.unanswerable else "refusal"
     return ""
+
+
+def _all_right(item: Item) -> str:
+    """The reference with the other right answers behind it."""
+    if not item.also_right:
+        return item.reference
+    return f"{item.reference}\nAlso right: {'; '.join(item.also_right[:MAX_SHOWN])}"
+
+
+def _weighed(criterion: Criterion, model: float | None, found: Evidence) -> dict[str, Any]:
+    """The score by all evidence; the model's own where there are no weights for the criterion."""
+    weights = combination.weights(criterion.name)
+    if model is None or weights is None:
+        return {}
+    return {criterion.metric: 1 + 4 * weights.probability(model, found)}
+
+
+def _explanation(found: Evidence | None) -> dict[str, Any]:
+    """What of the evidence explains a score to a reader; None where a rule needed none."""
+    return {f"evidence_{name}": getattr(found, name, None) for name in EXPLAINING}
 
 
 def _no_passages(item: Item) -> str:
@@ -137,6 +236,7 @@ def _by_rule(criterion: Criterion, rule: str) -> Reading:
         "empty": criterion.empty,
         "refusal": criterion.refusal,
         "right refusal": criterion.right_refusal,
+        EQUAL: criterion.equal,
     }[rule]
     if score is None:
         return Reading(None, missing=f"no score for an answer that claims nothing ({rule})")
@@ -148,19 +248,11 @@ def _by_rule(criterion: Criterion, rule: str) -> Reading:
     return Reading(tuple(digits))
 
 
-def _shortened(item: Item) -> Item:
-    """The item itself, or with the beginning of its candidate."""
-    words = item.candidate.split()
-    text = " ".join(words[:MAX_CANDIDATE_WORDS])[:MAX_CANDIDATE_CHARACTERS]
-    if len(words) <= MAX_CANDIDATE_WORDS and len(text) == len(" ".join(words)):
-        return item
-    return Item(item.question, item.reference, text, item.passages, item.unanswerable)
-
-
 def _columns(metric: str, reading: Reading) -> dict[str, Any]:
     p = reading.probabilities
     row: dict[str, Any] = {
         metric: None if p is None else expectation(p),
+        f"{metric}_model": None if p is None else expectation(p),
         f"{metric}_p": None if p is None else list(p),
         f"{metric}_mass": reading.mass,
         f"{metric}_outside": reading.outside,

@@ -43,8 +43,9 @@ class LocalJudge(Judge):
     With `reasoning_tokens` it first writes so many tokens of reasoning at most for each criterion,
     then comes to the same scoring position; `samples` of them are drawn (one: greedily), and their
     probabilities averaged. `trained`: it was trained to grade, and is told the criteria's
-    `trained_rubric`. Raises StudyError when the model's tokenizer has no five single tokens for the
-    five digits, and for a criterion that a trained judge does not know.
+    `trained_rubric`; its score is then one of several pieces of evidence. Raises StudyError when
+    the model's tokenizer has no five single tokens for the five digits, and for a criterion that a
+    trained judge does not know.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LocalJudge(Judge):
         samples: int = 1,
         trained: bool = False,
     ):
-        super().__init__(lm.name, criteria)
+        super().__init__(lm.name, criteria, weighs_evidence=trained)
         self._lm, self._trained = lm, trained
         unknown = [
             criterion.name for criterion in criteria if trained and not criterion.trained_rubric
