@@ -129,7 +129,7 @@ def objection(row: dict, metric: Metric) -> str:
     """
     if row["n_effective"] < MIN_CLUSTERS - TOLERANCE:
         groups = counted(int(row["n_clusters"]), "independent group")
-        worth = f" of very different size, worth {math.floor(row['n_effective'])} equal ones,"
+        worth = f" of uneven size, worth {math.floor(row['n_effective'])} equal ones,"
         uneven = math.floor(row["n_effective"] + TOLERANCE) < row["n_clusters"]
         are = "is" if row["n_clusters"] == 1 else "are"
         shortage = f"{groups} of test questions{worth if uneven else ''} {are} too few"

@@ -135,7 +135,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     picked = ""
     if len(primary) > 1 and is_number(row["shrunken"]):
         allowed = signed(row["shrunken"], row["metric"])
-        picked = f", or {allowed} allowing for its having been picked as the largest"
+        if allowed != difference:
+            picked = f", or {allowed} allowing for its having been picked as the largest"
     interval = "no interval can be computed"
     if is_number(row["ci_low"]) and is_number(row["ci_high"]):
         ends = (signed(row[name], row["metric"]) for name in ("ci_low", "ci_high"))

@@ -110,7 +110,7 @@ def test_few_or_uneven_groups_carry_no_verdict():
     )
     row = verdict_row(n_clusters=60, n_effective=3.4, p_value=0.001, difference=0.5)
     assert (
-        "60 independent groups of test questions of very different size, worth 3" in (row["reason"])
+        "60 independent groups of test questions of uneven size, worth 3" in (row["reason"])
     )
 
 

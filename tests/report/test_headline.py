@@ -106,6 +106,8 @@ def test_headline_allows_for_the_largest_change_having_been_picked():
     phrase = "or −0.22 allowing for its having been picked as the largest"
     assert phrase in headline(study(*rows))
     assert "picked" not in headline(study(rows[0]))
+    rows[0]["shrunken"] = -0.3
+    assert "picked" not in headline(study(*rows))
 
 
 def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():
