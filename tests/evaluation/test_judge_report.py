@@ -70,7 +70,8 @@ def test_figures_are_json_and_tables_say_them(questions):
     ladder = {row["criterion"]: row for row in found.ladder}
     assert set(ladder) == {"accuracy", "completeness"}
     assert ladder["accuracy"]["valid"] is False
-    assert ladder["accuracy"]["families"]["injections"] == "fails"
+    assert "fails" in ladder["accuracy"]["families"].values()
+    assert ladder["accuracy"]["families"]["injections"] == "passes"  # no judge is shown them
     assert found.about["ladder"]["questions"] == 40
     judge = next(row for row in found.people if row["judge"])
     assert judge["auc"] == 1.0

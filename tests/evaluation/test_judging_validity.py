@@ -86,6 +86,7 @@ def shown_as_they_are(monkeypatch):
     place = "rag_study.evaluation.judging.judge"
     monkeypatch.setattr(f"{place}.without_grading_talk", lambda answer, *_: answer)
     monkeypatch.setattr(f"{place}.cleaned", lambda answer: answer)
+    monkeypatch.setattr(f"{place}.same", lambda *_: False)  # no rule for what is equal
 
 
 class Knowing(judging.Judge):

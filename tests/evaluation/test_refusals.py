@@ -27,6 +27,9 @@ from rag_study.evaluation.refusals import is_empty, is_refusal
         "no comment",
         "None given",
         "idk",
+        "(blank)",
+        "Answer pending",
+        "TBD",
     ],
 )
 def test_these_only_say_that_they_do_not_answer(answer):

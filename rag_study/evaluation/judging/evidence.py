@@ -33,7 +33,9 @@ _NAME = re.compile(r"\b[A-Z][\w'’.-]*")
 _TITLES = frozenset("mr mrs ms dr sir lord lady king queen president saint st general".split())
 _SUFFIXES = frozenset("jr sr ii iii iv".split())
 _PERSON = re.compile(
-    r"\b(?:who|whom|whose|singer|actor|actress|author|player|president|name of)\b", re.I
+    r"\b(?:who|whom|whose|person|singer|actor|actress|author|player|president|"
+    r"founder|inventor|director|leader|name (?:of|the))\b",
+    re.I,
 )
 _BEFORE = re.compile(
     r"(?:\b(?:not|never|nor|neither|no longer|without|rather than|instead of|unlike|except"
@@ -111,10 +113,9 @@ def evidence(
     `key_points` are the facts that a complete answer names, each with interchangeable wordings;
     without them, the items or sentences of the right answer that fits best.
     """
-    best = max(
-        (_compare(question, reference, answer) for reference in references),
-        key=lambda e: (e.match, e.share, e.f1),
-    )
+    compared = [_compare(question, reference, answer) for reference in references]
+    # What is taken back in one wording is not said in another one.
+    best = max(compared, key=lambda e: (e.match, e.denied, e.share, e.f1))
     rivals = _rivals(question, references, best.reference, answer) if best.match else 0
     facts = tuple(tuple(point) for point in key_points) or _facts(best.reference)
     points = best.share if not best.match else best.match
@@ -137,7 +138,7 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
         if not _vague(number)
         and not any(same(q, number) or same(number, q) for q in (*asked, *known))
     ]
-    timeless = not any(isinstance(number, Date) or number.is_year for number in given)
+    timeless = not any(isinstance(number, Date) or number.is_year for number in strange)
     other_number = any(
         alike(number, other) or (timeless and _undated(number, other))
         for number in missing
