@@ -1,7 +1,8 @@
 import pytest
 
 from rag_study.data.schema import NO_ANSWER
-from rag_study.evaluation.judging.ladder import FRAMES, REFUSAL, SENTENCE_FRAMES
+from rag_study.evaluation.judging.ladder import REFUSAL
+from rag_study.evaluation.judging.rungs.forms import FRAMES, SENTENCE_FRAMES
 from rag_study.evaluation.refusals import is_empty, is_refusal
 
 
@@ -11,6 +12,18 @@ from rag_study.evaluation.refusals import is_empty, is_refusal
         REFUSAL,
         *NO_ANSWER,
         "I don't know.",
+        "Cannot tell.",
+        "Unable to determine",
+        "We were not able to find it.",
+        "None of these documents mention the tower.",
+        "Neither text says who built it.",
+        "Nothing in the excerpts says so.",
+        "The answer is nowhere in the passages.",
+        "Not in the provided documents.",
+        "This is not discussed in the articles.",
+        "It is impossible to say from the text.",
+        "No answer was found.",
+        "The information is not available.",
         "I’m not sure",
         "I'm sorry, the document does not say that.",
         "The passages don't mention who built it.",
@@ -36,6 +49,12 @@ def test_these_only_say_that_they_do_not_answer(answer):
         "I do not know the exact day, but it was in 1847.",
         "The passages do not say it. However, Ann built the tower.",
         "The unknown soldier",
+        "This is not available in Norway.",
+        "Not found in Norway.",
+        "As an AI pioneer, Ann built it in 1950.",
+        "Neither of the towers is of stone.",
+        "It was not in the tower.",
+        "Impossible",
         "The drug does not contain lactose.",
         "The paper does not use pretraining.",
         "No evidence of a link was found.",
