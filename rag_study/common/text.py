@@ -149,8 +149,6 @@ _RULES = tuple(
         ("×", r"×", " x "),
         ("v", rf"(?<![^\W_])v(?=\d+[.{_POINT}]\d)", f"v{_SPLITTER}"),
         ("", rf"(?<![\w{_SPLITTER}])(\d+)(?={_UNITS}(?![^\W_]))", rf"\1{_SPLITTER}"),
-        # 1947년, IBM은
-        ("", r"(?<=[a-z0-9])(?=[가-힣])", _SPLITTER),
         (_POWER, rf"{_POWER}[-−]", f"{_POWER}{_MINUS}"),
         # A minus sign stands before a number, and not behind a word or number ("10 -20").
         ("−", rf"(?<![\w.;])−{_SIGNED}", _MINUS),
@@ -182,6 +180,7 @@ _RULES = tuple(
         ("", r"(?<![\w'.\x01\x02-])(?=(?:a|an|the) +[^\W_])", _ARTICLE),
     )
 )
+_BEFORE_HANGUL = re.compile(r"(?<=[a-z0-9])(?=[가-힣])")  # 1947년, IBM은
 _ONLY_ARTICLES = re.compile(r"(?:(?:a|an|the)(?: |\Z))*")
 _VERB = re.compile(r"\s+(?:is|are|was|were|has|and|or|as|because|since)\b")
 _DASHES = regex.compile(r"[\p{Pd}−]")
@@ -336,6 +335,8 @@ def _marked(text: str) -> str:
         text = _CHARGE.sub(rf"\1{_MINUS}", text)
     folded = text.lower() if text.isascii() else _casefolded(text)
     signs = folded.translate(_TABLE)
+    if not signs.isascii():
+        signs = _BEFORE_HANGUL.sub(_SPLITTER, signs)
     for sign, pattern, becomes in _RULES:
         if sign in signs:
             signs = pattern.sub(becomes, signs)

@@ -19,12 +19,14 @@ from pathlib import Path
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.common.text import plain
 from rag_study.common.wording import counted, listed
 from rag_study.labelling.sample import Sample, rubric
 from rag_study.labelling.sheet_rows import Matching, cell_text, escape, match_rows, shown, unescape
 
 COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_BEFORE_HEADER = re.compile(r"(?:(?:sep=.|[ \t,;|\"]*)\r?\n)+", re.IGNORECASE)
 _SHOWN = 12
 
 INSTRUCTIONS = """How to label these answers
@@ -193,8 +195,9 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     encoding and header."""
     text, notes = _text(path)
     lines_before = 0
-    if (first := text.partition("\n"))[0].strip().lower().startswith("sep="):
-        text, lines_before = first[2], 1  # Excel's own way to name the delimiter
+    # Excel's own way to name the delimiter, and lines of empty cells.
+    if before := _BEFORE_HEADER.match(text):
+        text, lines_before = text[before.end() :], before[0].count("\n")
     header = text.partition("\n")[0]
     delimiter = max(",;\t|", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -267,14 +270,16 @@ def _answer_id(row: Mapping[str, str]) -> str:
 
 
 def _score(cell: str | None) -> int | None:
-    text = unicodedata.normalize("NFKC", cell or "").strip().lstrip("'").strip()
+    text = plain(cell or "").strip().lstrip("'").strip()
     if not text:
         return None
-    # Some spreadsheets write whole numbers as 4.0 or 4,0.
-    match = re.fullmatch(r"=?\"?([1-5])([.,]0+)?\"?", text)
-    if match is None:
-        raise ValueError(text)
-    return int(match[1])
+    # Some spreadsheets write whole numbers as 4.0 or 4,0, and people "4 - good" and "4: good", but
+    # 04-May was 4.5, and 4/5 may be a date.
+    text = re.sub(r"(?<=\d)(?: +[-\u2013\u2014(] *|: *)(?=[^\W\d_]).*", "", text)
+    match = re.fullmatch(r"=?\"?0?(\d)(?:[.,]0*)?\"?", text)
+    if match and "1" <= (digit := str(unicodedata.decimal(match[1]))) <= "5":
+        return int(digit)
+    raise ValueError(text)
 
 
 def _first(items: Sequence[str], separator: str = ", ") -> str:
