@@ -24,6 +24,8 @@ HOLDS = {
     "one side of a size": ("a 640x480 screen", "480"),
     "times": ("is 12× as fast", "12x"),
     "version": ("since v4.1 of it", "4.1"),
+    "initials apart": ("by J. K. Lohr", "JK Lohr"),
+    "initials of a state, apart": ("in the U. K.", "UK"),
     "flat": ("a sonata in E♭ major", "E♭"),
     "musical sharp": ("in G♯ minor", "G#"),
     "Korean particle": ("수도는 부여이다.", "부여"),
