@@ -109,9 +109,7 @@ def test_few_or_uneven_groups_carry_no_verdict():
         "19 independent groups of test questions are too few: a verdict needs at least 20"
     )
     row = verdict_row(n_clusters=60, n_effective=3.4, p_value=0.001, difference=0.5)
-    assert (
-        "60 independent groups of test questions of uneven size, worth 3" in (row["reason"])
-    )
+    assert "60 independent groups of test questions of uneven size, worth 3" in (row["reason"])
 
 
 def test_what_speaks_against_a_metric_takes_the_verdict():
