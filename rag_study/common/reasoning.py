@@ -31,7 +31,12 @@ _CLOSES = (
     r"<channel\|>",
     r"<unused95>",
 )
-_MARK = re.compile(f"(?P<opens>{'|'.join(_OPENS)})|(?P<closes>{'|'.join(_CLOSES)})", re.IGNORECASE)
+# In quotes or backticks a mark is only spoken of: "write `<think>` before it".
+_MARK = re.compile(
+    f"(?P<spoken>([`'\"“])(?:{'|'.join((*_OPENS, *_CLOSES))})[`'\"”])|"
+    f"(?P<opens>{'|'.join(_OPENS)})|(?P<closes>{'|'.join(_CLOSES)})",
+    re.IGNORECASE,
+)
 _OTHER_PAIRS = {
     "<|channel>": "<channel|>",
     "<unused94>": "<unused95>",
@@ -76,6 +81,8 @@ def answer_in(reply: str, *, opened: bool = False) -> Answer:
     kept: list[str] = []
     inside, position = opened, 0
     for mark in _MARK.finditer(reply):
+        if mark["spoken"]:
+            continue
         if mark["opens"]:
             if not inside:
                 kept.append(reply[position : mark.start()])

@@ -9,7 +9,9 @@ tatweel. Other diacritics count: "cafe" is not "café".
 Signs that carry meaning stay: C, C++ and C# differ, −40 is not 40, 3.5 is not 35, 5 % is not 5,
 .NET is not net. A hyphen, slash or point between letters joins or separates, as the other text has
 it ("well-known", "well known", "wellknown"); between numbers it separates: "2018-2019" holds 2019.
-Thousands separators go. A currency sign counts where both texts have one.
+So do what stands between a number and its unit ("5 km", "5km") and before a power (x², x^2, x2).
+Thousands separators go, and a decimal comma is a point. A currency sign counts where both texts
+have one. A Korean word may have its particles behind it ("서울은" holds "서울").
 
 Scripts that set no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese and their
 kin) are compared letter by letter: which letters make a word would be a guess. Chinese
@@ -46,6 +48,8 @@ _IGNORED = regex.compile(r"[\p{Default_Ignorable_Code_Point}™℠]+")
 _SUPERSCRIPT = re.compile(r"(?<=\d)[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _FRACTION = re.compile(r"(?<=[0-9])(?=[¼-¾⅐-⅞])")
 _THIN_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:[\u00a0\u2009\u202f'’]\d{3})+(?![\d'’])")
+# Persian and Urdu write endings apart behind a joiner of no width, behind a blank, or joined.
+_NO_WIDTH = regex.compile(r"(?<=\p{Script=Arabic})\u200c(?=\p{Script=Arabic})")
 # O− and Cl-, which only capitals tell from the first half of "t- und b-zellen".
 _CHARGE = re.compile(r"(?<![\w.'’-])([A-Z][A-Za-z]?)[-−⁻](?=[\s,;:.!?)\]]|\Z)")
 
@@ -95,13 +99,25 @@ _TABLE = _Table(
     | dict.fromkeys(map(ord, "'´ʹʻʼʽˈ‘’‚‛′׳ꞌ"), "'")
     | dict.fromkeys(map(ord, "&_/⁄∕"), "/")
     | dict.fromkeys(_VOWEL_MARKS)
-    | {ord(sign): sign for sign in ".,+#*<>=^%−"}
+    | {ord(sign): sign for sign in ".,+#*<>=^%−×♭"}
+    | {ord("·"): "*", ord("⋅"): "*", ord("♯"): "#"}
     | {ord("‰"): " ‰ ", ord("≤"): "<=", ord("≥"): ">=", ord("٫"): ".", ord("٬"): ",", ord("٪"): "%"}
     | {ord(_MINUS): _MINUS, ord("ı"): "i", ord("æ"): "ae", ord("œ"): "oe"}
 )
-_REST = str.maketrans(dict.fromkeys(".,;-−/+#*<>^'=", " "))
+_REST = str.maketrans(dict.fromkeys(".,;-−/+#*<>^'=×", " "))
 
 _L = r"[^\W\d_]"  # a letter
+# Units as they are often written without a blank, in lower case. Not s (the 90s), d (3d), k, a.
+_UNITS = (
+    "(?:[kcmnμ]?m[23]?|[kmμ]?g|[mcd]?l|ha|kph|kmh|mph|ft|lbs?|oz|h|hrs?|mins?|secs?|ms|am|pm|"
+    "[kmgt]b|[kmg]?hz|[kmg]?w|kwh|[km]?v|kj|k?cal|k?pa|px|dpi|bn|mn|mln|usd|eur)"
+)
+# What Korean writes behind a noun: particles, and "is" in its forms.
+_PARTICLES = (
+    "(?:은|는|이|가|을|를|의|와|과|도|만|에|께서?|(?:에서|에게|한테)(?:서)?|으?로(?:서|써)?|까지|부터|마다|"
+    "보다|처럼|이?나|이?며|이?고|이?랑|하고|조차|마저|밖에|이?다|입니다|이?었다|였다|이?었습니다|"
+    "였습니다|이에요|예요|이?라고?|이?라는|이?란|인)"
+)
 _SIGNED = rf"(?=(?: {_CURRENCY}. )?\d)"  # before a number, or an amount of money
 # In this order. Each is: the sign without which the rule has nothing to do, what is found, and
 # what it becomes.
@@ -109,14 +125,31 @@ _RULES = tuple(
     (sign, re.compile(pattern), becomes)
     for sign, pattern, becomes in (
         ("-", r"-{2,}", ";"),
+        # 1.234,50 and 1.234.567; 1,234.50; then 3,5, but not the 3 of "2,3,5".
+        (
+            ".",
+            r"(?<![\w.,])\d{1,3}(?:(?:\.\d{3})+(?=,\d{1,2}(?![\d.,]\d|\d))|(?:\.\d{3}){2}(?![\d.]|,\d{3}))",
+            lambda m: m[0].replace(".", ""),
+        ),
         (",", r"(?<![\d.,])\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d|,\d)", lambda m: m[0].replace(",", "")),
+        (",", r"(?<![\w.,])(\d+),(?=\d{1,2}(?![\d]|[.,]\d))", r"\1."),
         # U.S.A.; example.com; .NET; .5; 3.5, but not 12.05.2019, which holds 2019.
+        (".", rf"(?<![^\W_])({_L})\. (?={_L}\.)", r"\1."),  # T. S. is T.S.
         (".", rf"(?<![^\W_])(?:{_L}\.)+{_L}(?![^\W_])", lambda m: m[0].replace(".", _JOINER)),
         (".", rf"(?<=[^\W_])\.(?={_L})|(?<={_L})\.(?=\d)", _SPLITTER),
         (".", rf"(?<![\w.,;'%)])\.(?={_L})", _POINT),
         (".", r"(?<![\w.])\.(?=\d)", f"0{_POINT}"),
         (".", r"(?<![\d.])(\d+)\.(?=\d+(?!\.?\d))", rf"\1{_POINT}"),
-        ("^", r"(?<=\d)\^[{(]?([-−]?)(?=\d)", rf"{_POWER}\1"),
+        ("*", r"(?<=\d)\*\*(?=[-−]?\d)", "^"),
+        ("^", r"(?<=\d)\^ ?([-−]?)(?=\d)", rf"{_POWER}\1"),
+        ("^", rf"(?<={_L})\^ ?(?=\d)", _SPLITTER),
+        # 4 × 4, 4x4, and the 2.5 * 10 of science; 4×, 4x.
+        ("x", r"(?<=\d)x(?=\d)", " x "),
+        ("*", r"(?<=\d) ?\* ?(?=\d)", " x "),
+        ("×", r"(?<=\d)×(?![^\W\d])", f"{_SPLITTER}x "),
+        ("×", r"×", " x "),
+        ("v", rf"(?<![^\W_])v(?=\d+[.{_POINT}]\d)", f"v{_SPLITTER}"),
+        ("", rf"(?<![\w{_SPLITTER}])(\d+)(?={_UNITS}(?![^\W_]))", rf"\1{_SPLITTER}"),
         (_POWER, rf"{_POWER}[-−]", f"{_POWER}{_MINUS}"),
         # A minus sign stands before a number, and not behind a word or number ("10 -20").
         ("−", rf"(?<![\w.;])−{_SIGNED}", _MINUS),
@@ -148,6 +181,7 @@ _RULES = tuple(
         ("", r"(?<![\w'.\x01\x02-])(?=(?:a|an|the) +[^\W_])", _ARTICLE),
     )
 )
+_BEFORE_HANGUL = re.compile(r"(?<=[a-z0-9])(?=[가-힣])")  # 1947년, IBM은
 _ONLY_ARTICLES = re.compile(r"(?:(?:a|an|the)(?: |\Z))*")
 _VERB = re.compile(r"\s+(?:is|are|was|were|has|and|or|as|because|since)\b")
 _DASHES = regex.compile(r"[\p{Pd}−]")
@@ -204,12 +238,21 @@ def compared(answer: str, gold: str) -> tuple[list[str], list[str]]:
 def contains(answer: str, gold: str) -> float:
     """1 when the gold answer stands in the answer as whole words, in sequence.
 
-    "Orwell's" says "Orwell", and "l'amour" says "amour". An empty gold answer stands nowhere.
+    "Orwell's" says "Orwell", "l'amour" says "amour", and "서울은" says "서울". An empty gold answer
+    stands nowhere.
     """
     given, wanted = _pair(answer, gold)
     if wanted.bare:
         return float(same(answer, gold) or _stands_alone(answer, gold))
-    return float(any(b in a for a, b in zip(given.spellings, wanted.spellings, strict=True)))
+    pairs = list(zip(given.spellings, wanted.spellings, strict=True))
+    return float(any(b in a for a, b in pairs) or any(_with_particle(a, b) for a, b in pairs))
+
+
+def _with_particle(answer: str, gold: str) -> bool:
+    """Whether the answer has the gold words with a Korean particle, or two, behind the last."""
+    if not "가" <= gold[-2:-1] <= "힣":
+        return False
+    return re.search(rf"{re.escape(gold[:-1])}{_PARTICLES}{{1,2}} ", answer) is not None
 
 
 def length(text: str) -> int:
@@ -286,11 +329,15 @@ def _padded(words: str) -> str:
 
 def _marked(text: str) -> str:
     """The words of a text, a blank between each two, with the marks that `_forms` acts on."""
+    if "\u200c" in text:
+        text = _NO_WIDTH.sub("-", text)
     text = plain(text).replace(_MINUS, " ")
     if "-" in text or "−" in text:
         text = _CHARGE.sub(rf"\1{_MINUS}", text)
     folded = text.lower() if text.isascii() else _casefolded(text)
     signs = folded.translate(_TABLE)
+    if not signs.isascii():
+        signs = _BEFORE_HANGUL.sub(_SPLITTER, signs)
     for sign, pattern, becomes in _RULES:
         if sign in signs:
             signs = pattern.sub(becomes, signs)

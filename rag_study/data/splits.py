@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from rag_study.common.errors import StudyError
 from rag_study.common.text import normalise
+from rag_study.common.wording import counted
 from rag_study.data import near_duplicates
 from rag_study.data.grouping import Grouping, with_groups
 from rag_study.data.schema import POOLS, QADataset, Question
@@ -133,11 +134,12 @@ def _fill(placed: dict[str, list[str]], sizes: Mapping[str, int]) -> None:
 
 
 def _too_few(grouping: Grouping) -> str:
+    questions = len(grouping.questions)
     number = len({question.group for question in grouping.questions})
+    advice = grouping.largest() if number < questions else "More questions are needed."
     return (
-        f"the data has {len(grouping.questions)} questions in {number} "
-        f"group{'' if number == 1 else 's'}, too few to fill the pools for test, validation and "
-        f"training, which share no group. {grouping.largest()}"
+        f"the data has {counted(questions, 'question')} in {counted(number, 'group')}, too few to "
+        "fill the pools for test, validation and training, which share no group. " + advice
     )
 
 

@@ -36,6 +36,7 @@ class Phrases(NamedTuple):
     no: tuple[str, ...]
     before_yes_no: tuple[str, ...]
     negators: tuple[str, ...]
+    nots: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -90,6 +91,6 @@ def _read(name: str, entry: dict[str, Any]) -> Phrases:
         regex.compile(rf"\A(?:{'|'.join(map(filled, courtesies))})\Z"),
         *(
             tuple(map(plain, entry.get(key, ())))
-            for key in ("yes", "no", "before_yes_no", "negators")
+            for key in ("yes", "no", "before_yes_no", "negators", "nots")
         ),
     )

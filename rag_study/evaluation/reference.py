@@ -13,7 +13,10 @@ from rag_study.evaluation.yes_no import agrees
 
 # Not the comma of 1,234.
 _BETWEEN_ITEMS = re.compile(r",(?!\d{3})\s*|[;\n、，،؛；•]\s*")
-_LAST_AND = re.compile(r"(?:\A|\s)(?:and|or|und|oder|et|ou|y|e|и|dan|&|और|এবং)\s|以及|及|和|と")
+_LAST_AND = re.compile(
+    r"(?:\A|\s)(?:and|or|und|oder|et|ou|y|e|и|или|dan|atau|och|ve|&|और|এবং|اور|و)\s|"
+    r"\sو(?=\w{2})|以及|及|和|与|與|と"
+)
 
 
 def score(answer: str, question: Question) -> dict[str, float | None]:
@@ -85,14 +88,15 @@ def answer_recall(answer: str, question: Question) -> float | None:
 def list_items(text: str) -> list[str]:
     """What a list in one text names: split at commas, semicolons, line breaks and a last "and"."""
     items = [item for item in _BETWEEN_ITEMS.split(text) if item.strip(" .")]
-    if len(items) > 1:
-        *before, last = items
-        items = [*before, *(item for item in _LAST_AND.split(last) if item.strip(" ."))]
+    *before, last = items or [""]
+    items = [*before, *(item for item in _LAST_AND.split(last) if item.strip(" ."))]
     return [item.strip() for item in items]
 
 
 def _all_named(answer: str, items: list[str]) -> bool:
-    return len(items) > 1 and all(contains(answer, item) for item in items)
+    return len({item.casefold() for item in items}) > 1 and all(
+        contains(answer, item) for item in items
+    )
 
 
 def key_point_recall(answer: str, key_points: tuple[tuple[str, ...], ...]) -> float | None:

@@ -5,6 +5,7 @@ What counts is what it says first: "Yes, though the trial found no effect" says 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -19,12 +20,17 @@ _DASH_IN_WORD = re.compile(r"(?<=\w)-(?=\w)")
 
 
 class _Words(NamedTuple):
-    """The words for yes and no of one language, as tokens, the longest first; `anywhere` are those
-    that say it inside a clause too."""
+    """The words for yes and no of one language, as tokens, the longest first.
+
+    Inside a clause `plain` say it too (yes, no), and otherwise `truths` (true, correct, false),
+    which `nots` turn round: "that is not true".
+    """
 
     language: str
     says: tuple[tuple[tuple[str, ...], bool], ...]
-    anywhere: dict[str, bool]
+    plain: dict[str, bool]
+    truths: dict[str, bool]
+    nots: frozenset[str]
     before: tuple[tuple[str, ...], ...]
 
 
@@ -61,10 +67,12 @@ def _first(
             for word, yes in words.says:
                 if tuple(rest[: len(word)]) == word and (len(word[0]) > 1 or _whole(rest, word)):
                     return yes, words.language
-    for token in (token for clause in clauses for token in clause):
-        for words in inside:
-            if token in words.anywhere:
-                return words.anywhere[token], words.language
+    for clause, words in itertools.product(clauses, inside):
+        if plain_words := [words.plain[token] for token in clause if token in words.plain]:
+            return plain_words[0], words.language
+    for clause, words in itertools.product(clauses, inside):
+        if truths := [words.truths[token] for token in clause if token in words.truths]:
+            return truths[0] is words.nots.isdisjoint(clause), words.language
     return None, ""
 
 
@@ -95,5 +103,13 @@ def _words() -> Iterator[_Words]:
             for word, yes in says
             if len(word) == 1 and len(word[0]) > 1 and word[0] not in known.negators
         }
+        plainest = {word for words in (known.yes[:1], known.no[:1]) for word in tokens(words[0])}
         before = sorted((tuple(tokens(w)) for w in known.before_yes_no), key=len, reverse=True)
-        yield _Words(known.language, tuple(says), anywhere, tuple(before))
+        yield _Words(
+            known.language,
+            tuple(says),
+            {word: yes for word, yes in anywhere.items() if word in plainest},
+            {word: yes for word, yes in anywhere.items() if word not in plainest},
+            frozenset(known.nots) | frozenset(known.negators),
+            tuple(before),
+        )

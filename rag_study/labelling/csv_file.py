@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.common.text import plain
 from rag_study.common.wording import counted, listed
 from rag_study.labelling.questions import QUESTIONS
 from rag_study.labelling.sample import Sample
@@ -26,6 +27,7 @@ from rag_study.labelling.sheet_rows import Matching, cell_text, escape, match_ro
 
 COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_BEFORE_HEADER = re.compile(r"(?:(?:sep=.|[ \t,;|\"]*)\r?\n)+", re.IGNORECASE)
 _SHOWN = 12
 
 INSTRUCTIONS = """How to label these answers
@@ -163,7 +165,7 @@ def put(path: Path, sample: Sample, answer_id: str, criterion: str, grade: int) 
     writer = csv.DictWriter(
         text,
         [name for name in rows[0][1] if name is not None],
-        delimiter=_delimiter(_without_hint(_text(path)[0])),
+        delimiter=_delimiter(_from_header(_text(path)[0])),
         restval="",
         extrasaction="ignore",
         lineterminator="\r\n",
@@ -235,13 +237,10 @@ def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:
 def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """Rows by column, each with the line it begins in, and notes on the form of the file. Checks
     encoding and header."""
-    text, notes = _text(path)
-    whole, text = text, _without_hint(text)
-    lines_before = int(text is not whole)
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=_delimiter(header), strict=True
-    )
+    whole, notes = _text(path)
+    text = _from_header(whole)
+    lines_before = whole.count("\n") - text.count("\n")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     needed = ["answer_id", "answer", *QUESTIONS]
     rows, line = [], 1
     try:
@@ -272,10 +271,11 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     return rows, notes
 
 
-def _without_hint(text: str) -> str:
-    """The text without the line in which Excel names the delimiter."""
-    first = text.partition("\n")
-    return first[2] if first[0].strip().lower().startswith("sep=") else text
+def _from_header(text: str) -> str:
+    """The text without the line in which Excel names the delimiter, and without lines of empty
+    cells before the header."""
+    before = _BEFORE_HEADER.match(text)
+    return text[before.end() :] if before else text
 
 
 def _delimiter(text: str) -> str:
@@ -321,14 +321,16 @@ def _answer_id(row: Mapping[str, str]) -> str:
 
 
 def _score(cell: str | None) -> int | None:
-    text = unicodedata.normalize("NFKC", cell or "").strip().lstrip("'").strip()
+    text = plain(cell or "").strip().lstrip("'").strip()
     if not text:
         return None
-    # Some spreadsheets write whole numbers as 4.0 or 4,0.
-    match = re.fullmatch(r"=?\"?([1-5])([.,]0+)?\"?", text)
-    if match is None:
-        raise ValueError(text)
-    return int(match[1])
+    # Some spreadsheets write whole numbers as 4.0 or 4,0, and people "4 - good" and "4: good", but
+    # 04-May was 4.5, and 4/5 may be a date.
+    text = re.sub(r"(?<=\d)(?: +[-\u2013\u2014(] *|: *)(?=[^\W\d_]).*", "", text)
+    match = re.fullmatch(r"=?\"?0?(\d)(?:[.,]0*)?\"?", text)
+    if match and "1" <= (digit := str(unicodedata.decimal(match[1]))) <= "5":
+        return int(digit)
+    raise ValueError(text)
 
 
 def _first(items: Sequence[str], separator: str = ", ") -> str:

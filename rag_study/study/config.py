@@ -197,7 +197,7 @@ def _read(path: Path) -> str:
     except IsADirectoryError:
         raise StudyError(f"{path}: is a folder; a study file (YAML) is needed.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+        raise StudyError(f"{path}: cannot be read as text ({error}). Save it as UTF-8.") from None
 
 
 def _content(path: Path, text: str) -> dict[str, Any]:

@@ -46,6 +46,8 @@ NONE = (
     "Ada Lohr",
     "I think it is Lohr.",
     "x < think > y",
+    "Put `<think>` before it and `</think>` behind it.",
+    'The mark is called "[THINK]" there.',
     "analysis of variance, the final test",
     "<answer>Lohr</answer>",
     "He wrote [thus] <b>so</b>.",

@@ -211,6 +211,31 @@ def test_other_layouts_are_told(own_data):
         load(own_data / "corpus.jsonl")
 
 
+@pytest.mark.parametrize("name", ["questions.csv", "Questions.TSV", "questions.xlsx"])
+def test_a_table_in_its_place_is_told_with_how_to_save_it(own_data, name):
+    (own_data / "questions.jsonl").rename(own_data / name)
+    with pytest.raises(
+        StudyError, match=rf'there is {name}.*read_.*\("{name}".*to_json\("questions'
+    ):
+        load(own_data)
+
+
+def test_lists_of_ids_and_points_as_tables_print_them(own_data):
+    first(own_data, "corpus.jsonl", doc_id=7)
+    first(own_data, "questions.jsonl", gold_doc_ids="[7]", key_points="[['tin', 'Sn'], ['zinc']]")
+    question = load(own_data).questions[0]
+    assert question.gold_doc_ids == ("7",)
+    assert question.key_points == (("tin", "Sn"), ("zinc",))
+
+
+def test_marks_of_no_width_are_no_text(own_data):
+    first(own_data, "questions.jsonl", answers=["\u200b", "\u2060\ufeff", "Ada"])
+    assert load(own_data).questions[0].answers == ("Ada",)
+    first(own_data, "corpus.jsonl", text="\u200b")
+    with pytest.raises(StudyError, match=r"line 1: `text` is missing or empty"):
+        load(own_data)
+
+
 def test_parquet_and_whole_json_are_read_too(own_data):
     import pandas as pd
 

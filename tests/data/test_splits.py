@@ -271,6 +271,13 @@ def test_train_subsets_are_nested_and_differ_by_seed():
         qa_datasets.train_subset(pool, 101, seed=0)
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_fewer_questions_than_pools_are_no_fault_of_a_group(number):
+    questions = [Question(f"q{i}", f"Who built mill {i}?", (f"Ann {i}",)) for i in range(number)]
+    with pytest.raises(StudyError, match=r"too few .* no group\. More questions are needed\.$"):
+        qa_datasets.split(QADataset(tuple(questions), ()))
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

@@ -9,6 +9,7 @@ REFUSALS = {
     "Chinese": [
         "我不知道。",
         "抱歉，我无法回答这个问题。",
+        "我无法从所给文章中得出结论。",
         "根据提供的段落，文中没有提到建造者。",
         "對不起，資料中沒有相關資訊，無法回答。",
         "无法回答",
@@ -26,9 +27,11 @@ REFUSALS = {
         "Los pasajes no mencionan quién construyó el molino.",
         "El texto proporcionado no contiene suficiente información.",
         "No se menciona en los documentos.",
+        "Esa información no se encuentra en el texto.",
         "No hay información suficiente.",
     ],
     "French": [
+        "Aucune information sur ce sujet.",
         "Je ne sais pas.",
         "Désolé, je ne peux pas répondre à cette question.",
         "Les passages ne mentionnent pas qui a construit le moulin.",
@@ -57,6 +60,7 @@ REFUSALS = {
         "Não há informação sobre isso.",
     ],
     "Russian": [
+        "Ответ не найден.",
         "Не знаю.",
         "Извините, я не могу ответить на этот вопрос.",
         "В тексте не указано, кто построил мельницу.",
@@ -70,12 +74,15 @@ REFUSALS = {
         "نامعلوم",
     ],
     "Indonesian": [
+        "Dokumen tidak menjelaskannya.",
         "Saya tidak tahu.",
         "Maaf, saya tidak dapat menjawab pertanyaan itu.",
         "Teks tersebut tidak menyebutkan siapa yang membangunnya.",
         "Tidak ada informasi yang cukup.",
     ],
     "German": [
+        "Leider kann ich das anhand der Texte nicht sagen.",
+        "Dazu liefern die Quellen keine Informationen.",
         "Das weiß ich nicht.",
         "Es tut mir leid, ich kann diese Frage nicht beantworten.",
         "Der Text sagt nicht, wer die Mühle gebaut hat.",
@@ -84,6 +91,7 @@ REFUSALS = {
         "Unbekannt",
     ],
     "Japanese": [
+        "与えられた資料には、この内容は記載されていません。",
         "わかりません。",
         "申し訳ありませんが、その質問にはお答えできません。",
         "本文には記載されていません。",
@@ -109,6 +117,7 @@ ANSWERS = {
         "राम ने इसे बनाया।",
     ],
     "Spanish": [
+        "La respuesta no es el molino, sino la torre.",
         "No",
         "No sé el día exacto, pero fue en 1847.",
         "No hay pruebas de que la vitamina C prevenga los resfriados.",
@@ -145,6 +154,7 @@ ANSWERS = {
         "O medicamento não contém lactose.",
     ],
     "Russian": [
+        "Ответ не в башне, а в мельнице.",
         "Нет",
         "Я не знаю точный день, но это было в 1847 году.",
         "Нет данных о том, что витамин C предотвращает простуду.",
@@ -165,6 +175,7 @@ ANSWERS = {
         "Obat itu tidak mengandung laktosa.",
     ],
     "German": [
+        "Als KI-Modell wurde es 2023 bekannt.",
         "Nein",
         "Ich weiß den genauen Tag nicht, aber es war 1847.",
         "Es gibt keine Belege, dass Vitamin C Erkältungen verhindert.",

@@ -135,6 +135,25 @@ def test_what_spreadsheets_make_of_it_is_read(written, sample, delimiter, encodi
     assert [labels.scores[f"abc123-00{i}"]["accuracy"] for i in (1, 2, 3, 4)] == [5, 4, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "cell", ["3 - fair", "3: fair", "3 (fair)", "03", "3.", "\u0663", "\ufeff3"]
+)
+def test_a_score_may_have_its_words_behind_it(written, sample, cell):
+    save(written, [row | {"accuracy": cell} for row in fill(rows_of(written))])
+    scores = csv_file.read(written, sample).scores
+    assert {row["accuracy"] for row in scores.values()} == {3}
+
+
+def test_lines_of_empty_cells_may_stand_before_the_header(written, sample):
+    save(written, fill(rows_of(written)), ";")
+    text = written.read_text("utf-8")
+    written.write_text("sep=;\n;;;;;;\n\n" + text, "utf-8")
+    assert csv_file.read(written, sample).notes == []
+    written.write_text(";;;\n" + text.replace("accuracy", "x", 1), "utf-8")
+    with pytest.raises(StudyError, match="line 2: no column accuracy"):
+        csv_file.read(written, sample)
+
+
 def test_empty_cells_are_not_labels_and_are_counted(written, sample):
     rows = fill(rows_of(written))
     rows[0]["accuracy"] = rows[1]["accuracy"] = " "
@@ -158,6 +177,9 @@ BAD = {
     "too low": (lambda r: changed(r, 0, completeness="0"), "completeness is '0'"),
     "negative": (lambda r: changed(r, 0, accuracy="-1"), "accuracy is '-1'"),
     "fraction": (lambda r: changed(r, 2, accuracy="3.5"), "line 4 .*'3.5', not a whole number"),
+    "date": (lambda r: changed(r, 2, accuracy="04-May"), "accuracy is '04-May'"),
+    "of five": (lambda r: changed(r, 2, accuracy="4/5"), "accuracy is '4/5'"),
+    "range": (lambda r: changed(r, 2, accuracy="3 - 4"), "accuracy is '3 - 4'"),
     "word": (lambda r: changed(r, 2, accuracy="good"), "accuracy is 'good'"),
     "no labels": (lambda r: fill(r, ""), "no label is filled in yet"),
     "no column": (

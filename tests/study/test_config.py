@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from rag_study.common.errors import StudyError
@@ -107,7 +109,7 @@ def test_missing_file_names_the_nearest(tmp_path):
 def test_binary_file_is_refused(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_bytes(b"\xff\xfe\xfa\x00")
-    assert "cannot be read as text" in message_of(path)
+    assert re.search(r"cannot be read as text .* Save it as UTF-8\.$", message_of(path))
 
 
 def test_keys_of_earlier_releases_still_say_what_they_said(write_study):

@@ -15,7 +15,7 @@ from typing import Any
 
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
-from rag_study.common.text import words
+from rag_study.common.text import plain, words
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20
@@ -112,10 +112,10 @@ def texts(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
     return tuple(item for item in (_as_text(item, problem) for item in value) if item)
 
 
-def printed_list(value: str) -> list[Any] | None:
+def printed_list(value: str, *, numbers: bool = False) -> list[Any] | None:
     """The list that a text is the JSON, Python or numpy form of, as tables keep lists; else None.
 
-    Only with a text in it: "[1, 2]" may be an answer.
+    Only with a text in it, or with `numbers`: "[1, 2]" may be an answer.
     """
     value = value.strip()
     if not (value.startswith("[") and value.endswith("]")):
@@ -126,7 +126,8 @@ def printed_list(value: str) -> list[Any] | None:
         listed = json.loads(value)
     except (ValueError, RecursionError):
         listed = _python_list(value)
-    if isinstance(listed, list) and any(isinstance(item, str) for item in listed):
+    kinds = str | int | float if numbers else str
+    if isinstance(listed, list) and any(isinstance(item, kinds) for item in _leaves(listed)):
         return listed
     return None
 
@@ -139,9 +140,16 @@ def _python_list(value: str) -> Any:
     except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
         return None
     # numpy prints no commas, and Python would join the texts: ['a' 'b'].
-    if isinstance(listed, list) and sum(isinstance(i, str) for i in listed) != len(strings):
+    leaves = _leaves(listed)
+    if isinstance(listed, list) and sum(isinstance(i, str) for i in leaves) != len(strings):
         return strings
     return listed
+
+
+def _leaves(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        return [value]
+    return [leaf for item in value for leaf in _leaves(item)]
 
 
 def _as_text(value: Any, problem: str) -> str:
@@ -149,7 +157,8 @@ def _as_text(value: Any, problem: str) -> str:
     if is_missing(value):
         return ""
     if isinstance(value, str):
-        return readable(value).strip()
+        value = readable(value).strip()
+        return value if plain(value).strip() else ""  # marks of no width are no text
     if isinstance(value, bool):
         said = "true" if value else "false"
         raise StudyError(f'{problem}, this is {said}: write "yes" or "no", or what is meant.')

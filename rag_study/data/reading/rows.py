@@ -182,14 +182,20 @@ def _refuse_choice(row: Mapping[str, Any], answers: tuple[str, ...], where: str)
 
 
 def _identifiers(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    listed = fields.texts(row, key, where)
+    value = row.get(key)
+    if isinstance(value, str):
+        value = fields.printed_list(value, numbers=True) or value
+    listed = fields.texts({key: value}, key, where)
     return tuple(dict.fromkeys(fields.identifier({key: doc_id}, key, where) for doc_id in listed))
 
 
 def _key_points(row: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], ...]:
     """Each point is a text or a list of interchangeable texts."""
     points = []
-    for value in fields.optional_items(row, "key_points", where):
+    given = row.get("key_points")
+    if isinstance(given, str) and (listed := fields.printed_list(given)) is not None:
+        given = listed  # as tables keep lists
+    for value in fields.optional_items({"key_points": given}, "key_points", where):
         wordings = fields.texts({"key_points": value}, "key_points", where)
         points += [wordings] if wordings else []
     return tuple(points)

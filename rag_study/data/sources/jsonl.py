@@ -34,6 +34,11 @@ _DOCUMENT_NAMES = {
     "doc_id": "_id id docid document_id passage_id pid".split(),
     "text": "contents content body passage page_content context abstract document".split(),
 }
+_TABLES = {
+    ".csv": 'read_csv("{}", dtype=str, keep_default_na=False)',
+    ".tsv": 'read_csv("{}", sep="\\t", dtype=str, keep_default_na=False)',
+    ".xlsx": 'read_excel("{}", dtype=str, keep_default_na=False)',
+}
 _SHOWN = 8
 
 
@@ -108,6 +113,13 @@ def _without(folder: Path, name: str) -> str:
             f"{folder}: this is BEIR's layout, which has no answers. Write {FILES[0]} with `id`, "
             "`question` and `answers` (`gold_doc_ids` from qrels), and in corpus.jsonl rename "
             "`_id` to `doc_id`."
+        )
+    stem = name.removesuffix(".jsonl")
+    if table := next((n for n in there if n.lower() in {stem + end for end in _TABLES}), None):
+        reader = _TABLES[Path(table).suffix.lower()].format(table)
+        return (
+            f"{folder}: the file {name} is missing, and there is {table}. Save it as JSON lines, "
+            f'as pandas does: {reader}.to_json("{name}", orient="records", lines=True).'
         )
     shown = ", ".join(there[:_SHOWN]) + (", ..." if len(there) > _SHOWN else "")
     return (

@@ -335,7 +335,7 @@ def _read(path: Path, model: type[Read], what: str, **more: str) -> Read:
     try:
         content = files.read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+        raise StudyError(f"{path}: cannot be read as text ({error}). Save it as UTF-8.") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
