@@ -155,7 +155,7 @@ def _compare(question: str, reference: str, answer: str) -> Evidence:
     f1 = 2 * common / (len(telling) + len(new)) if telling or new else 0.0
     match = _match(question, reference, answer, missing)
     denied = bool(match) and _denied(reference, answer)
-    if len(wanted) == 1 and (agrees := yes_no.agrees(answer, reference)) is not None:
+    if len(reference.split()) == 1 and (agrees := yes_no.agrees(answer, reference)) is not None:
         match = float(agrees)
     polar, said = _POLAR.match(reference), _POLAR.match(answer)
     if polar and said:
