@@ -71,11 +71,12 @@ def test_results_have_every_answer_once(first):
     assert not training & set(test["question_id"])
     assert set(table.loc[table["method"] == "production", "context"]) == {"retrieved"}
     # The reference metrics, recomputed from the answer's text.
+    from rag_study.common.text import length
     from rag_study.evaluation import reference
 
     for row in table.sample(20, random_state=0).itertuples():
         assert row.exact_match >= reference.exact_match(row.answer, row.reference)
-        assert row.answer_length == len(row.answer.split())
+        assert row.answer_length == length(row.answer)
 
 
 def test_a_second_run_does_nothing_and_says_so(first, command_line):

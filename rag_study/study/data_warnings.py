@@ -36,7 +36,11 @@ def data_warnings(runs: Iterable[StageRun]) -> list[str]:
         key = tuple(map(repr, source))
         if not stages.is_done(run) and key not in loaded:
             loaded[key] = data.load(*source) if _is_instant(run) else None
-        found |= {f"{name}: {sentence}": None for sentence in of(run, loaded.get(key))}
+        try:
+            sentences = of(run, loaded.get(key))
+        except FileNotFoundError:
+            continue  # a folder that lost its files has nothing to warn of
+        found |= {f"{name}: {sentence}": None for sentence in sentences}
     return list(found)
 
 

@@ -371,7 +371,7 @@ class Telling(judging.Judge):
 )
 def test_what_is_equal_to_a_right_answer_is_right_by_rule(candidate):
     question = Question("q", "When?", ("1847", "the year 1847", "in the year 1847"))
-    judge = Telling()
+    judge = Telling(weighs_evidence=True)
     row = judge.score([Item.of(question, candidate)])[0]
     assert (row["judge_by_rule"], row["judge_accuracy"], row["judge_completeness"]) == (
         "equal",
@@ -379,14 +379,19 @@ def test_what_is_equal_to_a_right_answer_is_right_by_rule(candidate):
         5.0,
     )
     assert not judge.shown
+    # A judge whose right sentences come to 4.6 would favour the terse by this rule.
+    other = Telling()
+    assert other.score([Item.of(question, candidate)])[0]["judge_by_rule"] == ""
+    assert len(other.shown) == 1
 
 
 def test_one_of_several_facts_is_equal_to_nothing_and_groundedness_is_asked():
     listed = Question(
         "q", "Who?", ("Ann", "Bo"), reference="Ann and Bo", key_points=(("Ann",), ("Bo",))
     )
-    assert Telling().score([Item.of(listed, "Ann")])[0]["judge_by_rule"] == ""
-    both = Telling([*USUAL, GROUNDED])
+    weighing = Telling(weighs_evidence=True)
+    assert weighing.score([Item.of(listed, "Ann")])[0]["judge_by_rule"] == ""
+    both = Telling([*USUAL, GROUNDED], weighs_evidence=True)
     row = both.score([Item.of(Question("q", "Who?", ("Ann",)), "Ann", [("A", "Ann did it.")])])[0]
     assert row["judge_by_rule"] == "equal"
     assert len(both.shown) == 1

@@ -7,6 +7,7 @@ import sys
 import nbformat
 import pytest
 
+from rag_study import data
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import active_run, parameters, plan
@@ -166,7 +167,8 @@ def test_more_questions_than_there_are_are_refused_before_anything_is_written(ou
 
 
 def test_of_another_system_the_model_beside_it_makes_no_difference(write_study, tmp_path):
-    (tmp_path / "given.jsonl").write_text('{"id": "a", "answer": "b"}\n')
+    rows = [json.dumps({"id": q.id, "answer": "b"}) for q in data.load("fictional").questions]
+    (tmp_path / "given.jsonl").write_text("\n".join(rows))
     system = {"name": "other", "answers": str(tmp_path / "given.jsonl")}
     planned = plan.expand(write_study(systems=[system]))
     (judged,) = [r for r in planned if r.stage.name == "judge_answers" and r.point.system]

@@ -167,6 +167,10 @@ class Seen:
         rule = rule_for(item)
         if rule in _SILENT:
             return cls(item, rule, False, None)
+        if rule == EQUAL and not weighs_evidence:
+            # The rule would favour answers of the reference's own form over the sentences to which
+            # a fair judge gives a little less than 5.
+            rule = ""
         found = None
         told = without_grading_talk(item.candidate, item.question, item.right)
         if weighs_evidence:
@@ -190,7 +194,8 @@ def rule_for(item: Item) -> str:
     """The rule that scores an answer: "empty", "refusal", "right refusal", "equal"; "" for none.
 
     Equal is an answer that is a right one but for case, punctuation and articles, and, where a
-    complete answer has several facts, the reference itself.
+    complete answer has several facts, the reference itself. It holds for judges that weigh
+    evidence, whose right answers come near 5 in every form.
     """
     if is_empty(item.candidate):
         return "empty"
