@@ -170,6 +170,15 @@ def _random_effects_variance(totals: ClusterTotals, mean: np.ndarray) -> np.ndar
 # --- Rare changes -------------------------------------------------------------------------------
 
 
+def rare_changes(of_clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The usual value of clusters' means (n_samples, n_clusters), and whether at most MOST_RARE of
+    them differ from it, both (n_samples,)."""
+    # A value that more than half of the clusters have is their median.
+    usual = np.median(of_clusters, axis=1)
+    changed = (np.abs(of_clusters - usual[:, None]) > TIE).sum(axis=1)
+    return usual, (changed <= MOST_RARE) & (changed < of_clusters.shape[1] / 2)
+
+
 def _widen_where_rare(
     totals: ClusterTotals,
     effective: np.ndarray,
@@ -181,10 +190,7 @@ def _widen_where_rare(
     """Widens `intervals` in place; returns which samples are rare, what value their clusters
     usually have, and the standard errors."""
     of_clusters = totals.sums / totals.counts
-    # A value that more than half of the clusters have is their median.
-    usual = np.median(of_clusters, axis=1)
-    changed = (np.abs(of_clusters - usual[:, None]) > TIE).sum(axis=1)
-    rare = (changed <= MOST_RARE) & (changed < of_clusters.shape[1] / 2)
+    usual, rare = rare_changes(of_clusters)
     se = se.copy()
     for i in np.flatnonzero(rare):
         for k, level in enumerate(levels):
