@@ -92,7 +92,8 @@ class ClusterMeans:
     se: np.ndarray
     df: np.ndarray
     n_effective: np.ndarray
-    # Whether the interval is a t interval, so that a t test goes with it.
+    # Whether a t test goes with the interval: it is a t interval, or was widened around a value
+    # that is not 0, which sign flips know nothing of.
     by_t: np.ndarray
 
 
@@ -130,19 +131,20 @@ def cluster_means(
     se = np.sqrt(plain**2 + unevenness * np.maximum(model - plain**2, 0.0))
     intervals = bca_intervals(sums, counts, levels, n_resamples)
     by_t = evenness < _EVEN
-    usual = _linearised_errors(sums, counts)
+    linearised = _linearised_errors(sums, counts)
     for i, level in enumerate(levels):
         tail = (1 + level) / 2
         half = stdtrit(df, tail) * se
-        without = usual <= TOLERANCE
-        stretch = half / (stdtrit(n_clusters - 1, tail) * np.where(without, 1.0, usual))
+        without = linearised <= TOLERANCE
+        stretch = half / (stdtrit(n_clusters - 1, tail) * np.where(without, 1.0, linearised))
         stretch = np.where(without | (unevenness == 0.0), 1.0, stretch)
         for j, sign in enumerate((-1, 1)):
             stretched = mean + stretch * (intervals[i, j] - mean)
             intervals[i, j] = np.where(by_t, mean + sign * half, stretched)
-    rare, se = _widen_where_rare(totals, effective, df, levels, intervals, se)
+    rare, usual, se = _widen_where_rare(totals, effective, df, levels, intervals, se)
     intervals = np.clip(intervals, *totals.limits[:, None, None])
-    return ClusterMeans(mean, intervals, se, df, effective, by_t & ~rare)
+    by_t = np.where(rare, np.abs(usual) > TIE, by_t)
+    return ClusterMeans(mean, intervals, se, df, effective, by_t)
 
 
 def _linearised_errors(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -168,6 +170,15 @@ def _random_effects_variance(totals: ClusterTotals, mean: np.ndarray) -> np.ndar
 # --- Rare changes -------------------------------------------------------------------------------
 
 
+def rare_changes(of_clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The usual value of clusters' means (n_samples, n_clusters), and whether at most MOST_RARE of
+    them differ from it, both (n_samples,)."""
+    # A value that more than half of the clusters have is their median.
+    usual = np.median(of_clusters, axis=1)
+    changed = (np.abs(of_clusters - usual[:, None]) > TIE).sum(axis=1)
+    return usual, (changed <= MOST_RARE) & (changed < of_clusters.shape[1] / 2)
+
+
 def _widen_where_rare(
     totals: ClusterTotals,
     effective: np.ndarray,
@@ -175,13 +186,11 @@ def _widen_where_rare(
     levels: Sequence[float],
     intervals: np.ndarray,
     se: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Widens `intervals` in place; returns which samples are rare, and their standard errors."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Widens `intervals` in place; returns which samples are rare, what value their clusters
+    usually have, and the standard errors."""
     of_clusters = totals.sums / totals.counts
-    # A value that more than half of the clusters have is their median.
-    usual = np.median(of_clusters, axis=1)
-    changed = (np.abs(of_clusters - usual[:, None]) > TIE).sum(axis=1)
-    rare = (changed <= MOST_RARE) & (changed < of_clusters.shape[1] / 2)
+    usual, rare = rare_changes(of_clusters)
     se = se.copy()
     for i in np.flatnonzero(rare):
         for k, level in enumerate(levels):
@@ -191,7 +200,7 @@ def _widen_where_rare(
         half = (intervals[0, 1, i] - intervals[0, 0, i]) / 2
         allowed = half / stdtrit(df[i], (1 + levels[0]) / 2)
         se[i] = allowed if np.isnan(allowed) else max(se[i], allowed)
-    return rare, se
+    return rare, usual, se
 
 
 def _exact_ends(

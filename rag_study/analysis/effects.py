@@ -117,11 +117,14 @@ def compare(
     smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each member, or Holm's
     correction could find nothing. See `verdicts` for the verdicts.
 
-    Raises ValueError for an unknown metric, for two bases of one tuned run and as `summarise`.
+    Raises ValueError for an unknown metric, for a margin that is not above 0 or infinite, for two
+    bases of one tuned run and as `summarise`.
     """
     named = {*primary_metrics, *reference_metrics, *margins}
     if unknown := {name for name in named if name not in metrics}:
         raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(metrics)}")
+    if wrong := {name: m for name, m in margins.items() if m is not None and not 0 < m < np.inf}:
+        raise ValueError(f"a margin is a number above 0: {wrong}")
     scores = read(results, metrics)
     samples, skipped = difference_samples(scores)
     for sample in samples:

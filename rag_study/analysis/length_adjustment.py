@@ -16,7 +16,11 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy.special import stdtrit
 
-from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
+from rag_study.analysis.cluster_means import (
+    degrees_of_freedom,
+    effective_clusters,
+    rare_changes,
+)
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read
@@ -50,7 +54,8 @@ def length_adjusted(
     share of what may be nothing). `extrapolated`: all answers became shorter, or all longer, so
     that no answers of equal length were seen. Rows of several seeds are fitted to all of them; the
     spread of the seeds' own fits is in their intervals (see `seeds`). With fewer than 20 effective
-    clusters, or where all lengths or all differences changed alike, the adjusted numbers are NaN.
+    clusters, or where lengths or differences are alike in all clusters but a few (MOST_RARE, whose
+    points any line fits), the adjusted numbers are NaN.
     Returns STYLE_COLUMNS.
     """
     scores = read(results, metrics)
@@ -108,7 +113,7 @@ def _regression(sample: Sample) -> dict[str, Any]:
         "extrapolated": bool(length.min() > 0 or length.max() < 0),
         "df": float(degrees_of_freedom(np.array(effective))),
     }
-    if effective < MIN_CLUSTERS - TOLERANCE:
+    if effective < MIN_CLUSTERS - TOLERANCE or _hardly_changed(sample):
         return numbers
     (adjusted, slope), (error, slope_error) = _line(sample)
     by_seed = np.array([_line(part)[0] for part in sample.parts]) if sample.parts else None
@@ -116,6 +121,14 @@ def _regression(sample: Sample) -> dict[str, Any]:
     numbers |= {"adjusted": adjusted, "by_length": values.mean() - adjusted, "se": error}
     numbers |= {"seed_sd": spread[0], "per_word": slope}
     return numbers | {"se_per_word": slope_error, "seed_sd_per_word": spread[1]}
+
+
+def _hardly_changed(sample: Sample) -> bool:
+    """Whether the lengths or the differences of nearly all clusters changed alike."""
+    clusters = np.unique(sample.clusters, return_inverse=True)[1]
+    both = np.stack([sample.values, sample.beside["length"]])
+    means = [np.bincount(clusters, weights=row) / np.bincount(clusters) for row in both]
+    return bool(rare_changes(np.stack(means))[1].any())
 
 
 def _line(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

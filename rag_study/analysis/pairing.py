@@ -6,7 +6,7 @@ The unit is the question, paired across runs, clustered by `group`.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ class Scores:
     `blocks` maps (run, context, judge) to question codes, ascending, and an array (n_questions,
     n_metrics) whose columns are `metrics_of(judge)`. `clusters` gives each question code its
     cluster code. `judged` are the metrics that judges gave, `metrics` what is known of all.
+    `unanswered` are the questions without an answer in all of the runs, ascending.
     """
 
     runs: pd.DataFrame
@@ -48,6 +49,7 @@ class Scores:
     blocks: dict[tuple[int, str, str], tuple[np.ndarray, np.ndarray]]
     judged: tuple[str, ...] = ()
     metrics: Metrics = METRICS
+    unanswered: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
     def metrics_of(self, judge: str) -> tuple[str, ...]:
         """Names of the columns of a block: a named judge's metrics, or those without a judge."""
@@ -58,13 +60,17 @@ class Scores:
 
         A judge's metrics apply to every question that it was shown. What compares with a reference
         applies where some run has a value: a question without short answers has none in any run.
+        Of one that no run has answered nobody can tell, and it counts as lost.
         """
         applies = defaultdict(list)
         for (_, _, judge), (questions, values) in self.blocks.items():
             for column, metric in enumerate(self.metrics_of(judge)):
                 known = questions if judge else questions[~np.isnan(values[:, column])]
                 applies[bool(judge), metric].append(known)
-        return {key: np.unique(np.concatenate(known)) for key, known in applies.items()}
+        return {
+            key: np.unique(np.concatenate([*known, self.unanswered]))
+            for key, known in applies.items()
+        }
 
 
 def judged_metrics(results: pd.DataFrame, metrics: Metrics = METRICS) -> tuple[str, ...]:
@@ -73,8 +79,9 @@ def judged_metrics(results: pd.DataFrame, metrics: Metrics = METRICS) -> tuple[s
 
 
 def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
-    """A results table by blocks; `metrics` are those of its study. Raises ValueError for a table
-    that cannot be one."""
+    """A results table by blocks; `metrics` are those of its study. A score that is infinite, as a
+    model with broken weights has it, counts as missing. Raises ValueError for a table that cannot
+    be one."""
     if results.empty:
         nothing = pd.DataFrame(columns=RUN_COLUMNS)
         return Scores(nothing, np.empty(0, dtype=int), {}, metrics=metrics)
@@ -124,13 +131,25 @@ def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
         part = part.reset_index(drop=True)
         questions = part["question"].to_numpy()
         values = part.reindex(columns=list(names)).astype(float).to_numpy()
+        values = np.where(np.isfinite(values), values, np.nan)
         grouped = part.groupby(["run", "context", "judge"], sort=True)
         for (run, context, judge), rows in grouped.indices.items():
             rows = np.sort(rows)
             rows = rows[np.argsort(questions[rows], kind="stable")]
             blocks[int(run), context, judge] = (questions[rows], values[rows])
     runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
-    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged, metrics)
+    return Scores(
+        runs, clusters["cluster"].to_numpy(), blocks, judged, metrics, _unanswered(table)
+    )
+
+
+def _unanswered(table: pd.DataFrame) -> np.ndarray:
+    """Codes of the questions whose answer is missing, for a reason, in every row of the task."""
+    if "missing_reason" not in table:
+        return np.empty(0, dtype=int)
+    of_task = table[table["context"] != "retention"]
+    lost = of_task["missing_reason"].notna().groupby(of_task["question"]).all()
+    return np.sort(lost.index[lost].to_numpy(dtype=int))
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _questions(precision: float, se: float, n_questions: int, se_seeds: float) -
 
 
 def clusters_without_change(change: float, reach: float, alpha: float = ALPHA) -> int:
-    """Number of clusters without any change that rules out a mean change of this size.
+    """Number of clusters without any change that rules out a mean change of this size (above 0).
 
     At confidence 1 - `alpha` up to 1 - alpha**(1/n) of all clusters may change where none of n did
     (Clopper and Pearson 1934), each by `reach` at most.

@@ -195,12 +195,15 @@ def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:
     further = (min(seeds, row["se"]), row["df"] if several else MANY)
     least = math.ceil(MIN_CLUSTERS * row["n_questions"] / row["n_effective"])
     none = questions_for_no_difference(*setting, *further)
-    if row.get("sd") == 0.0 and metric.high is not None and not several:
-        # No question changed: the exact bound shrinks with 1 / n, not with its root.
+    if row.get("sd", np.inf) <= TOLERANCE and metric.high is not None and not several:
+        # All changed alike: the exact bound shrinks with 1 / n, not with its root.
         reach, alpha = metric.high - metric.low, ALPHA / family_size
-        clusters = clusters_without_change(row["margin"] - abs(row["difference"]), reach, alpha)
-        none = math.ceil(clusters * row["n_questions"] / row["n_effective"])
-        none = float(none) if 0 < none <= MAX_NEEDED else np.nan
+        room = row["margin"] - abs(row["difference"])
+        none = np.nan
+        if room > TOLERANCE:
+            clusters = clusters_without_change(room, reach, alpha)
+            needed = math.ceil(clusters * row["n_questions"] / row["n_effective"])
+            none = float(needed) if needed <= MAX_NEEDED else np.nan
     twice = questions_for_change(2 * row["margin"], *setting, *further)
     return {"n_no_difference": np.fmax(none, least) if none == none else none} | {
         "n_twice_margin": np.fmax(twice, least) if twice == twice else twice

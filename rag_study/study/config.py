@@ -58,7 +58,7 @@ class StudyConfig(Group):
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
     semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
-    margins: dict[str, Annotated[float, Field(gt=0)]] = Field({})
+    margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field({})
     compute: Compute = Compute()
     servers: Servers = Servers()
     notes: list[str] = Field([], description="sentences for whoever reads the result")
@@ -154,6 +154,13 @@ class StudyConfig(Group):
         for name in self.margins:
             if name not in (allowed := [*judged, *metrics.REFERENCE]):
                 raise ValueError(f"margins: unknown metric '{name}'{nearest(name, allowed)}")
+            metric, margin = self.metrics[name], self.margins[name]
+            if metric.high is not None and margin >= metric.high - metric.low:
+                raise ValueError(
+                    f"margins: {name} lies between {metric.low:g} and {metric.high:g}, so that no "
+                    f"difference is beyond {margin:g}; three points of a hundred are "
+                    f"{0.03 * (metric.high - metric.low):g}"
+                )
 
 
 def load_study(path: Path | str) -> StudyConfig:

@@ -531,3 +531,31 @@ def test_judged_metrics_are_those_of_the_table():
     table = compared(results, metrics=("judge_tone",), judge_valid={"j": True}, known=known)
     assert table["metric"].tolist() == ["judge_tone"]
     assert table["verdict"].tolist() == ["helps"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_all_scores_may_change_by_exactly_the_margin(sign):
+    base = np.full(40, 3.0)
+    results = study(base, base + sign * 0.5, "judge_accuracy", judge="j")
+    table = compare(
+        results, ["retrieved"], ["judge_accuracy"], [], {"judge_accuracy": 0.5}, {"j": True}, 200
+    )
+    row = only(table, "judge_accuracy", judge="j")
+    assert abs(row["difference"]) == 0.5
+    assert math.isnan(row["n_no_difference"])  # no number of questions shows what is not so
+
+
+def test_no_verdict_speaks_against_its_own_interval():
+    """All answers changed alike, and by little: as many others as the exact bounds allow may change
+    by as much as the scale has room for."""
+    table = compared(study(np.full(60, 0.5), np.full(60, 0.53)), margins={"answer_recall": 0.02})
+    row = only(table, "answer_recall")
+    assert row["ci_low"] < 0 < row["ci_high"]
+    assert row["p_value"] > 0.05
+    assert row["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, math.inf, math.nan])
+def test_a_margin_is_a_number_above_zero(margin):
+    with pytest.raises(ValueError, match="a margin is a number above 0"):
+        compared(study([0.0] * 20, [1.0] * 20), margins={"answer_recall": margin})

@@ -142,3 +142,15 @@ def test_nothing_that_changed_is_not_adjusted():
     row = adjusted(answered(per_word=0.0, substance=0.0, spread=0.0))
     assert np.isnan(row["adjusted"])
     assert np.isnan(row["ci_low"])
+
+
+@pytest.mark.parametrize("of", ["answer_length", "token_f1"])
+def test_a_few_answers_that_changed_are_no_line(of):
+    """Any line fits two points: it would have an interval of width zero."""
+    results = answered(-0.02, 0.1, n=60, groups=[f"g{i}" for i in range(60)])
+    base, tuned = (results["method"] == "none"), (results["method"] != "none")
+    same = results.loc[base, of].to_numpy().copy()
+    same[[4, 9]] += 3.0
+    results.loc[tuned, of] = same
+    row = adjusted(results)
+    assert np.isnan([row["adjusted"], row["ci_low"], row["per_word"], row["per_word_low"]]).all()

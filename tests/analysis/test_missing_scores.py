@@ -146,3 +146,24 @@ def test_what_was_lost_in_words():
     assert lost_words({"lost_tuned": 2, "lost_base": 1}) == (
         "2 trained answers and 1 base answer have no score"
     )
+
+
+def test_a_question_that_no_state_answered_is_lost_on_both_sides():
+    """The server refused it for every state, so that no run tells whether the metric applies."""
+    values = np.tile([0.0, 1.0], 50)
+    values[:8] = np.nan
+    frames = [answers(values, "answer_recall"), answers(values, "answer_recall", **TUNED)]
+    whole = pd.concat(frames, ignore_index=True).assign(missing_reason=None)
+    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, {}, 500).iloc[0]
+    assert (row["lost_base"], row["lost_tuned"]) == (0, 0)  # the metric does not apply to them
+    whole.loc[whole["answer_recall"].isna(), "missing_reason"] = "a filter"
+    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, {}, 500).iloc[0]
+    assert (row["n_questions"], row["lost_base"], row["lost_tuned"]) == (92, 8, 8)
+
+
+def test_a_score_that_is_infinite_is_missing():
+    base, tuned = scored(60)
+    tuned[[3, 7]] = np.inf, -np.inf
+    row = verdict_of(answers(base), answers(tuned, **TUNED))
+    assert (row["n_questions"], row["lost_tuned"]) == (58, 2)
+    assert np.isfinite(row["ci_low"])
