@@ -116,8 +116,8 @@ def estimate(
 
     One seed: the intervals of `cluster_means` and sign flips over clusters. Several: t intervals
     and t tests as in `seeds`. Where a t test goes with the interval (`cluster_means`), p is that of
-    the t test, but never below that of the sign flips. `n_flips` is their number, 0 for no p at all. A single
-    cluster has no interval, se or p below 1.
+    the t test, but never below that of the sign flips. `n_flips` is their number, 0 for no p at
+    all. A single cluster has no interval, se or p below 1.
     """
     by_size, reduced = defaultdict(list), []
     for i, sample in enumerate(samples):

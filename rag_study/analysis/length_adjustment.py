@@ -16,11 +16,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy.special import stdtrit
 
-from rag_study.analysis.cluster_means import (
-    degrees_of_freedom,
-    effective_clusters,
-    rare_changes,
-)
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters, rare_changes
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read

@@ -138,9 +138,7 @@ def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
             rows = rows[np.argsort(questions[rows], kind="stable")]
             blocks[int(run), context, judge] = (questions[rows], values[rows])
     runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
-    return Scores(
-        runs, clusters["cluster"].to_numpy(), blocks, judged, metrics, _unanswered(table)
-    )
+    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged, metrics, _unanswered(table))
 
 
 def _unanswered(table: pd.DataFrame) -> np.ndarray:

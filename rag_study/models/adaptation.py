@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,14 @@ from rag_study.models.server_errors import Failure
 
 _NEWER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _ALTERNATIVES = ("logprobs", "top_logprobs")
+# How servers say that they take no turn of a system, or none but of user and assistant.
+_SYSTEM = re.compile(
+    r"system\b.*\b(role|message)|(role|message)s?\b.*\bsystem\b|roles must alternate|"
+    r"developer instruction|messages\W{1,2}0\W{1,2}role|"
+    r"(only|should be|must be|expected|one of)\b.{0,30}\buser\b.{0,20}\bassistant\b|"
+    r"(start|begin)\w* with\b.{0,20}\buser\b|first (message|turn)\b.{0,40}\buser\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -133,9 +142,8 @@ def without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _refuses_system(failure: Failure, sent: Mapping[str, Any]) -> bool:
     messages = sent.get("messages") or [{}]
-    said = failure.said.lower()
-    return messages[0].get("role") == "system" and (
-        ("system" in said and ("role" in said or "message" in said))
-        or "roles must alternate" in said
-        or "developer instruction" in said
+    return (
+        messages[0].get("role") == "system"
+        and not failure.of_the_server
+        and _SYSTEM.search(failure.said) is not None
     )

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import logging
 import os
 import re
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from rag_study.common.errors import StudyError
 
@@ -61,23 +59,31 @@ def masked(value: Any, key: str) -> Any:
 
 @lru_cache(maxsize=8)
 def _spellings(key: str) -> re.Pattern[str]:
-    """The key in any case, and as JSON, an address, HTML, base64 or hexadecimal has it."""
-    escaped = json.dumps(key)[1:-1]
-    spelled = {key, escaped, json.dumps(escaped)[1:-1], key.replace("/", "\\/")}
-    spelled |= {quote(key, safe=""), quote_plus(key), quote(quote(key, safe=""), safe="")}
-    spelled |= {html.escape(key), html.escape(escaped)}
-    spelled.add("".join(f"\\u{ord(letter):04x}" for letter in key))
+    """The key in any case; letter by letter as JSON, an address, HTML or a mail has it; and as a
+    whole in base64 or hexadecimal."""
+    spelled = ["".join(map(_letter, key))]
     if len(key) >= SHORTEST_SECRET:
-        spelled.add(key.encode().hex())
+        spelled.append(r"[\s:,-]?".join(f"(?:0x|\\\\x)?{byte:02x}" for byte in key.encode()))
         for shift in range(3):
             # Base64 takes three bytes at a time: what stands before the key moves it. Letters at
             # both ends hold bits of the neighbours too, and are left standing.
             whole = base64.b64encode(b"\0" * shift + key.encode()).decode().rstrip("=")
             start = -(-shift * 8 // 6)
             inner = whole[start : (shift + len(key)) * 8 // 6]
-            spelled |= {inner, inner.replace("+", "-").replace("/", "_")}
-    longest_first = sorted(spelled, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            spelled += map(re.escape, {inner, inner.replace("+", "-").replace("/", "_")})
+    return re.compile("|".join(spelled), re.IGNORECASE)
+
+
+def _letter(letter: str) -> str:
+    """A pattern of the spellings of one letter: as it is or behind backslashes, as %2B and %252B,
+    &#43; &#x2b; and &amp; (also escaped again), \\u002b and \\x2b, =2B."""
+    code = ord(letter)
+    spelled = [rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});", rf"(?:u00|x){code:02x}"]
+    spelled += [rf"%(?:25)*{code:02x}", rf"={code:02x}"]
+    if (named := html.escape(letter)) != letter:
+        spelled.append(rf"&(?:amp;)*{named[1:]}")
+    # What other spellings begin with ("%", "&") may be the letter itself: it comes last.
+    return rf"\\*(?:{'|'.join([*spelled, re.escape(letter)])})"
 
 
 class _Masking(logging.Filter):

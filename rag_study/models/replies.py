@@ -22,6 +22,10 @@ _FILTERED = (
     *("language", "image_safety"),
 )
 _FAILED = ("error", "abort", "failed")
+_CALLED = ("tool_calls", "tool_call", "tool_use", "function_call")
+# Where servers without OpenAI's `error` say what went wrong.
+_ERRORS = ("error", "errors", "message", "detail", "details", "msg", "reason")
+_ERRORS += ("error_msg", "error_message", "status_msg", "fault", "faultstring", "title")
 _REASONING = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
 # Kinds of parts of a message that are no text of the answer.
 _REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking", "reasoning_text")
@@ -45,7 +49,9 @@ def choice_of(reply: Any) -> dict[str, Any] | None:
     if not isinstance(first, dict):
         return None
     fine = isinstance(first.get("message"), dict | str) or isinstance(first.get("text"), str | list)
-    return first if fine or _error_in(first) is not None else None
+    # Of an answer that was withheld, or cut before its first word, some send the reason only.
+    ended = "delta" not in first and _reason(first) in (*_CUT, *_FILTERED, *_FAILED)
+    return first if fine or ended or _error_in(first) is not None else None
 
 
 def text_of(choice: Mapping[str, Any]) -> str:
@@ -86,15 +92,19 @@ def cut_at_limit(choice: Mapping[str, Any]) -> int | None:
 def withheld(choice: Mapping[str, Any]) -> str | None:
     """Why a reply holds no answer though one was asked for (a filter, a failure); None if it does.
 
-    A filter also leaves the beginning of an answer: that is none either.
+    A filter also leaves the beginning of an answer: that is none either. Nor is a call of a tool,
+    for which servers take what only looks like one.
     """
-    if (error := _error_in(choice)) is not None:
+    if (error := _failure_in(choice)) is not None:
         return words_of_error(error)
-    reason = _reason(choice)
-    if reason in _FILTERED:
+    if _reason(choice) in _FILTERED:
         return f"a filter withheld the answer (finish_reason {choice['finish_reason']})"
-    if reason in _FAILED:
-        return f"the server failed while it answered (finish_reason {choice['finish_reason']})"
+    message = choice.get("message")
+    calls = isinstance(message, dict) and (
+        message.get("tool_calls") or message.get("function_call")
+    )
+    if (calls or _reason(choice) in _CALLED) and not text_of(choice).strip():
+        return "in place of an answer the server gives the call of a tool"
     return None
 
 
@@ -110,13 +120,23 @@ def count(usage: Any, name: str) -> int | None:
 
 
 def error_of(reply: Any) -> Any | None:
-    """The error in a reply that says it was fine (status 200), or None."""
-    if not isinstance(reply, dict) or reply.get("choices"):
+    """The error in a reply that says it was fine (status 200), or None.
+
+    Where there is no choice it may stand as in FastAPI's (`detail`), vLLM's of old (`object`) or in
+    those of gateways (`code` and `message`, `errors`, `base_resp`).
+    """
+    if not isinstance(reply, dict):
         return None
-    error = _error_in(reply)
-    if error is None and reply.get("object") == "error":  # vLLM of old
-        return reply
-    return error
+    if reply.get("choices"):
+        choice = choice_of(reply)
+        return None if choice is None else _failure_in(choice)
+    if (error := _error_in(reply)) is not None:
+        return error
+    inner = reply.get("base_resp")
+    reply = inner if isinstance(inner, dict) else reply
+    places = (reply.get(name) for name in _ERRORS)
+    # A dictionary with these names may be something else: the message of another kind of chat.
+    return reply if any(isinstance(place, str | list) and place for place in places) else None
 
 
 def words_of_error(error: Any) -> str:
@@ -125,7 +145,7 @@ def words_of_error(error: Any) -> str:
         return "; ".join(map(words_of_error, error))
     if not isinstance(error, dict):
         return str(error)
-    for name in ("error", "message", "detail", "msg", "reason"):
+    for name in _ERRORS:
         if error.get(name):
             words = words_of_error(error[name])
             where = error.get("loc")
@@ -136,6 +156,16 @@ def words_of_error(error: Any) -> str:
 def _error_in(holder: Mapping[str, Any]) -> Any | None:
     error = holder.get("error")
     return error if error not in (None, "", {}, [], False) else None
+
+
+def _failure_in(choice: Mapping[str, Any]) -> Any | None:
+    """What went wrong while a choice was made; None where nothing did."""
+    if (error := _error_in(choice)) is not None:
+        return error
+    if _reason(choice) in _FAILED:
+        how = f"the server failed while it answered (finish_reason {choice['finish_reason']})"
+        return {"message": how, "code": 503}
+    return None
 
 
 def _reason(choice: Mapping[str, Any]) -> str | None:
@@ -185,17 +215,22 @@ def places_of(reply: Mapping[str, Any]) -> list[Place]:
 
 def _places(told: Any) -> Iterator[Place]:
     if isinstance(told, dict):
-        if isinstance(told.get("content"), list):
-            told = told["content"]
-        elif isinstance(told.get("top_logprobs"), list):
+        if isinstance(told.get("content"), list | dict):
+            yield from _places(told["content"])
+            return
+        if isinstance(told.get("top_logprobs"), list):
             yield from _older(told)
             return
     if not isinstance(told, list):
         return
     for entry in told:
+        if isinstance(entry, list):  # the alternatives alone
+            entry = {"top_logprobs": entry}
         if not isinstance(entry, dict):
             continue
         listed = next((entry[name] for name in _ALTERNATIVES if entry.get(name)), None)
+        if listed is None and _token(entry) is None and _logarithm(entry) is None:
+            listed = entry
         alternatives = [*_alternatives(listed)]
         token = _token(entry)
         if alternatives:
@@ -206,6 +241,9 @@ def _older(told: Mapping[str, Any]) -> Iterator[Place]:
     """Places of the form with parallel lists."""
     tokens, values = told.get("tokens"), told.get("token_logprobs")
     for number, listed in enumerate(told["top_logprobs"]):
+        names = _at(told.get("top_tokens"), number)
+        if isinstance(names, list) and isinstance(listed, list):
+            listed = [*zip(names, listed, strict=False)]
         alternatives = [*_alternatives(listed)]
         token = _at(tokens, number)
         token = token if isinstance(token, str) else None
@@ -219,9 +257,12 @@ def _place(
     """A place of which the token that was written may stand among the alternatives, or not."""
     listed = [*dict.fromkeys(alternatives)]
     if token is not None and value is not None:
-        # It is the same token where it is spelt alike, or without its blank and as likely.
+        # It is the same token where it is spelt alike, or without its blank and as likely; what is
+        # rounded may differ, and both together be likelier than certain.
+        total = sum(math.exp(other) for _, other in listed) + math.exp(value)
+        near = 1e-6 if total <= 1 else 0.01
         there = any(
-            text == token or (plain(text) == plain(token) and abs(other - value) < 1e-6)
+            text == token or (plain(text) == plain(token) and abs(other - value) < near)
             for text, other in listed
         )
         listed += [] if there else [(token, value)]
@@ -230,6 +271,10 @@ def _place(
 
 
 def _alternatives(listed: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(listed, dict) and isinstance(listed.get("tokens"), list):  # lists side by side
+        values = next((listed[n] for n in _LOGARITHMS if isinstance(listed.get(n), list)), [])
+        values = values or listed.get("token_logprobs") or []
+        listed = [*zip(listed["tokens"], values, strict=False)]
     if isinstance(listed, dict):
         for name, value in listed.items():
             inner = value if isinstance(value, dict) else {"logprob": value}
@@ -240,9 +285,11 @@ def _alternatives(listed: Any) -> Iterator[tuple[str, float]]:
                 yield token, number
     elif isinstance(listed, list):
         for entry in listed:
-            if isinstance(entry, list | tuple) and len(entry) >= 2:  # SGLang: (value, id, text)
+            if isinstance(entry, list | tuple) and len(entry) >= 2:
+                # SGLang: (value, id, text); others: (text, value).
                 texts = [part for part in entry if isinstance(part, str)]
-                entry = {"token": texts[0] if texts else None, "logprob": entry[0]}
+                value = next((part for part in entry if not isinstance(part, str)), None)
+                entry = {"token": texts[0] if texts else None, "logprob": value}
             if isinstance(entry, dict):
                 token, number = _token(entry), _logarithm(entry)
                 if token is not None and number is not None:
@@ -252,7 +299,7 @@ def _alternatives(listed: Any) -> Iterator[tuple[str, float]]:
 def _token(entry: Mapping[str, Any]) -> str | None:
     """A token's text; from its bytes where the text is none, or only says the token's number."""
     text = next((entry[name] for name in _TOKENS if isinstance(entry.get(name), str)), None)
-    if text is None or "\ufffd" in text or text.startswith("token_id:"):
+    if not text or "\ufffd" in text or text.startswith("token_id:"):
         told = entry.get("bytes")
         if isinstance(told, list) and told and all(b in range(256) for b in told):
             return bytes(told).decode("utf-8", "replace")

@@ -6,14 +6,13 @@ prompt is too long, when a filter steps in, or when it does not know a field of 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rag_study.common.errors import StudyError
-from rag_study.models import replies
+from rag_study.models import replies, streams
 
 # Failures that another attempt may not meet; the client tries again after these and after 5xx.
 PASSING = (408, 409, 429)
@@ -101,12 +100,13 @@ class Failure:
 def error_in(text: str) -> tuple[str, str, str]:
     """(what an error says, its code or "", the field of the request that it is about or "") of the
     text of a reply."""
-    try:
-        content = json.loads(text)
-    except ValueError:
+    content = streams.value_of(text)
+    if content is None:
         return " ".join(text.split()), "", ""
-    error = content.get("error") or content.get("detail") if isinstance(content, dict) else content
+    error = replies.error_of(content)
     error = content if error is None else error
+    if isinstance(error, dict) and isinstance(error.get("detail"), list):
+        error = error["detail"]
     words = " ".join(replies.words_of_error(error).split())
     inner = error if isinstance(error, dict) else {}
     code = " ".join(str(inner[k]) for k in ("code", "type") if isinstance(inner.get(k), str))
@@ -119,7 +119,9 @@ def error_in(text: str) -> tuple[str, str, str]:
 
 def status_of_error(error: Any) -> int:
     """The status that belongs to an error which came with status 200."""
-    code = error.get("code", error.get("status")) if isinstance(error, dict) else None
+    named = error if isinstance(error, dict) else {}
+    codes = (named.get(name) for name in ("code", "status", "status_code", "error_code"))
+    code = next((code for code in codes if code is not None), None)
     words = replies.words_of_error(error)
     if isinstance(code, int | str) and re.fullmatch(r"[45]\d\d", str(code)):
         return int(code)
@@ -128,7 +130,7 @@ def status_of_error(error: Any) -> int:
     if _TOO_LONG.search(everything) or _FILTERED.search(everything):
         return 400
     for status, pattern in (
-        (401, r"api[ _]?key|unauthor|authenticat"),
+        (401, r"api[ _]?key|unauthor|authenticat|log ?in|access denied"),
         (429, r"rate.?limit|quota|too many requests"),
         (503, r"overload|unavailable|timeout|timed out|internal|server_error|busy|try again"),
         (404, r"model.{0,60}(not found|does not exist)|no such model"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.common import circumstances
 from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
-from rag_study.models import api_key, replies, server_errors
+from rag_study.models import api_key, replies, server_errors, streams
 from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
 from rag_study.models.server_errors import PASSING, Failure, QuestionRefused
 
@@ -276,10 +276,7 @@ class Session:
 
     def _checked(self, text: str, route: str) -> dict[str, Any] | Failure:
         """A server's reply, without the key; a Failure when it is no completion."""
-        try:
-            reply = json.loads(text)
-        except ValueError:
-            reply = None
+        reply = streams.value_of(text)
         if replies.choice_of(reply) is None:
             words = _shortened(self._masked(server_errors.error_in(text)[0])) or "(nothing)"
             said = f"the reply is no {_KINDS[route]}: {words}"
@@ -307,12 +304,7 @@ def _body(response: Any) -> str:
 
 
 def _error_inside(text: str) -> Any | None:
-    if '"error"' not in text:
-        return None
-    try:
-        return replies.error_of(json.loads(text))
-    except ValueError:
-        return None
+    return replies.error_of(streams.value_of(text))
 
 
 def _shortened(words: str) -> str:

@@ -273,3 +273,11 @@ def test_the_bundled_model_behind_a_server_scores_as_it_does_here():
     for row, exact in zip(rows, LocalJudge(lm, USUAL).score(ITEMS), strict=True):
         room = 4 * row["judge_accuracy_outside"] / row["judge_accuracy_mass"] + 1e-3
         assert row["judge_accuracy"] == pytest.approx(exact["judge_accuracy"], abs=room)
+
+
+@pytest.mark.parametrize("zero", ["0", "\uff10", "\u0660", "\u0966"])
+def test_digits_count_in_every_script(zero):
+    top = [(chr(ord(zero) + n), math.log(p)) for n, p in ((5, 0.5), (4, 0.25), (1, 0.125))]
+    found = read_top_tokens([*top, ("4", math.log(0.0625)), ("\u00b2", math.log(0.03))])
+    assert found.mass == pytest.approx(0.9375)
+    assert found.probabilities == pytest.approx([2 / 15, 0, 0, 5 / 15, 8 / 15])

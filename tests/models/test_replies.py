@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rag_study.models import replies, server_errors
+from rag_study.models import replies, server_errors, streams
 
 
 def chat(message, **choice):
@@ -94,6 +94,7 @@ def test_reasoning(message):
         ("content_filter", 0, True),
         ("SAFETY", 0, True),
         ("error", 0, True),
+        ("tool_calls", 0, False),
     ],
 )
 def test_why_it_ended(reason, cut, lost):
@@ -102,9 +103,65 @@ def test_why_it_ended(reason, cut, lost):
     assert (replies.withheld(told) is not None) == lost
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        chat({"content": None, "tool_calls": [{"id": "1"}]}, finish_reason="tool_calls"),
+        chat({"content": "", "function_call": {"name": "look_up"}}, finish_reason="stop"),
+        chat({"content": " "}, finish_reason="tool_use"),
+        {"choices": [{"index": 0, "finish_reason": "content_filter"}]},
+        {"choices": [{"index": 0, "finish_reason": "abort", "message": {"content": "It"}}]},
+    ],
+)
+def test_what_is_no_answer_is_missing_and_not_empty(told):
+    assert replies.withheld(replies.choice_of(told))
+
+
+def test_an_answer_that_was_cut_before_its_first_word_is_empty():
+    told = replies.choice_of({"choices": [{"index": 0, "finish_reason": "length"}]})
+    assert (replies.text_of(told), replies.cut_at_limit(told), replies.withheld(told)) == (
+        "",
+        1,
+        None,
+    )
+
+
 def test_an_error_in_a_choice_withholds_it():
     told = replies.choice_of({"choices": [{"error": {"code": 502, "message": "upstream"}}]})
     assert replies.withheld(told) == "upstream"
+
+
+@pytest.mark.parametrize(
+    ("reply", "words", "status"),
+    [
+        ({"detail": "Worker overloaded, come back"}, "Worker overloaded, come back", 503),
+        ({"code": 50603, "message": "System busy", "data": None}, "System busy", 503),
+        ({"errors": [{"message": "no such route", "code": 7}], "success": False}, "no such", 400),
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "rate limit", 429),
+        ({"error_code": 17, "error_msg": "daily quota reached"}, "daily quota", 429),
+        ({"choices": [], "error": {"message": "x", "code": 502}}, "x", 502),
+        ({"choices": [{"error": {"message": "y", "code": 502}}]}, "y", 502),
+        ({"choices": [{"message": {"content": "I"}, "finish_reason": "error"}]}, "failed", 503),
+    ],
+)
+def test_errors_of_a_reply_that_says_that_all_is_well(reply, words, status):
+    error = replies.error_of(reply)
+    assert words in replies.words_of_error(error)
+    assert server_errors.status_of_error(error) == status
+    assert words in server_errors.error_in(json.dumps(reply))[0]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        chat({"content": "message"}),
+        {"choices": [{"text": "error"}], "detail": "none", "message": "fine"},
+        {"message": {"role": "assistant", "content": "Lima"}, "done": True},
+        {"choices": [], "usage": {}},
+    ],
+)
+def test_what_is_no_error(reply):
+    assert replies.error_of(reply) is None
 
 
 @pytest.mark.parametrize(
@@ -176,6 +233,57 @@ SHAPES = [
                 {
                     str(n): {"decoded_token": t, "logprob": v}
                     for n, (t, v) in enumerate(MAPPED.items())
+                }
+            ]
+        },
+    ),
+]
+
+
+SHAPES += [
+    chat({}, logprobs={"content": {"tokens": ["2"], "top_logprobs": [MAPPED]}}),
+    chat(
+        {},
+        logprobs={"tokens": ["2"], "top_tokens": [[*MAPPED]], "top_logprobs": [[*MAPPED.values()]]},
+    ),
+    chat(
+        {},
+        logprobs={
+            "content": [{"top_logprobs": {"tokens": [*MAPPED], "logprobs": [*MAPPED.values()]}}]
+        },
+    ),
+    chat({}, logprobs=[MAPPED]),
+    chat({}, logprobs=[LISTED]),
+    chat(
+        {},
+        logprobs={"content": [{**LISTED[0], "top_logprobs": [[*pair] for pair in MAPPED.items()]}]},
+    ),
+    chat(
+        {},
+        logprobs={
+            "content": [
+                {
+                    "token": "",
+                    "top_logprobs": [
+                        {"token": "", "bytes": [*t.replace("\u0120", " ").encode()], "logprob": v}
+                        for t, v in MAPPED.items()
+                    ],
+                }
+            ]
+        },
+    ),
+    # The token that was written, rounded and without its blank.
+    chat(
+        {},
+        logprobs={
+            "content": [
+                {
+                    "token": "2",
+                    "logprob": -0.511,
+                    "top_logprobs": [
+                        {"token": f"\u2581{replies.plain(t)}", "logprob": v}
+                        for t, v in MAPPED.items()
+                    ],
                 }
             ]
         },
@@ -297,3 +405,49 @@ def test_the_field_of_a_validation_error():
 )
 def test_fewer_alternatives(said, now, number):
     assert server_errors.fewer(said, now) == number
+
+
+# --- Streams that nobody asked for ---------------------------------------------------------------
+
+
+def events(*chunks, end="data: [DONE]\n\n"):
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + end
+
+
+def part(delta, **choice):
+    return {"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": None} | choice]}
+
+
+def test_a_stream_is_put_together():
+    place = {"token": "2", "logprob": -0.5, "top_logprobs": LISTED}
+    text = ": ping\n\nevent: message\n" + events(
+        part({"role": "assistant", "content": ""}),
+        part({"reasoning_content": "Pe"}),
+        part({"reasoning_content": "ru?"}),
+        part({"content": "Li"}, logprobs={"content": [place]}),
+        {"choices": [{"index": 1, "delta": {"content": "another"}}]},
+        part({"role": "assistant", "content": "ma"}, logprobs={"content": [place]}),
+        part({}, finish_reason="length"),
+        {"choices": [], "usage": {"completion_tokens": 2}},
+    )
+    reply = streams.value_of(text)
+    told = replies.choice_of(reply)
+    assert (replies.text_of(told), replies.reasoning_of(told)) == ("Lima", "Peru?")
+    assert (replies.cut_at_limit(told), len(replies.places_of(reply))) == (1, 2)
+    assert (reply["model"], replies.count(reply["usage"], "completion_tokens")) == ("m", 2)
+
+
+def test_a_stream_of_a_completion():
+    text = events({"choices": [{"index": 0, "text": "Li"}]}, {"choices": [{"text": "ma"}]})
+    assert replies.text_of(replies.choice_of(streams.value_of(text))) == "Lima"
+
+
+def test_an_error_in_a_stream_is_the_reply():
+    text = events(part({"content": "Li"}), {"error": {"message": "overloaded"}}, end="")
+    assert replies.error_of(streams.value_of(text)) == {"message": "overloaded"}
+    assert server_errors.error_in(text)[0] == "overloaded"
+
+
+@pytest.mark.parametrize("text", ["", "<html></html>", "data: {half", "data: [1]\n\n", "data:\n"])
+def test_what_is_neither_json_nor_a_stream(text):
+    assert streams.value_of(text) is None

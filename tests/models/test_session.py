@@ -101,8 +101,17 @@ def test_a_temperature_that_must_be_positive_becomes_a_low_one(server, outputs):
     assert [body["temperature"] for body in server.requests] == [0, 0.01]
 
 
-def test_a_server_without_a_system_role_gets_its_words_from_the_user(server, outputs):
-    error = {"error": {"message": "System role not supported"}}
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "System role not supported"}},
+        {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "must be user or assistant"}]},
+        {"error": "Only user and assistant turns are known here"},
+        {"error": {"message": "A conversation has to start with a turn of the user"}},
+        {"message": "the first message must come from the user"},
+    ],
+)
+def test_a_server_without_a_system_role_gets_its_words_from_the_user(server, outputs, error):
     server.script = {"all": refuses(400, error, lambda b: b["messages"][0]["role"] == "system")}
     rows = run(connect(server, concurrency=1), 2, batch_size=2)
     assert rows[0]["answer"].startswith("You answer questions.\n\nQuestion: ")
@@ -176,6 +185,36 @@ def test_passages_are_dropped_until_the_prompt_fits(server, outputs):
     assert "context length is 60" in rows[3]["missing_reason"]
 
 
+def test_a_stream_that_nobody_asked_for_is_an_answer(server, outputs):
+    def respond(handler, body):
+        words = body["messages"][-1]["content"].split(" ")
+        chunks = [{"choices": [{"index": 0, "delta": {"content": f"{w} "}}]} for w in words]
+        text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+        send(handler, 200, f"{text}data: [DONE]\n\n", [("Content-Type", "text/event-stream")])
+
+    server.script = {"all": respond}
+    rows = run(connect(server), 2, batch_size=2)
+    assert rows[1]["answer"] == "Question: Who built tower 1?"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"detail": "overloaded"},
+        {"code": 50505, "message": "Service unavailable"},
+        {"choices": [{"error": {"code": 502, "message": "upstream"}, "finish_reason": "error"}]},
+        {"choices": [{"message": {"content": "I"}, "finish_reason": "abort"}]},
+    ],
+)
+def test_a_failure_that_passes_is_tried_again_also_where_all_is_said_to_be_well(
+    server, outputs, error
+):
+    server.script = {0: lambda handler, body: send(handler, 200, json.dumps(error)), "all": ok}
+    (row,) = run(connect(server, concurrency=1), 1, batch_size=1)
+    assert row["answer"] == "Question: Who built tower 0?"
+    assert len(server.requests) == 2
+
+
 def test_half_a_character_is_replaced_and_recorded(server, outputs):
     def respond(handler, body):
         send(handler, 200, json.dumps(completion(body)).replace("tower 1", "tower \\ud83d"))
@@ -205,6 +244,12 @@ def spellings(key):
     yield from (html.escape(key), json.dumps(key)[1:-1], json.dumps(json.dumps(key))[3:-3])
     yield from (key.encode().hex(), key.encode().hex().upper(), key.replace("/", "\\/"))
     yield "".join(f"\\u{ord(letter):04X}" for letter in key)
+    yield "".join(f"\\x{ord(letter):02x}" for letter in key)
+    yield "".join(f"%{ord(letter):02X}" for letter in key)
+    for spelled in ("&#{};", "&#x{:X};", "={:02X}"):
+        yield "".join(c if c.isalnum() else spelled.format(ord(c)) for c in key)
+    yield from (html.escape(html.escape(key)), html.escape(json.dumps(key)[1:-1]))
+    yield from (key.encode().hex(" "), key.encode().hex(":"))
     for before in ("", "B", "Be", "Bearer ", "user:"):
         yield base64.b64encode(f"{before}{key}".encode()).decode()
         yield base64.urlsafe_b64encode(f"{before}{key}:x".encode()).decode()

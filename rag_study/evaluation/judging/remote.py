@@ -9,6 +9,7 @@ these is bounded and recorded.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -216,8 +217,10 @@ def read_top_tokens(top: Sequence[tuple[str, float]], min_mass: float = MIN_MASS
     top = [(token, value) for token, value in top if not math.isnan(value)]
     for token, value in top:
         text = replies.plain(token)
-        if text in ("1", "2", "3", "4", "5"):
-            probabilities[int(text) - 1] += math.exp(value)
+        # Digits of every script count: a judge may write a full-width one.
+        digit = unicodedata.decimal(text, 0) if len(text) == 1 else 0
+        if 1 <= digit <= 5:
+            probabilities[digit - 1] += math.exp(value)
             n_digits += 1
     # A token of probability 0 bounds nothing: servers write it for those that they do not look at.
     masses = [math.exp(value) for _, value in top if value > LEAST_LOGARITHM]

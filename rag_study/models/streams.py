@@ -1,0 +1,84 @@
+"""What a server replied, as one value: also where it streams though nobody asked it to.
+
+Some gateways always answer with a stream of events (server-sent events), each of which adds a few
+letters. Nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+
+def value_of(text: str) -> Any | None:
+    """The JSON of a reply's text, or what the events of a stream come to; None for anything else.
+
+    An error in a stream is all that is left of it.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return (
+            _together(text) if text.lstrip().startswith(("data:", "event:", ":", "id:")) else None
+        )
+
+
+def _together(text: str) -> dict[str, Any] | None:
+    """The chunks of a stream, put together into the reply that they are the parts of."""
+    reply: dict[str, Any] = {}
+    choice: dict[str, Any] = {}
+    for event in _events(text):
+        if not isinstance(event, dict):
+            return None
+        if event.get("error"):
+            return {"error": event["error"]}
+        reply |= {k: v for k, v in event.items() if k != "choices" and v is not None}
+        for part in event.get("choices") or ():
+            if isinstance(part, dict) and part.get("index") in (0, None):
+                _add(choice, part)
+    if not choice:
+        return reply or None
+    if "text" not in choice:
+        choice.setdefault("message", {"role": "assistant", "content": None})
+    return {**reply, "choices": [choice]}
+
+
+def _events(text: str) -> Iterator[Any]:
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("data:"):
+            lines.append(line.removeprefix("data:").strip())
+        elif not line.strip() and lines:
+            data, lines = "\n".join(lines), []
+            if data == "[DONE]":
+                continue
+            try:
+                yield json.loads(data)
+            except ValueError:
+                yield None
+
+
+def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
+    """Adds what one chunk says of a choice, in place."""
+    for name, value in part.items():
+        if value is None:
+            continue
+        if name == "delta" and isinstance(value, dict):
+            message = choice.setdefault("message", {})
+            for key, piece in value.items():
+                if piece is not None:
+                    message[key] = _joined(message.get(key), piece, key == "role")
+        elif name == "logprobs" and isinstance(value, dict):
+            told = choice.setdefault("logprobs", {})
+            for key, piece in value.items():
+                if piece is not None:
+                    told[key] = _joined(told.get(key), piece)
+        else:
+            choice[name] = _joined(choice.get(name), value, name != "text")
+
+
+def _joined(before: Any, piece: Any, replaced: bool = False) -> Any:
+    """Texts and lists grow; of everything else the last is right."""
+    same = type(before) is type(piece) and isinstance(piece, str | list)
+    return before + piece if same and not replaced else piece
