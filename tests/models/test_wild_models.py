@@ -362,7 +362,9 @@ REFUSED = [
     ({"model_type": "neverheard", "auto_map": {"AutoModel": "x.Y"}}, "code that comes with"),
     ({"model_type": "t5", "is_encoder_decoder": True}, "encoder-decoder"),
     ({"model_type": "vit", "architectures": ["ViTModel"]}, "no causal language model"),
-    ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "not made to write text"),
+    ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "it is an encoder"),
+    ({"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"]}, "it is an encoder"),
+    ({"model_type": "electra"}, r"it is an encoder \(electra\)"),
     (
         {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]},
         "not made to write text",
@@ -415,6 +417,7 @@ def test_pickles_are_said_while_planning(save, tmp_path):
         {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]},
         {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]},
         {"model_type": "bloom"},
+        {"model_type": "bert", "architectures": ["BertLMHeadModel"], "is_decoder": True},
     ],
 )
 def test_what_writes_text_is_taken(config):
