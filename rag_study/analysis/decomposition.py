@@ -187,7 +187,9 @@ def follow(results: pd.DataFrame, right: Right | None = None) -> pd.DataFrame:
         validate="one_to_one",
     )
     pairs = zip(table["answer"], table["other_answer"], strict=True)
-    says_other = pd.Series([contains(a, other) == 1 for a, other in pairs], table.index, bool)
+    # A missing answer says nothing.
+    found = [isinstance(a, str) and contains(a, other) == 1 for a, other in pairs]
+    says_other = pd.Series(found, table.index, bool)
     holds = {
         "not scored": table["right"].isna(),
         "names both": says_other & (table["right"] == 1),

@@ -16,9 +16,11 @@ Example:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,7 @@ from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores, describe, p
 from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.verdicts import add_verdicts
+from rag_study.common.wording import listed
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 SUMMARY_COLUMNS = [*KEY_COLUMNS, "mean", "ci_low", "ci_high", "n_questions", "n_clusters"]
@@ -126,13 +129,14 @@ def compare(
     if wrong := {name: m for name, m in margins.items() if m is not None and not 0 < m < np.inf}:
         raise ValueError(f"a margin is a number above 0: {wrong}")
     scores = read(results, metrics)
-    samples, skipped = difference_samples(scores)
+    samples, skipped, unscored = difference_samples(scores)
     for sample in samples:
         margin = margins.get(sample.metric, metrics[sample.metric].margin)
         sample.extra["margin"] = np.nan if margin is None else float(margin)
         against = (objections or {}).get((sample.metric, sample.judge), "")
         sample.extra.update(objection=against, planning="")
     runs, samples = pool(scores.runs, samples)
+    _object_to_lost_seeds(runs, samples, unscored)
     people = _with_base(people, runs)
     trust = Trust(judge_valid, audited)
     rows = pd.concat([_to_assign(runs, samples), people], ignore_index=True)
@@ -216,15 +220,24 @@ def _scored_at(sample: Sample, end: str) -> Sample:
     )
 
 
-def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
-    """Tuned minus base of single questions, a sample per row of `compare`, and what it skips.
+class Differences(NamedTuple):
+    """A sample per row of `compare`, what it skips in sentences, and which (run, context, metric,
+    judge, baseline) have no sample because no pair has scores on both sides."""
+
+    samples: list[Sample]
+    skipped: list[str]
+    unscored: list[tuple[int, str, str, str, str]]
+
+
+def difference_samples(scores: Scores) -> Differences:
+    """Tuned minus base of single questions.
 
     `extra` names the baseline and says what was lost (`missing_scores.Lost`); the two scores stand
     beside the differences.
     """
     pairs, skipped = pair_runs(scores)
     applies = scores.questions_with_scores()
-    samples = []
+    samples, unscored = [], []
     for (run, context, judge, baseline), pair in pairs.items():
         for column, metric in enumerate(scores.metrics_of(judge)):
             asked = np.isin(pair.questions, applies[judge != "", metric])
@@ -241,13 +254,36 @@ def difference_samples(scores: Scores) -> tuple[list[Sample], list[str]]:
                 limits = widest(low_high)
                 key = (run, context, metric, judge)
                 samples.append(Sample(*key, *measured, beside, extra, limits=limits))
-            elif baseline == DEFAULT and not (np.isnan(base).all() and np.isnan(tuned).all()):
+                continue
+            if asked.any():
+                unscored.append((run, context, metric, judge, baseline))
+            if baseline == DEFAULT and not (np.isnan(base).all() and np.isnan(tuned).all()):
                 name, by = describe(scores.runs.loc[run]), f" by judge {judge}" * bool(judge)
                 skipped.append(
                     f"{name}: context {context!r}: no question has scores of {metric}{by} on both "
                     "sides"
                 )
-    return samples, skipped
+    return Differences(samples, skipped, unscored)
+
+
+def _object_to_lost_seeds(
+    runs: pd.DataFrame, samples: Sequence[Sample], unscored: Sequence[tuple]
+) -> None:
+    """No verdict, in place, on a recipe of which whole seeds have no score: those that could be
+    graded would speak for those that could not."""
+
+    def recipe(run: int) -> tuple:
+        return tuple(runs.loc[run, [name for name in RUN_COLUMNS if name != "seed"]])
+
+    lost = defaultdict(list)
+    for run, *of in unscored:
+        lost[recipe(run), *of].append(int(runs.loc[run, "seed"]))
+    for sample in samples if lost else ():
+        of = (sample.context, sample.metric, sample.judge, sample.extra["baseline"])
+        if seeds := lost.get((recipe(sample.run), *of)):
+            which = f"seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in sorted(seeds)])}"
+            words = f"no question of {which} has scores on both sides, and other seeds do not speak"
+            sample.extra["objection"] = sample.extra["objection"] or f"{words} for these"
 
 
 def widest(limits: tuple[float, float], times: int = 1) -> tuple[float, float]:

@@ -40,8 +40,10 @@ def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
         part = part.sort_values("dataset")
         effects = part["difference"].to_numpy()
         pooled = combine_effects(effects, part["se"].to_numpy() ** 2, method_re="iterated")
+        # Equal effects have a q of rounding errors, whose sign and share mean nothing.
+        q, df = max(float(pooled.q), 0.0), len(part) - 1
         error = np.sqrt(max(pooled.var_eff_w_re, pooled.var_hksj_re))
-        half = stdtrit(len(part) - 1, 0.975) * error
+        half = stdtrit(df, 0.975) * error
         made.append(
             {
                 **dict(zip(_KEY, key, strict=True)),
@@ -52,10 +54,10 @@ def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
                 "ci_high": pooled.mean_effect_re + half,
                 "smallest": effects.min(),
                 "largest": effects.max(),
-                "q": pooled.q,
-                "df": len(part) - 1,
+                "q": q,
+                "df": df,
                 "p_value": pooled.test_homogeneity().pvalue,
-                "i2": max(pooled.i2, 0.0),
+                "i2": 1 - df / q if q > df else 0.0,
                 "tau": np.sqrt(max(pooled.tau2, 0.0)),
             }
         )

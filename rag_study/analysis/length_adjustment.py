@@ -74,7 +74,7 @@ def _with_lengths(scores: Scores) -> list[Sample]:
     """The differences of trained runs, each with the differences in length of its questions."""
     samples = [
         sample
-        for sample in difference_samples(scores)[0]
+        for sample in difference_samples(scores).samples
         if sample.extra["baseline"] == DEFAULT and scores.runs.loc[sample.run, "train_size"] > 0
     ]
     lengths = {(s.run, s.context): s for s in samples if s.metric == LENGTH}

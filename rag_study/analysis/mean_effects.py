@@ -91,7 +91,7 @@ class StudyEffects:
         trained = scores.runs["train_size"] > 0
         self.differences = [
             s
-            for s in difference_samples(scores)[0]
+            for s in difference_samples(scores).samples
             if trained[s.run] and s.extra["baseline"] == DEFAULT and s.judge in ("", judge)
         ]
 

@@ -211,7 +211,7 @@ def _decided_right(results: pd.DataFrame) -> pd.Series:
         results["refusal_rate"] if "refusal_rate" in results else pd.Series(0.0, results.index)
     )
     holds = [
-        bool(contains(str(answer or ""), str(reference or "")))
+        isinstance(answer, str) and bool(contains(answer, str(reference or "")))
         for answer, reference in zip(results["answer"], results["reference"], strict=True)
     ]
     right = pd.Series(holds, index=results.index).where(points.isna(), points >= 1.0)

@@ -60,7 +60,7 @@ def problem_of(config: dict[str, Any]) -> str | None:
     shown = architectures[0] if architectures else kind
     if config.get("is_encoder_decoder"):
         return f"it is an encoder-decoder ({shown}), and only decoders (causal models) are studied"
-    known, causal = architectures_here()
+    known, causal, encoders = architectures_here()
     if causal and kind not in causal:
         if kind in known:
             return f"a {shown} is no causal language model, which writes text token by token"
@@ -73,25 +73,36 @@ def problem_of(config: dict[str, Any]) -> str | None:
             f"the installed transformers does not know the architecture '{kind}'; a newer one may, "
             "or there is a typing error in its config.json"
         )
+    if kind in encoders and not (config.get("is_decoder") or config.get("causal")):
+        return f"it is an encoder ({shown}), which reads a text as a whole and writes none"
     if architectures and architectures[0].endswith(_OTHER_HEADS) and shown not in causal.values():
         return f"it is a {shown}, which was not made to write text"
     return None
 
 
 @lru_cache(maxsize=1)
-def architectures_here() -> tuple[frozenset[str], dict[str, str]]:
-    """(all kinds of models, class of a causal language model by kind) of the installed
-    transformers; both empty where its source is not as expected, and nothing can be told."""
+def architectures_here() -> tuple[frozenset[str], dict[str, str], frozenset[str]]:
+    """(all kinds of models, class of a causal language model by kind, kinds that also fill gaps) of
+    the installed transformers; empty where its source is not as expected, and nothing can be told.
+
+    Those that fill gaps in a text (BERT and its kin) write one only where their configuration makes
+    decoders of them.
+    """
     spec = importlib.util.find_spec("transformers")
     places = list(spec.submodule_search_locations or ()) if spec else []
     source = Path(places[0]) / "models" / "auto" / "modeling_auto.py" if places else None
     if source is None or not source.exists():
-        return frozenset(), {}
+        return frozenset(), {}, frozenset()
     text = source.read_text(encoding="utf-8")
-    table = re.search(r"^MODEL_FOR_CAUSAL_LM_MAPPING_NAMES = .*?^\)", text, re.S | re.M)
     pairs = re.compile(r'\(\s*"([^"]+)",\s*"([^"]+)"')
-    causal = dict(pairs.findall(table[0])) if table else {}
-    return frozenset(kind for kind, _ in pairs.findall(text)), causal
+
+    def mapping(task: str) -> dict[str, str]:
+        table = re.search(rf"^MODEL_FOR_{task}_MAPPING_NAMES = .*?^\)", text, re.S | re.M)
+        return dict(pairs.findall(table[0])) if table else {}
+
+    causal, masked = mapping("CAUSAL_LM"), mapping("MASKED_LM")
+    known = frozenset(kind for kind, _ in pairs.findall(text))
+    return known, causal, frozenset(causal.keys() & masked.keys())
 
 
 def _configuration(name: str) -> Path | None:

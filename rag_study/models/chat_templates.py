@@ -6,7 +6,9 @@ is mended in one place, so that training, answering and judging render the same,
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common import circumstances
@@ -24,15 +26,51 @@ _DATES = {
     "date": TODAY.strftime("%Y-%m-%d"),
     "today": TODAY.strftime("%Y-%m-%d"),
 }
+
+
+def _written_times(now: datetime) -> list[tuple[str, str]]:
+    """What `strftime` makes of every part of a format (C, POSIX and glibc), as (part, text).
+
+    Spelt out by hand where platforms differ, so that a prompt is the same on all of them.
+    """
+    parts = {part: now.strftime(f"%{part}") for part in "aAbBdGHIjmMpSuUVwWyY"}
+    parts |= {"h": parts["b"], "C": f"{now.year // 100:02d}", "e": f"{now.day:2d}"}
+    parts |= {"g": parts["G"][-2:], "k": f"{now.hour:2d}", "l": f"{int(parts['I']):2d}"}
+    parts |= {"P": parts["p"].lower(), "f": f"{now.microsecond:06d}", "z": "", "Z": ""}
+    parts |= {"D": now.strftime("%m/%d/%y"), "F": now.strftime("%Y-%m-%d"), "n": "\n", "t": "\t"}
+    parts |= {
+        "R": now.strftime("%H:%M"),
+        "T": now.strftime("%H:%M:%S"),
+        "x": now.strftime("%m/%d/%y"),
+    }
+    parts |= {"X": parts["T"], "r": f"{now:%I:%M:%S} {parts['p']}"}
+    parts["c"] = f"{parts['a']} {parts['b']} {parts['e']} {parts['T']} {parts['Y']}"
+    parts["s"] = str(int(now.replace(tzinfo=UTC).timestamp()))
+    changes = {
+        "-": lambda text: text.strip().lstrip("0") or "0",  # without zeros before it
+        "#": lambda text: text.strip().lstrip("0") or "0",  # the same on Windows
+        "_": lambda text: " " * (len(text) - len(text.lstrip("0 "))) + text.lstrip("0 "),
+        "0": lambda text: text.replace(" ", "0"),
+        "^": str.upper,
+        "E": str,
+        "O": str,
+    }
+    numbers = [name for name, text in parts.items() if text.strip().isdigit()]
+    changed = [
+        (f"%{sign}{name}", change(parts[name]))
+        for sign, change in changes.items()
+        for name in (parts if sign in "^EO" else numbers)
+    ]
+    return [*changed, *((f"%{name}", text) for name, text in parts.items())]
+
+
 # transformers gives templates the real time, and hands on nothing but plain data: so the function
 # is written in the template, one replacement for each part of a format.
-_PARTS = [f"%-{part}" for part in "dmyHIMSj"] + [
-    f"%{part}" for part in "aAbBdeFHIjmMpSuUVwWyYxXcDTRzZ"
-]
 _TIME = (
-    "{% macro strftime_now(format) %}{{ format"
-    + "".join(f" | replace({part!r}, {TODAY.strftime(part)!r})" for part in _PARTS)
-    + " }}{% endmacro %}{{ '' }}"
+    "{% macro strftime_now(format) %}{% set at = namespace(text=format | replace('%%', '\x00')) %}"
+    f"{{% for part, written in {_written_times(TODAY)!r} %}}"
+    "{% set at.text = at.text | replace(part, written) %}{% endfor %}"
+    "{{ at.text | replace('\x00', '%') }}{% endmacro %}{{ '' }}"
 )
 # For models without a template: turns that a base model recognises as such. The answer is cut off
 # where the model goes on with a turn of its own.
@@ -88,46 +126,64 @@ def apply(
 ) -> str:
     """The chat as text, ready for the assistant's reply. `options` go to the template.
 
-    Templates without a system role (Mistral, Gemma) raise or drop it; there the system text opens
-    the first user turn instead, which is recorded. Raises StudyError for a template that cannot
-    render the chat at all.
+    Templates without a system role (Mistral, Gemma) raise, in whatever words, or drop it; there the
+    system text opens the first user turn instead. Those of models that also see want a text as a
+    list of parts, and write nothing of one that is a text. Both are recorded. Raises StudyError for
+    a template that cannot render the chat, or leaves out what is asked.
     """
-    options = {**_DATES, **options}
-
-    def rendered(chat: list[dict[str, str]]) -> str:
-        return tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=True, **options
-        )
-
-    system, *rest = messages
-    if system["role"] == "system" and rest:
+    options = {**_absent_tokens(tokenizer), **_DATES, **options}
+    problem: Exception | None = None
+    for note, chat in _forms(messages):
         try:
-            text = rendered(messages)
-            if system["content"] in text:
-                return text
+            text = tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=True, **options
+            )
         except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
-            if "system" not in str(error).lower() and "role" not in str(error).lower():
-                raise StudyError(_unusable(tokenizer, error)) from None
-        circumstances.remember(
-            f"The chat template of {_name(tokenizer)} has no system role: the system's words open "
-            "the first turn of the user."
-        )
-        opening = {**rest[0], "content": f"{system['content']}\n\n{rest[0]['content']}"}
-        messages = [opening, *rest[1:]]
-    try:
-        return rendered(messages)
-    except Exception as error:
-        raise StudyError(_unusable(tokenizer, error)) from None
+            problem = problem or error
+            continue
+        if all(_holds(text, turn["content"]) for turn in messages):
+            for sentence in note:
+                circumstances.remember(f"The chat template of {_name(tokenizer)} {sentence}")
+            return text
+    words = "it leaves out what is asked"
+    if problem is not None:
+        words = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    raise StudyError(
+        f"the chat template of {_name(tokenizer)} cannot render the study's prompts: {words}. Mend "
+        "the template in the model's folder, or take another model."
+    )
+
+
+def _forms(messages: list[dict[str, str]]) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """The same chat in the forms that templates know, the usual one first, each with what is to be
+    recorded of it."""
+    chats: list[tuple[list[str], list[dict[str, Any]]]] = [([], messages)]
+    first, *rest = messages
+    if first["role"] == "system" and rest:
+        opening = {**rest[0], "content": f"{first['content']}\n\n{rest[0]['content']}"}
+        words = "has no system role: the system's words open the first turn of the user."
+        chats.append(([words], [opening, *rest[1:]]))
+    yield from chats
+    for note, chat in chats:
+        parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in chat]
+        yield [*note, "takes a text as a list of parts."], parts
+
+
+def _absent_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """Tokens that the tokenizer has not, as empty texts: templates add them to others."""
+    names = ("bos_token", "eos_token", "unk_token", "pad_token")
+    return {name: "" for name in names if getattr(tokenizer, name, None) is None}
+
+
+def _holds(text: str, content: str) -> bool:
+    """Whether a template has written a turn, be it trimmed, escaped or in capitals."""
+    return content.strip() in text or _letters(content) in _letters(text)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", re.sub(r"\\[nrt]", " ", text)).casefold()
 
 
 def _name(tokenizer: PreTrainedTokenizerBase) -> str:
     name = getattr(tokenizer, "name_or_path", "")
     return f"'{name}'" if name else "this model"
-
-
-def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> str:
-    return (
-        f"the chat template of {_name(tokenizer)} cannot render the study's prompts: "
-        f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Mend the template "
-        "in the model's folder, or take another model."
-    )

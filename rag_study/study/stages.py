@@ -152,7 +152,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 3, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 4, beside={"study_file": ALL, "others": ALL}),
     )
 }
 

@@ -265,6 +265,14 @@ def test_what_an_answer_follows(answer, recall, expected):
     assert expected in FOLLOWS
 
 
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_a_missing_answer_follows_nothing(missing):
+    """A server refused the question, so that there is nothing to look for the other answer in."""
+    lost = row("q", "counterfactual", math.nan, answer=missing, other_answer="Blue")
+    table = follow(frame(row("q", "none", 1.0), lost))
+    assert table["category"].tolist() == ["not scored"]
+
+
 def test_a_study_without_counterfactuals_says_so():
     table = follow(frame(row("q", "none", 1.0)))
     assert table.empty

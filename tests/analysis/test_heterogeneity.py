@@ -63,3 +63,13 @@ def test_effects_without_a_known_spread_are_left_out():
     comparisons.loc[0, "se"] = 0.0
     assert heterogeneity(comparisons)["datasets"].tolist() == ["nq, qasper"]
     assert heterogeneity(comparisons.assign(se=np.nan)).empty
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.1, -1 / 3])
+def test_effects_that_are_the_same_have_no_heterogeneity(effect):
+    """Cochran's q is then made of rounding errors, and so would be a share of it."""
+    template = over_sets(dict.fromkeys("abc", 0.0), n=60).assign(se=[0.05, 0.07, 0.03])
+    row = heterogeneity(template.assign(difference=effect)).iloc[0]
+    assert row["q"] == pytest.approx(0.0, abs=1e-9)
+    assert row["q"] >= 0
+    assert (row["i2"], row["tau"]) == (0.0, 0.0)

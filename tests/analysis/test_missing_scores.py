@@ -167,3 +167,15 @@ def test_a_score_that_is_infinite_is_missing():
     row = verdict_of(answers(base), answers(tuned, **TUNED))
     assert (row["n_questions"], row["lost_tuned"]) == (58, 2)
     assert np.isfinite(row["ci_low"])
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3])
+def test_a_seed_without_any_score_takes_the_verdict_of_the_others(n_seeds):
+    """Its answers may be what no judge could grade."""
+    base, tuned = scored(60, 1.2, spread=0.3)
+    frames = [answers(tuned + 0.01 * seed, seed=seed, **TUNED) for seed in range(n_seeds)]
+    assert verdict_of(answers(base), *frames)["verdict"] == "helps"
+    frames[-1]["judge_accuracy"] = np.nan
+    row = verdict_of(answers(base), *frames)
+    assert row["verdict"] == "no verdict"
+    assert row["reason"].startswith(f"no question of seed {n_seeds - 1} has scores on both sides")

@@ -254,6 +254,86 @@ def test_no_system_role(save):
     assert "no system role" in circumstances.recall()[0]
 
 
+TURNS = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<model>"
+
+
+@pytest.mark.parametrize(
+    "words", ["Only user and assistant turns!", "must start with a user", "Rôle inconnu", ""]
+)
+def test_no_system_role_whatever_a_template_calls_it(save, words):
+    refuses = (
+        "{% if messages[0]['role'] not in ['user', 'assistant'] %}"
+        f"{{{{ raise_exception('{words}') }}}}{{% endif %}}"
+    )
+    tokenizer = loading.load_generator(save(template=refuses + TURNS)).tokenizer
+    text = prompts.render(tokenizer, prompts.answer_messages("Who?", []))
+    assert text == "<user>You answer questions.\n\nQuestion: Who?<model>"
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_template_that_knows_parts_only_is_given_parts(save, merged):
+    template = (
+        "{% for m in messages %}"
+        + "{% if m['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" * merged
+        + "<{{ m['role'] }}>{% for part in m['content'] %}{% if part['type'] == 'text' %}"
+        "{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}<model>"
+    )
+    tokenizer = loading.load_generator(save(template=template)).tokenizer
+    text = prompts.render(tokenizer, prompts.answer_messages("Who?", []))
+    between = "\n\n" if merged else "<user>"
+    start = "<user>" if merged else "<system>"
+    assert text == f"{start}You answer questions.{between}Question: Who?<model>"
+    assert any("as a list of parts" in sentence for sentence in circumstances.recall())
+
+
+def test_a_template_that_leaves_the_question_out_is_refused(save):
+    with pytest.raises(StudyError, match="it leaves out what is asked"):
+        loading.load_generator(save(template="<system>You are a model.<user><model>"))
+
+
+@pytest.mark.parametrize("form", ["{{ m['content'] | upper }}", "{{ m | tojson }}"])
+def test_a_template_that_writes_turns_in_another_form_is_left_alone(save, form):
+    template = f"{{% for m in messages %}}{form}{{% endfor %}}"
+    tokenizer = loading.load_generator(save(template=template)).tokenizer
+    text = prompts.render(tokenizer, prompts.answer_messages('Who said "no"?', [("T", "A\nb.")]))
+    assert text.lower().index("you answer questions.") < text.lower().index("who said")
+    assert circumstances.recall() == []
+
+
+def test_a_template_that_adds_a_token_which_is_not_there(save):
+    name = save(
+        template="{{ bos_token + '>' }}" + TURNS,
+        files={
+            "tokenizer_config.json": {"bos_token": None},
+            "special_tokens_map.json": {"bos_token": "-"},
+        },
+    )
+    tokenizer = loading.load_generator(name).tokenizer
+    assert tokenizer.bos_token is None
+    text = prompts.render(tokenizer, prompts.answer_messages("Who?", []))
+    assert text.startswith("><system>")
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("%e.%-m.%y", " 1.1.25"),
+        ("%h %d at %k:%M (%l %P)", "Jan 01 at 12:00 (12 pm)"),
+        ("%G-W%V-%u, day %-j of %C%y", "2025-W01-3, day 1 of 2025"),
+        ("%% %%d %n%t%f %_d %^a %Ey", "% %d \n\t000000  1 WED 25"),
+        (
+            "%c|%D|%F|%R|%r|%s",
+            "Wed Jan  1 12:00:00 2025|01/01/25|2025-01-01|12:00|12:00:00 PM|1735732800",
+        ),
+    ],
+)
+def test_every_part_of_a_format_is_the_fixed_day(save, form, text):
+    template = "{{ strftime_now('" + form + "') }}" + TURNS
+    tokenizer = loading.load_generator(save(template=template)).tokenizer
+    rendered = prompts.render(tokenizer, prompts.answer_messages("Who?", []))
+    assert rendered.startswith(f"{text}<system>")
+
+
 def test_a_template_that_fails_otherwise_is_said(save):
     with pytest.raises(StudyError, match=r"cannot render the study's prompts: .*nothing"):
         loading.load_generator(save(template="{{ messages[0].nothing.more }}"))
@@ -282,7 +362,9 @@ REFUSED = [
     ({"model_type": "neverheard", "auto_map": {"AutoModel": "x.Y"}}, "code that comes with"),
     ({"model_type": "t5", "is_encoder_decoder": True}, "encoder-decoder"),
     ({"model_type": "vit", "architectures": ["ViTModel"]}, "no causal language model"),
-    ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "not made to write text"),
+    ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "it is an encoder"),
+    ({"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"]}, "it is an encoder"),
+    ({"model_type": "electra"}, r"it is an encoder \(electra\)"),
     (
         {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]},
         "not made to write text",
@@ -335,6 +417,7 @@ def test_pickles_are_said_while_planning(save, tmp_path):
         {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]},
         {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]},
         {"model_type": "bloom"},
+        {"model_type": "bert", "architectures": ["BertLMHeadModel"], "is_decoder": True},
     ],
 )
 def test_what_writes_text_is_taken(config):
