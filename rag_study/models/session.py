@@ -131,23 +131,24 @@ class Session:
         with something else, or fails in all attempts.
         """
         known = self.endpoint.adaptation
-        changes, reason, failure = known.of(route), "", None
+        changes, reasons, failure = known.of(route), [], None
         for _ in range(_MOST_CHANGES):
             sent = changes.applied(fields)
             reply = self._post(sent, route)
             if not isinstance(reply, Failure):
-                known.keep(route, changes, self.endpoint.name, reason)
+                known.keep(route, changes, self.endpoint.name, "; ".join(reasons))
                 if (why := replies.withheld(reply["choices"][0])) is not None:
                     raise QuestionRefused(_shortened(why))
                 return reply
             failure = reply
             # What another thread has found out meanwhile goes before what the words say.
             latest = known.of(route)
-            other = latest if latest.applied(fields) != sent and not reason else None
+            other = latest if latest.applied(fields) != sent and not reasons else None
             other = other or (None if failure.final else changes.after(failure, sent))
             if other is None or other == changes:
                 break
-            changes, reason = other, _shortened(failure.said)
+            changes = other
+            reasons.append(_shortened(failure.said))
         if failure.of_the_server or not (failure.too_long or self._answers(sent, route)):
             raise StudyError(f"{self.endpoint.name}: {failure.told}")
         raise QuestionRefused(
