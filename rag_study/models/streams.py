@@ -6,22 +6,27 @@ letters. Nothing here sends anything.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+
+# Of a stream, which holds other signs that Python takes for the end of a line.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def value_of(text: str) -> Any | None:
     """The JSON of a reply's text, or what the events of a stream come to; None for anything else.
 
-    An error in a stream is all that is left of it.
+    An error in a stream is all that is left of it. Some gateways keep a connection alive by lines
+    of comment (": working on it"), also before a reply that is no stream.
     """
-    try:
-        return json.loads(text)
-    except ValueError:
-        return (
-            _together(text) if text.lstrip().startswith(("data:", "event:", ":", "id:")) else None
-        )
+    lines = _LINE_END.split(text.lstrip("\ufeff"))
+    spoken = "\n".join(line for line in lines if not line.startswith(":"))
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(spoken)
+    return _together(spoken) if any(line.startswith("data:") for line in lines) else None
 
 
 def _together(text: str) -> dict[str, Any] | None:
@@ -46,7 +51,7 @@ def _together(text: str) -> dict[str, Any] | None:
 
 def _events(text: str) -> Iterator[Any]:
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for line in [*_LINE_END.split(text), ""]:
         if line.startswith("data:"):
             lines.append(line.removeprefix("data:").strip())
         elif not line.strip() and lines:
