@@ -448,6 +448,19 @@ def test_a_stream_of_a_completion():
     assert replies.text_of(replies.choice_of(streams.value_of(text))) == "Lima"
 
 
+def test_a_stream_without_lines_between_its_events():
+    text = events(part({"content": "Li"}), part({"content": "ma"})).replace("\n\n", "\n")
+    assert replies.text_of(replies.choice_of(streams.value_of(text))) == "Lima"
+
+
+def test_a_stream_that_was_cut_off_is_a_failure_that_passes():
+    text = events(part({"content": "Li"}), part({"content": "m"}), end="")
+    error = replies.error_of(streams.value_of(text))
+    assert server_errors.status_of_error(error) == 503
+    ended = text + events(part({}, finish_reason="stop"), end="")
+    assert replies.text_of(replies.choice_of(streams.value_of(ended))) == "Lim"
+
+
 def test_an_error_in_a_stream_is_the_reply():
     text = events(part({"content": "Li"}), {"error": {"message": "overloaded"}}, end="")
     assert replies.error_of(streams.value_of(text)) == {"message": "overloaded"}
