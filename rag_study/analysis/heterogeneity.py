@@ -39,7 +39,8 @@ def heterogeneity(comparisons: pd.DataFrame) -> pd.DataFrame:
             continue
         part = part.sort_values("dataset")
         effects = part["difference"].to_numpy()
-        pooled = combine_effects(effects, part["se"].to_numpy() ** 2, method_re="iterated")
+        with np.errstate(divide="ignore", invalid="ignore"):  # of an i2 that is not used
+            pooled = combine_effects(effects, part["se"].to_numpy() ** 2, method_re="iterated")
         # Equal effects have a q of rounding errors, whose sign and share mean nothing.
         q, df = max(float(pooled.q), 0.0), len(part) - 1
         error = np.sqrt(max(pooled.var_eff_w_re, pooled.var_hksj_re))

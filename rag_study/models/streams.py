@@ -6,29 +6,42 @@ letters. Nothing here sends anything.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+
+# Of a stream, which holds other signs that Python takes for the end of a line.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_END = "[DONE]"
 
 
 def value_of(text: str) -> Any | None:
     """The JSON of a reply's text, or what the events of a stream come to; None for anything else.
 
-    An error in a stream is all that is left of it.
+    An error in a stream is all that is left of it. Some gateways keep a connection alive by lines
+    of comment (": working on it"), also before a reply that is no stream.
     """
-    try:
-        return json.loads(text)
-    except ValueError:
-        return (
-            _together(text) if text.lstrip().startswith(("data:", "event:", ":", "id:")) else None
-        )
+    lines = _LINE_END.split(text.lstrip("\ufeff"))
+    spoken = "\n".join(line for line in lines if not line.startswith(":"))
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(spoken)
+    return _together(spoken) if any(line.startswith("data:") for line in lines) else None
 
 
 def _together(text: str) -> dict[str, Any] | None:
-    """The chunks of a stream, put together into the reply that they are the parts of."""
+    """The chunks of a stream, put together into the reply that they are the parts of.
+
+    A stream that ends before its answer does is an error that passes.
+    """
     reply: dict[str, Any] = {}
     choice: dict[str, Any] = {}
+    ended = False
     for event in _events(text):
+        if event == _END:
+            ended = True
+            continue
         if not isinstance(event, dict):
             return None
         if event.get("error"):
@@ -39,24 +52,26 @@ def _together(text: str) -> dict[str, Any] | None:
                 _add(choice, part)
     if not choice:
         return reply or None
+    if not ended and "finish_reason" not in choice:
+        return {"error": {"message": "the stream ended before the answer did", "code": 503}}
     if "text" not in choice:
         choice.setdefault("message", {"role": "assistant", "content": None})
     return {**reply, "choices": [choice]}
 
 
 def _events(text: str) -> Iterator[Any]:
-    lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    """The value of each event, None for one that is none. An event ends with an empty line, or,
+    where servers leave these out, with the line that makes it whole."""
+    data = ""
+    for line in [*_LINE_END.split(text), ""]:
         if line.startswith("data:"):
-            lines.append(line.removeprefix("data:").strip())
-        elif not line.strip() and lines:
-            data, lines = "\n".join(lines), []
-            if data == "[DONE]":
-                continue
-            try:
-                yield json.loads(data)
-            except ValueError:
-                yield None
+            data = f"{data}\n{line.removeprefix('data:')}".strip()
+            with contextlib.suppress(ValueError):
+                yield data if data == _END else json.loads(data)
+                data = ""
+        elif not line.strip() and data:
+            yield None
+            data = ""
 
 
 def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:

@@ -437,9 +437,28 @@ def test_a_stream_is_put_together():
     assert (reply["model"], replies.count(reply["usage"], "completion_tokens")) == ("m", 2)
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "\n\n  ", ": working on it\n\n: still\n\n"])
+def test_what_stands_before_a_reply(before):
+    reply = chat({"content": "Li\nma\u2028: data: x"})
+    assert streams.value_of(before + json.dumps(reply, indent=1, ensure_ascii=False)) == reply
+
+
 def test_a_stream_of_a_completion():
     text = events({"choices": [{"index": 0, "text": "Li"}]}, {"choices": [{"text": "ma"}]})
     assert replies.text_of(replies.choice_of(streams.value_of(text))) == "Lima"
+
+
+def test_a_stream_without_lines_between_its_events():
+    text = events(part({"content": "Li"}), part({"content": "ma"})).replace("\n\n", "\n")
+    assert replies.text_of(replies.choice_of(streams.value_of(text))) == "Lima"
+
+
+def test_a_stream_that_was_cut_off_is_a_failure_that_passes():
+    text = events(part({"content": "Li"}), part({"content": "m"}), end="")
+    error = replies.error_of(streams.value_of(text))
+    assert server_errors.status_of_error(error) == 503
+    ended = text + events(part({}, finish_reason="stop"), end="")
+    assert replies.text_of(replies.choice_of(streams.value_of(ended))) == "Lim"
 
 
 def test_an_error_in_a_stream_is_the_reply():
@@ -448,6 +467,17 @@ def test_an_error_in_a_stream_is_the_reply():
     assert server_errors.error_in(text)[0] == "overloaded"
 
 
-@pytest.mark.parametrize("text", ["", "<html></html>", "data: {half", "data: [1]\n\n", "data:\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 100_000,
+        ": only a comment\n",
+        "<html></html>",
+        "data: {half",
+        "data: [1]\n\n",
+        "data:\n",
+    ],
+)
 def test_what_is_neither_json_nor_a_stream(text):
     assert streams.value_of(text) is None
