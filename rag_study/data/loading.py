@@ -46,8 +46,6 @@ def load(
     """
     loader = registry.find(name)
     source = source_of(name, path, corpus_path, options)
-    if source.path is None:
-        return _loaded(loader, source, name)
     chosen = json.dumps(options or {}, sort_keys=True, default=str)
     return _loaded_once(name, path, corpus_path, chosen, loader.revision(source))
 
