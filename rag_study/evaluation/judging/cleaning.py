@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from rag_study.common.reasoning import answer_in
+
 # Longer candidates are shown in three parts: a judge's prompt must keep its question and rubric.
 # The number of characters is for scripts that have no spaces.
 MAX_WORDS = 300
 MAX_CHARACTERS = 4000
 GAP = " […] "
 
-_REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.I)
-_LATE_END = re.compile(r"\A.*</(?:think|thinking|reasoning|thought)>", re.DOTALL | re.I)
 _CONTROL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
 _LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:https?:|www\.|#|/)[^)\s]*\)")
 _ADDRESS = re.compile(r"<?\bhttps?://\S+|\bwww\.\S+\.\S+")
@@ -66,9 +66,7 @@ def cleaned(answer: str) -> str:
     What is left keeps its words, its order and its lines. An answer that is nothing but reasoning
     is left without words.
     """
-    text = _REASONING.sub(" ", answer)
-    text = _LATE_END.sub("", text)  # a template may have opened the block
-    text = _CONTROL.sub(" ", text)
+    text = _CONTROL.sub(" ", answer_in(answer).text)
     text = _LINK.sub(r"\1", text)
     text = _ADDRESS.sub("", text)
     text = _CITATION.sub("", text)
