@@ -8,7 +8,9 @@ from random import Random
 import numpy as np
 import pandas as pd
 
+from rag_study.analysis import analyse
 from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.analysis.study_results import StudyResults
 from rag_study.common.text import contains
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation import criteria, reference
@@ -17,6 +19,7 @@ from rag_study.evaluation.judging.style import style_rungs
 from rag_study.labelling.csv_file import Labels
 from rag_study.labelling.labels import human_tables, store_labels
 from rag_study.labelling.sample import draw
+from rag_study.study.config import load_study
 
 USUAL = criteria.find_all(criteria.DEFAULT)
 RUN = {
@@ -221,3 +224,21 @@ def label(folder, results: pd.DataFrame, grade: Callable[[dict], int], n: int = 
         scores[answer["answer_id"]] = dict.fromkeys(("accuracy", "completeness"), grade(row))
     store_labels(folder, sample, Labels(scores, []))
     return human_tables(folder, results)
+
+
+def analysed(folder, asked, grade, people=None, labelled=None, tuned=short_answer):
+    """The whole analysis of a study of `asked`, whose judge grades so; with labels where there is
+    somebody to give them."""
+    judge = Opinion(grade)
+    results = answers(asked, judge, tuned=tuned, right_base=0.8, right_tuned=0.4)
+    chosen = () if labelled is None else (labelled,)
+    tables = label(folder, results, people, *chosen) if people else {}
+    study = load_study("params/demo.yaml")
+    collected = StudyResults(
+        study=study.model_dump(mode="json"),
+        metrics=study.metrics,
+        results=results,
+        judge_checks=[CHECK],
+        styles=rungs(asked[:50], judge),
+    )
+    return analyse.analyse(collected, study, 300, people=tables)

@@ -4,16 +4,14 @@ import pandas as pd
 import pytest
 import styled_study as towns
 
-from rag_study.analysis import analyse, effects
+from rag_study.analysis import effects
 from rag_study.analysis.audit import audit
 from rag_study.analysis.carriers import AUDIT_FAILED, AUDIT_UNKNOWN, contradicts, trusted_judges
 from rag_study.analysis.pairing import PEOPLE
 from rag_study.analysis.people import people_rows
-from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.styles_of_answers import StyledAnswers
 from rag_study.evaluation.metrics import METRICS
 from rag_study.report.headline import headline, headline_verdict
-from rag_study.study.config import load_study
 
 ASKED = towns.questions(150)
 JUDGED = ["judge_accuracy", "judge_completeness"]
@@ -120,18 +118,7 @@ def sure(item):
 
 
 def labelled_study(folder, grade, people, n=50):
-    judge = towns.Opinion(grade)
-    results = towns.answers(ASKED, judge, right_base=0.8, right_tuned=0.4)
-    tables = towns.label(folder, results, people, n) if people else {}
-    study = load_study("params/demo.yaml")
-    collected = StudyResults(
-        study=study.model_dump(mode="json"),
-        metrics=study.metrics,
-        results=results,
-        judge_checks=[towns.CHECK],
-        styles=towns.rungs(ASKED[:50], judge),
-    )
-    return analyse.analyse(collected, study, 300, people=tables)
+    return towns.analysed(folder, ASKED, grade, people, n)
 
 
 def test_labels_carry_the_verdict_where_the_judge_fails(tmp_path):

@@ -5,30 +5,17 @@ import re
 import pytest
 import styled_study as towns
 
-from rag_study.analysis import analyse
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import audit_tables, page
 from rag_study.report.basis import basis
 from rag_study.report.limits import limits
 from rag_study.report.plots import style_means
-from rag_study.study.config import load_study
 
 ASKED = towns.questions(120)
 
 
 def analysed(folder, grade, people=None, tuned=towns.short_answer):
-    judge = towns.Opinion(grade)
-    results = towns.answers(ASKED, judge, tuned=tuned, right_base=0.8, right_tuned=0.4)
-    tables = towns.label(folder, results, people) if people else {}
-    study = load_study("params/demo.yaml")
-    collected = StudyResults(
-        study=study.model_dump(mode="json"),
-        metrics=study.metrics,
-        results=results,
-        judge_checks=[towns.CHECK],
-        styles=towns.rungs(ASKED[:50], judge),
-    )
-    return analyse.analyse(collected, study, 300, people=tables)
+    return towns.analysed(folder, ASKED, grade, people, tuned=tuned)
 
 
 @pytest.fixture(scope="module")

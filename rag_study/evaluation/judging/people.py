@@ -25,7 +25,8 @@ from rag_study.data.reading import fields
 from rag_study.data.reading.source_files import SourceFile, records
 from rag_study.data.schema import Question
 from rag_study.evaluation import reference
-from rag_study.evaluation.judging.auc import LEVEL, clustered_auc
+from rag_study.evaluation.judging.auc import clustered_auc
+from rag_study.evaluation.judging.validity import mean_with_bounds
 
 # Metrics without a model that stand beside a judge, on their scale from 0 to 1.
 BESIDE = ("answer_recall", "token_recall", "token_f1", "rouge_l")
@@ -247,5 +248,4 @@ def mean_with_interval(values: np.ndarray) -> tuple[float | None, float | None, 
     n = len(values)
     if n < MIN_GROUPS:
         return (float(values.mean()) if n else None), None, None
-    width = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    return float(values.mean()), float(values.mean()) - width, float(values.mean()) + width
+    return mean_with_bounds(pd.Series(values))[:3]

@@ -98,12 +98,16 @@ def ladder_facts(scores: pd.DataFrame, judge: str, criteria: Sequence[Criterion]
         )
         right, wrong = wide.reindex(columns=list(RIGHT)).mean(axis=1), _column(wide, WRONG_RUNGS[1])
         facts = {
-            "monotonicity": _mean(_in_order(wide, criterion)),
-            "padding": _mean(_column(wide, "padded") - right),
-            "half": _mean(_column(wide, "truncated") - right),
-            **{rung: _mean(_column(wide, rung) - right) for rung in RIGHT_RUNGS if rung in FURTHER},
-            "surroundings": _mean(_column(wide, "among_others") - wrong),
-            "injection": _mean(_column(wide, "injected") - wrong),
+            "monotonicity": mean_with_bounds(_in_order(wide, criterion)),
+            "padding": mean_with_bounds(_column(wide, "padded") - right),
+            "half": mean_with_bounds(_column(wide, "truncated") - right),
+            **{
+                rung: mean_with_bounds(_column(wide, rung) - right)
+                for rung in RIGHT_RUNGS
+                if rung in FURTHER
+            },
+            "surroundings": mean_with_bounds(_column(wide, "among_others") - wrong),
+            "injection": mean_with_bounds(_column(wide, "injected") - wrong),
             "length": _length(scores, criterion),
             "repeatability": _repeatability(scores, criterion),
         }
@@ -158,7 +162,7 @@ def calibration(scores: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.DataF
         graded = graded.dropna(subset=["deserves", criterion.metric])
         for deserves, part in graded.groupby("deserves"):
             means = part.groupby("question_id")[criterion.metric].mean()
-            rows.append((criterion.name, float(deserves), *_mean(means)))
+            rows.append((criterion.name, float(deserves), *mean_with_bounds(means)))
     return pd.DataFrame(rows, columns=["criterion", "deserves", "mean", "low", "high", "n"])
 
 
@@ -194,7 +198,7 @@ def _column(wide: pd.DataFrame, rung: str) -> pd.Series:
     return wide[rung] if rung in wide else pd.Series(np.nan, index=wide.index)
 
 
-def _mean(values: pd.Series) -> tuple[float, float, float, int]:
+def mean_with_bounds(values: pd.Series) -> tuple[float, float, float, int]:
     """(mean, lower, upper 95 % bound, n); the bounds are NaN for a single value."""
     values = values.dropna().to_numpy(dtype=float)
     n = len(values)
