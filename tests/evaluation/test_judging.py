@@ -130,7 +130,7 @@ def test_an_adapter_with_virtual_tokens_is_refused(tmp_path):
 
 def test_prompts_much_shorter_than_the_longest_get_a_batch_of_their_own():
     def lengths(*given):
-        rendered = [(n, _Prompt([1] * length, {}, False)) for n, length in enumerate(given)]
+        rendered = [(n, _Prompt("", [1] * length, {}, False)) for n, length in enumerate(given)]
         return [[len(prompt.prefix) for _, prompt in batch] for batch in _batches(rendered)]
 
     assert lengths(40, 100, 95, 90, 41, 85) == [[100, 95, 90, 85], [41, 40]]
@@ -188,6 +188,24 @@ def test_a_question_cannot_be_answered_when_its_reference_says_so():
 
 
 # --- Bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("candidate", ["Bob", "x\n", "Анна ", "(no answer)", "12 \u200b"])
+def test_a_prompt_is_the_tokens_of_its_whole_text(tiny, candidate):
+    # Pieces encoded one by one have other tokens at their ends than the text that a server is sent.
+    rubrics = {one.name: one.rubric for one in USUAL} | {"odd": "\n  5 = all"}
+    prefix, endings = judging_prompts.judge_prompt(
+        tiny.tokenizer, "Who?", "Ann", candidate, rubrics
+    )
+    for name, rubric in rubrics.items():
+        text = judging_prompts.judge_text(tiny.tokenizer, "Who?", "Ann", candidate, rubric)
+        whole = tiny.tokenizer.encode(f"{text} ", add_special_tokens=False)
+        assert prefix + endings[name] == whole
+        alone, ending = judging_prompts.judge_prompt(
+            tiny.tokenizer, "Who?", "Ann", candidate, {name: rubric}
+        )
+        assert alone + ending[name] == whole
+    assert len(prefix) > 20
 
 
 @pytest.mark.parametrize(

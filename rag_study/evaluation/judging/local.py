@@ -30,8 +30,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Prompt:
-    """A rendered item: token ids of the shared prefix, and of each criterion's ending."""
+    """A rendered item: as much of the candidate as fits, the token ids of the prefix that the
+    criteria share, and of each criterion's ending."""
 
+    candidate: str
     prefix: list[int]
     endings: dict[str, list[int]]
     cut: bool
@@ -121,7 +123,7 @@ class LocalJudge(Judge):
             longest = max(map(len, endings.values())) + self._reasoning_tokens
             excess = len(prefix) + longest - self._lm.max_length
             if excess <= 0:
-                return _Prompt(prefix, endings, cut)
+                return _Prompt(candidate, prefix, endings, cut)
             ids = tokenizer.encode(candidate, add_special_tokens=False)
             if not candidate or excess >= len(ids):
                 return None
@@ -204,26 +206,29 @@ class LocalJudge(Judge):
     ) -> Iterator[tuple[str, list[Reading]]]:
         """(criterion, readings) after the model's own reasoning, ending where it would score."""
         tokenizer = self._lm.tokenizer
-        after = judging_prompts.judge_frame(tokenizer)[1]
         for criterion in self.criteria:
-            prompt_ids = [
-                prompt.prefix
-                + tokenizer.encode(
-                    f"{self._rubric(criterion, item)}\n{prompts.JUDGE_REASONING}{after}",
-                    add_special_tokens=False,
+            texts = [
+                judging_prompts.reasoning_text(
+                    tokenizer,
+                    item.question,
+                    item.reference,
+                    prompt.candidate,
+                    self._rubric(criterion, item),
                 )
                 for item, prompt in zip(items, some, strict=True)
             ]
+            prompt_ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
             drawn: list[list[Reading]] = []
             reasonings: list[list[str]] = []
             for sample in range(self._samples):
                 seeds = [item_seed(sample, criterion.name, item.candidate) for item in items]
                 reasonings.append(self._generate(prompt_ids, seeds))
                 scored = [
-                    ids
-                    + tokenizer.encode(f"{text}\n{prompts.JUDGE_REPLY}", add_special_tokens=False)
+                    tokenizer.encode(
+                        f"{text}{reasoning}\n{prompts.JUDGE_REPLY}", add_special_tokens=False
+                    )
                     + judging_prompts.digit_lead(tokenizer)
-                    for ids, text in zip(prompt_ids, reasonings[-1], strict=True)
+                    for text, reasoning in zip(texts, reasonings[-1], strict=True)
                 ]
                 drawn.append(self._at_the_end(scored))
             yield (

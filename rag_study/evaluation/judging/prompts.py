@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.evaluation.criteria import DEFAULT, PASSAGES, find_all
 from rag_study.models.prompts import (
     JUDGE_PREFIX,
+    JUDGE_REASONING,
     JUDGE_REPLY,
     JUDGE_SYSTEM,
     PASSAGE,
@@ -40,22 +41,50 @@ def judge_prompt(
 ) -> tuple[list[int], dict[str, list[int]]]:
     """(token ids of the prefix that all criteria share, token ids of each criterion's ending).
 
-    The ending closes the user's turn and opens the reply up to where the digit comes. `rubrics`,
-    by the criteria's names, are as `judge_rubric` gives them; left out: accuracy and completeness.
+    Prefix and ending together are the tokens of `judge_text` as a whole. The ending closes the
+    user's turn and opens the reply up to where the digit comes. `rubrics`, by the criteria's names,
+    are as `judge_rubric` gives them; left out: accuracy and completeness.
     """
     if rubrics is None:
         rubrics = {criterion.name: criterion.rubric for criterion in find_all(DEFAULT)}
+    before, _ = judge_frame(tokenizer)
+    beginning = before + judge_prefix(question, reference, candidate, tokenizer)
+    texts = [judge_text(tokenizer, question, reference, candidate, r) for r in rubrics.values()]
+    lead = digit_lead(tokenizer)
+    whole = [[*tokenizer.encode(text, add_special_tokens=False), *lead] for text in texts]
+    # The last token of the beginning may become another one before what follows.
+    alone = tokenizer.encode(beginning, add_special_tokens=False)
+    shared = next(
+        (i for i, tokens in enumerate(zip(alone, *whole, strict=False)) if len(set(tokens)) > 1),
+        min(map(len, (alone, *whole))),
+    )
+    endings = {name: ids[shared:] for name, ids in zip(rubrics, whole, strict=True)}
+    return alone[:shared], endings
+
+
+def judge_text(
+    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str, rubric: str
+) -> str:
+    """The prompt as text, up to "Score:" in the reply; the tokens of `digit_lead` follow it.
+
+    Judges here and judges on servers are asked with the tokens of this one text.
+    """
+    return f"{_asked(tokenizer, question, reference, candidate, rubric)}{JUDGE_REPLY}"
+
+
+def reasoning_text(
+    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str, rubric: str
+) -> str:
+    """The prompt as text, up to where a judge that reasons begins to write."""
+    rubric = f"{rubric}\n{JUDGE_REASONING}"
+    return _asked(tokenizer, question, reference, candidate, rubric)
+
+
+def _asked(
+    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str, rubric: str
+) -> str:
     before, after = judge_frame(tokenizer)
-    prefix = before + judge_prefix(question, reference, candidate, tokenizer)
-    endings = {name: list(_ending(tokenizer, text + after)) for name, text in rubrics.items()}
-    return tokenizer.encode(prefix, add_special_tokens=False), endings
-
-
-@lru_cache(maxsize=64)
-def _ending(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    """Kept: without passages, all items have the same endings."""
-    ids = tokenizer.encode(f"{text}{JUDGE_REPLY}", add_special_tokens=False)
-    return (*ids, *digit_lead(tokenizer))
+    return before + judge_prefix(question, reference, candidate, tokenizer) + rubric + after
 
 
 @lru_cache(maxsize=8)

@@ -97,24 +97,20 @@ class EndpointJudge(Judge):
         reasoning = ""
         if self._tokenizer is not None:
             tokenizer = self._tokenizer
-            before, after = judging_prompts.judge_frame(tokenizer)
-            prefix = judging_prompts.judge_prefix(
-                item.question, item.reference, item.candidate, tokenizer
-            )
             rubric = judging_prompts.judge_rubric(criterion, item.passages or (), tokenizer)
-            parts = [before + prefix, rubric]
+            asked = (tokenizer, item.question, item.reference, item.candidate, rubric)
             if self._reasoning_tokens:
-                parts[1] += f"\n{prompts.JUDGE_REASONING}{after}"
+                text = judging_prompts.reasoning_text(*asked)
                 fields = self._drawing(item, criterion, number, COMPLETIONS)
-                reasoning = _reasoning(self._completion(session, parts, fields))
+                reasoning = _reasoning(self._completion(session, text, fields))
                 # It ends at the place where the reply begins without it: "Score:".
-                parts.append(f"{reasoning}\n{prompts.JUDGE_REPLY}")
+                text += f"{reasoning}\n{prompts.JUDGE_REPLY}"
             else:
-                parts[1] += f"{after}{prompts.JUDGE_REPLY}"
+                text = judging_prompts.judge_text(*asked)
             lead = judging_prompts.digit_lead(tokenizer)
             fields = {"temperature": 0, "logprobs": TOP_TOKENS}
             fields |= self._endpoint.limit(1, COMPLETIONS)
-            return self._reading(self._completion(session, parts, fields, lead)), reasoning
+            return self._reading(self._completion(session, text, fields, lead)), reasoning
         prefix = judging_prompts.judge_prefix(
             item.question, item.reference, item.candidate, CONTROL
         )
@@ -144,34 +140,30 @@ class EndpointJudge(Judge):
         return fields
 
     def _completion(
-        self,
-        session: Session,
-        parts: Sequence[str],
-        fields: Mapping[str, Any],
-        lead: Sequence[int] = (),
+        self, session: Session, text: str, fields: Mapping[str, Any], lead: Sequence[int] = ()
     ) -> dict[str, Any]:
-        """The reply to a prompt that is made of the parts and the tokens before the digit.
+        """The reply to a prompt: a text, and the tokens before the digit behind it.
 
-        It is sent as tokens, each part encoded by itself as for a local judge: in a text, the end
-        of one part and the beginning of the next may become other tokens. A server that takes text
-        alone is given that.
+        It is sent in the tokens that a local judge reads. A server that takes text alone is given
+        that: with the same tokenizer, it cuts it into the same tokens.
         """
-        tokenizer = self._tokenizer
         if self._as_tokens:
-            ids = [i for text in parts for i in tokenizer.encode(text, add_special_tokens=False)]
+            ids = self._tokenizer.encode(text, add_special_tokens=False)
             try:
                 return session.ask({"prompt": [*ids, *lead], **fields}, COMPLETIONS)
             except QuestionRefused as refusal:
                 if refusal.too_long:
                     raise
-        text = "".join(parts) + (tokenizer.decode(lead) if lead else "")
-        reply = session.ask({"prompt": text, **fields}, COMPLETIONS)
+        written = text + (" " if lead else "")
+        reply = session.ask({"prompt": written, **fields}, COMPLETIONS)
         if self._as_tokens:
             self._as_tokens = False
-            circumstances.remember(
-                f"{self.name} takes no prompt in tokens and was given text, which it may cut into "
-                "other tokens than a judge on this machine: scores differ by some hundredths."
-            )
+            ids = self._tokenizer.encode(text, add_special_tokens=False)
+            if self._tokenizer.encode(written, add_special_tokens=False) != [*ids, *lead]:
+                circumstances.remember(
+                    f"{self.name} takes no prompt in tokens and was given text, which it cuts into "
+                    "other tokens than a judge on this machine: scores may differ by hundredths."
+                )
         return reply
 
     def _chat(self, session: Session, messages: Sequence[Mapping[str, str]]) -> Reading:
