@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
@@ -136,6 +137,16 @@ def test_a_server_that_takes_text_alone_is_given_text(tiny, monkeypatch):
     assert [r["judge_accuracy"] for r in rows] == [r["judge_accuracy"] for r in in_tokens]
     again = [body["prompt"] for _, body in server.requests[sent:]]
     assert all(isinstance(prompt, str) and prompt.endswith("Score: ") for prompt in again)
+    assert circumstances.recall() == []
+
+
+def test_a_server_that_would_cut_a_text_into_other_tokens_is_named(tiny, monkeypatch):
+    monkeypatch.setattr(circumstances, "_SENTENCES", {})
+    tokenizer = loading.load_tokenizer("random-llama")
+    begin = TemplateProcessing(single="<|im_start|> $A", special_tokens=[("<|im_start|>", 1)])
+    tokenizer.backend_tokenizer.post_processor = begin
+    with ModelServer(tiny, most=259, text_only=True) as server:
+        EndpointJudge(server.endpoint, USUAL, tokenizer, min_mass=0.0).score(ITEMS[:1])
     assert "in tokens" in circumstances.recall()[0]
 
 

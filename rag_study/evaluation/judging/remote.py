@@ -159,7 +159,8 @@ class EndpointJudge(Judge):
         if self._as_tokens:
             self._as_tokens = False
             ids = self._tokenizer.encode(text, add_special_tokens=False)
-            if self._tokenizer.encode(written, add_special_tokens=False) != [*ids, *lead]:
+            # Servers put a token for the beginning before a text, where the tokenizer has one.
+            if self._tokenizer.encode(written) != [*ids, *lead]:
                 circumstances.remember(
                     f"{self.name} takes no prompt in tokens and was given text, which it cuts into "
                     "other tokens than a judge on this machine: scores may differ by hundredths."
