@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from rag_study.cli.console import Debug, StudyFile, console, size
 from rag_study.common import run_folder
@@ -35,9 +36,8 @@ def clean(
     leftovers, outdated = cleanup.find(study_files)
     for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
-        console.print(
-            f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
-        )
+        line = Text.assemble(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
+        console.print(line, soft_wrap=True)
     total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:
         console.print("Nothing to clean: some study asks for everything that is there.")

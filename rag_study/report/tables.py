@@ -24,6 +24,7 @@ from rag_study.analysis.states import (
 )
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import verdict_words
+from rag_study.common.shown import visible
 from rag_study.common.wording import is_number, number, p_words, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models.prompts import PROMPTINGS
@@ -80,7 +81,7 @@ def effects_table(
             str(row["n_questions"]),
         ]
         table.add_row(
-            *(Text(cell) for cell in cells),
+            *(Text(visible(cell)) for cell in cells),
             Text(verdict, style=LOOKS.get(verdict, NO_LOOK).terminal),
             style="" if row["primary"] else "dim",
         )

@@ -35,6 +35,7 @@ from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report import markup
 from rag_study.report.explorer import side_by_side as answers
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
@@ -235,12 +236,7 @@ def _answer(row: pd.Series) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = markup.pages()
     environment.filters["number"] = number
     return environment.get_template("side_by_side.html.j2")
 

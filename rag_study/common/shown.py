@@ -1,0 +1,59 @@
+"""How a text from elsewhere (a name, a question, an answer) is written where people read it.
+
+Every outlet passes here: the terminal (`cli.console`), figures (`report.plots.canvas`), pages
+(`report.markup`) and spreadsheets (`common.cells`). What would act instead of being read is named
+in its place: control characters, and marks that turn the direction of the text after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from itertools import groupby
+
+import regex
+
+# Controls, separators of lines, embeddings, overrides and isolates of direction (Unicode UAX 9,
+# table 4), annotations, halves of characters and what is no character at all.
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff\ufffe\uffff"
+_DIRECTIONS = r"\u202a-\u202e\u2066-\u2069"
+_CONTROL = regex.compile(rf"[{_CONTROLS}]")
+_ACTING = regex.compile(rf"[{_CONTROLS}{_DIRECTIONS}]")
+_LINES = {"\n", "\t"}
+# A script that is read from the right, as far as it goes without another's letters.
+_RIGHT = r"[\p{bc=R}\p{bc=AL}]"
+_BETWEEN = r"[\p{M}\p{bc=EN}\s'\"־׳״_-]"
+LEFTWARD = regex.compile(rf"{_RIGHT}(?:{_BETWEEN}*{_RIGHT})*\p{{M}}*")
+
+
+def visible(text: str, *, lines: bool = False, directions: bool = False) -> str:
+    """The text with every character that would act named in its place by its number: ESC
+    as ⟨U+001B⟩, an override of direction as ⟨U+202E⟩.
+
+    With `lines`, line feeds and tabs stay, for texts that have a place of their own; with
+    `directions` so do the marks of direction, where the outlet keeps them to the text itself.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    pattern = _CONTROL if directions else _ACTING
+    return codes(text, set(pattern.findall(text)) - (_LINES if lines else set()))
+
+
+def codes(text: str, characters: Set[str]) -> str:
+    """The text with some of its characters named by their numbers; those that follow each other
+    share brackets."""
+    named = groupby(text, key=characters.__contains__)
+    return "".join(
+        f"⟨U+{' '.join(f'{ord(character):04X}' for character in part)}⟩" if is_in else "".join(part)
+        for is_in, part in named
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """The text in at most so many characters as people see them: its beginning and its end."""
+    if len(text) <= most:
+        return text
+    seen = regex.findall(r"\X", text)
+    if len(seen) <= most:
+        return text
+    end = most // 3
+    return "".join([*seen[: most - 1 - end], "…", *seen[len(seen) - end :]])
