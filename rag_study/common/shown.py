@@ -7,8 +7,8 @@ in its place: control characters, and marks that turn the direction of the text 
 
 from __future__ import annotations
 
-from collections.abc import Set
-from itertools import groupby
+from collections.abc import Callable, Sequence, Set
+from itertools import accumulate, groupby
 
 import regex
 
@@ -48,12 +48,27 @@ def codes(text: str, characters: Set[str]) -> str:
     )
 
 
-def shortened(text: str, most: int) -> str:
-    """The text in at most so many characters as people see them: its beginning and its end."""
-    if len(text) <= most:
-        return text
+def plain_tables() -> None:
+    """Have notebooks show the texts of tables as they are: JupyterLab takes what stands between
+    dollar signs for mathematics."""
+    import pandas as pd
+
+    pd.options.display.html.use_mathjax = False
+
+
+def shortened(text: str, most: int, width: Callable[[str], int] = lambda character: 1) -> str:
+    """The text in at most so many characters as people see them: its beginning and its end.
+
+    `width` says of such a character for how many it counts.
+    """
     seen = regex.findall(r"\X", text)
-    if len(seen) <= most:
+    widths = list(map(width, seen))
+    if sum(widths) <= most:
         return text
     end = most // 3
-    return "".join([*seen[: most - 1 - end], "…", *seen[len(seen) - end :]])
+    first = _fitting(widths, most - 1 - end)
+    return "".join([*seen[:first], "…", *seen[len(seen) - _fitting(widths[::-1], end) :]])
+
+
+def _fitting(widths: Sequence[int], room: int) -> int:
+    return sum(total <= room for total in accumulate(widths))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import regex
 from markupsafe import Markup, escape
 
 from rag_study.common.shown import LEFTWARD, visible
 
+# Words that no column of a table is wide enough for, and their pieces.
+_LONG, _PIECE = regex.compile(r"\S{41,}"), regex.compile(r"\X{1,30}")
 # What Markdown, and HTML in it, would take for more than a letter (CommonMark 2.4).
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~$&])")
+_MARKDOWN = regex.compile(r"([\\`*_{}\[\]<>|~$&])")
 
 
 def pages() -> jinja2.Environment:
@@ -29,7 +31,7 @@ def pages() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_within,
+        finalize=within,
     )
     environment.filters["own"] = _own
     environment.filters["attribute"] = lambda text: escape(visible(str(text)))
@@ -48,6 +50,14 @@ def cards() -> jinja2.Environment:
     return environment
 
 
+def within(value: Any) -> Any:
+    """A text as a part of a page, as `pages` has it; markup and what is no text stay."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    text = _foldable(visible(value, lines=True))
+    return text if value.isascii() else Markup(LEFTWARD.sub(r"<bdi>\g<0></bdi>", text))
+
+
 def markdown(text: Any) -> str:
     """A text in one line of Markdown, a cell of a table too, as the letters that it is."""
     return _MARKDOWN.sub(r"\\\1", visible(str(text)))
@@ -56,7 +66,7 @@ def markdown(text: Any) -> str:
 def code(text: str) -> str:
     """A text in one line of Markdown, as code."""
     shown = visible(text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    fence = "`" * (1 + max(map(len, regex.findall("`+", shown)), default=0))
     pad = " " if fence != "`" else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
 
@@ -65,14 +75,16 @@ def _templates() -> jinja2.BaseLoader:
     return jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
 
 
-def _within(value: Any) -> Any:
-    """What stands for an expression of a template; markup is what templates themselves made."""
-    if not isinstance(value, str) or isinstance(value, Markup) or value.isascii():
-        return visible(value, lines=True) if type(value) is str else value
-    text = str(escape(visible(value, lines=True)))
-    return Markup(LEFTWARD.sub(r"<bdi>\g<0></bdi>", text))
-
-
 def _own(text: str) -> Markup:
-    shown = visible(str(text), lines=True, directions=True)
+    shown = _foldable(visible(str(text), lines=True, directions=True))
     return Markup('<bdi dir="auto">{}</bdi>').format(shown)
+
+
+def _foldable(text: str) -> Markup:
+    """The text as markup, with places inside of very long words where a line may end."""
+    parts, end = [], 0
+    for word in _LONG.finditer(text):
+        pieces = _PIECE.findall(word.group())
+        parts += [escape(text[end : word.start()]), Markup("<wbr>").join(pieces)]
+        end = word.end()
+    return Markup("").join([*parts, escape(text[end:])])

@@ -172,7 +172,7 @@ def set_scales(
     """One y scale for all panels: the metric's own, or a part of it where that hides everything."""
     values = rows[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
     least, most = np.nanmin(values), np.nanmax(values)
-    scale, label = metrics.get(metric), lettering.legible(metrics.label(metric))
+    scale, label = metrics.get(metric), lettering.heading([metrics.label(metric)], 36)
     if scale is None or scale.high is None:
         low, high = min(0.0, least), most
     elif most - least < 0.2 * (scale.high - scale.low):

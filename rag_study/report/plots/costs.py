@@ -90,7 +90,7 @@ def cost_against_effect(
         first = ax.get_subplotspec().is_first_col()
         ax.tick_params(labelleft=first)
         if first:
-            label = lettering.legible(metrics.label(metric))
+            label = lettering.heading([metrics.label(metric)], 30)
             ax.set_ylabel(f"difference to the base,\n{label}")
         if first and not alone:
             ax.set_title(lettering.heading([dataset, model], 30), loc="left")

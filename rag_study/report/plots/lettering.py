@@ -40,7 +40,7 @@ def legible(text: str) -> str:
 
 def name(text: str, most: int = WHOLE) -> str:
     """A name as a figure shows it, of at most so many characters."""
-    return shortened(legible(text), most)
+    return legible(shortened(text, most, _width))
 
 
 def row(parts: Iterable[str], between: str = " · ") -> str:
@@ -85,6 +85,11 @@ def set_fonts(figure: Figure) -> None:
         others = [family for family in found if family not in (FONT, None)]
         if others:
             text.set_fontfamily([FONT, *others])
+
+
+def _width(character: str) -> int:
+    """For how many letters a character counts that may be named by its number."""
+    return max(1, len(legible(character)) - 3) if legible(character) != character else 1
 
 
 @lru_cache(maxsize=4096)
