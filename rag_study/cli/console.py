@@ -77,8 +77,8 @@ Why = Annotated[
 
 def print_line(state: str, run_id: str, note: str) -> None:
     """One line per run, never folded: ids are there to be copied."""
-    tail = (f"  {note}", "dim") if note else ""
-    console.print(Text.assemble(coloured(state), f" {run_id}", tail), soft_wrap=True)
+    tail = ("  " + note, "dim") if note else ""
+    console.print(line_of(coloured(state), f" {run_id}", tail), soft_wrap=True)
 
 
 def print_why(earlier: Earlier) -> None:
@@ -102,6 +102,17 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         rest = f"; and {more} more" if more > 0 else ""
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
         console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
+
+
+def line_of(*parts: str | tuple[str, str] | Text) -> Text:
+    """A line of texts, some with a style. (Text drops some control characters without a word.)"""
+    named = (
+        (visible(part[0], lines=True), part[1]) if isinstance(part, tuple)
+        else visible(part, lines=True) if isinstance(part, str)
+        else part
+        for part in parts
+    )  # fmt: skip
+    return Text.assemble(*named)
 
 
 def coloured(state: str) -> Text:

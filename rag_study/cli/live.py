@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rag_study.cli.console import clock, coloured, console
+from rag_study.cli.console import clock, coloured, console, line_of
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
@@ -41,7 +41,7 @@ class Teller:
             words = [coloured(status.state), f" {run.run_id} ({clock(status.seconds)})"]
             if not _is_live() and self._progress.left:
                 words.append(f"  {_left(self._progress)}")
-        console.print(Text.assemble(f"{self._elapsed()} ", *words), soft_wrap=True)
+        console.print(line_of(f"{self._elapsed()} ", *words), soft_wrap=True)
         if event == "ended" and status.state != "done":
             _explain(run, status)
 

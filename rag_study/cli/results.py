@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from rag_study.cli.console import Debug, StudyFile, console, size
+from rag_study.cli.console import Debug, StudyFile, console, line_of, size
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import study_file
@@ -36,7 +35,7 @@ def clean(
     leftovers, outdated = cleanup.find(study_files)
     for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
-        line = Text.assemble(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
+        line = line_of(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
         console.print(line, soft_wrap=True)
     total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 _SIGNS = "=@+\\-＝＠＋－"
-# What is a number anyway may be taken for one.
-_NUMBER = r"[+\-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+\-]?\d+)?\Z"
 _ACTING = re.compile(rf"[{_SIGNS}\t\r\n]")
-_BEGINNING = re.compile(rf"'*(?!{_NUMBER})(?:[\t\r\n]|[\s\ufeff\u200b]*[{_SIGNS}])")
+_BEGINNING = re.compile(rf"'*(?:[\t\r\n]|[\s\ufeff\u200b]*[{_SIGNS}])")
 # A spreadsheet that expects another separator begins a cell inside the text, whatever the quotes.
 _INSIDE = re.compile(r"([;\t\r\n][^\S\t\r\n]*)('*)(?=[=@＝＠]|[+\-＋－][^\s+\-])")
 
@@ -16,7 +14,7 @@ _INSIDE = re.compile(r"([;\t\r\n][^\S\t\r\n]*)('*)(?=[=@＝＠]|[+\-＋－][^\s+
 def escape(text: str) -> str:
     """The cell of a text: an apostrophe before what a spreadsheet would take for a formula.
 
-    `unescape` gives the text back. Numbers stay as they are.
+    `unescape` gives the text back.
     """
     if not _ACTING.search(text):
         return text

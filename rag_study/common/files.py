@@ -6,6 +6,7 @@ whatever is killed, whenever, nothing half-written is ever taken for a result.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
@@ -92,11 +93,15 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not there. A text that a spreadsheet would take for a formula
     has an apostrophe before it; `read_csv` takes it away."""
     written = table.rename(columns=lambda name: cells.escape(str(name)))
+    returns = False
     for place in range(written.shape[1]):
         if written.iloc[:, place].dtype.kind not in "biufc":
             texts = written.iloc[:, place].map(_cell)
             written.isetitem(place, texts)
-    write_with(path, lambda file: written.to_csv(file, index=False))
+            returns = returns or any("\r" in text for text in texts if isinstance(text, str))
+    # Only what ends this file's own lines is quoted otherwise; readers end a line at \r as well.
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    write_with(path, lambda file: written.to_csv(file, index=False, quoting=quoting))
 
 
 def read_csv(path: Path, texts: Collection[str] = ()) -> pd.DataFrame:

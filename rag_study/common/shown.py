@@ -7,6 +7,7 @@ in its place: control characters, and marks that turn the direction of the text 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence, Set
 from itertools import accumulate, groupby
 
@@ -18,6 +19,7 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff\ufffe\uff
 _DIRECTIONS = r"\u202a-\u202e\u2066-\u2069"
 _CONTROL = regex.compile(rf"[{_CONTROLS}]")
 _ACTING = regex.compile(rf"[{_CONTROLS}{_DIRECTIONS}]")
+_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _LINES = {"\n", "\t"}
 # A script that is read from the right, as far as it goes without another's letters.
 _RIGHT = r"[\p{bc=R}\p{bc=AL}]"
@@ -46,6 +48,12 @@ def codes(text: str, characters: Set[str]) -> str:
         f"⟨U+{' '.join(f'{ord(character):04X}' for character in part)}⟩" if is_in else "".join(part)
         for is_in, part in named
     )
+
+
+def looks(text: str) -> str:
+    """What is seen of a name: two names that look the same cannot be told apart; "" for one of
+    which nothing is seen."""
+    return " ".join(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)).split())
 
 
 def plain_tables() -> None:
