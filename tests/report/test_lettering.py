@@ -1,20 +1,24 @@
 """Names in figures: drawn as letters, whatever they hold, in figures that can be drawn."""
 
 import warnings
+from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib
 
 matplotlib.use("Agg")
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from hostile import NAMES
 from matplotlib.text import Text
-from study_tables import answers, comparison, table
+from study_tables import WEAK, answers, comparison, table
 
-from rag_study.analysis import effects
-from rag_study.report import plots
+from rag_study.analysis import analyse, effects
+from rag_study.analysis.study_results import StudyResults
+from rag_study.report import figures, page, plots
 from rag_study.report.plots import canvas, lettering
 
 
@@ -111,3 +115,34 @@ def test_a_caller_who_draws_with_latex_gets_letters_too():
     assert not any(text.get_usetex() or text.get_parse_math() for text in texts_of(figure))
     assert any("$a$ & b_1" in text.get_text() for text in texts_of(figure))
     assert np.isfinite(figure.get_size_inches()).all()
+
+
+def test_words_that_are_read_from_the_right_move_nothing_beside_them():
+    assert lettering.legible("on שלום עולם (12)") == "on \u2068שלום עולם\u2069 (12)"
+
+
+def test_all_figures_and_the_page_of_a_study_with_hostile_names(tmp_path):
+    frame = answers(24, judges=("weak",))
+    parts = [
+        frame.assign(dataset=name, model=f"{name} model", judge=f"{name} judge")
+        for name in (NAMES[0], NAMES[9], NAMES[20])
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    study = SimpleNamespace(
+        judged_metrics=["judge_accuracy"],
+        primary=SimpleNamespace(
+            contexts=["retrieved"], metrics=["judge_accuracy"], reference_metrics=["answer_recall"]
+        ),
+        margins={},
+    )
+    checks = [WEAK | {"judge": judge, "dataset": "x"} for judge in frame["judge"].unique()]
+    found = StudyResults(study={"name": "hostile"}, results=frame, judge_checks=checks)
+    found = analyse.analyse(found, study, n_resamples=50)
+    drawn = figures.draw(study, found, tmp_path)
+    for file in drawn.values():
+        width, height = plt.imread(file).shape[1::-1]
+        assert max(width, height) < 8000, file.name
+    page.build_report(replace(found, figures=drawn), tmp_path / "report.html")
+    said = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "\x1b" not in said
+    assert NAMES[20][:30] in said

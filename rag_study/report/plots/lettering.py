@@ -19,7 +19,7 @@ from matplotlib.font_manager import fontManager, get_font
 from matplotlib.text import Text
 from rich.cells import cell_len
 
-from rag_study.common.shown import codes, shortened, visible
+from rag_study.common.shown import LEFTWARD, codes, shortened, visible
 
 FONT = "DejaVu Sans"
 # The most characters of a name in a legend, of one among others in a row, and of one in a heading;
@@ -32,10 +32,15 @@ _NO_LETTERS = ("Last Resort", "Emoji", "STIX", "cm")
 
 
 def legible(text: str) -> str:
-    """The text with what would act, and what no font of this machine has, named by its number."""
+    """The text with what would act, and what no font of this machine has, named by its number.
+
+    Words that are read from the right stand in isolates, so that they move nothing beside them.
+    """
     text = visible(text)
+    if text.isascii():
+        return text
     absent = {character for character in set(text) if font_of(character) is None}
-    return codes(text, absent) if absent else text
+    return LEFTWARD.sub("\u2068\\g<0>\u2069", codes(text, absent))
 
 
 def name(text: str, most: int = WHOLE) -> str:
@@ -89,7 +94,7 @@ def set_fonts(figure: Figure) -> None:
 
 def _width(character: str) -> int:
     """For how many letters a character counts that may be named by its number."""
-    return max(1, len(legible(character)) - 3) if legible(character) != character else 1
+    return max(1, sum(1 if font_of(one) else 5 for one in visible(character)))
 
 
 @lru_cache(maxsize=4096)
