@@ -19,6 +19,8 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff\ufffe\uff
 _DIRECTIONS = r"\u202a-\u202e\u2066-\u2069"
 _CONTROL = regex.compile(rf"[{_CONTROLS}]")
 _ACTING = regex.compile(rf"[{_CONTROLS}{_DIRECTIONS}]")
+# What Markdown, and HTML in it, would take for more than a letter (CommonMark 2.4).
+_MARKDOWN = regex.compile(r"([\\`*_{}\[\]<>|~$&])")
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _LINES = {"\n", "\t"}
 # A script that is read from the right, as far as it goes without another's letters.
@@ -62,6 +64,19 @@ def plain_tables() -> None:
     import pandas as pd
 
     pd.options.display.html.use_mathjax = False
+
+
+def markdown(text: object) -> str:
+    """A text in one line of Markdown, a cell of a table too, as the letters that it is."""
+    return _MARKDOWN.sub(r"\\\1", visible(str(text)))
+
+
+def markdown_code(text: str) -> str:
+    """A text in one line of Markdown, as code."""
+    shown = visible(text)
+    fence = "`" * (1 + max(map(len, regex.findall("`+", shown)), default=0))
+    pad = " " if fence != "`" else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def shortened(text: str, most: int, width: Callable[[str], int] = lambda character: 1) -> str:

@@ -19,6 +19,7 @@ from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.verdicts import verdict_words
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
+from rag_study.common.shown import markdown, markdown_code
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
 from rag_study.report import markup
@@ -104,8 +105,8 @@ def sentence(row: Mapping[str, Any]) -> str:
     where, metric = states.context_label(row["context"]), row["metric"]
     if row["context"] in ("retrieved", "oracle"):
         where += f" ({row['retriever']}, chunks of {row['chunk_size']} tokens, top {row['top_k']})"
-    name = markup.markdown(row["measure"].removesuffix(" (judge)"))
-    judge = f" (judge {markup.markdown(row['judge'])})" if row["judge"] else ""
+    name = markdown(row["measure"].removesuffix(" (judge)"))
+    judge = f" (judge {markdown(row['judge'])})" if row["judge"] else ""
     prompting = row.get("baseline", "default")
     base = (
         "the base model"
@@ -118,7 +119,7 @@ def sentence(row: Mapping[str, Any]) -> str:
         interval = f"95 % interval {' to '.join(ends)}"
     verdict = ""
     if row["primary"]:
-        verdict = f" **{verdict_words(row).capitalize()}**: {markup.markdown(row['reason'])}."
+        verdict = f" **{verdict_words(row).capitalize()}**: {markdown(row['reason'])}."
     return (
         f"{where[0].upper()}{where[1:]}: {name}{judge} is "
         f"{wording.number(row['mean_tuned'])}, with {base} {wording.number(row['mean_base'])}; a "
@@ -292,7 +293,7 @@ def _card(
             base=base,
             params=params,
             merged=merged,
-            data=markup.code(Path(path).name if name == "jsonl" else name),
+            data=markdown_code(Path(path).name if name == "jsonl" else name),
             method=states.method_label(params["method"]),
             trained=states.format_label(params["train_format"]),
             settings={

@@ -9,12 +9,10 @@ import jinja2
 import regex
 from markupsafe import Markup, escape
 
-from rag_study.common.shown import LEFTWARD, visible
+from rag_study.common.shown import LEFTWARD, markdown, visible
 
 # Words that no column of a table is wide enough for, and their pieces.
 _LONG, _PIECE = regex.compile(r"\S{41,}"), regex.compile(r"\X{1,30}")
-# What Markdown, and HTML in it, would take for more than a letter (CommonMark 2.4).
-_MARKDOWN = regex.compile(r"([\\`*_{}\[\]<>|~$&])")
 
 
 def pages() -> jinja2.Environment:
@@ -56,19 +54,6 @@ def within(value: Any) -> Any:
         return value
     text = _foldable(visible(value, lines=True))
     return text if value.isascii() else Markup(LEFTWARD.sub(r"<bdi>\g<0></bdi>", text))
-
-
-def markdown(text: Any) -> str:
-    """A text in one line of Markdown, a cell of a table too, as the letters that it is."""
-    return _MARKDOWN.sub(r"\\\1", visible(str(text)))
-
-
-def code(text: str) -> str:
-    """A text in one line of Markdown, as code."""
-    shown = visible(text)
-    fence = "`" * (1 + max(map(len, regex.findall("`+", shown)), default=0))
-    pad = " " if fence != "`" else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def _templates() -> jinja2.BaseLoader:

@@ -243,7 +243,7 @@ def refuse_alike(key: str, names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         look = looks(name)
-        if not look:
+        if name and not look:  # "" is the folder of the study file, whose name is not known yet
             raise ValueError(f"{key}: nothing of the name {name!a} can be seen; give it another")
         if look in seen:
             raise ValueError(f"{key}: {seen[look]!a} and {name!a} look the same; rename one")

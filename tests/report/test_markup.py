@@ -7,7 +7,7 @@ import pytest
 from hostile import NAMES
 from markdown_it import MarkdownIt
 
-from rag_study.common.shown import visible
+from rag_study.common.shown import markdown, markdown_code, visible
 from rag_study.report import markup
 
 TEMPLATE = '<p title="{{ text | attribute }}">a {{ text }} b</p><div>{{ text | own }}</div>{{ 5 }}'
@@ -43,12 +43,12 @@ def test_a_very_long_word_may_be_folded():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_has_every_text_in_one_line_without_marks(name):
-    line = markup.markdown(name)
+    line = markdown(name)
     reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     page = reader.render(f"| n | m |\n|---|---|\n| {line} | {line} |\n")
     cells = re.findall(r"<td>(.*?)</td>", page, re.DOTALL)
     assert [html.unescape(cell) for cell in cells] == [visible(name).strip()] * 2
     assert "$" not in re.sub(r"\\.", "", line)
-    cell = markup.code(name)
+    cell = markdown_code(name)
     (told,) = re.findall(r"<code>(.*?)</code>", reader.render(cell))
     assert html.unescape(told) == visible(name)

@@ -231,7 +231,7 @@ def test_labels_that_look_the_same_or_like_nothing_are_refused(write_study, labe
         {"name": "fictional", "num_worlds": 84 + place, "test_size": 8, "label": label}
         for place, label in enumerate(labels)
     ]
-    with pytest.raises(StudyError, match="look the same|can be seen"):
+    with pytest.raises(StudyError, match=r"look the same|can be seen"):
         load_study(write_study(datasets=sets))
 
 
