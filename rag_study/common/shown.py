@@ -38,6 +38,8 @@ def visible(text: str, *, lines: bool = False, directions: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    if lines:
+        text = text.replace("\r\n", "\n")
     pattern = _CONTROL if directions else _ACTING
     return codes(text, set(pattern.findall(text)) - (_LINES if lines else set()))
 

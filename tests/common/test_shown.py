@@ -25,6 +25,11 @@ def test_a_text_with_a_place_of_its_own_keeps_its_lines_and_directions(name):
     assert not regex.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
 
 
+def test_lines_end_as_they_do_elsewhere():
+    assert visible("one\r\ntwo\rthree", lines=True) == "one\ntwo⟨U+000D⟩three"
+    assert visible("one\r\ntwo") == "one⟨U+000D 000A⟩two"
+
+
 def test_plain_texts_stay_as_they_are():
     for text in ("", "plain", "Straße 5 – “so”", "한국어", "naïve 👩‍👧"):
         assert visible(text) == text
