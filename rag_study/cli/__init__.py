@@ -14,16 +14,17 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from rag_study.cli import judge, label, results, start, study
+from rag_study.cli.console import Terminal
 from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # as markup, defaults in square brackets would be swallowed
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -80,4 +81,5 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(message)}")
+    terminal = Terminal(stderr=True, soft_wrap=True)
+    terminal.print(Text.assemble(("error:", "red"), " ", terminal.render_str(message)))

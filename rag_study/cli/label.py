@@ -151,7 +151,7 @@ def _grade(folder: Path, file: Path) -> None:
     sample = labelling.load(folder, csv_file.sample_name(file))
 
     def show(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+        console.print(text, highlight=False, soft_wrap=True, end="")
 
     given = grading.grade(file, sample, show, click.getchar)
     _say("")
@@ -160,4 +160,4 @@ def _grade(folder: Path, file: Path) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag_study.cli.console import Debug, StudyFile, console, size
+from rag_study.cli.console import Debug, StudyFile, console, line_of, size
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import study_file
@@ -35,9 +35,8 @@ def clean(
     leftovers, outdated = cleanup.find(study_files)
     for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
-        console.print(
-            f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
-        )
+        line = line_of(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
+        console.print(line, soft_wrap=True)
     total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:
         console.print("Nothing to clean: some study asks for everything that is there.")

@@ -80,7 +80,7 @@ def plan(
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
     for sentence in [*answer_notes(runs), *data_warnings(runs)]:
-        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        console.print(sentence, style="yellow", soft_wrap=True)
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
@@ -165,7 +165,7 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
 def report(study_files: StudyFiles, debug: Debug = False) -> None:
     """Build tables, figures and report again from what is done; of several studies, a common one.
 
-    A common report is written to outputs/<name>+<name>/.
+    A common report is written to `outputs/<name>+<name>/`.
     """
     common = comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in common.upstream):
@@ -288,7 +288,7 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     console.print(effects_table(comparisons, metrics=read_metrics(folder)))
     console.print((folder / "headline.txt").read_text(encoding="utf-8").strip(), soft_wrap=True)
     for note in comparison.study.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))
     console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

@@ -6,6 +6,7 @@ whatever is killed, whenever, nothing half-written is ever taken for a result.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
@@ -13,9 +14,11 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rag_study.common import cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +90,42 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not there."""
-    write_with(path, lambda file: table.to_csv(file, index=False))
+    """Write a table as CSV, whole or not there. A text that a spreadsheet would take for a formula
+    has an apostrophe before it; `read_csv` takes it away."""
+    written = table.rename(columns=lambda name: cells.escape(str(name)))
+    returns = False
+    for place in range(written.shape[1]):
+        if written.iloc[:, place].dtype.kind not in "biufc":
+            texts = written.iloc[:, place].map(_cell)
+            written.isetitem(place, texts)
+            returns = returns or any("\r" in text for text in texts if isinstance(text, str))
+    # Only what ends this file's own lines is quoted otherwise; readers end a line at \r as well.
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    write_with(path, lambda file: written.to_csv(file, index=False, quoting=quoting))
+
+
+def read_csv(path: Path, texts: Collection[str] = ()) -> pd.DataFrame:
+    """Read what `write_csv` wrote: its texts as they were; numbers, or truth values, where a column
+    has nothing else. Columns of `texts` hold texts also where all of them look like numbers."""
+    import pandas as pd
+
+    read = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns=cells.unescape)
+    for name, column in read.items():
+        filled = column != ""
+        numbers = pd.to_numeric(column.where(filled), errors="coerce")
+        if name in texts or not filled.any():
+            read[name] = column.map(cells.unescape)
+        elif column.isin(["True", "False"]).all():
+            read[name] = column == "True"
+        elif (numbers.notna() == filled).all():
+            read[name] = numbers
+        else:
+            read[name] = column.map(cells.unescape)
+    return read
+
+
+def _cell(value: Any) -> Any:
+    return cells.escape(value) if isinstance(value, str) else value
 
 
 def content_hash(named: Sequence[tuple[str, Path]]) -> str:

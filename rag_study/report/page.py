@@ -23,7 +23,7 @@ from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
-from rag_study.report import audit_tables, explanation_tables, tables
+from rag_study.report import audit_tables, explanation_tables, markup, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
@@ -203,13 +203,7 @@ def _cut(text: Any) -> str:
 
 
 def _environment(metrics: Metrics) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = markup.pages()
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN

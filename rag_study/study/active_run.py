@@ -23,6 +23,7 @@ from rag_study.common import (
     surroundings,
 )
 from rag_study.common.errors import StudyError
+from rag_study.common.shown import plain_tables
 from rag_study.study import batch, differences, parameters, plan, stages
 from rag_study.study.groups import (
     Answering,
@@ -153,6 +154,7 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     when that fails or another process works on this very run.
     """
     surroundings.settle()
+    plain_tables()
     stage, planned = stages.find_stage(stage_name), batch.planned_run()
     if planned is not None and planned.stage.name != stage.name:
         raise StudyError(

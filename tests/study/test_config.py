@@ -221,3 +221,21 @@ def test_a_judge_that_was_trained_to_grade(write_study, tmp_path):
         load_study(write_study(models=["smollm2-135m-judge"]))
     with pytest.raises(StudyError, match="did you mean 'smollm2-135m-judge'"):
         load_study(write_study(judges=[{"model": "smollm2-judge"}]))
+
+
+@pytest.mark.parametrize(
+    "labels", [["towns", "to\u200bwns"], ["a b", " a\u00a0b"], ["x", "\u2060"]]
+)
+def test_labels_that_look_the_same_or_like_nothing_are_refused(write_study, labels):
+    sets = [
+        {"name": "fictional", "num_worlds": 84 + place, "test_size": 8, "label": label}
+        for place, label in enumerate(labels)
+    ]
+    with pytest.raises(StudyError, match=r"look the same|can be seen"):
+        load_study(write_study(datasets=sets))
+
+
+def test_labels_may_hold_what_can_be_seen(write_study):
+    label = "$x_1$ [red] <b> שלום \x1b[31m"
+    sets = [{"name": "fictional", "num_worlds": 84, "test_size": 8, "label": label}]
+    assert load_study(write_study(datasets=sets)).datasets[0].display_name == label

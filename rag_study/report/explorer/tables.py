@@ -33,8 +33,10 @@ from rag_study.analysis.states import (
 from rag_study.analysis.study_results import read_metrics
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.shown import plain_tables
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report import markup
 from rag_study.report.explorer import side_by_side as answers
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
@@ -235,12 +237,7 @@ def _answer(row: pd.Series) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = markup.pages()
     environment.filters["number"] = number
     return environment.get_template("side_by_side.html.j2")
 
@@ -250,11 +247,12 @@ def display_static(name: str = "", most: int = 3) -> None:
     and the `most` questions that changed most. Says it when there is nothing to show."""
     from IPython.display import HTML, display
 
-    shown = next(_first_choice(name), None)
-    if shown is None:
+    plain_tables()
+    first = next(_first_choice(name), None)
+    if first is None:
         print(nothing_to_show(name))
         return
-    study, chosen, score = shown
+    study, chosen, score = first
     table = changes_table(study, chosen, score)
     print(summary(study, chosen, score))
     display(table.head(10))
