@@ -17,10 +17,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import control_groups, surroundings
+from rag_study.common import control_groups, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import batch, stages
@@ -79,7 +80,8 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
 def _log_of(folder: RunFolder, mode: str) -> TextIO:
     # Whatever a notebook prints, also halves of characters, its log takes it.
     file = folder.path / "log.txt"
-    return file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
+    stream = file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
+    return secrets.MaskedStream(stream)
 
 
 def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
@@ -145,6 +147,7 @@ def _run_notebook(
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
+    _mask_notebooks()
     killed_before, kernels = control_groups.oom_kills(), []
     with tempfile.TemporaryDirectory(
         prefix="rag-", dir=surroundings.sockets_dir(), ignore_cleanup_errors=True
@@ -183,6 +186,18 @@ def _run_notebook(
             log.write(f"{message}\n")
             return "failed", message, True
     return "killed", "the notebook ended without finishing its run", False
+
+
+@lru_cache(maxsize=1)
+def _mask_notebooks() -> None:
+    """Have papermill write notebooks without secrets, which cells may print or raise."""
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class Masked(LocalHandler):
+        def write(self, buf: str, path: str) -> None:
+            super().write(secrets.hidden(buf), path)
+
+    papermill_io.register("", Masked())  # for paths of every form
 
 
 def _literal(path: Path) -> str:
