@@ -19,6 +19,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TextIO
 
 MASK = "***"
@@ -55,6 +56,15 @@ def hidden(value: Any) -> Any:
     """A text, or all texts in a value of JSON, without secrets in any spelling."""
     known = _known()
     return _hidden(value, known) if known else value
+
+
+def hide_in_file(path: Path) -> None:
+    """Mask secrets in a text file that others have written; one without any is not touched."""
+    text = path.read_text(encoding="utf-8", errors="surrogateescape") if _known() else ""
+    if (clean := hidden(text)) != text:
+        staging = path.with_name(f".new-{path.name}")
+        staging.write_text(clean, encoding="utf-8", errors="surrogateescape")
+        os.replace(staging, path)
 
 
 class MaskedStream:

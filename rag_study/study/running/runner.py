@@ -15,7 +15,8 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -77,17 +78,21 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
     return _record(folder, attempt, state, message, clock)
 
 
-def _log_of(folder: RunFolder, mode: str) -> TextIO:
+@contextmanager
+def _log_of(folder: RunFolder, mode: str) -> Iterator[TextIO]:
     # Whatever a notebook prints, also halves of characters, its log takes it.
     file = folder.path / "log.txt"
-    stream = file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
-    return secrets.MaskedStream(stream)
+    with file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace") as log:
+        try:
+            yield secrets.MaskedStream(log)
+        finally:
+            secrets.hide_in_file(file)  # what programs wrote that the notebook has started
 
 
 def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
     """Write how an attempt ended. A full disk may refuse it; then `running` without a process
     stays on record, which everybody reads as killed."""
-    before = folder.status()
+    before, message = folder.status(), secrets.hidden(message)
     ended = replace(
         before,
         state=state,
