@@ -18,7 +18,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -231,9 +231,9 @@ _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 def masked(text: str, secret: str) -> str:
     """The text with all that shows the secret masked; where that cannot be, the mask alone."""
-    wanted = {spelled: _parts(spelled) for spelled in (secret, _QUOTES.sub("", secret)) if spelled}
-    if not wanted or len(text) < len(next(iter(wanted.values()))[0]):
+    if len(text) < min(len(secret), _LONGEST_SHOWN + 1) or not secret:
         return text
+    wanted = _wanted(secret)
     for _ in range(3):  # what one mask uncovers the next round finds
         places = sorted(_places(_View(text), wanted, _DEPTH))
         if not places:
@@ -247,8 +247,14 @@ def masked(text: str, secret: str) -> str:
     return MASK
 
 
+@lru_cache(maxsize=16)
+def _wanted(secret: str) -> dict[str, list[str]]:
+    """What is looked for: the parts of the secret, and of what is left of it without quotes."""
+    return {text: _parts(text) for text in (secret, _QUOTES.sub("", secret)) if text}
+
+
 def _parts(secret: str) -> list[str]:
-    """What of a secret is looked for: each run of so many letters, forwards and backwards."""
+    """Each run of so many of its letters, forwards and backwards."""
     whole = secret.translate(_LOWER)
     size = min(len(whole), _LONGEST_SHOWN + 1)
     parts = [whole[i : i + size] for i in range(len(whole) - size + 1)]

@@ -127,9 +127,9 @@ def test_an_embedding_model_with_a_class_of_its_own(folder, run_by, write_study)
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(StudyError, match=r"class 'modeling_wild.Wild'.*never run"):
         load_embedding(str(folder))
+    study = write_study(retrieval={"embedding_model": str(folder)})
     done = subprocess.run(
-        [sys.executable, "-m", "rag_study", "plan"]
-        + [str(write_study(retrieval={"embedding_model": str(folder)}))],
+        [sys.executable, "-m", "rag_study", "plan", str(study)],
         capture_output=True,
         text=True,
         check=False,
