@@ -371,6 +371,11 @@ def only_data(folder: Path, what: str) -> None:
 
 def check_model(name: str, also: Sequence[str] = ()) -> None:
     """Raise ValueError for a name that is no model; `also` are names that would do as well."""
+    if name.startswith(("http://", "https://")):
+        try:
+            endpoint.connect(name)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
     if names.is_known(name):
         names.check_installed(name)
         return

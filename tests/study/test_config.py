@@ -221,3 +221,21 @@ def test_a_judge_that_was_trained_to_grade(write_study, tmp_path):
         load_study(write_study(models=["smollm2-135m-judge"]))
     with pytest.raises(StudyError, match="did you mean 'smollm2-135m-judge'"):
         load_study(write_study(judges=[{"model": "smollm2-judge"}]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://user:sk-hidden-0123456789@host/v1#m",
+        "https://host/v1?api_key=sk-hidden-0123456789#m",
+        "http://us er:sk-hidden-0123456789@host/v1#m",
+        "http://host/sk-hidden-0123456789/v1#m",
+        "http://host/v1#sk%2dhidden-0123456789",
+    ],
+)
+def test_names_with_a_password_or_key_are_refused_and_not_repeated(write_study, monkeypatch, name):
+    monkeypatch.setenv("RAG_STUDY_API_KEY", "sk-hidden-0123456789")
+    for changes in ({"models": [name]}, {"judges": [{"model": name}]}):
+        message = message_of(write_study(**changes))
+        assert "Keys come from the environment" in message
+        assert "0123456789" not in message
