@@ -44,8 +44,9 @@ def register(secret: str) -> None:
 
 
 def settle() -> None:
-    """Mask secrets in what this process prints and logs."""
+    """Mask secrets in what this process prints and logs, and in a notebook's tracebacks."""
     _mask_logs()
+    _mask_tracebacks()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, MaskedStream):
@@ -115,6 +116,20 @@ def _hidden(value: Any, known: list[str]) -> Any:
     if isinstance(value, dict):
         return {_hidden(name, known): _hidden(item, known) for name, item in value.items()}
     return value
+
+
+def _mask_tracebacks() -> None:
+    """Those of a notebook do not go through its streams."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    before = getattr(shell, "_showtraceback", None)
+    if before is None or hasattr(before, "masks_secrets"):
+        return
+
+    def show(kind: type, error: BaseException, lines: Any) -> None:
+        before(kind, hidden(str(error)), hidden(lines))
+
+    show.masks_secrets = True
+    shell._showtraceback = show
 
 
 def _mask_logs() -> None:

@@ -98,7 +98,8 @@ def connect(name: str, **options: Any) -> Endpoint:
     if not fine:
         raise StudyError(
             "the name of a model on a server has the form http://host:port/v1#model-name, without "
-            f"user, password, query or key. Keys come from the environment ({api_key.KEY_VARIABLE})."
+            "a user, password, query or key. Keys come from the environment "
+            f"({api_key.KEY_VARIABLE})."
         )
     return Endpoint(url.rstrip("/"), model, **options)
 

@@ -80,7 +80,8 @@ def render(template: str, chat: list[dict[str, Any]], variables: dict[str, Any])
     "the chat template of a model", where it takes too long, or too much memory, or writes without
     measure.
     """
-    reply = _RENDERER.ask({"template": template, "chat": chat, "variables": variables})
+    request = {"template": template, "chat": chat, "variables": variables, "seconds": LIMIT_S}
+    reply = _RENDERER.ask(request)
     if "end" in reply:
         raise StudyError(reply["end"])
     if "error" in reply:
@@ -99,18 +100,20 @@ def _serve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT_BYTES, used + LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
-        # Of computing time: a busy machine makes no template endless.
-        signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
         try:
-            reply = _rendered(render_jinja_template, line)
+            request = json.loads(line)
+            # Of computing time: a busy machine makes no template endless.
+            signal.setitimer(signal.ITIMER_PROF, request["seconds"])
+            reply = _rendered(render_jinja_template, request)
+            if len(reply.get("text", "")) > LIMIT_GROWTH * len(line) + LIMIT_LETTERS:
+                reply = {"end": f"writes {len(reply['text']):,} letters for one prompt"}
         except MemoryError:
             reply = {"end": "takes more than a gigabyte of memory for one prompt"}
         signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(reply), flush=True)
 
 
-def _rendered(render_jinja_template: Any, line: str) -> dict[str, str]:
-    request = json.loads(line)
+def _rendered(render_jinja_template: Any, request: dict[str, Any]) -> dict[str, str]:
     try:
         texts, _ = render_jinja_template(
             conversations=[request["chat"]],
@@ -123,8 +126,6 @@ def _rendered(render_jinja_template: Any, line: str) -> dict[str, str]:
     except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
         words = str(error).splitlines()
         return {"error": words[0][:500] if words else type(error).__name__}
-    if len(texts[0]) > LIMIT_GROWTH * len(line) + LIMIT_LETTERS:
-        return {"end": f"writes {len(texts[0]):,} letters for one prompt"}
     return {"text": texts[0]}
 
 

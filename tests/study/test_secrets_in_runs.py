@@ -4,6 +4,8 @@ import base64
 import json
 from urllib.parse import quote
 
+import nbclient
+import nbformat
 import pytest
 from test_runner import BEGIN, PARAMETERS, notebook  # noqa: F401 - a fixture
 
@@ -62,3 +64,16 @@ def test_no_file_of_a_run_holds_its_key(notebook, outputs, monkeypatch, end):  #
         if spelled.encode() in text
     ]
     assert not found
+
+
+def test_a_notebook_that_someone_runs_by_hand_shows_no_key(monkeypatch):
+    monkeypatch.setenv("RAG_STUDY_API_KEY", KEY)
+    book = nbformat.v4.new_notebook()
+    cells = [
+        "import os; from rag_study.common import surroundings; surroundings.settle()",
+        "print(os.environ)\nraise ValueError(os.environ['RAG_STUDY_API_KEY'])",
+    ]
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbclient.NotebookClient(book, allow_errors=True).execute()
+    assert json.dumps(book).count("***") > 2
+    assert "0123456789" not in json.dumps(book)
