@@ -42,13 +42,13 @@ def tokenizer(tmp_path):
         ("{% macro f(n) %}{% if n %}{% if f(n - 1) %}{% endif %}{{ f(n - 1) }}{% endif %}"
          "{% endmacro %}{{ f(60) }}", TIME),
         ("{{ 10 ** (10 ** 10) }}", f"{TIME}|{MEMORY}"),
-        ("{{ 'x' * 900000000 }}", f"{SIZE}|{MEMORY}"),
+        ("{{ 'x' * 900000000 }}", f"{SIZE}|{MEMORY}|{TIME}"),
         ("{{ 'x' * 90000000000 }}", MEMORY),
         ("{{ '%1900000000d' % 1 }}", MEMORY),
         ("{{ 'x' | center(1900000000) }}", MEMORY),
         ("{% set n = namespace(t='ab') %}{% for i in range(60) %}{% set n.t = n.t ~ n.t %}"
          "{% endfor %}{{ n.t | length }}", MEMORY),
-        ("{% for m in messages %}{{ m.content * 2000000 }}{% endfor %}", f"{SIZE}|{MEMORY}"),
+        ("{% for m in messages %}{{ m.content * 2000000 }}{% endfor %}", f"{SIZE}|{MEMORY}|{TIME}"),
         # Only for long texts.
         ("{% for m in messages %}{% if m.content | length > 99 %}{{ 'x' * 90000000000 }}{% endif %}"
          "{{ m.content }}{% endfor %}", MEMORY),
@@ -117,4 +117,4 @@ def test_a_prompt_costs_little():
     began = time.monotonic()
     for _ in range(100):
         rendering.render(CHAT_TEMPLATE, chat, {"bos_token": "", "eos_token": ""})
-    assert (time.monotonic() - began) / 100 < 0.05  # measured: 0.0005 on an idle machine
+    assert (time.monotonic() - began) / 100 < 0.05  # measured: 0.0001
