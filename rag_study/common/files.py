@@ -11,14 +11,14 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_study.common import cells
+from rag_study.common import cells, secrets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,12 +38,14 @@ def cache_dir() -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that is whole or not there."""
+    """Write a text file, without secrets, that is whole or not there."""
+    text = secrets.hidden(text)
     write_with(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
+    content = secrets.hidden(content)
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -57,7 +59,9 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
     def write(name: str) -> None:
         with open(name, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(
+                json.dumps(secrets.hidden(row), ensure_ascii=False) + "\n" for row in rows
+            )
 
     write_with(path, write)
 
@@ -223,7 +227,7 @@ def write_folder(path: Path, writer: Callable[[Path], Any]) -> None:
 def write_with(path: Path, writer: Callable[[str], Any]) -> None:
     """Have `writer` write the file under another name, then give it its own: whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = str(path.with_name(f"{_STAGING}{secrets.token_hex(8)}{path.suffix}"))
+    staging = str(path.with_name(f"{_STAGING}{uuid.uuid4().hex[:16]}{path.suffix}"))
     # Who may read it the process's own umask says.
     os.close(os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:

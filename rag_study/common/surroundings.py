@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rag_study.common import secrets
 from rag_study.common.errors import StudyError
 
 # Unix limits the path of a socket to 107 bytes: below the folder stand another and the socket, both
@@ -74,8 +75,9 @@ def settle() -> None:
 
     Of containers that run under a number, and of batch systems, both are common: torch asks for
     the user's name, and IPython, matplotlib and this package write below the home. What this
-    process is given, those that it starts inherit.
+    process is given, those that it starts inherit. Secrets are masked in what it prints and logs.
     """
+    secrets.settle()
     try:
         getpass.getuser()
     except (KeyError, OSError):

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
-from rag_study.models import chat_templates, prompts
+from rag_study.models import chat_templates, folders, prompts
 from rag_study.models.language_model import LanguageModel, cast_weights, use_own_decoding
 from rag_study.models.names import (
     GENERATORS,
@@ -66,6 +66,7 @@ def load_generator(
         note = adapters.read_note(adapter_dir)
         adapters.check_base(note, name, adapter_dir)
         adapters.check_strength(note, strength)
+        folders.check(Path(adapter_dir), "adapter")
     if quantised is None:
         quantised = bool(note and note.quantised)
     torch_dtype = getattr(torch, dtype)
@@ -157,6 +158,8 @@ def _load(
                 return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
         return cast_weights(model.to(_first_device()), dtype), tokenizer
     location, revision = _location(name, preset)
+    if folder := folder_of(name):
+        folders.check(folder, f"model '{name}'")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             location, revision=revision, trust_remote_code=False
@@ -179,6 +182,11 @@ def _load(
     except (ValueError, KeyError, ImportError) as error:
         # An architecture that is not known, code that would have to be run, a broken tokenizer.
         words = str(error).strip().splitlines() or [type(error).__name__]
+        if "trust_remote_code" in str(error):
+            words = [
+                "it needs code that comes with it, which is never run. Use a version that "
+                "transformers itself knows, or another model."
+            ]
         raise StudyError(f"the model '{name}' cannot be loaded: {words[0]}") from error
 
 
@@ -262,6 +270,7 @@ def _convert(source: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    gguf["trust_remote_code"] = False
     model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
     # The dequantised weights are ordinary ones; the GGUF settings cannot be serialised.
     model.hf_quantizer.remove_quantization_config(model)

@@ -16,7 +16,7 @@ import pandas as pd
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
-from rag_study.common import files
+from rag_study.common import files, secrets
 from rag_study.common.wording import NOT_KNOWN, counted, number
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.ladder import RUNGS
@@ -67,6 +67,7 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     out = Path(out)
     html = _environment(results.metrics).get_template("report.html.j2").render(**_content(results))
     # Not every text that a model writes can be encoded.
+    html = secrets.hidden(html)
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out
 

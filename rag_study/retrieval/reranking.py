@@ -9,7 +9,7 @@ import numpy as np
 
 from rag_study.common import machine
 from rag_study.common.errors import StudyError
-from rag_study.models import loading, names, prompts
+from rag_study.models import folders, loading, names, prompts
 from rag_study.models.language_model import LanguageModel
 
 # Of a longer question only the beginning is scored.
@@ -110,9 +110,12 @@ def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranke
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    folder = names.folder_of(name)
+    if folder:
+        folders.check(folder, f"reranker '{name}'")
     try:
         model = CrossEncoder(
-            str(names.folder_of(name) or name),
+            str(folder or name),
             device="cuda" if torch.cuda.is_available() else "cpu",
             trust_remote_code=False,
             model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},

@@ -239,3 +239,21 @@ def test_labels_may_hold_what_can_be_seen(write_study):
     label = "$x_1$ [red] <b> שלום \x1b[31m"
     sets = [{"name": "fictional", "num_worlds": 84, "test_size": 8, "label": label}]
     assert load_study(write_study(datasets=sets)).datasets[0].display_name == label
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://user:sk-hidden-0123456789@host/v1#m",
+        "https://host/v1?api_key=sk-hidden-0123456789#m",
+        "http://us er:sk-hidden-0123456789@host/v1#m",
+        "http://host/sk-hidden-0123456789/v1#m",
+        "http://host/v1#sk%2dhidden-0123456789",
+    ],
+)
+def test_names_with_a_password_or_key_are_refused_and_not_repeated(write_study, monkeypatch, name):
+    monkeypatch.setenv("RAG_STUDY_API_KEY", "sk-hidden-0123456789")
+    for changes in ({"models": [name]}, {"judges": [{"model": name}]}):
+        message = message_of(write_study(**changes))
+        assert "Keys come from the environment" in message
+        assert "0123456789" not in message

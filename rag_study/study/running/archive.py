@@ -6,17 +6,15 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 from __future__ import annotations
 
 import gzip
-import lzma
 import os
 import re
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from rag_study.common import files, run_folder
+from rag_study.common import files, run_folder, unpacking
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, RunFolder, Status
 from rag_study.study import stages
@@ -64,14 +62,12 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     A run that is done here already stays as it is, and one that is being worked on too; a study's
     tables come with its comparison. Nothing
     is written before every member of the archive is found to be harmless: an ordinary file or
-    folder, inside a run's or a study's folder. Raises StudyError otherwise.
+    folder, inside a run's or a study's folder, and all of them not out of proportion to the
+    archive. Raises StudyError otherwise.
     """
     outputs = run_folder.outputs_dir()
     try:
-        with tarfile.open(source) as archive:
-            members = archive.getmembers()
-            while archive.fileobj.read(1 << 20):
-                pass  # to its end, where the checksum of the whole archive stands
+        with unpacking.open_tar(source) as (archive, members):
             tops = {_place(source, member) for member in members}
             needed = sum(member.size for member in members)
             outputs.mkdir(parents=True, exist_ok=True)
@@ -86,7 +82,7 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
         raise StudyError(
             f"{source}: one name is a file and a folder ({error}); nothing was imported."
         ) from None
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except (*unpacking.DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.filename != str(source) and error.errno:
             raise
         raise StudyError(f"{source}: is no whole archive of results ({error}).") from None
@@ -97,7 +93,7 @@ def _place(source: Path, member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
     top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
     problem = None
-    if not (member.isreg() or member.isdir()):
+    if not (member.isreg() or member.isdir()) or member.issparse():
         problem = "is neither a file nor a folder"
     elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
         problem = "leads out of the outputs folder"

@@ -15,12 +15,14 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import control_groups, surroundings
+from rag_study.common import control_groups, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import batch, stages
@@ -76,16 +78,21 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
     return _record(folder, attempt, state, message, clock)
 
 
-def _log_of(folder: RunFolder, mode: str) -> TextIO:
+@contextmanager
+def _log_of(folder: RunFolder, mode: str) -> Iterator[TextIO]:
     # Whatever a notebook prints, also halves of characters, its log takes it.
     file = folder.path / "log.txt"
-    return file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
+    with file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace") as log:
+        try:
+            yield secrets.MaskedStream(log)
+        finally:
+            secrets.hide_in_file(file)  # what programs wrote that the notebook has started
 
 
 def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
     """Write how an attempt ended. A full disk may refuse it; then `running` without a process
     stays on record, which everybody reads as killed."""
-    before = folder.status()
+    before, message = folder.status(), secrets.hidden(message)
     ended = replace(
         before,
         state=state,
@@ -145,6 +152,7 @@ def _run_notebook(
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
+    _mask_notebooks()
     killed_before, kernels = control_groups.oom_kills(), []
     with tempfile.TemporaryDirectory(
         prefix="rag-", dir=surroundings.sockets_dir(), ignore_cleanup_errors=True
@@ -183,6 +191,18 @@ def _run_notebook(
             log.write(f"{message}\n")
             return "failed", message, True
     return "killed", "the notebook ended without finishing its run", False
+
+
+@lru_cache(maxsize=1)
+def _mask_notebooks() -> None:
+    """Have papermill write notebooks without secrets, which cells may print or raise."""
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class Masked(LocalHandler):
+        def write(self, buf: str, path: str) -> None:
+            super().write(secrets.hidden(buf), path)
+
+    papermill_io.register("", Masked())  # for paths of every form
 
 
 def _literal(path: Path) -> str:
