@@ -71,9 +71,13 @@ def main() -> None:
             raise
         _tell(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough
+        surroundings.stop_speaking()
+        sys.exit(1)
     except OSError as error:
         if debug:
             raise
+        surroundings.stop_speaking()
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}")
         sys.exit(1)

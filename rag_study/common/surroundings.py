@@ -5,12 +5,14 @@ instead of those that do not serve.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import getpass
 import os
 import sys
 import tempfile
 from pathlib import Path
 
+from rag_study.common import paths
 from rag_study.common.errors import StudyError
 
 # Unix limits the path of a socket to 107 bytes: below the folder stand another and the socket, both
@@ -36,14 +38,13 @@ def speak_utf8() -> None:
             mode = "r" if name == "stdin" else "w"
             nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - for good
             setattr(sys, name, nowhere)
-    if sys.flags.utf8_mode:
-        _speak_to_terminal(os.environ.pop(_TERMINAL, "utf-8"))
-        return
-    files, screen = sys.getfilesystemencoding(), sys.stdout.encoding or "ascii"
-    if {codecs.lookup(name).name for name in (files, _preferred())} == {"utf-8"}:
-        return
-    environment = {**os.environ, "PYTHONUTF8": "1", _TERMINAL: screen}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    screen = os.environ.pop(_TERMINAL, None)
+    if not sys.flags.utf8_mode:
+        usual = {codecs.lookup(name).name for name in (sys.getfilesystemencoding(), _preferred())}
+        if usual != {"utf-8"}:
+            environment = {**os.environ, "PYTHONUTF8": "1", _TERMINAL: sys.stdout.encoding}
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    _speak_to_terminal(screen)
 
 
 def _preferred() -> str:
@@ -53,13 +54,25 @@ def _preferred() -> str:
     return locale.getencoding()
 
 
-def _speak_to_terminal(encoding: str) -> None:
-    if codecs.lookup(encoding).name == "utf-8":
-        return
+def _speak_to_terminal(encoding: str | None) -> None:
+    """In this encoding, else in that of each stream, whoever chose it ($PYTHONIOENCODING): what
+    cannot be written in it is written otherwise. UTF-8 lacks the bytes of names of another one.
+    """
     codecs.register_error("rag_study.plain", _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding=encoding, errors="rag_study.plain")
-    sys.stdin.reconfigure(encoding=encoding, errors="replace")
+        if hasattr(stream, "reconfigure"):  # not where something else stands in for it
+            stream.reconfigure(encoding=encoding, errors="rag_study.plain")
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding=encoding, errors="replace")
+
+
+def stop_speaking() -> None:
+    """Drop what could not be printed (nobody reads it any more, or the disk is full), which Python
+    would try, and report, once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
@@ -75,33 +88,47 @@ def settle() -> None:
     Of containers that run under a number, and of batch systems, both are common: torch asks for
     the user's name, and IPython, matplotlib and this package write below the home. What this
     process is given, those that it starts inherit.
+
+    Raises StudyError where this process works in a folder that has been deleted, which no other
+    process could be started in.
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise StudyError(
+            "the folder in which this was started has been deleted. Go to another one and start "
+            "it again."
+        ) from None
     try:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = f"user-{os.getuid()}"
     home = Path(os.path.expanduser("~"))
-    if not home.is_absolute() or not home.is_dir():
+    if not home.is_absolute() or not os.path.isdir(home):
         home = _own_folder()
         os.environ["HOME"] = str(home)
-    if not os.access(home, os.W_OK | os.X_OK):
-        # HOME stays: models that were downloaded may be read from there.
-        for variable, name in (("IPYTHONDIR", "ipython"), ("MPLCONFIGDIR", "matplotlib")):
-            os.environ.setdefault(variable, str(_own_folder() / name))
-            Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
-    if "RAG_STUDY_CACHE" not in os.environ and not _can_be_made(_usual_cache(home)):
-        os.environ["RAG_STUDY_CACHE"] = str(_own_folder() / "cache")
-
-
-def _usual_cache(home: Path) -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "rag-study"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    for variable, usual, name in (
+        ("IPYTHONDIR", home / ".ipython", "ipython"),
+        ("MPLCONFIGDIR", caches / "matplotlib", "matplotlib"),
+        ("LLAMA_INDEX_CACHE_DIR", caches / "llama_index", "llama_index"),
+        ("RAG_STUDY_CACHE", caches / "rag-study", "cache"),
+    ):
+        if not _can_be_made(Path(os.environ.get(variable) or usual).expanduser()):
+            os.environ[variable] = str(_own_folder() / name)
+            Path(os.environ[variable]).mkdir(exist_ok=True)
+    # HOME stays: models that were downloaded may be read from there.
+    models = caches / "huggingface"
+    if "HF_HOME" not in os.environ and not (os.path.exists(models) or _can_be_made(models)):
+        os.environ["HF_HOME"] = str(_own_folder() / "huggingface")
 
 
 def _can_be_made(folder: Path) -> bool:
     """Whether a folder can be written to, or be made."""
-    while not folder.exists() and folder != folder.parent:
+    # os.path: Python 3.11's Path raises where a folder above may not be looked into.
+    while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _own_folder() -> Path:
@@ -122,10 +149,11 @@ def sockets_dir() -> str:
     """
     usual = tempfile.gettempdir()
     for folder in (usual, "/tmp", "/var/tmp", "/dev/shm"):
-        fits = len(os.fsencode(folder)) <= LONGEST_SOCKETS_DIR
+        fits = len(os.fsencode(folder)) <= LONGEST_SOCKETS_DIR and paths.is_utf8(folder)
         if fits and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder
     raise StudyError(
-        f"{usual}: this path is too long for the sockets of notebooks' kernels, and nothing can "
-        f"be written to /tmp. Set TMPDIR to a folder of at most {LONGEST_SOCKETS_DIR} characters."
+        f"{usual}: the sockets of notebooks' kernels cannot lie there, and nothing can be written "
+        f"to /tmp. Set TMPDIR to a folder of at most {LONGEST_SOCKETS_DIR} characters that you can "
+        "write to."
     )

@@ -39,7 +39,7 @@ def test_sockets_lie_where_their_paths_are_short_enough(temporary):
 def test_that_there_is_no_place_for_sockets_is_said(temporary, monkeypatch):
     long = temporary("t" * 120)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(StudyError, match="too long for the sockets") as caught:
+    with pytest.raises(StudyError, match="cannot lie there") as caught:
         surroundings.sockets_dir()
     assert str(long) in str(caught.value)
 
