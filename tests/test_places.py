@@ -6,23 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from tiny_study import ALL_RUN, STUDY
 
 from rag_study.common.paths import PROJECT_ROOT
-
-STUDY = """\
-name: anywhere
-models: [random-llama]
-datasets: [{name: jsonl, path: dáta, label: "Türme {塔}", test_size: 8}]
-fine_tuning: [{train_format: with_context, train_size: [4], epochs: 1}]
-contexts: [none, retrieved]
-retrieval: {retriever: bm25, chunk_size: 64, chunk_overlap: 8, top_k: 2}
-answering: {max_new_tokens: 4}
-retention: 0
-semantic_similarity: false
-judges: [{model: random-llama, ladder_size: 20}]
-compute: {dtype: float32, threads: 1}
-notes: ["Übung — 塔"]
-"""
 
 
 @pytest.fixture
@@ -57,7 +43,7 @@ def test_a_study_runs_anywhere(place, tmp_path):
 
     code, output, errors = run("run", study, "--executor", "local", "--workers", "2")
     assert code == 0, output + errors
-    assert "9 run, 0 reused, 0 failed, 0 blocked" in output
+    assert ALL_RUN in output
     assert "\\u6570\\u636e" in output  # where the report is, in the letters of the terminal
     folder = place / "out{}" / "anywhere"
     page = (folder / "report.html").read_text(encoding="utf-8")
