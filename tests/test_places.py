@@ -31,6 +31,7 @@ def test_a_study_runs_anywhere(place, tmp_path):
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG"))},
         **{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "HOME": str(home)},
+        **{"PYTHONIOENCODING": "ascii", "PYTHONOPTIMIZE": "2"},
         **{"TMPDIR": str(long), "PYTHONPATH": str(PROJECT_ROOT), "COLUMNS": "40"},
         **{"RAG_STUDY_OUTPUTS": str(place / "out{}"), "RAG_STUDY_CACHE": str(place / "cache %s")},
     }
@@ -53,3 +54,44 @@ def test_a_study_runs_anywhere(place, tmp_path):
     assert status["state"] == "done"
     assert run("status", study)[0] == 0
     assert not home.exists()
+
+
+# A user of its own without rights: a number that has no name, over files of whoever runs the tests.
+AS_A_NUMBER = ["unshare", "--user", "--map-user=12345", "--map-group=12345"]
+
+
+def a_number_may_run():
+    try:
+        return subprocess.run([*AS_A_NUMBER, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not a_number_may_run(), reason="no user namespaces on this machine")
+def test_a_study_runs_as_a_number_with_a_home_that_cannot_be_written(place, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    # The cache of libraries has an owner of its own, as with containers, whose home is often "/".
+    environment = {
+        **{"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"},
+        **{"HOME": str(home), "TMPDIR": str(tmp_path / "nowhere"), "LC_ALL": "xx_XX.ISO-8859-1"},
+        **{"PYTHONIOENCODING": "latin-1", "IPYTHONDIR": "/dev/null/ipython", "TERM": "dumb"},
+        **{"RAG_STUDY_OUTPUTS": str(tmp_path / "out"), "TZ": "Nowhere/Else", "COLUMNS": "many"},
+    }
+    program = [sys.executable, "-m", "rag_study", "run", str(place / "stúdy {name}.yaml")]
+    script = 'umask 077; ulimit -n 256; exec "$@" <&-'
+    done = subprocess.run(
+        [*AS_A_NUMBER, "bash", "-c", script, "bash", *program],
+        capture_output=True,
+        env=environment,
+        cwd="/",
+    )
+    output = done.stdout.decode("latin-1")
+    assert done.returncode == 0, output + done.stderr.decode("latin-1")
+    assert ALL_RUN in output
+    assert "Übung - \\u5854" in output
+    assert list(home.iterdir()) == []
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if path.stat().st_mode & 0o077]

@@ -65,7 +65,10 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         surroundings.settle()
-        app(prog_name="rag-study")  # also for `python -m rag_study`
+        try:
+            app(prog_name="rag-study")  # also for `python -m rag_study`
+        finally:
+            sys.stdout.flush()  # while it can be said that this fails
     except StudyError as error:
         if debug:
             raise

@@ -124,11 +124,18 @@ def settle() -> None:
 
 
 def _can_be_made(folder: Path) -> bool:
-    """Whether a folder can be written to, or be made."""
+    """Whether a folder can be written to, or be made. What a disk without space left, a quota or a
+    file system of another kind says, only trying tells."""
     # os.path: Python 3.11's Path raises where a folder above may not be looked into.
     while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
-    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".rag-study-", dir=folder))
+    except OSError:
+        return False
+    return True
 
 
 def _own_folder() -> Path:
