@@ -72,10 +72,11 @@ def a_number_may_run():
 def test_a_study_runs_as_a_number_with_a_home_that_cannot_be_written(place, tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o555)
+    (tmp_path / "t").mkdir()
     # The cache of libraries has an owner of its own, as with containers, whose home is often "/".
     environment = {
         **{"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"},
-        **{"HOME": str(home), "TMPDIR": str(tmp_path / "nowhere"), "LC_ALL": "xx_XX.ISO-8859-1"},
+        **{"HOME": str(home), "TMPDIR": str(tmp_path / "t"), "LC_ALL": "xx_XX.ISO-8859-1"},
         **{"PYTHONIOENCODING": "latin-1", "IPYTHONDIR": "/dev/null/ipython", "TERM": "dumb"},
         **{"RAG_STUDY_OUTPUTS": str(tmp_path / "out"), "TZ": "Nowhere/Else", "COLUMNS": "many"},
     }

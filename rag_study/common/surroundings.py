@@ -110,6 +110,8 @@ def settle() -> None:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     for variable, usual, name in (
         ("IPYTHONDIR", home / ".ipython", "ipython"),
+        ("JUPYTER_CONFIG_DIR", home / ".jupyter", "jupyter"),
+        ("JUPYTER_DATA_DIR", home / ".local" / "share" / "jupyter", "jupyter_data"),
         ("MPLCONFIGDIR", caches / "matplotlib", "matplotlib"),
         ("LLAMA_INDEX_CACHE_DIR", caches / "llama_index", "llama_index"),
         ("RAG_STUDY_CACHE", caches / "rag-study", "cache"),

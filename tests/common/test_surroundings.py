@@ -17,6 +17,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 
 CACHES = ("RAG_STUDY_CACHE", "IPYTHONDIR", "MPLCONFIGDIR", "LLAMA_INDEX_CACHE_DIR")
+CACHES += ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
 
 
 @pytest.fixture
