@@ -19,6 +19,10 @@ from rag_study.common.errors import StudyError
 # with random names (these are Python's, for its fork server; those of kernels are shorter).
 LONGEST_SOCKETS_DIR = 107 - len("/pymp-12345678/listener-12345678")
 _TERMINAL = "RAG_STUDY_TERMINAL"
+# Where temporary files may lie where the system's folder for them does not serve.
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
+# Bytes that a folder of temporary files must have left: for a notebook of every worker.
+_ROOM = 16e6
 # Signs of our own lines, for a terminal that lacks them; others show as their numbers.
 _PLAIN = str.maketrans(
     {"…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "→": "->", "▸": ">", "±": "+/-"}
@@ -99,6 +103,7 @@ def settle() -> None:
             "the folder in which this was started has been deleted. Go to another one and start "
             "it again."
         ) from None
+    _settle_temporary_files()
     try:
         getpass.getuser()
     except (KeyError, OSError):
@@ -123,6 +128,28 @@ def settle() -> None:
     models = caches / "huggingface"
     if "HF_HOME" not in os.environ and not (os.path.exists(models) or _can_be_made(models)):
         os.environ["HF_HOME"] = str(_own_folder() / "huggingface")
+
+
+def _settle_temporary_files() -> None:
+    """Have all processes use one folder of temporary files that is there and has room."""
+    usual = tempfile.gettempdir()
+    chosen = next((folder for folder in (usual, *_TEMPORARY) if _has_room(folder)), usual)
+    if chosen != usual:
+        tempfile.tempdir = chosen
+    if chosen != os.environ.get("TMPDIR", usual):
+        os.environ["TMPDIR"] = chosen
+
+
+def _has_room(folder: str) -> bool:
+    try:
+        there = os.statvfs(folder)
+    except OSError:
+        return False
+    # Some file systems count no files: all are 0 there.
+    files = not there.f_files or there.f_favail > 0
+    return (
+        os.access(folder, os.W_OK | os.X_OK) and there.f_bavail * there.f_frsize > _ROOM and files
+    )
 
 
 def _can_be_made(folder: Path) -> bool:
@@ -157,7 +184,7 @@ def sockets_dir() -> str:
     Raises StudyError where there is none that can be written to.
     """
     usual = tempfile.gettempdir()
-    for folder in (usual, "/tmp", "/var/tmp", "/dev/shm"):
+    for folder in (usual, *_TEMPORARY):
         fits = len(os.fsencode(folder)) <= LONGEST_SOCKETS_DIR and paths.is_utf8(folder)
         if fits and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
             return folder

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_that_there_is_no_place_for_sockets_is_said(temporary, monkeypatch):
     with pytest.raises(StudyError, match="cannot lie there") as caught:
         surroundings.sockets_dir()
     assert str(long) in str(caught.value)
+
+
+@pytest.mark.parametrize("left", [{"f_bavail": 1}, {"f_favail": 0}])
+def test_temporary_files_lie_where_there_is_room(temporary, monkeypatch, left):
+    full = temporary("full")
+    monkeypatch.setenv("TMPDIR", str(full))
+    room = {"f_bavail": 10**6, "f_frsize": 4096, "f_files": 9, "f_favail": 9}
+    monkeypatch.setattr(
+        os,
+        "statvfs",
+        lambda folder: SimpleNamespace(**(room | (left if folder == str(full) else {}))),
+    )
+    surroundings.settle()
+    assert os.environ["TMPDIR"] == tempfile.gettempdir() == "/tmp"
+    assert surroundings.sockets_dir() == "/tmp"
+
+
+def test_a_folder_of_temporary_files_that_is_not_there_is_forgotten(tmp_path):
+    lines = (
+        "import os, tempfile; from rag_study.common import surroundings; surroundings.settle();"
+        "print(os.environ['TMPDIR'] == tempfile.gettempdir(), os.path.isdir(os.environ['TMPDIR']))"
+    )
+    done = in_locale("C.UTF-8", "-c", lines, TMPDIR=str(tmp_path / "t"))
+    assert done.stdout == b"True True\n", done.stderr
 
 
 @pytest.fixture
