@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tiny_study import ALL_RUN, STUDY
 
@@ -154,9 +155,21 @@ def run(slurm, outputs, tmp_path):
         printed = [file.read_text(encoding="utf-8") for file in tmp_path.glob("slurm-*.out")]
         told = "\n".join([done.stdout, *printed])
         assert done.returncode == 0, told
+        assert left_over(tmp_path) == []
         return told
 
     return run
+
+
+def left_over(folder):
+    """Command lines of processes that a script in this folder has left running."""
+    end = time.monotonic() + 30
+    while True:
+        lines = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+        found = [line for line in lines if str(folder) in line]
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.5)
 
 
 def test_the_batch_script(run, scripts, outputs, tmp_path):
