@@ -132,8 +132,17 @@ def settle() -> None:
 
 def _settle_temporary_files() -> None:
     """Have all processes use one folder of temporary files that is there and has room."""
-    usual = tempfile.gettempdir()
-    chosen = next((folder for folder in (usual, *_TEMPORARY) if _has_room(folder)), usual)
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError:  # none of Python's candidates can be written to
+        usual = None
+    places = [usual, *_TEMPORARY] if usual else _TEMPORARY
+    chosen = next((folder for folder in places if _has_room(folder)), usual)
+    if chosen is None:
+        raise StudyError(
+            "no folder for temporary files can be written to. Set TMPDIR to one that can, with "
+            f"{_ROOM / 1e6:.0f} MB of free space."
+        )
     if chosen != usual:
         tempfile.tempdir = chosen
     if chosen != os.environ.get("TMPDIR", usual):

@@ -64,6 +64,16 @@ def test_temporary_files_lie_where_there_is_room(temporary, monkeypatch, left):
     assert surroundings.sockets_dir() == "/tmp"
 
 
+def test_without_any_folder_for_temporary_files_nothing_begins(monkeypatch, tmp_path):
+    def nowhere():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StudyError, match="Set TMPDIR to one that can, with 16 MB"):
+        surroundings.settle()
+
+
 def test_a_folder_of_temporary_files_that_is_not_there_is_forgotten(tmp_path):
     lines = (
         "import os, tempfile; from rag_study.common import surroundings; surroundings.settle();"
