@@ -27,7 +27,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "sinfo
 # Where Debian has what only administrators start.
 PATH = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"], "/usr/sbin", "/sbin"])
 MISSING = [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
-LONGEST_S = 900
+LONGEST_S = 1800
 # A node that says to have what the page's scripts ask for: 32 processors, 256 GB, GPUs.
 CONFIGURATION = """\
 ClusterName=one
