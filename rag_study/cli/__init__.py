@@ -66,15 +66,22 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         surroundings.settle()
-        app(prog_name="rag-study")  # also for `python -m rag_study`
+        try:
+            app(prog_name="rag-study")  # also for `python -m rag_study`
+        finally:
+            sys.stdout.flush()  # while it can be said that this fails
     except StudyError as error:
         if debug:
             raise
         _tell(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough
+        surroundings.stop_speaking()
+        sys.exit(1)
     except OSError as error:
         if debug:
             raise
+        surroundings.stop_speaking()
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}")
         sys.exit(1)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import outputs_dir
+from rag_study.common.paths import in_utf8, outputs_dir
 
 # The lock of whoever works on a run (the notebook's process), and that of whoever has it worked on
 # (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
@@ -190,7 +190,7 @@ class RunFolder:
 
 def check_writable() -> None:
     """Raise StudyError when nothing can be written to the outputs folder."""
-    folder = outputs_dir()
+    folder = in_utf8(outputs_dir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -351,9 +351,12 @@ def _on_worker(
         worker.log_event(topic, event)
 
     try:
+        surroundings.settle()  # the worker of a cluster has a home and a TMPDIR of its own
         ended = work(run, options, lambda: say(None, Status()))
     except KeyboardInterrupt:  # see `_interrupt`
         ended = Ended("killed", Status("killed", message="stopped"))
+    except StudyError as error:
+        ended = Ended("failed", Status("failed", message=str(error)))
     except Exception as error:
         ended = Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
     say(ended.outcome, ended.status)

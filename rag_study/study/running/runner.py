@@ -31,6 +31,9 @@ from rag_study.study.stages import StageRun
 START_TIMEOUT_S = 120
 # Kernels fail to start now and then when a machine is busy, for no fault of the notebook.
 KERNEL_STARTS = 3
+# A worker of a cluster may have been started in any locale; logs are in UTF-8 whatever the terminal
+# is; without docstrings (PYTHONOPTIMIZE=2) transformers cannot be imported.
+_IN_KERNELS = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", "PYTHONOPTIMIZE": ""}
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,7 @@ def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kern
             super().__init__(transport="ipc", connection_file=f"{sockets}/k.json", **options)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-            # A worker of a cluster may have been started in any locale.
-            complete = {**os.environ, **options.pop("env", {}), **environment, "PYTHONUTF8": "1"}
+            complete = {**os.environ, **options.pop("env", {}), **environment, **_IN_KERNELS}
             await super()._async_launch_kernel(
                 kernel_cmd, env=complete, stdout=log, stderr=log, **options
             )
