@@ -17,7 +17,12 @@ from filelock import FileLock
 from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
 from rag_study.models import chat_templates, prompts
-from rag_study.models.language_model import LanguageModel, cast_weights, use_own_decoding
+from rag_study.models.language_model import (
+    LanguageModel,
+    cast_weights,
+    check_weights,
+    use_own_decoding,
+)
 from rag_study.models.names import (
     GENERATORS,
     JUDGES,
@@ -47,8 +52,8 @@ def load_generator(
     base is loaded as the adapter knew it in training. `strength` moves the tuned weights back
     towards the base: 1 is the adapter, 0 the base. Several GPUs hold one model together. Weights
     are read from safetensors only, and code that comes with a model is never run. Raises
-    StudyError when the model cannot be had, is not 4-bit where it should be, or is not the one
-    that the adapter was made for.
+    StudyError when the model cannot be had, is not 4-bit where it should be, has weights that are
+    no numbers, or is not the one that the adapter was made for.
     """
     import torch
 
@@ -82,6 +87,7 @@ def load_generator(
         model, tokenizer = _load(name, torch_dtype, quantised)
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
+    check_weights(model, f"the model '{name}'" + (f" with {adapter_dir}" if adapter_dir else ""))
     use_own_decoding(model)
     fit_tokenizer(name, model, tokenizer)
     model.eval()

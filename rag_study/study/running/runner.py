@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import control_groups, surroundings
+from rag_study.common import checksums, control_groups, surroundings
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.run_folder import FOR_PEOPLE, RunFolder, Status
 from rag_study.study import batch, stages
 from rag_study.study.stages import StageRun
 
@@ -72,6 +72,7 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
         _record(folder, attempt, "killed", "stopped", clock)
         raise
     if status.state == "done" and status.attempt == attempt:
+        checksums.add(folder.path, FOR_PEOPLE)  # written to the end by this process
         return status
     return _record(folder, attempt, state, message, clock)
 
