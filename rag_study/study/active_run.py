@@ -44,7 +44,8 @@ from rag_study.study.stages import is_done
 
 
 class ActiveRun:
-    """A stage run that this process works on and holds the lock of.
+    """A stage run that this process works on and holds the lock of. Raises StudyError where a file
+    of a finished run that it needs is not as it was written.
 
     The groups of the notebook's parameters are attributes, checked and complete.
     """
@@ -79,20 +80,16 @@ class ActiveRun:
         self._uses = ExitStack()
         needed = {one.run_id: one for one in stages.all_upstream(run)}
         self._uses.enter_context(run_users.using(needed, f"a notebook of {run.run_id}"))
-        self._check([self.store, *map(run_folder.RunFolder, needed)])
+        # Of this run itself because it may only be extended.
+        self.store.check()
+        with ThreadPoolExecutor(checksums.THREADS) as pool:
+            list(pool.map(lambda run_id: run_folder.RunFolder(run_id).check(), needed))
         files.write_yaml(self.folder / "params.yaml", run.parameters)
         differences.record(run)
         if not is_done(run, before):
             self.store.set_status("running", extent=self._done_before, **self._about)
         elif before.sealed:
             checksums.add(self.folder, ["params.yaml", differences.IDENTITY_FILE])
-
-    @staticmethod
-    def _check(stores: list[run_folder.RunFolder]) -> None:
-        """Raise StudyError where a file of a finished run is not as it was written: of those that
-        are needed here, and of this run itself, which may only be extended."""
-        with ThreadPoolExecutor(checksums.THREADS) as pool:
-            list(pool.map(run_folder.RunFolder.check, stores))
 
     @property
     def run_id(self) -> str:

@@ -49,7 +49,7 @@ def test_other_studies_keep_what_they_need(write_study, outputs, tmp_path):
     (folder.path / "params.yaml").write_text(f"study_file: {far}\n")
     known = {path.resolve() for path in cleanup.known_studies([first])}
     assert known == {first.resolve(), beside.resolve(), far.resolve()}
-    assert cleanup.find([first]) == ([], [])
+    assert cleanup.find([first]) == ([], [], [])
     beside.write_text("name: [broken")
     with pytest.raises(StudyError, match="nothing is cleaned"):
         cleanup.find([first])
