@@ -3,6 +3,7 @@ import torch
 
 from rag_study.common.errors import StudyError
 from rag_study.models import loading, names
+from rag_study.models.language_model import check_weights
 
 
 def test_random_model_is_the_same_every_time_and_leaves_the_random_state_alone():
@@ -51,6 +52,28 @@ def test_a_folder_with_a_model_and_its_revision(tmp_path, tiny):
     before = names.revision_of(str(folder))
     (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
     assert names.revision_of(str(folder)) != before
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_said(tmp_path, tiny, number):
+    folder = tmp_path / "broken"
+    weights = {name: values.clone() for name, values in tiny.model.state_dict().items()}
+    weights["model.layers.1.mlp.up_proj.weight"][3, 5] = number
+    tiny.model.save_pretrained(folder, state_dict=weights)
+    tiny.tokenizer.save_pretrained(folder)
+    with pytest.raises(
+        StudyError, match=r"broken' has weights that are no numbers.*s\.1\.mlp"
+    ):
+        loading.load_generator(str(folder))
+
+
+def test_large_weights_are_numbers():
+    layer = torch.nn.Linear(4, 2)
+    layer.weight.data.fill_(3e38)  # their sum is infinite
+    check_weights(layer, "a model")
+    layer.weight.data[0, 0] = float("nan")
+    with pytest.raises(StudyError, match="a model has weights that are no numbers"):
+        check_weights(layer, "a model")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ file: a killed kernel or a cell over its time limit leaves a notebook that looks
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -72,7 +73,8 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
         _record(folder, attempt, "killed", "stopped", clock)
         raise
     if status.state == "done" and status.attempt == attempt:
-        checksums.add(folder.path, FOR_PEOPLE)  # written to the end by this process
+        with contextlib.suppress(OSError):  # results are whole; nobody reads these but people
+            checksums.add(folder.path, FOR_PEOPLE)  # written to the end by this process
         return status
     return _record(folder, attempt, state, message, clock)
 
