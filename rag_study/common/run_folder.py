@@ -195,7 +195,7 @@ class RunFolder:
         """Rows of one batch: read if an earlier try finished it, else made and kept."""
         file = self.path / "parts" / f"{name}.jsonl"
         if file.exists():
-            return files.read_jsonl(file)
+            return self._rows(file)
         rows = make()
         files.write_jsonl(file, rows)
         return rows
@@ -203,7 +203,17 @@ class RunFolder:
     def all_parts(self) -> list[dict]:
         """Rows of all parts there are, by the parts' names: also those of earlier, larger runs."""
         parts = sorted((self.path / "parts").iterdir())
-        return [row for file in parts for row in files.read_jsonl(file)]
+        return [row for file in parts for row in self._rows(file)]
+
+    @staticmethod
+    def _rows(file: Path) -> list[dict]:
+        try:
+            return files.read_jsonl(file)
+        except ValueError:
+            raise StudyError(
+                f"{file}: this part of the results is damaged. Delete it, and start again: it is "
+                "made again."
+            ) from None
 
     def set_progress(self, done: int, total: int) -> None:
         files.write_json(self.path / "progress.json", {"done": done, "total": total})

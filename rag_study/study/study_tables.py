@@ -36,8 +36,7 @@ def publish(new: Path, study: str, made_by: str, answers: int, missing: int) -> 
     numbers of a finished comparison, or any at all where this one has none.
     """
     folder = study_dir(study)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder, fcntl.LOCK_EX):
+    with replacing(folder):
         _refuse_less(folder, made_by, answers, missing)
         files.sweep(folder)
         before = _files_of(folder)
@@ -103,7 +102,8 @@ def is_published(study: str, made_by: str) -> bool:
 
 def damages(folder: Path, records: Sequence[str] = RECORDS, *, quick: bool = False) -> list[Damage]:
     """Files of a study's folder that are not as they were written."""
-    return [d for record in records for d in checksums.damages(folder, record, quick=quick)]
+    with _held(folder, fcntl.LOCK_SH):
+        return [d for record in records for d in checksums.damages(folder, record, quick=quick)]
 
 
 def remedy(folder: Path, damage: Damage) -> str:
@@ -128,6 +128,14 @@ def reading(folder: Path, records: Sequence[str] = RECORDS) -> Iterator[None]:
             raise StudyError(
                 f"{found[0]}{more}; damaged or changed from outside.\n{remedy(folder, found[0])}"
             )
+        yield
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[None]:
+    """Put other tables in a study's folder while nobody reads or replaces them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder, fcntl.LOCK_EX):
         yield
 
 

@@ -61,9 +61,7 @@ def test_weights_that_are_no_numbers_are_said(tmp_path, tiny, number):
     weights["model.layers.1.mlp.up_proj.weight"][3, 5] = number
     tiny.model.save_pretrained(folder, state_dict=weights)
     tiny.tokenizer.save_pretrained(folder)
-    with pytest.raises(
-        StudyError, match=r"broken' has weights that are no numbers.*s\.1\.mlp"
-    ):
+    with pytest.raises(StudyError, match=r"broken' has weights that are no numbers.*s\.1\.mlp"):
         loading.load_generator(str(folder))
 
 

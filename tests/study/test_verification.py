@@ -155,7 +155,7 @@ def test_damage_does_not_travel(study, tmp_path, monkeypatch):
     for packed, name in ((bad, "there"), (good, "here")):
         monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / name))
         if packed == bad:
-            with pytest.raises(StudyError, match=r"metrics.json its content.*nothing was"):
+            with pytest.raises(StudyError, match=r"metrics.json in it: its content.*nothing was"):
                 archive.unpack(packed)
             assert not list((tmp_path / name).glob("runs/*/*"))
         else:

@@ -6,6 +6,7 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 from __future__ import annotations
 
 import gzip
+import itertools
 import lzma
 import os
 import re
@@ -19,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from rag_study.common import checksums, files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, STATUS_FILE, RunFolder, Status
-from rag_study.study import stages
+from rag_study.study import stages, study_tables
 from rag_study.study.running import verification
 from rag_study.study.stages import StageRun
 
@@ -118,15 +119,15 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     brought, there = [], []
     runs = [top.removeprefix("runs/") for top in tops if top.startswith("runs/")]
     for run_id in runs:
-        folder = staging / "runs" / run_id
-        if not _says_done(folder / STATUS_FILE):
+        if not _says_done(staging / "runs" / run_id / STATUS_FILE):
             raise StudyError(f"{source}: the run {run_id} is not done; nothing was imported.")
-        if damages := checksums.damages(folder):
-            name = damages[0].path.relative_to(staging)
-            raise StudyError(
-                f"{source}: in it {name} {damages[0].what}; nothing was imported. Have the study "
-                "exported again."
-            )
+    records = itertools.product(tops, study_tables.RECORDS)
+    damages = [one for top, name in records for one in checksums.damages(staging / top, name)]
+    if damages:
+        raise StudyError(
+            f"{source}: {damages[0].path.relative_to(staging)} in it: {damages[0].what}; nothing "
+            "was imported. Have the study exported again."
+        )
     for run_id in runs:
         folder = RunFolder(run_id)
         if folder.status().state in ("done", "running"):
@@ -146,11 +147,12 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     for top in tops:
         # Tables belong to their comparison: those of one that was made here stay with it.
         if not top.startswith("runs/") and top in compared:
-            for item in sorted((staging / top).rglob("*")):
-                if item.is_file():
-                    target = run_folder.outputs_dir() / item.relative_to(staging)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(item, target)
+            with study_tables.replacing(run_folder.outputs_dir() / top):
+                for item in sorted((staging / top).rglob("*")):
+                    if item.is_file():
+                        target = run_folder.outputs_dir() / item.relative_to(staging)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        os.replace(item, target)
     return brought, there
 
 
