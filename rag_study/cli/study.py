@@ -40,6 +40,8 @@ from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
 from rag_study.study.stages import StageRun, is_done
 
+_OTHER_CODE = "made by another version of the package"
+
 
 def plan(
     study_file: StudyFile,
@@ -201,9 +203,6 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
     _show_result(common, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
-
-
-_OTHER_CODE = "made by another version of the package"
 
 
 def _say_of_other_code(run_ids: list[str]) -> None:

@@ -137,15 +137,23 @@ class RunFolder:
         """Look at the files of a finished run before they are used. Raises StudyError where one is
         not as the run wrote it."""
         damages = self.damages(quick=quick)
-        is_own = FileLock(self.path / LOCK_FILE, is_singleton=True).is_locked
-        if damages and not is_own and self.is_locked():
-            raise StudyError(
-                f"{self.run_id} is being written again by another process "
-                f"(process {self.status().pid}). Wait for it, then start again."
-            )
-        if damages:
-            more = f" (and {len(damages) - 1} more)" if len(damages) > 1 else ""
-            raise StudyError(f"{damages[0]}{more}; damaged or changed from outside.\n{self.remedy}")
+        if not damages:
+            return
+        if not FileLock(self.path / LOCK_FILE, is_singleton=True).is_locked:  # by this process
+            self.check_free()
+        more = f" (and {len(damages) - 1} more)" if len(damages) > 1 else ""
+        raise StudyError(f"{damages[0]}{more}; damaged or changed from outside.\n{self.remedy}")
+
+    def check_free(self) -> None:
+        """Raise StudyError where a living process works on this run."""
+        if self.is_locked():
+            raise self._busy()
+
+    def _busy(self) -> StudyError:
+        return StudyError(
+            f"{self.run_id} is being worked on by another process "
+            f"(process {self.status().pid}). Wait for it or stop it, then start again."
+        )
 
     def is_locked(self) -> bool:
         """Whether a living process works on this run. Looking never keeps anybody from working,
@@ -185,10 +193,7 @@ class RunFolder:
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise StudyError(
-                f"{self.run_id} is being worked on by another process "
-                f"(process {self.status().pid}). Wait for it or stop it, then start again."
-            ) from None
+            raise self._busy() from None
         return lock
 
     def part(self, name: str, make: Callable[[], list[dict]]) -> list[dict]:

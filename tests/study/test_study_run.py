@@ -7,7 +7,7 @@ from naps import nap, work
 
 from rag_study.common import run_users
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import Status
+from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import stages
 from rag_study.study.running import study_run
 from rag_study.study.running.executors import Executor
@@ -65,3 +65,16 @@ def test_who_runs_a_study_uses_its_runs_until_it_ends(outputs):
     study_run.run_all(Progress(runs), Looking())
     assert there == [run.run_id for run in runs]
     assert not list((outputs / ".users").glob("*.json"))
+
+
+def test_nothing_begins_again_while_one_of_the_runs_is_being_worked_on(outputs):
+    runs = [nap("first"), nap("second")]
+    for run in runs:
+        work(run, USUAL, lambda: None)
+    lock = RunFolder(runs[1].run_id).acquire()
+    try:
+        with pytest.raises(StudyError, match="second-.* is being worked on by another process"):
+            study_run.run_all(Progress(runs), Executor(), force=True)
+    finally:
+        lock.release(force=True)
+    assert all(stages.is_done(run) for run in runs)

@@ -45,8 +45,8 @@ def find(study_files: Iterable[Path]) -> Found:
 
     A study asks for a run by its parameters and data: whoever edits a notebook or installs another
     version of the package loses nothing. A run that is being worked on, or that somebody uses
-    (`run_users`), is never among them. Raises
-    StudyError when a study file cannot be used: what it needs would be taken for left over.
+    (`run_users`), is never among them. Raises StudyError when a study file cannot be used: what it
+    needs would be taken for left over.
     """
     runs = [run for file in known_studies(study_files) for run in _needed_by(file)]
     runs += [plan.comparison(load_studies(shared)) for shared in _compared() if len(shared) > 1]

@@ -133,8 +133,11 @@ def _begin(uses: contextlib.ExitStack, runs: list[StageRun], force: bool) -> Non
         return
     with run_users.undisturbed(run.run_id for run in mine):
         uses.enter_context(run_users.using(needed, about))
-        for run in runs:
-            RunFolder(run.run_id).clear()
+        folders = [RunFolder(run.run_id) for run in runs]
+        for folder in folders:
+            folder.check_free()  # of all of them, before any is cleared
+        for folder in folders:
+            folder.clear()
 
 
 def _go(
