@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rag_study.common import files, meter
+from rag_study.common import checksums, files, meter
 from rag_study.common.errors import StudyError
 from rag_study.models import chat_templates, prompts
 from rag_study.models.language_model import (
@@ -250,16 +249,25 @@ def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
 
 
 def _converted(name: str, preset: Preset) -> Path:
-    """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s."""
+    """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s, and
+    again where it is damaged."""
     target = files.cache_dir() / f"{name}-{preset.revision[:12]}"
-    if target.exists():
+
+    def is_there() -> bool:
+        return target.exists() and not checksums.damages(target, quick=True)
+
+    def write(folder: Path) -> None:
+        _convert(source, folder)
+        checksums.record(folder, checksums.all_files(folder))
+
+    if is_there():
         return target
     source = package_file(name, preset)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
-        if not target.exists():
+        if not is_there():
             verify_checksum(source, preset.revision)
-            files.write_folder(target, partial(_convert, source))
+            files.write_folder(target, write)
     return target
 
 

@@ -100,10 +100,14 @@ def is_published(study: str, made_by: str) -> bool:
     return all((folder / name).exists() for name in _files_of(folder))
 
 
-def damages(folder: Path, records: Sequence[str] = RECORDS, *, quick: bool = False) -> list[Damage]:
+def damages(folder: Path, *, quick: bool = False) -> list[Damage]:
     """Files of a study's folder that are not as they were written."""
     with _held(folder, fcntl.LOCK_SH):
-        return [d for record in records for d in checksums.damages(folder, record, quick=quick)]
+        return [d for record in RECORDS for d in checksums.damages(folder, record, quick=quick)]
+
+
+def _is_read(name: str) -> bool:
+    return name.endswith((".parquet", ".txt"))
 
 
 def remedy(folder: Path, damage: Damage) -> str:
@@ -120,9 +124,9 @@ def remedy(folder: Path, damage: Damage) -> str:
 @contextmanager
 def reading(folder: Path, records: Sequence[str] = RECORDS) -> Iterator[None]:
     """Read a study's tables while nobody replaces them. Raises StudyError where one of them is not
-    as it was written."""
+    as it was written. What only people read, such as CSV files, they may also edit."""
     with _held(folder, fcntl.LOCK_SH):
-        found = damages(folder, records)
+        found = [d for record in records for d in checksums.damages(folder, record, _is_read)]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise StudyError(

@@ -74,6 +74,27 @@ def test_large_weights_are_numbers():
         check_weights(layer, "a model")
 
 
+def test_a_damaged_copy_of_a_bundled_model_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path))
+    monkeypatch.setattr(loading, "package_file", lambda *_: tmp_path / "source")
+    monkeypatch.setattr(loading, "verify_checksum", lambda *_: None)
+    made = []
+
+    def convert(source, folder):
+        made.append(source)
+        (folder / "model.safetensors").write_bytes(bytes(100))
+
+    monkeypatch.setattr(loading, "_convert", convert)
+    preset = names.GENERATORS["smollm2-135m-instruct"]
+    weights = loading._converted("small", preset) / "model.safetensors"
+    for flips in range(2):
+        assert loading._converted("small", preset) == weights.parent
+        assert len(made) == 1 + flips
+        weights.write_bytes(bytes(99) + b"x")
+        loading._converted("small", preset)
+        assert weights.read_bytes() == bytes(100)
+
+
 @pytest.mark.slow
 def test_bundled_model_answers_a_simple_question(tmp_path, monkeypatch):
     """Converted from GGUF in an empty cache, then loaded again from the converted copy."""

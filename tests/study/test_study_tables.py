@@ -83,8 +83,15 @@ def test_damaged_tables_are_not_read(publish):
         pass
     with study_tables.writing_labels(folder):
         files.write_csv(folder / "human_labels.csv", pd.DataFrame({"grade": [1]}))
-    (folder / "human_labels.csv").write_text("grade\n5\n")
-    said = pytest.raises(StudyError, match=r"human_labels.csv.*\n.*--read")
+        files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [1]}))
+    for name in ("report.html", "human_labels.csv"):
+        (folder / name).write_text("edited by somebody")
+    with study_tables.reading(folder):
+        assert {damage.path.name for damage in study_tables.damages(folder)} == {
+            *("report.html", "human_labels.csv")
+        }
+    files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [5]}))
+    said = pytest.raises(StudyError, match=r"human_labels.parquet.*\n.*--read")
     with said, study_tables.reading(folder):
         raise AssertionError("nobody may come here")
     (folder / "results.parquet").write_bytes(b"PAR1")
