@@ -133,10 +133,10 @@ class RunFolder:
             return [checksums.Damage(record, "is missing")]
         return checksums.damages(self.path, of=of, quick=quick)
 
-    def check(self, *, quick: bool = False) -> None:
-        """Look at the files of a finished run before they are used. Raises StudyError where one is
-        not as the run wrote it."""
-        damages = self.damages(quick=quick)
+    def check(self, of: Callable[[str], bool] = is_read, *, quick: bool = False) -> None:
+        """Look at files of a finished run before they are used. Raises StudyError where one is not
+        as the run wrote it."""
+        damages = self.damages(of, quick=quick)
         if not damages:
             return
         if not FileLock(self.path / LOCK_FILE, is_singleton=True).is_locked:  # by this process

@@ -42,6 +42,9 @@ from rag_study.study.groups import (
 )
 from rag_study.study.stages import is_done
 
+# Folders of a run: what was trained, and what a search looks in.
+_LARGE = ("adapter/", "index/")
+
 
 class ActiveRun:
     """A stage run that this process works on and holds the lock of. Raises StudyError where a file
@@ -83,13 +86,21 @@ class ActiveRun:
         # Of this run itself because it may only be extended.
         self.store.check()
         with ThreadPoolExecutor(checksums.THREADS) as pool:
-            list(pool.map(lambda run_id: run_folder.RunFolder(run_id).check(), needed))
+            list(pool.map(self._check, needed.values()))
         files.write_yaml(self.folder / "params.yaml", run.parameters)
         differences.record(run)
         if not is_done(run, before):
             self.store.set_status("running", extent=self._done_before, **self._about)
         elif before.sealed:
             checksums.add(self.folder, ["params.yaml", differences.IDENTITY_FILE])
+
+    def _check(self, needed: stages.StageRun) -> None:
+        """Look at what is read here of a run that is needed. Its weights and its index, which may
+        be large, only the stage right after it reads."""
+        is_next = any(needed.run_id == run.run_id for run in self.run.upstream)
+        run_folder.RunFolder(needed.run_id).check(
+            lambda name: run_folder.is_read(name) and (is_next or not name.startswith(_LARGE))
+        )
 
     @property
     def run_id(self) -> str:
@@ -151,6 +162,12 @@ class ActiveRun:
             },
         )
         if self.run.is_comparison:
+            if not self.tables.exists():
+                raise StudyError(
+                    f"{self.run.stage.path}: this notebook wrote no tables to `run.tables`, from "
+                    "where they come to the study's folder. If it is a copy from an earlier "
+                    "version of the package, delete it, or take that line over from the package's."
+                )
             study_tables.publish(
                 self.tables, self.run.slug, self.run_id, metrics["answers"], metrics["missing"]
             )

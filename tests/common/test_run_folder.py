@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -105,11 +106,18 @@ def test_a_finished_run_is_looked_at_before_it_is_used(outputs):
     first = StageRun(STAGES["prepare_data"], {}, (), "data", {}, notebook=source)
     last = StageRun(STAGES["compare"], {}, (first,), "last", {}, notebook=source)
     active = active_run.ActiveRun(first)
-    files.write_text(active.folder / "questions.jsonl", "{}")
+    for name in ("questions.jsonl", "adapter/weights.safetensors"):
+        files.write_text(active.folder / name, "{}")
     active.finish({})
     active_run.ActiveRun(last)._lock.release(force=True)
+    (active.folder / "adapter" / "weights.safetensors").write_text("[]")
+    after_next = replace(last, upstream=(replace(last, slug="between"),))
+    active_run.ActiveRun(after_next)._lock.release(force=True)  # who reads no weights
+    with pytest.raises(StudyError, match=r"weights.safetensors"):
+        active_run.ActiveRun(last)
+    (active.folder / "adapter" / "weights.safetensors").write_text("{}")
     (active.folder / "questions.jsonl").write_text("[]")
-    for run in (last, first):  # whoever needs it, and whoever would add to it
+    for run in (last, after_next, first):  # whoever needs it, and whoever would add to it
         with pytest.raises(
             StudyError, match=r"questions.jsonl: its content.*\n.*Delete the folder"
         ):
