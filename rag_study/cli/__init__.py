@@ -51,6 +51,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(study.plan)
 app.command()(study.run)
 app.command()(study.status)
+app.command()(study.verify)
 app.command()(study.report)
 app.command()(label.label)
 app.command("judge-report")(judge.judge_report)

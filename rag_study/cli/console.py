@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +18,7 @@ from rich.text import Text
 from rag_study.common.paths import study_file
 from rag_study.common.shown import visible
 from rag_study.study.differences import Earlier
+from rag_study.study.running.verification import Looked
 from rag_study.study.stages import STAGES
 
 
@@ -102,6 +105,22 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         rest = f"; and {more} more" if more > 0 else ""
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
         console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
+
+
+def print_damages(looked: Looked) -> None:
+    """Files that are not as they were written and what to do, which is said once for each run; and
+    how many runs cannot be looked at."""
+    for _, same in groupby(looked.damages, key=itemgetter(1)):
+        for what, _ in (found := list(same)):
+            console.print(line_of(("damaged", "red"), f"    {what}"), soft_wrap=True)
+        console.print(f"{' ' * 11}{found[0][1]}", soft_wrap=True)
+    if number := len(looked.unsealed):
+        runs = "1 finished run is" if number == 1 else f"{number} finished runs are"
+        console.print(
+            f"{runs} of a version of the package that kept no checksums: used as before, but "
+            "damage to them would not be noticed.",
+            soft_wrap=True,
+        )
 
 
 def line_of(*parts: str | tuple[str, str] | Text) -> Text:

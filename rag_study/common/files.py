@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common import cells, secrets
+from rag_study.common.errors import StudyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +90,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, whole or not there."""
-    write_with(path, lambda file: table.to_parquet(file, index=False))
+    """Write a table as Parquet with a checksum of every page, whole or not there."""
+    write_with(path, lambda file: table.to_parquet(file, index=False, write_page_checksum=True))
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read what `write_parquet` wrote. Raises StudyError for a file that is damaged."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise StudyError(
+            f"{path}: this table is damaged and cannot be read ({words[0]}). Delete it, and have "
+            "what it belongs to made again: `rag-study run`, or `rag-study report` for the tables "
+            "of a study."
+        ) from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

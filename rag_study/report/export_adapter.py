@@ -23,7 +23,7 @@ from rag_study.common.shown import markdown, markdown_code
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
 from rag_study.report import markup
-from rag_study.study import plan
+from rag_study.study import plan, study_tables
 from rag_study.study.merge import load_studies
 
 # What `vllm serve --max-lora-rank` takes (vllm/config/lora.py); an adapter's own may be lower.
@@ -50,8 +50,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
 
     Where several have it, the one that was compared last speaks.
     """
-    made = sorted(run_folder.outputs_dir().glob("*/made_by.txt"), key=lambda f: f.stat().st_mtime)
-    for file in reversed(made):
+    made = run_folder.outputs_dir().glob(f"*/{study_tables.MADE_BY_FILE}")
+    for file in sorted(made, key=lambda file: -file.stat().st_mtime):
         comparison_id = file.read_text(encoding="utf-8").strip()
         compared = run_folder.RunFolder(comparison_id).path / "params.yaml"
         try:
@@ -70,7 +70,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
                 and trained.run_id == run_id
                 and run.point.training.strength == 1
             ):
-                comparisons = pd.read_parquet(file.parent / "comparisons.parquet")
+                with study_tables.reading(file.parent):
+                    comparisons = files.read_parquet(file.parent / "comparisons.parquet")
                 label = run_names.label_of(run, study)
                 state = run_names.columns_of(run)
                 return collect_findings(

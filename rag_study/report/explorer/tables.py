@@ -31,13 +31,14 @@ from rag_study.analysis.states import (
     state_label,
 )
 from rag_study.analysis.study_results import read_metrics
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.shown import plain_tables
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report import markup
 from rag_study.report.explorer import side_by_side as answers
+from rag_study.study import study_tables
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
 # What a table of questions is called for people, and the columns it is made of.
@@ -108,7 +109,8 @@ def study_names() -> list[str]:
 
 
 def load(name: str) -> StudyAnswers:
-    """Read a study's tables. Raises StudyError where it has none, and says what to do."""
+    """Read a study's tables. Raises StudyError, with what to do, where it has none or one is
+    damaged."""
     folder = run_folder.study_dir(name)
     if not (folder / "results.parquet").exists():
         names = ", ".join(study_names()) or "none yet"
@@ -116,12 +118,13 @@ def load(name: str) -> StudyAnswers:
             f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
             f"(there: {names}). Run one first: rag-study run smoke"
         )
-    tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
-    return StudyAnswers(name, **tables, metrics=read_metrics(folder))
+    with study_tables.reading(folder):
+        tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
+        return StudyAnswers(name, **tables, metrics=read_metrics(folder))
 
 
 def _read(file: Path) -> pd.DataFrame:
-    return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+    return files.read_parquet(file) if file.exists() else pd.DataFrame()
 
 
 def selections(study: StudyAnswers) -> list[Selection]:

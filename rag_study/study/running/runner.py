@@ -9,6 +9,7 @@ file: a killed kernel or a cell over its time limit leaves a notebook that looks
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -22,9 +23,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import control_groups, secrets, surroundings
+from rag_study.common import checksums, control_groups, secrets, surroundings
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.run_folder import FOR_PEOPLE, RunFolder, Status
 from rag_study.study import batch, stages
 from rag_study.study.stages import StageRun
 
@@ -77,6 +78,8 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
         _record(folder, attempt, "killed", "stopped", clock)
         raise
     if status.state == "done" and status.attempt == attempt:
+        with contextlib.suppress(OSError):  # results are whole; nobody reads these but people
+            checksums.add(folder.path, FOR_PEOPLE)  # written to the end by this process
         return status
     return _record(folder, attempt, state, message, clock)
 
