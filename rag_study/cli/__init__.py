@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rag_study.cli import judge, label, results, start, study
+from rag_study.cli import check, judge, label, results, start, study
 from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
@@ -47,6 +47,7 @@ def _all_commands(
 
 app.command()(start.demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(start.lab)
+app.command()(check.check)
 app.command()(study.plan)
 app.command()(study.run)
 app.command()(study.status)
