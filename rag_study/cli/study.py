@@ -35,7 +35,7 @@ from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import differences, stages
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
-from rag_study.study.plan import Comparison, answer_notes, comparison, expand
+from rag_study.study.plan import Comparison, answer_notes, check_pools, comparison, expand
 from rag_study.study.running import costs, resources, study_run
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -276,6 +276,7 @@ def _ready(runs: list[StageRun], anyway: bool, *, force: bool) -> Callable[[], N
 
     def refuse() -> None:
         if not anyway and not all(stage_run.is_comparison for stage_run in left):
+            check_pools(runs)
             feasibility.refuse_impossible(left, study)
             feasibility.refuse_without_verdict(study, feasibility.blocking(runs, study))
 
