@@ -261,7 +261,7 @@ def test_a_rung_that_no_test_question_can_have_is_looked_for_in_the_other_pools(
     none = {"answers": NO_ANSWER, "answer_type": "unanswerable"}
     plain = [question(i, **none) for i in range(45)]
     facts = [question(100 + i) for i in range(100)]
-    alone, filled = ladder_of(asked(plain), 40), ladder_of(asked(plain, facts), 40)
+    alone, filled = ladder_of(asked(plain), 42), ladder_of(asked(plain, facts), 42)
     assert "corrupted" in {rung for _, rung, *_ in alone.lacking}
     assert "corrupted" not in {rung for _, rung, *_ in filled.lacking}
     assert filled.pools["train"] >= 20
