@@ -14,6 +14,7 @@ from rag_study.analysis.feasibility import differences, gate, groups, judges, ma
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.common import machine as this_machine
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import params_dir
 from rag_study.data.schema import NO_ANSWER, QADataset, Question
 from rag_study.evaluation import criteria
 from rag_study.evaluation.judging import sizes
@@ -173,7 +174,16 @@ def test_no_verdict_is_asked_for_where_nothing_is_trained(write_study):
     found = checked(path)
     assert found.verdict is None
     assert "Nothing is trained" in str([f.sentence for f in found.findings])
+    assert {f.level for f in found.findings} == {"note"}
     runs = plan.expand(path)
+    assert feasibility.blocking(runs, runs[-1].study) == []
+    assert "verdict" not in feasibility.outlook(runs, runs[-1].study)[0].sentence
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in params_dir().glob("*.yaml")))
+def test_the_studies_that_ship_can_answer(name):
+    runs = plan.expand(params_dir() / f"{name}.yaml")
+    gate.refuse_impossible(runs, runs[-1].study)
     assert feasibility.blocking(runs, runs[-1].study) == []
 
 

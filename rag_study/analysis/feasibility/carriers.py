@@ -12,10 +12,12 @@ from rag_study.common.wording import is_number, listed
 from rag_study.evaluation import ceiling
 from rag_study.study.config import StudyConfig
 
+_MOST_SCORED = 2_000
+
 
 def of_references(asked: Asked, study: StudyConfig) -> tuple[list[str], list[str]]:
     """(the metrics without a judge that may carry a verdict on this data, why the others may not).
-    The rule is `evaluation.ceiling.objections`, on all test questions as in the comparison."""
+    The rule is `evaluation.ceiling.objections`, on the test pool as in the comparison."""
     table = reference_scores(asked)
     named = study.primary.reference_metrics
     against = ceiling.objections(table, named, study.metrics)
@@ -33,8 +35,9 @@ def of_references(asked: Asked, study: StudyConfig) -> tuple[list[str], list[str
 
 
 def reference_scores(asked: Asked) -> Any:
-    """What the references of the test pool score themselves, by answer type, with the data set."""
-    questions = asked.pools["test"] if asked.pools else ()
+    """What the references of the test pool score themselves, by answer type, with the data set; of
+    a large pool those of its first questions, which are there by chance."""
+    questions = asked.pools["test"][:_MOST_SCORED] if asked.pools else ()
     return ceiling.ceiling(questions).assign(dataset=asked.name)
 
 

@@ -42,10 +42,18 @@ def refuse_without_verdict(study: StudyConfig, found: Sequence[Finding]) -> None
 
 def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
     """A sentence for each data set: how many questions in how many groups, and what is wrong."""
+    wanted = asks_for_verdict(runs)
+    possible = " A verdict is possible." if wanted else ""
     return [
-        groups.finding(asked) or Finding(NOTE, "questions", sentence(asked))
+        (groups.finding(asked) if wanted else None)
+        or Finding(NOTE, "questions", sentence(asked) + possible * (asked.pools is not None))
         for asked in asking.of_study(runs, study)
     ]
+
+
+def asks_for_verdict(runs: Sequence[StageRun]) -> bool:
+    """Whether a study trains anything: only that is compared with a verdict."""
+    return any(run.stage.name == "fine_tune" for run in runs)
 
 
 def sentence(asked: Asked) -> str:
@@ -60,5 +68,5 @@ def sentence(asked: Asked) -> str:
     return (
         f"{asked.name}: {len(asked.test)} of {counted(len(asked.pools['test']), 'test question')} "
         f"in {counted(number, 'independent group')}{uneven}; {len(asked.pools['train'])} to train "
-        f"on, {len(asked.pools['validation'])} for validation. A verdict is possible."
+        f"on, {len(asked.pools['validation'])} for validation."
     )

@@ -13,7 +13,7 @@ from rag_study.analysis.planning import MIN_CLUSTERS, shortage
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
-from rag_study.data.schema import QADataset, Question
+from rag_study.data.schema import POOLS, QADataset, Question
 from rag_study.data.splits import Split, splits
 from rag_study.study import stages
 
@@ -80,6 +80,9 @@ def _gives(questions: Sequence[Question]) -> str:
 
 def _divisions(asked: Asked) -> Iterator[tuple[float, Split]]:
     """The pools at larger shares of the test pool, as stage 01 would make them."""
+    every = [question for pool in asked.pools.values() for question in pool]
+    if groups_of(every)[0] < MIN_CLUSTERS + len(POOLS) - 1:
+        return  # the other pools take one each
     now = asked.dataset.test_share
     steps = range(math.floor(now / _STEP + TOLERANCE) + 1, round(_MOST_SHARE / _STEP) + 1)
     shares = [round(step * _STEP, 2) for step in steps]

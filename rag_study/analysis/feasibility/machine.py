@@ -38,7 +38,8 @@ def memory(runs: Sequence[StageRun]) -> tuple[list[dict[str, Any]], list[Finding
     rows: dict[tuple, dict[str, Any]] = {}
     findings = []
     for run in runs:
-        for name in resources.models_of(run)[:1]:
+        largest = sorted(resources.models_of(run), key=lambda n: -(names.parameters_of(n) or 0.0))
+        for name in largest[:1]:
             use = _use(run)
             if (use, name) in rows:
                 continue

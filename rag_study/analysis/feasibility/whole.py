@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rag_study.analysis.feasibility import asked as asking
@@ -26,6 +26,8 @@ from rag_study.study.data_warnings import data_warnings
 from rag_study.study.plan import answer_notes
 from rag_study.study.sections import JudgeConfig
 from rag_study.study.stages import StageRun
+
+_UNASKED = {NO_VERDICT: NOTE}  # where no verdict is asked for, none is missed
 
 
 @dataclass
@@ -76,7 +78,10 @@ def check(runs: Sequence[StageRun], study: StudyConfig) -> Feasibility:
     made.time, of_time = machine.time(runs)
     made.disk, of_disk = machine.disk(left)
     made.findings += [*of_memory, *of_time, *of_disk]
-    if not any(run.stage.name == "fine_tune" for run in runs):
+    if not gate.asks_for_verdict(runs):
+        made.findings = [
+            replace(one, level=_UNASKED.get(one.level, one.level)) for one in made.findings
+        ]
         nothing = "Nothing is trained, so that no comparison carries a verdict."
         made.findings.append(
             Finding(NOTE, "questions", nothing, "`fine_tuning` names what is to be trained.")
@@ -92,7 +97,7 @@ def check(runs: Sequence[StageRun], study: StudyConfig) -> Feasibility:
 def blocking(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
     """Why no comparison of a study can carry a verdict; empty where one can, where it is not known
     yet, and where nothing is trained, so that no verdict is asked for."""
-    if not any(run.stage.name == "fine_tune" for run in runs):
+    if not gate.asks_for_verdict(runs):
         return []
     found = [
         groups.finding(asked) or carriers.finding(asked, study, _ladders(asked, study))
