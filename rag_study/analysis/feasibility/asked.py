@@ -16,7 +16,7 @@ from rag_study.study.sections import DatasetConfig
 from rag_study.study.stages import StageRun
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """One data set of a study. `pools` is None where the data has not been read (of the hub, before
     stage 01); `train_size` the largest one, 0 where nothing is trained on it."""

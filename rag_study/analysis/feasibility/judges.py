@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rag_study.analysis.feasibility.asked import Asked
@@ -30,7 +31,8 @@ from rag_study.evaluation.judging.sizes import MIN_QUESTIONS, least_ladder, ques
 from rag_study.study.sections import JudgeConfig
 
 _RIGHT = ("gold", "paraphrase")
-_TRIES, _LARGER = 8, 1.3  # sizes of a ladder that are tried, each larger by so much
+# A ladder so many times as large is looked for, with so much room; making one takes seconds.
+_MOST_TIMES, _ROOM = 5, (1.1, 1.5)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Ladder:
     def of(cls, judge: JudgeConfig, asked: Asked, size: int | None = None) -> Ladder:
         """As `validate_judge` makes it, or of another size."""
         size = size or judge.ladder_size
-        rows = ladder(looked_among(asked.pools, size), size)
+        rows = _rows(asked, size)
         found = known_criteria.find_all(judge.criteria)
         return cls(
             judge, asked, size, pools_of_ladder(rows, asked.pools), (*_lacking(rows, found),)
@@ -103,25 +105,31 @@ class Ladder:
 
     def _remedy(self) -> str:
         everything = sum(len(questions) for questions in self.asked.pools.values())
-        least = least_ladder(known_criteria.find_all(self.judge.criteria))
-        sizes = [math.ceil(max(least, self.size) * _LARGER**step) for step in range(_TRIES)]
-        below = self.size
-        for size in sorted({min(size, everything) for size in sizes if size > self.size}):
-            if size < least or not self._enough(size):
-                below = size
-                continue
-            while size - below > 1:  # the smallest
-                middle = (size + below) // 2
-                below, size = (below, middle) if self._enough(middle) else (middle, size)
-            return f"`ladder_size: {size}` is enough."
+        for size in self._larger():
+            if self.size < size <= everything and self._enough(size):
+                return f"`ladder_size: {size}` is enough."
         return (
             f"The data has {counted(everything, 'question')} in all, and no ladder of them is "
             "enough: the metrics that need no judge carry the verdict, or labels by people do "
             "(`rag-study label`)."
         )
 
+    def _larger(self) -> Iterator[int]:
+        """Sizes that may be enough: the least that ever is, then as many as it takes where rungs
+        grow with the ladder, with some room."""
+        least = least_ladder(known_criteria.find_all(self.judge.criteria))
+        yield least
+        short = max(needed / max(n, 1) for _, _, n, needed in self.lacking)
+        if short <= _MOST_TIMES:
+            yield from (max(least, math.ceil(room * short * self.size)) for room in _ROOM)
+
     def _enough(self, size: int) -> bool:
         return not Ladder.of(self.judge, self.asked, size).lacking
+
+
+@lru_cache(maxsize=32)  # several judges have the same one, and it takes seconds
+def _rows(asked: Asked, size: int) -> list[dict[str, Any]]:
+    return ladder(looked_among(asked.pools, size), size)
 
 
 def too_small(judges: Sequence[JudgeConfig]) -> Iterator[tuple[JudgeConfig, int]]:
