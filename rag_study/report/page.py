@@ -49,8 +49,8 @@ _PLACES = {
 # The images say which judge; these are for readers who do not see them.
 # Of the judge's check: its rungs, and the sides of a comparison that are no rungs.
 _RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
-_DOUBTFUL = "uses a judge that is not valid"
-_PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
+_DOUBTFUL = "uses a judge that is not trusted"
+_PARTLY_DOUBTFUL = "grey panels are of a judge that is not trusted"
 _ALL_METRICS = (
     "Tuned − base",
     "Scores of single answers",

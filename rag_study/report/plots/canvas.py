@@ -173,8 +173,8 @@ def set_scales(
 def scorer_title(
     ax: Axes, metric: str, judge: str, invalid: bool, metrics: Metrics = METRICS
 ) -> None:
-    """Head a panel with its metric and judge, and say so where the judge is not valid."""
-    parts = [metrics.label(metric), judge, "judge NOT VALID" if invalid else ""]
+    """Head a panel with its metric and judge, and say so where the judge is not trusted."""
+    parts = [metrics.label(metric), judge, "judge NOT TRUSTED" if invalid else ""]
     title = "\n".join(textwrap.fill(part, 27) for part in parts if part)
     ax.set_title(title, loc="left", color=WARNING if invalid else "black")
 
