@@ -82,8 +82,8 @@ def _ladder_sentence(check: Mapping[str, Any]) -> list[str]:
     named = listed([f"{n} of the {pool} pool" for pool, n in others.items()])
     return [
         f"Of the {counted(sum(counts.values()), 'question')} in the check of the judge "
-        f"{check['judge']}, {named} fill up those of the test pool, which has too few. No judge "
-        "was trained on them."
+        f"{check['judge']}, {named} stand beside those of the test pool, which has too few for all "
+        "kinds of answers. No judge was trained on them."
     ]
 
 

@@ -253,7 +253,7 @@ def test_a_judge_that_was_not_shown_to_be_valid_is_not_called_invalid(tmp_path):
     assert "weak was not shown to be valid with 20 questions, 36 are needed: accuracy" in text
     assert (
         "Of the 20 questions in the check of the judge weak, 3 of the validation pool and 5 of the "
-        "train pool fill up" in text
+        "train pool stand beside" in text
     )
     assert "weak is not valid" not in text
     html = report.build_report(results, tmp_path / "report.html").read_text()
