@@ -155,7 +155,7 @@ def notebooks(folder: Path, workers: int, count: int, seconds: float) -> None:
 def study(file: str, executor: str) -> None:
     """A whole study in an outputs folder of its own."""
     with tempfile.TemporaryDirectory(prefix="rag-grid-") as outputs:
-        command = [sys.executable, "-m", "rag_study", "run", file, "--executor", executor]
+        command = [sys.executable, "-m", "rag_study", "run", file, "--anyway", "--executor", executor]
         environment = {**os.environ, "RAG_STUDY_OUTPUTS": outputs}
         with measured(f"{file}, {executor}"):
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
