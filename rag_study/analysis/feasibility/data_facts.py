@@ -15,7 +15,7 @@ from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains, length
-from rag_study.data.schema import POOLS, Document, Question
+from rag_study.data.schema import Document, Question
 from rag_study.evaluation.judging.fitness import KINDS, kind_of
 from rag_study.evaluation.languages import language_of, script_shares
 from rag_study.retrieval.bm25 import WordIndex
@@ -119,8 +119,3 @@ def _found_by_words(
         best = np.argsort(-index.scores(question.question), kind="stable")[:top_k]
         hits += any(documents[place].doc_id in question.gold_doc_ids for place in best)
     return hits / len(searched)
-
-
-def pools_words(found: Mapping[str, Any]) -> str:
-    """The sizes of the pools, test first: "40 / 120 / 305"."""
-    return " / ".join(str(found["pools"].get(pool, "?")) for pool in reversed(POOLS))
