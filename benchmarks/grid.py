@@ -155,7 +155,8 @@ def notebooks(folder: Path, workers: int, count: int, seconds: float) -> None:
 def study(file: str, executor: str) -> None:
     """A whole study in an outputs folder of its own."""
     with tempfile.TemporaryDirectory(prefix="rag-grid-") as outputs:
-        command = [sys.executable, "-m", "rag_study", "run", file, "--executor", executor]
+        options = ["--anyway", "--executor", executor]  # of few questions, too
+        command = [sys.executable, "-m", "rag_study", "run", file, *options]
         environment = {**os.environ, "RAG_STUDY_OUTPUTS": outputs}
         with measured(f"{file}, {executor}"):
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -92,7 +92,7 @@ def write_study(tmp_path):
             "models": ["random-llama"],
             "datasets": [{"name": "fictional", "num_worlds": 84, "test_size": 8}],
             "fine_tuning": [{"train_size": [4]}],
-            "judges": [{"model": "random-llama", "ladder_size": 20}],
+            "judges": [{"model": "random-llama", "ladder_size": 36}],
             "compute": {"dtype": "float32", "threads": 1},
         }
         for key, value in changes.items():

@@ -28,7 +28,7 @@ from rag_study.analysis.audit import TOGETHER
 from rag_study.analysis.equivalence import FAILS, NOT_KNOWN
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT, PEOPLE
-from rag_study.analysis.verdicts import MIN_CLUSTERS
+from rag_study.analysis.planning import MIN_CLUSTERS
 from rag_study.evaluation.metrics import COUNTERPARTS, Metrics
 
 # Both begin a reason; `states.untrusted_judges` and the report know a row by them.

@@ -20,6 +20,7 @@ from rag_study.data.schema import Question
 from rag_study.evaluation.ceiling import ceiling, ceiling_sentences
 from rag_study.evaluation.judging import validity
 from rag_study.evaluation.judging.fitness import fit_sentences
+from rag_study.evaluation.judging.requirements import NOT_SHOWN_VALID
 from rag_study.evaluation.languages import language_limits
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.models import names
@@ -236,7 +237,12 @@ def _beside_each_base(systems: list[pd.DataFrame], answered: pd.DataFrame) -> li
 def _worst_by_judge(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A judge is valid for a study when it is valid on every data set of it."""
     worst: dict[str, dict[str, Any]] = {}
-    for check in sorted(checks, key=lambda c: (c["valid"], c["auc_low"] or 0.0)):
+
+    def merit(check: dict[str, Any]) -> tuple[bool, bool, float]:
+        not_shown = check.get("status") == NOT_SHOWN_VALID  # is no finding about the judge
+        return check["valid"], not_shown, check["auc_low"] or 0.0
+
+    for check in sorted(checks, key=merit):
         worst.setdefault(check["judge"], check)
     return [worst[judge] for judge in sorted(worst)]
 

@@ -20,9 +20,9 @@ from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clust
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read
+from rag_study.analysis.planning import MIN_CLUSTERS
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.seeds import with_spread_of_seeds
-from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 LENGTH = "answer_length"

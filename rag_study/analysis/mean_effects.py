@@ -17,9 +17,9 @@ from scipy.special import stdtr, stdtrit
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
+from rag_study.analysis.planning import MIN_CLUSTERS
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
-from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.evaluation.metrics import COUNTERPARTS
 
 

@@ -8,18 +8,39 @@ for nearly the margin makes a factor of a hundred, in questions that nobody can 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.special import stdtrit
 
+from rag_study.analysis.resampling import TOLERANCE
+from rag_study.common.wording import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A verdict needs so many independent groups, of equal size or worth as many of equal size.
+MIN_CLUSTERS = 20
 ALPHA = 0.05
 POWER = 0.80
 MAX_NEEDED = 100_000
 MANY = 1e9  # degrees of freedom of a normal distribution
 
 
-def detectable(se: pd.Series, df: pd.Series) -> pd.Series:
+def shortage(n_clusters: int, n_effective: float) -> str:
+    """Why so many groups of test questions, worth `n_effective` of equal size, carry no verdict;
+    '' where they are enough."""
+    if n_effective >= MIN_CLUSTERS - TOLERANCE:
+        return ""
+    groups = counted(n_clusters, "independent group")
+    worth = f" of uneven size, worth {math.floor(n_effective)} equal ones,"
+    uneven = math.floor(n_effective + TOLERANCE) < n_clusters
+    are = "is" if n_clusters == 1 else "are"
+    few = f"{groups} of test questions{worth if uneven else ''} {are} too few"
+    return f"{few}: a verdict needs at least {MIN_CLUSTERS}"
+
+
+def detectable(se: pd.Series | float, df: pd.Series | float) -> pd.Series | float:
     """The true difference that 80 % of studies with this standard error detect at .05, two-sided.
 
     (t(.975) + t(.80)) * se with `df` degrees of freedom: the usual approximation to the power of

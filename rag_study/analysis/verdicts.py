@@ -19,9 +19,11 @@ from rag_study.analysis.planning import (
     ALPHA,
     MANY,
     MAX_NEEDED,
+    MIN_CLUSTERS,
     clusters_without_change,
     questions_for_change,
     questions_for_no_difference,
+    shortage,
 )
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.shrinkage import shrunken
@@ -30,7 +32,6 @@ from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
 # The most telling first.
 VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
-MIN_CLUSTERS = 20
 
 
 def add_verdicts(
@@ -127,13 +128,8 @@ def objection(row: dict, metric: Metric) -> str:
     This is the one place where reasons against a verdict come in: `objection` of the row holds what
     `analysis.objections` found about its metric and its judge.
     """
-    if row["n_effective"] < MIN_CLUSTERS - TOLERANCE:
-        groups = counted(int(row["n_clusters"]), "independent group")
-        worth = f" of uneven size, worth {math.floor(row['n_effective'])} equal ones,"
-        uneven = math.floor(row["n_effective"] + TOLERANCE) < row["n_clusters"]
-        are = "is" if row["n_clusters"] == 1 else "are"
-        shortage = f"{groups} of test questions{worth if uneven else ''} {are} too few"
-        return f"{shortage}: a verdict needs at least {MIN_CLUSTERS}"
+    if short := shortage(int(row["n_clusters"]), row["n_effective"]):
+        return short
     if row.get("objection"):
         return row["objection"]
     if math.isnan(row["margin"]):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from rag_study.analysis import feasibility
 from rag_study.cli import live
+from rag_study.cli.check import print_findings
 from rag_study.cli.console import (
     Debug,
     Only,
@@ -28,11 +31,11 @@ from rag_study.cli.console import (
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import gpus
-from rag_study.common.run_folder import RunFolder
+from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import differences, stages, study_tables
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
-from rag_study.study.plan import Comparison, answer_notes, comparison, expand
+from rag_study.study.plan import Comparison, answer_notes, check_pools, comparison, expand
 from rag_study.study.running import cleanup, costs, resources, study_run, verification
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -59,6 +62,7 @@ def plan(
 ) -> None:
     """Show every stage run: its id, and whether it would be reused, run, or is blocked."""
     study = expand(study_file)
+    feasibility.refuse_impossible(study, study[-1].study)
     runs = _chosen(study, only)
     if cost:
         estimate = costs.estimate(runs, costs.find_machine(machine))
@@ -77,6 +81,9 @@ def plan(
             row["why"] = [difference.words for difference in differing]
         print(json.dumps(rows, indent=1))
         return
+    if only is None:
+        print_findings(feasibility.outlook(study, study[-1].study))
+        console.print(f"More of this: rag-study check {study_file}\n", style="dim", soft_wrap=True)
     for row in rows:
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
@@ -119,15 +126,21 @@ def run(
     cell_timeout: Annotated[
         int | None, typer.Option(min=1, help="most seconds for one cell of a notebook")
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="also where no verdict is possible (rag-study check)")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Run what is not done yet, then print the effects and where the report is."""
     runs = expand(study_file)
     chosen = _chosen(runs, only)
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
+    ready = _ready(runs, only is not None or anyway, force=force)
+    ready()
     run_folder.check_writable()
     cleanup.announce(runs[-1])
-    progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
+    options = Options(keep_going, cell_timeout)
+    progress = _execute(chosen, options, place, force=force, prepared=ready)
     _show_result(runs[-1], progress)
     if not all(
         progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
@@ -207,7 +220,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
 
 def _say_of_other_code(run_ids: list[str]) -> None:
     for sentence in differences.of_other_code(run_ids):
-        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        console.print(sentence, style="yellow", soft_wrap=True)
 
 
 def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
@@ -284,15 +297,42 @@ def _executor(
     return Executor()
 
 
+def _ready(runs: list[StageRun], anyway: bool, *, force: bool) -> Callable[[], None]:
+    """What raises StudyError for a study that cannot answer its question, as far as its data has
+    been read; nothing for one that is done already, and for one that is to run `anyway`."""
+    study = runs[-1].study
+    left = [stage_run for stage_run in runs if force or not is_done(stage_run)]
+
+    def refuse() -> None:
+        if not anyway and not all(stage_run.is_comparison for stage_run in left):
+            check_pools(runs)
+            feasibility.refuse_impossible(left, study)
+            feasibility.refuse_without_verdict(study, feasibility.blocking(runs, study))
+
+    return refuse
+
+
 def _execute(
-    runs: list[StageRun], options: Options, executor: Executor, *, force: bool
+    runs: list[StageRun],
+    options: Options,
+    executor: Executor,
+    *,
+    force: bool,
+    prepared: Callable[[], None] = lambda: None,
 ) -> Progress:
+    """Do what is left of the runs; `prepared` is called whenever data has been read."""
     # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = Progress(runs)
     with live.shown(progress) as tell:
+
+        def told(event: str, stage_run: StageRun, status: Status) -> None:
+            tell(event, stage_run, status)
+            if event == "ended" and stage_run.stage.name == "prepare_data":
+                prepared()
+
         try:
-            study_run.run_all(progress, executor, options, tell, force=force)
+            study_run.run_all(progress, executor, options, told, force=force)
         except KeyboardInterrupt:
             tell.stopped()
             raise typer.Exit(130) from None

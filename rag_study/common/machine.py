@@ -99,6 +99,18 @@ def free_bytes() -> int:
     return min(free, within.limit - within.used) if within else free
 
 
+def model_memory() -> float:
+    """Bytes that a model may fill on this machine: of its GPUs where there are any, else of main
+    memory."""
+    if has_gpu():
+        import torch
+
+        if torch.cuda.is_available():
+            count = torch.cuda.device_count()
+            return float(sum(torch.cuda.mem_get_info(i)[1] for i in range(count)))
+    return total_memory()
+
+
 def total_memory() -> float:
     """Bytes of main memory of this machine, or what the limit of a container leaves of it."""
     import psutil

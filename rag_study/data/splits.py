@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rag_study.common.errors import StudyError
@@ -53,6 +53,12 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
     pool leaves the pool that is nearer to training. Raises StudyError, with what joined or dropped
     the questions, when the data has too few groups to fill all three pools.
     """
+    return next(splits(dataset, [test_share]))[1]
+
+
+def splits(dataset: QADataset, test_shares: Iterable[float]) -> Iterator[tuple[float, Split]]:
+    """The shares one by one, each with what `split` gives for it; near-duplicates and groups, which
+    take longest, are looked for once. Raises StudyError as `split`."""
     pairs = near_duplicates.find_pairs(dataset.questions)
     grouping = with_groups(dataset.questions, pairs)
     groups: dict[str, list[Question]] = defaultdict(list)
@@ -60,6 +66,16 @@ def split(dataset: QADataset, test_share: float = 0.25) -> Split:
         groups[question.group].append(question)
     if len(groups) < len(POOLS):
         raise StudyError(_too_few(grouping))
+    for share in test_shares:
+        yield share, _split(groups, grouping, pairs, share)
+
+
+def _split(
+    groups: Mapping[str, Sequence[Question]],
+    grouping: Grouping,
+    pairs: Sequence[tuple[Question, Question]],
+    test_share: float,
+) -> Split:
     placed, large = _place(groups, test_share)
     pools = {
         pool: _round_robin(

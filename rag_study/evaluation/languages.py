@@ -83,6 +83,13 @@ def language_of(texts: Sequence[str]) -> str:
     return _by_common_words(text) if script == "Latin" else ""
 
 
+def script_shares(texts: Sequence[str]) -> dict[str, float]:
+    """The scripts of a sample of the texts with their shares of all letters, the commonest first;
+    "other" for those that no language here is known by."""
+    counts = _scripts("\n".join(text[:_CHARACTERS] for text in _sampled(texts)))
+    return {name or "other": n / counts.total() for name, n in counts.most_common()}
+
+
 def language_limits(questions: Sequence[Question]) -> list[str]:
     """What metrics and judge cannot do in the language of these questions, in sentences; none for
     English."""

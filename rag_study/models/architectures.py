@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -108,25 +107,9 @@ def _configuration(name: str) -> Path | None:
         return None
     if folder := names.folder_of(name):
         return folder / "config.json"
-    owner, _, rest = name.partition("/")
-    cached = _hub_cache() / f"models--{owner}--{rest}"
-    try:
-        revision = (cached / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
-    file = cached / "snapshots" / revision / "config.json"
-    return file if file.exists() else None
-
-
-def _hub_cache() -> Path:
-    for variable, inner in (
-        ("HF_HUB_CACHE", ""),
-        ("HUGGINGFACE_HUB_CACHE", ""),
-        ("HF_HOME", "hub"),
-    ):
-        if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser() / inner
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+    snapshot = folders.hub_snapshot(name)
+    file = snapshot and snapshot / "config.json"
+    return file if file and file.exists() else None
 
 
 def _without_configuration(folder: Path) -> str:

@@ -128,13 +128,18 @@ def name_in_ids(name: str) -> str:
 def parameters_of(name: str, *, active: bool = False) -> float | None:
     """How many weights a model has, or (`active`) how many of them one token uses.
 
-    Of a model that is no preset: what its folder's safetensors hold in two bytes each, else what
-    its name says ("7B"). None where neither tells.
+    Of a model that is no preset: what its folder holds, or of a hub id the local cache, else what
+    its name says ("7B"). None where nothing tells.
     """
     if preset := _preset(name):
         return (active and preset.active) or preset.parameters
+    if is_endpoint(name):
+        return None
     if folder := folder_of(name):
-        return sum(f.stat().st_size for f in folders.weights(folder)) / 2 or None
+        return folders.parameters(folder)
+    cached = folders.hub_snapshot(name)
+    if cached and (counted := folders.parameters(cached)):
+        return counted
     size = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
     return float(size[1]) * {"b": 1e9, "m": 1e6}[size[2]] if size else None
 

@@ -14,6 +14,7 @@ from rag_study.analysis.carriers import AUDIT_FAILED, AUDIT_UNKNOWN
 from rag_study.analysis.pairing import PEOPLE
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import is_number, listed
+from rag_study.evaluation.judging.requirements import NOT_SHOWN_VALID, status_words
 
 
 def basis(results: StudyResults) -> str:
@@ -102,8 +103,12 @@ def _invalid(results: StudyResults) -> str:
     named = listed([f"{judge}{ranking_words(checks.get(judge))}" for judge in invalid] or [""])
     if not invalid:
         return ""
-    failed = "the judge {} did not pass its check" if len(invalid) == 1 else "no judge passed: {}"
-    return failed.format(named)
+    if len(invalid) > 1:
+        return f"no judge passed: {named}"
+    words = status_words(checks.get(invalid[0], {}))
+    if words.startswith(NOT_SHOWN_VALID):
+        return f"the judge {invalid[0]} was {words}"
+    return f"the judge {named} did not pass its check"
 
 
 def _why_none(results: StudyResults) -> str:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rag_study.analysis.planning import MIN_CLUSTERS
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import context_label
-from rag_study.analysis.verdicts import MIN_CLUSTERS
 from rag_study.common.wording import counted, listed, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 

@@ -31,7 +31,7 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     for metric in metrics:
         note = ""
         if known_metrics[metric].judged and invalid:
-            note = f"judge not valid, carries no verdict: {', '.join(invalid)}"
+            note = f"judge not trusted, carries no verdict: {', '.join(invalid)}"
         label, margin = known_metrics[metric].label, known_metrics[metric].margin
         curves = plots.train_size_curves(summary, metric, context, margin, note, known_metrics)
         lines = plots.context_interaction(summary, metric, note, known_metrics)

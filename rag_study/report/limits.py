@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +12,8 @@ from rag_study.analysis.missing_scores import MOST_LOST
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS
 from rag_study.analysis.states import RECIPE, state_label
 from rag_study.analysis.study_results import StudyResults
-from rag_study.common.wording import counted
+from rag_study.common.wording import counted, listed
+from rag_study.evaluation.judging.requirements import NOT_SHOWN_VALID, status_words
 from rag_study.report.basis import audit_words, refused
 
 
@@ -21,9 +24,10 @@ def limits(results: StudyResults) -> list[str]:
         if not check.get("valid"):
             reason = check.get("reason") or "it did not pass its check"
             sentences.append(
-                f"The judge {check['judge']} is not valid: {reason}. Its scores are shown, marked, "
+                f"The judge {check['judge']} {_is(check)}: {reason}. Its scores are shown, marked, "
                 "and carry no verdict."
             )
+        sentences += _ladder_sentence(check)
     judge, reason = refused(results)
     if judge:
         words = audit_words(judge, reason)
@@ -61,6 +65,26 @@ def limits(results: StudyResults) -> list[str]:
             "they are listed below and count nowhere as zero."
         )
     return sentences
+
+
+def _is(check: Mapping[str, Any]) -> str:
+    """The judge's status as a predicate: what was not shown is no finding about the judge."""
+    words = status_words(check)
+    return f"{'was' if words.startswith(NOT_SHOWN_VALID) else 'is'} {words}"
+
+
+def _ladder_sentence(check: Mapping[str, Any]) -> list[str]:
+    """From which pools the questions of a judge's check are, where not all are test questions."""
+    counts = check.get("pools") or {}
+    others = {pool: n for pool, n in counts.items() if pool != "test" and n}
+    if not others:
+        return []
+    named = listed([f"{n} of the {pool} pool" for pool, n in others.items()])
+    return [
+        f"Of the {counted(sum(counts.values()), 'question')} in the check of the judge "
+        f"{check['judge']}, {named} stand beside those of the test pool, which has too few for all "
+        "kinds of answers. No judge was trained on them."
+    ]
 
 
 def _lost_sentence(rows: pd.DataFrame) -> list[str]:

@@ -20,6 +20,7 @@ from rag_study.common import files, secrets
 from rag_study.common.wording import NOT_KNOWN, counted, number
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.ladder import RUNGS
+from rag_study.evaluation.judging.requirements import status_words
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
@@ -48,8 +49,8 @@ _PLACES = {
 # The images say which judge; these are for readers who do not see them.
 # Of the judge's check: its rungs, and the sides of a comparison that are no rungs.
 _RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
-_DOUBTFUL = "uses a judge that is not valid"
-_PARTLY_DOUBTFUL = "grey panels are of a judge that is not valid"
+_DOUBTFUL = "uses a judge that is not trusted"
+_PARTLY_DOUBTFUL = "grey panels are of a judge that is not trusted"
 _ALL_METRICS = (
     "Tuned − base",
     "Scores of single answers",
@@ -77,7 +78,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
     effects = tables.effects_rows(results)
     verdict, basis = headline_parts(results)
     checks = [
-        {**check, "auc_words": auc_words(check) or NOT_KNOWN} for check in results.judge_checks
+        {**check, "auc_words": auc_words(check) or NOT_KNOWN, "status_words": status_words(check)}
+        for check in results.judge_checks
     ]
     trained_formats = set(comparisons.get("train_format", []))
     figures = _embedded(results)

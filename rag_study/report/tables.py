@@ -69,7 +69,7 @@ def effects_table(
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
         interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
         doubt = "fails the audit" if row.get("audit") == FAILS else ""
-        doubt = "judge not valid" if row["judge"] in untrusted else doubt
+        doubt = "judge not trusted" if row["judge"] in untrusted else doubt
         verdict = verdict_words(row) or doubt
         judge = f", {row['judge']}" if several_judges and row["judge"] not in ("", PEOPLE) else ""
         run = " · ".join(shortened(word, _NAME) for word in factor_words(row, factors))

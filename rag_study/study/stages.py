@@ -143,7 +143,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            4,
+            5,
             ("prepare_data",),
             uses={
                 **_JUDGE,

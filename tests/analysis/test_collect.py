@@ -81,6 +81,7 @@ def study(write_study, outputs):
                 files.write_parquet(folder.path / "facts.parquet", facts)
                 check = {"judge": "random-llama", "valid": False, "reason": "no", "n": 24}
                 check |= {"auc": 0.5, "auc_low": 0.4, "auc_high": 0.6, "fails": ""}
+                check |= {"status": "not valid", "shortage": "", "pools": {"test": 24, "train": 0}}
                 files.write_json(folder.path / "metrics.json", {"check": check})
         files.write_json(folder.path / "provenance.json", {"run_id": run.run_id})
         folder.set_status("done", extent=run.extent)
@@ -320,3 +321,11 @@ def test_two_versions_of_the_prompts_are_noticed(study):
     assert "one and two" in said
     alike = [run for run in told if run["identity"]["prompts"] == "a"]
     assert analyse.warnings(replace(found, provenance=alike)) == []
+
+
+def test_a_judge_that_errs_on_one_data_set_is_not_valid_though_another_shows_too_little():
+    few = {"judge": "j", "valid": False, "status": "not shown to be valid", "auc_low": 0.8}
+    errs = {"judge": "j", "valid": False, "status": "not valid", "auc_low": 0.85}
+    fine = {"judge": "j", "valid": True, "status": "valid", "auc_low": 0.95}
+    assert collect._worst_by_judge([few, fine, errs]) == [errs]
+    assert collect._worst_by_judge([fine, few]) == [few]

@@ -147,6 +147,15 @@ def test_stage_01_runs_it_and_too_few_questions_are_said_before_anything_is_trai
     assert "started index_corpus" not in done.stdout
 
 
+def test_that_no_verdict_is_possible_is_said_after_stage_01(outside, write_study, outputs):
+    command = [sys.executable, "-m", "rag_study", "run", str(study(write_study, test_size=5))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=outside)
+    assert "done       prepare_data" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "5 independent groups of test questions are too few" in done.stderr
+    assert "started index_corpus" not in done.stdout
+
+
 def test_names_of_version_0_1_are_the_same_modules():
     code = """
 import warnings

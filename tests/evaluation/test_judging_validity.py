@@ -293,3 +293,69 @@ def test_length_and_calibration(outputs):
     assert facts.loc[("accuracy", "length"), "value"] == pytest.approx(1.0)
     means = validity.calibration(table, [COMPLETENESS])
     assert means["mean"].tolist() == pytest.approx(means["deserves"].tolist())
+
+
+# --- Not valid, or not shown to be ----------------------------------------------------------------
+
+
+def check_of(n, wrong=0, required=0.9):
+    """The check of a judge that takes `wrong` of n answers to other questions for right ones."""
+    own = ACCURACY.model_copy(update={"required": {"other_question": required}, "limits": {}})
+    right, low = np.full(n, 5.0), np.r_[np.full(wrong, 5.5), np.ones(n - wrong)]
+    auc = clustered_auc(right, low, range(n), range(n))
+    rows = [("j", own.name, validity.TOGETHER, "other_question", "above", *auc, n, 1.0)]
+    facts = pd.DataFrame(columns=validity.FACT_COLUMNS)
+    return requirements.check(pd.DataFrame(rows, columns=validity.AUC_COLUMNS), facts, "j", [own])
+
+
+def test_twenty_questions_in_perfect_order_show_too_little():
+    check = check_of(20)
+    assert (check["valid"], check["status"]) == (False, "not shown to be valid")
+    words = "not shown to be valid with 20 questions, 36 are needed"
+    assert requirements.status_words(check) == words
+    assert check["fails"] == ""
+    assert check["criteria"]["accuracy"]["families"] == {"general": "not shown"}
+    assert "was not shown to tell right answers from answers to other questions" in check["reason"]
+
+
+@pytest.mark.parametrize(("n", "status"), [(35, "not shown to be valid"), (36, "valid")])
+def test_the_number_that_is_needed_is_the_number_that_does(n, status):
+    assert (
+        check_of(n)["status"] == requirements.status_words(check_of(n)).split(" with")[0] == status
+    )
+
+
+def test_a_judge_that_errs_is_not_valid_however_few_questions():
+    check = check_of(20, wrong=6)
+    assert check["status"] == requirements.status_words(check) == "not valid"
+    assert "does not tell right answers from answers to other questions" in check["reason"]
+
+
+def test_a_judge_that_nearly_passes_needs_more_questions_as_far_as_more_would_do():
+    near = check_of(60, wrong=2)
+    assert near["status"] == "not shown to be valid"
+    needed = int(near["shortage"].split(", ")[1].split()[0])
+    assert 60 < needed <= 240
+    more = check_of(needed, wrong=round(2 * needed / 60))
+    assert more["status"] == "valid"
+    far = check_of(60, wrong=5)  # an AUC of 0.917: hardly above what is required
+    assert far["auc"] > 0.9
+    assert far["status"] == "not valid"
+
+
+def test_a_flawless_judge_of_a_strict_criterion_is_not_called_invalid():
+    check = check_of(20, required=0.99)
+    assert requirements.status_words(check).endswith("with 20 questions, 368 are needed")
+
+
+def test_a_rung_that_few_questions_have_is_named(outputs):
+    seen = [row for row in ladder(questions()) if row["rung"] == "corrupted"][7:]
+    rungs = [row for row in ladder(questions()) if row not in seen]
+    _, _, check = verdict(scored(0.0, outputs, rungs=rungs))
+    words = "with 7 questions, 20 are needed for answers with one wrong fact"
+    assert requirements.status_words(check) == f"not shown to be valid {words}"
+
+
+def test_checks_of_earlier_releases_are_valid_or_not():
+    assert requirements.status_words({"valid": False}) == "not valid"
+    assert requirements.status_words({"valid": True}) == "valid"

@@ -114,3 +114,86 @@ def test_gigabytes_are_read_once_and_shown(folder, tmp_path, monkeypatch, capfd)
     assert "model-2-of-2.safetensors" in again
     assert "model-1-of-2.safetensors" not in again
     assert "reading" not in capfd.readouterr().err
+
+
+# --- How many weights ----------------------------------------------------------------------------
+
+
+def safetensors(path, **shapes):
+    header = {n: {"dtype": "F32", "shape": s, "data_offsets": [0, 0]} for n, s in shapes.items()}
+    text = json.dumps(header | {"__metadata__": {"format": "pt"}}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+
+
+def test_weights_are_counted_in_the_files(tmp_path):
+    """Whatever their precision: bytes would tell twice as many of float32 as of bfloat16."""
+    safetensors(tmp_path / "model.safetensors", a=[300, 20], b=[7], scale=[])
+    assert folders.parameters(tmp_path) == names.parameters_of(str(tmp_path)) == 6008
+
+
+def test_a_model_of_which_a_part_is_missing_is_counted_by_its_configuration(tmp_path):
+    index = {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    safetensors(tmp_path / "1.safetensors", a=[3])
+    assert folders.parameters(tmp_path) is None
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_2_7B))
+    assert folders.parameters(tmp_path) == pytest.approx(6.74e9, rel=0.01)
+
+
+LLAMA_2_7B = {
+    "model_type": "llama",
+    **{"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32},
+    **{"intermediate_size": 11008, "vocab_size": 32000, "tie_word_embeddings": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "weights"),
+    [
+        (LLAMA_2_7B, 6.74e9),
+        (
+            {
+                "model_type": "mixtral",
+                **{"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32},
+                **{"num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32000},
+                **{"num_local_experts": 8},
+            },
+            46.7e9,
+        ),
+        (
+            {
+                "model_type": "gpt2",
+                **{"n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257},
+                **{"tie_word_embeddings": True},
+            },
+            0.124e9,
+        ),
+        (
+            {
+                "text_config": {
+                    **{"model_type": "gemma3_text", "hidden_size": 1152, "head_dim": 256},
+                    **{"num_hidden_layers": 26, "num_attention_heads": 4},
+                    **{"num_key_value_heads": 1, "intermediate_size": 6912},
+                    **{"vocab_size": 262144, "tie_word_embeddings": True},
+                }
+            },
+            1.0e9,
+        ),
+        ({"model_type": "llama"}, None),
+        ({"hidden_size": "wide", "num_hidden_layers": 2, "vocab_size": 3}, None),
+    ],
+)
+def test_weights_by_the_configuration(config, weights):
+    found = folders.parameters_by(config)
+    assert found is None if weights is None else found == pytest.approx(weights, rel=0.02)
+
+
+def test_a_hub_id_is_looked_for_in_the_local_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert names.parameters_of("someone/unsaid") is None
+    cached = tmp_path / "models--someone--unsaid"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("abc\n")
+    (cached / "snapshots" / "abc").mkdir(parents=True)
+    safetensors(cached / "snapshots" / "abc" / "model.safetensors", a=[50, 2])
+    assert names.parameters_of("someone/unsaid") == 100

@@ -54,11 +54,11 @@ def test_all_states_beside_the_base_can_be_chosen(study):
 def test_a_judge_that_is_not_valid_is_called_that(study):
     chosen = tables.preferred(tables.selections(study))
     labels = list(tables.score_choices(study, chosen))
-    assert "Accuracy (judge), weak (not valid)" in labels
+    assert "Accuracy (judge), weak (not trusted)" in labels
     assert "Answer recall" in labels
     assert "Key-point recall" not in labels  # nobody has one
     html = tables.side_by_side(study, chosen, "q000")
-    assert html.count("judge not valid") == 2  # one for each answer
+    assert html.count("judge not trusted") == 2  # one for each answer
 
 
 TONE = """name: tone

@@ -144,13 +144,13 @@ def test_an_invalid_judge_is_marked_wherever_its_scores_stand(tmp_path):
     effects_section, rest = html.split('id="claims"')
     rows = [row for row in effects_section.split("<tr")[1:] if "Accuracy (judge)" in row]
     assert len(rows) == 4
-    assert all("doubtful" in row and "not valid" in row for row in rows)
+    assert all("doubtful" in row and "not trusted" in row for row in rows)
     means = rest.split('id="tables"')[1].split("</thead>")[0]
-    assert means.count('<b class="invalid">not valid</b>') == 2
+    assert means.count('<b class="invalid">not trusted</b>') == 2
     assert "AUC 0.51 (0.40 to 0.62)" in page.words
     interactions = rest.split('id="interactions"')[1].split("</table>")[0]
     assert interactions.count("doubtful") == interactions.count("(judge)") == 4
-    assert "uses a judge that is not valid" in page.words
+    assert "uses a judge that is not trusted" in page.words
     assert "This figure could not be drawn." in page.words
 
 
@@ -237,6 +237,34 @@ def test_limits_report_the_share_of_answers_that_were_cut():
     assert "1.1 % of all answers were cut at the token limit, at most 3.3 % (LoRA 200" in text
     assert "The judge weak is not valid" in text
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
+
+
+NOT_SHOWN = {
+    **WEAK,
+    **{"status": "not shown to be valid", "shortage": "20 questions, 36 are needed"},
+    **{"reason": "accuracy: was not shown to tell", "n": 20},
+    **{"pools": {"test": 12, "validation": 3, "train": 5}},
+}
+
+
+def test_a_judge_that_was_not_shown_to_be_valid_is_not_called_invalid(tmp_path):
+    results = full_study(answers(), checks=(NOT_SHOWN,))
+    text = " ".join(limits(results))
+    assert "weak was not shown to be valid with 20 questions, 36 are needed: accuracy" in text
+    assert (
+        "Of the 20 questions in the check of the judge weak, 3 of the validation pool and 5 of the "
+        "train pool stand beside" in text
+    )
+    assert "weak is not valid" not in text
+    html = report.build_report(results, tmp_path / "report.html").read_text()
+    shown = "not shown to be valid with 20 questions, 36 are needed"
+    assert f'<b class="invalid">{shown}</b>' in html
+    assert f"because the judge weak was {shown}" in " ".join(html.split())
+
+
+def test_where_a_ladder_of_test_questions_is_from_is_not_worth_a_sentence():
+    only = {**STRONG, "pools": {"test": 60, "validation": 0, "train": 0}}
+    assert not [s for s in limits(full_study(answers(), checks=(only,))) if "pool" in s]
 
 
 def test_what_cannot_be_done_with_the_data_is_among_the_limits():

@@ -118,13 +118,13 @@ def test_every_judge_has_a_panel_and_the_note_is_shown():
         for judge in ("strong", "weak")
         for state in (BASE, lora(50))
     ]
-    note = "judge weak not valid: does not carry the verdict"
+    note = "judge weak not trusted: does not carry the verdict"
     figure = plots.train_size_curves(
         summary_of(*rows), "judge_accuracy", "retrieved", margin=0.25, note=note
     )
     titles = [ax.get_title("left") for ax in figure.axes]
     assert titles == ["tiny\njudge: strong", "tiny\njudge: weak"]
-    shown = [t for t in figure.texts if "not valid" in t.get_text().replace("\n", " ")]
+    shown = [t for t in figure.texts if "not trusted" in t.get_text().replace("\n", " ")]
     assert len(shown) == 1
     assert shown[0].get_bbox_patch() is not None
 
@@ -177,7 +177,7 @@ def test_forest_rows_scales_and_marks():
     panels = {ax.get_title("left").split("\n")[0]: ax for ax in figure.axes}
     assert list(panels) == ["Accuracy (judge)", "Answer recall", "Token F1"]
     weak, recall = panels["Accuracy (judge)"], panels["Answer recall"]
-    assert "NOT VALID" in weak.get_title("left")
+    assert "NOT TRUSTED" in weak.get_title("left")
     assert weak.get_facecolor() != recall.get_facecolor()
     assert recall.get_xlim() == panels["Token F1"].get_xlim() != weak.get_xlim()
     labels = [t.get_text() for t in weak.get_yticklabels()]
@@ -368,7 +368,7 @@ def test_every_answer_is_a_dot_and_the_mean_is_that_of_the_table():
     assert titles == [
         "Answer recall",
         "Accuracy (judge) strong",
-        "Accuracy (judge) weak judge NOT VALID",
+        "Accuracy (judge) weak judge NOT TRUSTED",
     ]
     recall, strong, weak = figure.axes
     dots = [line for line in recall.lines if line.get_marker() == "."]

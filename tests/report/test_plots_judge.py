@@ -43,8 +43,8 @@ def test_ladder_shows_scores_and_the_auc_beside_each_rung():
     assert titles == [
         "Accuracy (judge) strong",
         "Completeness (judge) strong",
-        "Accuracy (judge) weak judge NOT VALID",
-        "Completeness (judge) weak judge NOT VALID",
+        "Accuracy (judge) weak judge NOT TRUSTED",
+        "Completeness (judge) weak judge NOT TRUSTED",
         "Token F1",
     ]
     strong, unknown, weak, _, metric = figure.axes
@@ -69,7 +69,7 @@ def test_calibration_shows_the_mean_at_each_grade_and_marks_an_invalid_judge():
         columns=["criterion", "deserves", "mean", "low", "high", "n"],
     )
     (ax,) = plots.calibration(table, "weak", valid=False).axes
-    assert "NOT VALID" in ax.get_title("left")
+    assert "NOT TRUSTED" in ax.get_title("left")
     assert any(list(line.get_ydata()) == [1.6, 4.5] for line in ax.lines)
 
 

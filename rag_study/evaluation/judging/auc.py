@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
 
-LEVEL = 0.95
+from rag_study.evaluation.judging.sizes import LEVEL, flawless
 
 
 def clustered_auc(
@@ -41,7 +41,7 @@ def clustered_auc(
     residual_low = np.bincount(codes_low, by_low - auc, len(names))
     clusters_high, clusters_low = len(np.unique(codes_high)), len(np.unique(codes_low))
     n = min(clusters_high, clusters_low)
-    certain = ((1 - LEVEL) / 2) ** (1 / n)
+    certain = flawless(n)
     variance = 0.0
     if n > 1:
         total = len(names)

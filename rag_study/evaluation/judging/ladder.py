@@ -7,6 +7,7 @@ made is in `rungs`, which shares nothing with what the package's judge was train
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,6 +77,24 @@ _BREAK = re.compile(
 # A second answer that shares fewer words may be right, but the judge could not see it from the
 # reference (one of two actors who played a part).
 MIN_SHARED = 0.5
+
+
+def looked_among(pools: Mapping[str, Sequence[Question]], size: int) -> list[Question]:
+    """The questions, AMONG times `size` at most, among which a study's ladder looks for its own.
+
+    Those of the test pool come first. Where it has fewer, questions of validation and training
+    follow: a judge is trained on none of them, so that nothing of its check is known to it.
+    """
+    every = (question for pool in ("test", "validation", "train") for question in pools[pool])
+    return list(itertools.islice(every, AMONG * size))
+
+
+def pools_of_ladder(
+    rows: Iterable[Mapping[str, Any]], pools: Mapping[str, Sequence[Question]]
+) -> dict[str, int]:
+    """Of how many questions of each pool a ladder has rows."""
+    asked = {row["question_id"] for row in rows}
+    return {name: sum(q.id in asked for q in questions) for name, questions in pools.items()}
 
 
 def ladder(

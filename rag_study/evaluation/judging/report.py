@@ -91,6 +91,7 @@ def add_ladder(
                 "judge": judge.name,
                 "criterion": criterion.name,
                 "valid": found["valid"],
+                "status": found["status"],
                 "families": found.get("families", {}),
                 "reason": found["reason"],
                 "right_below_3": shares[0],
@@ -175,11 +176,14 @@ def ladder_cells(row: dict[str, Any]) -> list[str]:
     by_state: dict[str, list[str]] = {}
     for family, state in row["families"].items():
         by_state.setdefault(state, []).append(family)
-    states = (requirements.PASSES, requirements.FAILS, requirements.RARE, requirements.NOT_CHECKED)
+    states = (
+        *(requirements.PASSES, requirements.FAILS, requirements.RARE),
+        *(requirements.NOT_SHOWN, requirements.NOT_CHECKED),
+    )
     return [
         row["judge"],
         row["criterion"],
-        "valid" if row["valid"] else "not valid",
+        row["status"],
         "; ".join(
             f"{state}: {', '.join(by_state[state])}" for state in states if state in by_state
         ),

@@ -14,8 +14,9 @@ from scipy import stats
 
 from rag_study.evaluation import metrics
 from rag_study.evaluation.criteria import Criterion
-from rag_study.evaluation.judging.auc import LEVEL, clustered_auc
+from rag_study.evaluation.judging.auc import clustered_auc
 from rag_study.evaluation.judging.ladder import FAMILIES, FURTHER, RIGHT_RUNGS, RUNGS
+from rag_study.evaluation.judging.sizes import LEVEL
 
 RIGHT = ("gold", "paraphrase")
 TOGETHER = "right"  # gold and paraphrase, where they count as one rung

@@ -147,8 +147,8 @@ def selections(study: StudyAnswers) -> list[Selection]:
 
 
 def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
-    """The scores that both answers of some question have, by their names for people. A judge that
-    is not valid is called that."""
+    """The scores that both answers of some question have, by their names for people. A judge
+    that is not trusted is called that."""
     base, other = answers.two_states(study.results, chosen.row)
     choices = {}
     for name, metric in study.metrics.items():
@@ -160,7 +160,7 @@ def score_choices(study: StudyAnswers, chosen: Selection) -> dict[str, Score]:
                 continue
             label = metric.label
             if judge:
-                label += f", {judge}" + " (not valid)" * (judge in study.invalid_judges)
+                label += f", {judge}" + " (not trusted)" * (judge in study.invalid_judges)
             choices[label] = Score(name, judge)
     return choices
 

@@ -193,8 +193,8 @@ def set_scales(
 def scorer_title(
     ax: Axes, metric: str, judge: str, invalid: bool, metrics: Metrics = METRICS
 ) -> None:
-    """Head a panel with its metric and judge, and say so where the judge is not valid."""
-    parts = [metrics.label(metric), judge, "judge NOT VALID" if invalid else ""]
+    """Head a panel with its metric and judge, and say so where the judge is not trusted."""
+    parts = [metrics.label(metric), judge, "judge NOT TRUSTED" if invalid else ""]
     title = lettering.heading(parts, 27)
     ax.set_title(title, loc="left", color=WARNING if invalid else "black")
 

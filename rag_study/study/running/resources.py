@@ -41,7 +41,11 @@ def bytes_per_weight(run: StageRun, auto: str | None = None) -> float:
         return _FULL_TRAINING_BYTES
     if training and training.method == "qlora":
         return _QUANTISED_BYTES
+    judge = run.point.judge if "judge" in run.stage.uses else None
+    if judge and judge.dtype == "4bit":
+        return _QUANTISED_BYTES
     dtype = run.point.compute.dtype if "compute" in run.stage.uses else "float32"
+    dtype = (judge and judge.dtype) or dtype
     return _BYTES[auto if auto and dtype == "auto" else resolve_dtype(dtype)]
 
 
