@@ -104,7 +104,7 @@ def _first(
 
 
 def _folded(name: str) -> str:
-    """A name without case, signs and number of a repeated column; "ground truth" is ground_truth."""
+    """A name without case and signs: "Ground Truth" is ground_truth. Of `outer.inner` the inner."""
     return re.sub(r"[\W_]+", "", str(name).casefold().rpartition(".")[2])
 
 
@@ -172,7 +172,7 @@ def _at(row: Mapping[str, Any], name: str) -> Any:
 
 
 def plain(row: dict[str, Any], counts: Counter[str]) -> dict[str, Any]:
-    """A chat, or a line of KILT, as a row with `question` and `answers`; every other row as it is."""
+    """A chat or a line of KILT as a row with `question` and `answers`; every other as it is."""
     for key in _CHATS:
         if _is_chat(row.get(key)):
             rest = {name: value for name, value in row.items() if name != key}

@@ -175,9 +175,7 @@ def _lines(sample: str, text: io.TextIOWrapper) -> Iterator[str]:
     lines = list(io.StringIO(sample, newline=""))
     last = lines.pop() if lines else ""
     yield from lines
-    if last.endswith("\n"):
-        yield last
-    elif last := last + text.readline():
+    if last.endswith("\n") or (last := last + text.readline()):
         yield last
     yield from text
 

@@ -7,6 +7,7 @@ and not the study. A part is a page of a PDF, a slide, or a section under a head
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -61,7 +62,7 @@ def extract(path: Path) -> list[Part]:
     except Unreadable:
         raise
     except StudyError as error:
-        raise Unreadable(str(error).removeprefix(f"{path}: ")) from None
+        raise Unreadable(str(error).removeprefix(f"{path}: ").partition(". ")[0]) from None
     except MemoryError:
         raise Unreadable(
             f"takes more than {MEMORY_BYTES / 1e9:.0f} GB of memory; divide it"
@@ -237,7 +238,7 @@ def _html(path: Path) -> Iterator[Part]:
     text: list[str] = []
 
     def end() -> None:
-        lines = (" ".join(line.split()) for line in "".join(text).splitlines())
+        lines = (" ".join(line.split()).removesuffix(" |") for line in "".join(text).splitlines())
         pieces.append((0, "\n".join(filter(None, lines))))
         text.clear()
 
@@ -274,7 +275,7 @@ def _markdown(path: Path) -> Iterator[Part]:
         lines = lines[end + 1 :]
     tokens = MarkdownIt().parse("\n".join(lines))
     pieces, start = [], 0
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in itertools.pairwise(tokens):
         if token.type == "heading_open" and token.level == 0:
             pieces.append((0, "\n".join(lines[start : token.map[0]])))
             pieces.append((int(token.tag[1]), inline.content))

@@ -23,7 +23,8 @@ class Passages:
         self._by_text = {_digest(document.text): doc_id for doc_id, document in documents.items()}
 
     def add(self, value: Any, where: str, key: str, title: str = "") -> list[str]:
-        """The ids of the documents that a cell holds; `title` is that of those without one. Raises StudyError for what holds no texts.
+        """The ids of the documents that a cell holds; `title` is that of those without one.
+        Raises StudyError for what holds no texts.
 
         A text, a list of texts, of objects with a text, of [title, sentences] (HotpotQA), or
         PubMedQA's and the hub's objects of lists.
