@@ -58,9 +58,10 @@ class Loader:
     where `path` is left out ("" where there is none). `takes_corpus`: `corpus` may be given.
     `own_scope` (or what it gives for the options): a search is restricted to the question's own
     scope unless the study file says otherwise. `instant` (or what it gives for a source): quick
-    enough to be loaded while planning. `files` are those that `load` reads, each with the name that it counts by in run ids;
-    left out, all data files at `path` and `corpus` (`reading.source_files`). `version` is part of
-    the run ids: raise it when the same files give other questions or documents.
+    enough to be loaded while planning. `files` are those that `load` reads, each with the name that
+    it counts by in run ids; left out, all data files at `path` and `corpus`
+    (`reading.source_files`). `version` is part of the run ids: raise it when the same files give
+    other questions or documents.
     """
 
     name: str

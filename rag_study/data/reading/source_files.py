@@ -41,11 +41,8 @@ _DAMAGED = (
 )
 PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *tables.SUFFIXES)
 # What people and their programs write: read only where a data set says so (`own`).
-SPREADSHEETS = (
-    *delimited.SUFFIXES,
-    *(f"{end}.gz" for end in delimited.SUFFIXES),
-    *workbooks.SUFFIXES,
-)
+_DELIMITED = tuple(f"{end}{packed}" for end in delimited.SUFFIXES for packed in ("", ".gz"))
+SPREADSHEETS = (*_DELIMITED, *workbooks.SUFFIXES)
 SUFFIXES = (*PLAIN, *ARCHIVES)
 # What `datasets` writes beside the rows: descriptions, and what it has computed before.
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")

@@ -168,8 +168,8 @@ def _value(cell: Any) -> Any:
 
 
 def _marks(path: Path, sheet: Any) -> tuple[dict[tuple[int, int], int], bool]:
-    """Of cells that are merged over several rows (row, column of the first) -> last row; and whether
-    the sheet has formulas. openpyxl does not tell when it streams."""
+    """Of cells merged over several rows (row, column of the first) -> last row; and whether the
+    sheet has formulas. openpyxl does not tell when it streams."""
     from openpyxl.utils import column_index_from_string
 
     merged, formulas, before = {}, False, b""
