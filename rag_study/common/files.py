@@ -67,11 +67,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
     """Write a mapping as YAML (papermill takes it with `-f`), whole or not there."""
+    write_text(path, yaml_text(content))
+
+
+def yaml_text(content: dict[str, Any]) -> str:
+    """A mapping as YAML."""
     from ruamel.yaml import YAML
 
     text = io.StringIO()
     YAML().dump(content, text)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

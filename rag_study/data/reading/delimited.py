@@ -116,6 +116,23 @@ def _rows(text: io.TextIOWrapper, label: str, delimiter: str) -> Iterator[tuple[
     yield from named(cells(), label)
 
 
+def encoding_of(stream: IO[bytes]) -> str:
+    """The encoding that must be named for a file: "" for UTF-8 and where a mark says it."""
+    start = stream.read(_SAMPLE)
+    if _marked(start):
+        return ""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    piece = start
+    try:
+        while piece:
+            decoder.decode(piece)
+            piece = stream.read(_SAMPLE)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return guessed(start if piece is start else piece)
+    return "utf-16-le" if b"\0" in start[:200] else ""
+
+
 def delimiter_of(sample: str) -> str:
     """The delimiter that gives most of the first rows the same number of cells, and many; ","
     where none gives more than one."""

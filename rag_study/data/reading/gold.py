@@ -49,6 +49,11 @@ class Names:
             for name in {*_names_of(file)} if file else {document.title} - {""}:
                 self._places[_folded(name)][file or doc_id].append(doc_id)
 
+    @classmethod
+    def of_files(cls, names: Iterable[str]) -> Names:
+        """The names of files alone, before anything is read of them."""
+        return cls({name: Document(name, "", "", extra={"file": name}) for name in names if name})
+
     def find(self, name: str, page: str = "") -> list[str]:
         """Ids of the documents that are called so; [] for none. `page`: "4", "4-6".
 

@@ -66,6 +66,8 @@ class QuestionReader:
                     questions, question, where, self._documents, self._place.corpus_name
                 )
         self._refuse_too_few(questions)
+        if not self._documents:
+            raise StudyError(self._place.no_documents(self._path))
         return self._with_gold(list(questions.values()))
 
     def _refuse_too_few(self, questions: Mapping[str, Question]) -> None:
@@ -92,7 +94,7 @@ class QuestionReader:
                         "with a formula without a value", f"{where}: `{key}` is {NO_VALUE.text}."
                     )
         near = self._own_passages(row, where)
-        if not self._documents:
+        if not self._documents and not any(key in given for key in self._contexts):
             raise StudyError(self._place.no_documents(self._path))
         page = fields.optional_text(row, "page", where) if self._names else ""
         if self._names is not None:
