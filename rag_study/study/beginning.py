@@ -134,11 +134,12 @@ def _sizes(dataset: QADataset, split: Split | None) -> dict[str, Any]:
 
 
 def _header(folder: Path, dataset: QADataset) -> str:
-    has = f"{counted(len(dataset.questions), 'question')}, {len(dataset.documents):,} documents"
+    questions = counted(len(dataset.questions), "question")
+    documents = counted(len(dataset.documents), "document")
     return (
-        f"# Written by `rag-study init` for {folder.resolve().name}: {has}. It is yours to change;\n"
-        "# docs/study-file.md has all keys, docs/data.md those of the data. The model is the small "
-        "one\n# that comes with the package: name the one that you would deploy.\n"
+        f"# Written by `rag-study init` for {folder.resolve().name}: {questions}, {documents}.\n"
+        "# It is yours to change: docs/study-file.md has all keys, docs/data.md those of the data.\n"
+        "# The model is the small one that comes along: name the one that you would deploy.\n"
     )
 
 

@@ -20,6 +20,7 @@ from rag_study.common import files
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.data.reading.delimited import decoded
+from rag_study.data.reading.parts import cut
 from rag_study.data.reading.workbooks import check_archive
 
 # Raise it when the same files give other parts: what was read before is then read again.
@@ -82,15 +83,21 @@ def extract(path: Path) -> list[Part]:
 
 def sections(pieces: Iterable[tuple[int, str]], title: str) -> Iterator[Part]:
     """Parts out of (level of a heading, its text) and (0, text): a new one at every heading, with
-    the headings above it in its title."""
+    the headings above it in its title. Long ones are cut (`parts`)."""
     above: list[tuple[int, str]] = []
     texts: list[str] = []
     number = 0
 
-    def part() -> Part:
+    def section() -> Iterator[Part]:
+        nonlocal number
         path = [title, *(text for _, text in above)]
-        joined = " › ".join(dict.fromkeys(filter(None, path)))
-        return Part(str(number), joined[:_LONGEST_TITLE], "\n\n".join(texts))
+        joined = " › ".join(dict.fromkeys(filter(None, path)))[:_LONGEST_TITLE]
+        text = "\n\n".join(texts)
+        pieces = cut(text)
+        for place, (start, end) in enumerate(pieces, start=1):
+            number += 1
+            where = f", part {place} of {len(pieces)}" if len(pieces) > 1 else ""
+            yield Part(str(number), joined + where, text[start:end])
 
     for level, text in pieces:
         text = text.strip("\n") if not level else " ".join(text.split())
@@ -99,14 +106,10 @@ def sections(pieces: Iterable[tuple[int, str]], title: str) -> Iterator[Part]:
         if not level or level > _HEADINGS:
             texts.append(text)
             continue
-        if texts:
-            number += 1
-            yield part()
+        yield from section()
         texts = []
         above = [*((n, t) for n, t in above if n < level), (level, text)]
-    if texts:
-        number += 1
-        yield part()
+    yield from section()
 
 
 def _pdf(path: Path) -> Iterator[Part]:
@@ -285,7 +288,7 @@ def _markdown(path: Path) -> Iterator[Part]:
 
 
 def _text(path: Path) -> Iterator[Part]:
-    yield Part("", path.stem, decoded(path.read_bytes())[0])
+    yield from sections([(0, decoded(path.read_bytes())[0])], path.stem)
 
 
 FORMS = {

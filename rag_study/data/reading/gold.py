@@ -24,6 +24,9 @@ FOUND_NEAR = "gold documents found by the answer, among the question's own conte
 AMBIGUOUS = "without gold documents: the answer stands in several"
 NOWHERE = "without gold documents: the answer stands in none, word for word"
 TOO_SHORT = "without gold documents: the answer is too short to look for"
+COARSE = "without gold documents after all: the document holds the answers to too many questions"
+# So many of the questions, and at least so many, are too many for one document.
+COARSE_SHARE, LEAST_COARSE = 0.05, 5
 # A document of more parts is named as a whole only where none of them holds the answer.
 MOST_PARTS = 20
 _LEAST_CHARACTERS = 4
@@ -169,7 +172,24 @@ def find(
             if len(holders) == 1:
                 found[question_id] = tuple(holders)
             counts[(NOWHERE, FOUND)[len(holders)] if len(holders) < 2 else AMBIGUOUS] += 1
-    return found
+    return _without_coarse(found, len(questions), counts)
+
+
+def _without_coarse(
+    found: Mapping[str, tuple[str, ...]], questions: int, counts: Counter[str]
+) -> dict[str, tuple[str, ...]]:
+    """Without documents that hold the answers to many questions: they would make one group of all
+    these questions, and say little about where an answer stands."""
+    number = Counter(doc_id for doc_ids in found.values() for doc_id in doc_ids)
+    most = max(LEAST_COARSE, COARSE_SHARE * questions)
+    kept = {}
+    for question_id, doc_ids in found.items():
+        fine = tuple(doc_id for doc_id in doc_ids if number[doc_id] <= most)
+        if fine:
+            kept[question_id] = fine
+        else:
+            counts[COARSE] += 1
+    return kept
 
 
 def _in_corpus(
