@@ -138,7 +138,7 @@ def _header(folder: Path, dataset: QADataset) -> str:
     documents = counted(len(dataset.documents), "document")
     return (
         f"# Written by `rag-study init` for {folder.resolve().name}: {questions}, {documents}.\n"
-        "# It is yours to change: docs/study-file.md has all keys, docs/data.md those of the data.\n"
+        "# It is yours to change: docs/study-file.md has the keys, docs/data.md those of data.\n"
         "# The model is the small one that comes along: name the one that you would deploy.\n"
     )
 

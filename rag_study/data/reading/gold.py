@@ -24,7 +24,7 @@ FOUND_NEAR = "gold documents found by the answer, among the question's own conte
 AMBIGUOUS = "without gold documents: the answer stands in several"
 NOWHERE = "without gold documents: the answer stands in none, word for word"
 TOO_SHORT = "without gold documents: the answer is too short to look for"
-COARSE = "without gold documents after all: the document holds the answers to too many questions"
+COARSE = "without gold documents: the only one holds the answers to many other questions, too"
 # So many of the questions, and at least so many, are too many for one document.
 COARSE_SHARE, LEAST_COARSE = 0.05, 5
 # A document of more parts is named as a whole only where none of them holds the answer.
@@ -152,44 +152,39 @@ def find(
     own scope where it has one, and the answer must stand in one document only.
     """
     found: dict[str, tuple[str, ...]] = {}
+    said: dict[str, str] = {}
     wanted: dict[str, tuple[str, ...]] = {}
     for question in questions:
         if question.gold_doc_ids or question.answer_type == "unanswerable":
             continue
         answers = searched(question)
         if not answers:
-            counts[TOO_SHORT] += 1
+            said[question.id] = TOO_SHORT
         elif question.id in near:
-            held = holding(answers, (documents[i] for i in near[question.id]))
-            counts[FOUND_NEAR if held else NOWHERE] += 1
-            if held:
-                found[question.id] = tuple(held)
+            found[question.id] = tuple(holding(answers, (documents[i] for i in near[question.id])))
+            said[question.id] = FOUND_NEAR if found[question.id] else NOWHERE
         else:
             wanted[question.id] = answers
     if wanted:
         scopes = {question.id: question.scope for question in questions if question.id in wanted}
-        for question_id, holders in _in_corpus(wanted, scopes, documents.values()).items():
-            if len(holders) == 1:
-                found[question_id] = tuple(holders)
-            counts[(NOWHERE, FOUND)[len(holders)] if len(holders) < 2 else AMBIGUOUS] += 1
-    return _without_coarse(found, len(questions), counts)
-
-
-def _without_coarse(
-    found: Mapping[str, tuple[str, ...]], questions: int, counts: Counter[str]
-) -> dict[str, tuple[str, ...]]:
-    """Without documents that hold the answers to many questions: they would make one group of all
-    these questions, and say little about where an answer stands."""
-    number = Counter(doc_id for doc_ids in found.values() for doc_id in doc_ids)
-    most = max(LEAST_COARSE, COARSE_SHARE * questions)
-    kept = {}
+        for question_id, held in _in_corpus(wanted, scopes, documents.values()).items():
+            found[question_id] = tuple(held) if len(held) == 1 else ()
+            said[question_id] = (NOWHERE, FOUND)[len(held)] if len(held) < 2 else AMBIGUOUS
+    coarse = _coarse(found.values(), len(questions))
     for question_id, doc_ids in found.items():
-        fine = tuple(doc_id for doc_id in doc_ids if number[doc_id] <= most)
-        if fine:
-            kept[question_id] = fine
-        else:
-            counts[COARSE] += 1
-    return kept
+        found[question_id] = tuple(doc_id for doc_id in doc_ids if doc_id not in coarse)
+        if doc_ids and not found[question_id]:
+            said[question_id] = COARSE
+    counts.update(Counter(said.values()))
+    return {question_id: doc_ids for question_id, doc_ids in found.items() if doc_ids}
+
+
+def _coarse(found: Iterable[Sequence[str]], questions: int) -> set[str]:
+    """Documents that hold the answers to many questions: they would make one group of all these
+    questions, and say little about where an answer stands."""
+    number = Counter(doc_id for doc_ids in found for doc_id in doc_ids)
+    most = max(LEAST_COARSE, COARSE_SHARE * questions)
+    return {doc_id for doc_id, times in number.items() if times > most}
 
 
 def _in_corpus(

@@ -41,13 +41,17 @@ def corpus_of(
     """The documents by id, from (where, row). Raises StudyError for the first thing wrong."""
     documents: dict[str, Document] = {}
     for where, row in rows:
-        document = document_of(row, where, counts)
-        if document.doc_id in documents:
-            raise StudyError(
-                f"{where}: doc_id '{document.doc_id}' stands there twice; ids must be unique."
-            )
-        documents[document.doc_id] = document
+        add_document(documents, document_of(row, where, counts), where)
     return documents
+
+
+def add_document(documents: dict[str, Document], document: Document, where: str) -> None:
+    """Add a document to those by id. Raises StudyError for an id that is there already."""
+    if document.doc_id in documents:
+        raise StudyError(
+            f"{where}: doc_id '{document.doc_id}' stands there twice; ids must be unique."
+        )
+    documents[document.doc_id] = document
 
 
 def questions_of(
