@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
@@ -14,11 +15,16 @@ from rag_study.common.errors import StudyError
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01", ":")
+# Key of what is wrong with a row that has more cells than the header.
+OVERFLOW = "(more cells than the header)"
 # Read of a file to tell its encoding and its delimiter.
 _SAMPLE = 200_000
 _SAMPLE_ROWS = 100
 # A cell of more is a quotation mark that never ends.
 _LONGEST_CELL = 20_000_000
+_WESTERN = frozenset(
+    "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž«»‘’“”„–—…€£§°·•×©®´\xa0"
+)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -62,8 +68,8 @@ def named(rows: Iterable[tuple[str, Sequence[Any]]], label: str) -> Iterator[tup
     """Rows of cells by the names in their header.
 
     The header is the first row with two cells that hold something: what stands above is a title.
-    Rows without anything are passed over. Raises StudyError for rows that have no such header, and
-    for a row with more cells than the header.
+    Rows without anything are passed over. A row with more cells than the header says so at
+    `OVERFLOW`. Raises StudyError for rows that have no such header.
     """
     header: list[str] | None = None
     for where, cells in rows:
@@ -74,13 +80,14 @@ def named(rows: Iterable[tuple[str, Sequence[Any]]], label: str) -> Iterator[tup
             continue
         if not filled:
             continue
+        padded = [*cells, *[None] * (len(header) - len(cells))]
+        row = dict(zip(header, padded, strict=False))
         if filled[-1] >= len(header):
-            raise StudyError(
+            row[OVERFLOW] = (
                 f"{where}: has {filled[-1] + 1} cells, the header names {len(header)} columns. A "
                 "cell with the delimiter or a line break in it needs quotation marks."
             )
-        padded = [*cells, *[None] * (len(header) - len(cells))]
-        yield where, dict(zip(header, padded, strict=False))
+        yield where, row
     if header is None:
         raise StudyError(
             f"{label}: has no header with two columns (a question and its answer, say)."
@@ -167,12 +174,21 @@ def guessed(raw: bytes) -> str:
     even, odd = raw[0:2000:2].count(0), raw[1:2000:2].count(0)
     if max(even, odd) > 200:
         return "utf-16-be" if even > odd else "utf-16-le"
+    if _is_western(raw):
+        return "cp1252"
     best = charset_normalizer.from_bytes(raw).best()
-    encoding = best.encoding if best else "cp1252"
-    # Texts of Western Europe come from Windows, and the tables differ in signs alone.
-    western = ("ascii", "latin_1", "cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "mac_roman")
-    is_western = encoding in western or encoding.startswith(("iso8859", "cp4", "cp8", "mac"))
-    return "cp1252" if is_western else encoding
+    return best.encoding.replace("_", "-") if best else "cp1252"
+
+
+def _is_western(raw: bytes) -> bool:
+    """Whether what is not ASCII stands alone between letters, and is what Western languages write.
+
+    Statistics of letters fail where these are few: a table in English with three names in it.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", raw)
+    text = b"".join(runs).decode("cp1252", errors="replace")
+    alone = sum(len(run) == 1 for run in runs)
+    return alone >= 0.8 * len(runs) and sum(map(_WESTERN.__contains__, text)) >= 0.9 * len(text)
 
 
 def _marked(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from rag_study.common.errors import StudyError
 from rag_study.data.reading import fields, gold, rows
 from rag_study.data.reading.columns import QUESTION_COLUMNS
+from rag_study.data.reading.delimited import OVERFLOW
 from rag_study.data.reading.passages import Passages
 from rag_study.data.reading.workbooks import NO_VALUE
 from rag_study.data.registry import Source
@@ -86,6 +87,8 @@ class QuestionReader:
 
     def _question(self, given: Mapping[str, Any], where: str) -> Question:
         row = dict(given)
+        if OVERFLOW in row:
+            raise rows.Unusable("with more cells than the header", row[OVERFLOW])
         for key, value in row.items():
             if value is NO_VALUE:
                 row[key] = None

@@ -12,6 +12,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.wording import listed
 from rag_study.data.reading import columns, fields
 from rag_study.data.reading.columns import DOCUMENT_COLUMNS, QUESTION_COLUMNS
+from rag_study.data.reading.delimited import OVERFLOW
 from rag_study.data.reading.source_files import Reading, SourceFile, records
 from rag_study.data.reading.workbooks import NO_VALUE
 from rag_study.data.sources.own.layout import Layout, OwnOptions
@@ -29,7 +30,7 @@ def question_rows(
     if place.is_beir:
         found = _beir_queries(found)
     named = columns.renamed(found, options.named(QUESTION_COLUMNS), file.label, counts)
-    yield from _hinted(named, QUESTION_COLUMNS)
+    yield from _hinted(named, QUESTION_COLUMNS, options)
 
 
 def document_rows(place: Layout, options: OwnOptions, counts: Counter[str]) -> Rows:
@@ -41,7 +42,9 @@ def document_rows(place: Layout, options: OwnOptions, counts: Counter[str]) -> R
         if place.is_beir:
             found = ((where, _named(row, {"_id": "doc_id"})) for where, row in found)
         found = columns.renamed(found, named, file.label, counts)
-        for where, row in _hinted(found, DOCUMENT_COLUMNS):
+        for where, row in _hinted(found, DOCUMENT_COLUMNS, options):
+            if OVERFLOW in row:
+                raise StudyError(row[OVERFLOW])
             if fields.is_missing(row.get("doc_id")) or row["doc_id"] == "":
                 text = "\n".join(fields.optional_text(row, k, where) for k in ("title", "text"))
                 doc_id = f"d-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
@@ -84,10 +87,10 @@ def relevant(place: Layout) -> dict[str, list[str]]:
     return found
 
 
-def _hinted(
-    found: Iterator[tuple[str, dict[str, Any]]], known: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _hinted(found: Rows, known: Mapping[str, Sequence[str]], options: OwnOptions) -> Rows:
     """The same rows. Raises StudyError where a needed column has another name."""
+    # What the study file names is looked for under that name alone.
+    known = {key: others for key, others in known.items() if key not in options.columns}
     needed = [key for key in ("question", "answers", "doc_id", "text") if key in known]
     looked_for = {key: known[key] for key in ("id", *needed) if key in known}
     for where, row in found:
