@@ -82,7 +82,9 @@ def slides(path: Path, each: dict[str, str], notes: str = "") -> Path:
     return path
 
 
-def workbook(path: Path, sheets: dict[str, list[list]], merged: dict[str, list[str]] = {}) -> Path:
+def workbook(
+    path: Path, sheets: dict[str, list[list]], merged: dict[str, list[str]] | None = None
+) -> Path:
     """A workbook with sheets of rows, and the ranges of cells that are merged in each."""
     import openpyxl
 
@@ -92,7 +94,7 @@ def workbook(path: Path, sheets: dict[str, list[list]], merged: dict[str, list[s
         sheet = book.create_sheet(name)
         for row in rows:
             sheet.append(row)
-        for cells in merged.get(name, []):
+        for cells in (merged or {}).get(name, []):
             sheet.merge_cells(cells)
     book.save(path)
     return path

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_study.common.errors import StudyError
@@ -78,12 +78,12 @@ def proposed(names: Iterable[str], known: Mapping[str, Sequence[str]]) -> dict[s
     found: dict[str, str] = {}
     # A reference is an answer as well, where no column has answers.
     taken = {name for name in folded if name in known and name != "reference"}
-    for near in (False, True):
+    for match in (_is, _is_near, _has_word):
         for key, others in known.items():
             if key in folded or key in found:
                 continue
             free = [name for name in folded if name not in taken]
-            if (name := _first(free, folded, [key, *others], near)) is not None:
+            if (name := _first(free, folded, [key, *others], match)) is not None:
                 found[key] = name
                 taken.add(name)
     if found.get("reference") == found.get("answers"):
@@ -92,15 +92,29 @@ def proposed(names: Iterable[str], known: Mapping[str, Sequence[str]]) -> dict[s
 
 
 def _first(
-    free: Sequence[str], folded: Mapping[str, str], others: Sequence[str], near: bool
+    free: Sequence[str],
+    folded: Mapping[str, str],
+    others: Sequence[str],
+    match: Callable[[str, str, str], bool],
 ) -> str | None:
     for other in map(_folded, others):
         for name in free:
-            own = folded[name]
-            close = len(other) > 4 and difflib.SequenceMatcher(None, own, other).ratio() >= 0.8
-            if own == other or (near and close):
+            if match(name, folded[name], other):
                 return name
     return None
+
+
+def _is(name: str, folded: str, other: str) -> bool:
+    return folded == other
+
+
+def _is_near(name: str, folded: str, other: str) -> bool:
+    return len(other) > 4 and difflib.SequenceMatcher(None, folded, other).ratio() >= 0.8
+
+
+def _has_word(name: str, folded: str, other: str) -> bool:
+    """Whether it is one of several words: "Right answer"."""
+    return len(other) > 4 and other in re.findall(r"[^\W_]+", str(name).casefold())
 
 
 def _folded(name: str) -> str:
