@@ -39,7 +39,7 @@ def pdf(path: Path, pages: list[str], outline: dict[int, str] | None = None, **p
     if outline or protection:
         writer = pypdf.PdfWriter(clone_from=io.BytesIO(body))
         for page, title in (outline or {}).items():
-            writer.add_outline_item(title, page - 1)
+            writer.add_outline_item(title=title, page_number=page - 1)
         if protection:
             writer.encrypt(**protection)
         with path.open("wb") as file:
