@@ -103,7 +103,7 @@ def _rows(
     name: str, noun: str, things: Iterable[Any], form: type
 ) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """Where each is, what it says, and itself."""
-    keys = [field.name for field in dataclasses.fields(form)]
+    keys = [field.name for field in dataclasses.fields(form) if field.name != "copy_of"]
     for number, thing in enumerate(things, start=1):
         where = f"data set '{name}', {noun} {number}"
         if not isinstance(thing, form):

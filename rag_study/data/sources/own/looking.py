@@ -241,17 +241,19 @@ def _settle(
         for key in _PASSAGES:
             if key not in inside:
                 chosen.pop(key, None)
-        names_documents = False
+        naming = None
+        chosen.pop("gold_doc_ids", None)
         title = "title" not in table.names and table.proposed({"title": DOCUMENT_COLUMNS["title"]})
         chosen |= title or {}
     else:
-        names_documents = _names_documents(table, chosen, corpus, notes)
+        naming = _naming_column(table, chosen, corpus, notes)
+        chosen.pop("gold_doc_ids", None)
+        if naming and naming != "gold_doc_ids":
+            chosen["gold_doc_ids"] = naming
         chosen |= _document_columns(corpus, chosen)
     for key in _PASSAGES if corpus is not None else ():
         chosen.pop(key, None)
-    if not names_documents:
-        chosen.pop("gold_doc_ids", None)
-    if not names_documents or is_table(corpus):
+    if not naming or is_table(corpus):
         chosen.pop("page", None)
     if not _is_unique(table, chosen.get("id")):
         chosen.pop("id", None)
@@ -262,26 +264,30 @@ def _settle(
             settings[key] = value
 
 
-def _names_documents(
+def _naming_column(
     table: _Table, chosen: Mapping[str, str], corpus: Path, notes: list[str]
-) -> bool:
-    """Whether a column names the documents, which is tried on its first rows."""
-    name = chosen.get("gold_doc_ids", "gold_doc_ids")
-    values = [row[name] for row in table.sample if not fields.is_missing(row.get(name))]
-    if not values:
-        return False
-    if name == "gold_doc_ids":
-        return True  # what does not fit is said when it is read
+) -> str | None:
+    """The column that names the documents: whatever it is called, its values are their names."""
+    if "gold_doc_ids" in table.names:
+        return "gold_doc_ids"  # what does not fit is said when it is read
+    likely = chosen.get("gold_doc_ids")
     texts = None if is_table(corpus) else prose.find(corpus).files
     names = gold.Names.of_files(_ids(corpus) if texts is None else texts)
-    named = sum(bool(_try(names, str(value))) for value in values)
-    if named >= _NAMING * len(values):
-        return True
-    notes.append(
-        f"Column '{name}' is not used: in {len(values) - named} of {len(values)} rows it names no "
-        "document that is there. The answers are looked for instead."
-    )
-    return False
+    taken = {*chosen.values(), "question", "answers", "id"} - {likely}
+    best, found = 0.0, None
+    for name in dict.fromkeys(filter(None, (likely, *table.names))):
+        values = [row[name] for row in table.sample if not fields.is_missing(row.get(name))]
+        if name in taken or not values or (name != likely and not isinstance(values[0], str)):
+            continue
+        share = sum(bool(_try(names, str(value))) for value in values) / len(values)
+        if share >= _NAMING and share > best:
+            best, found = share, name
+    if likely and not found:
+        notes.append(
+            f"Column '{likely}' is not used: most of its rows name no document that is there. The "
+            "answers are looked for instead."
+        )
+    return found
 
 
 def _ids(corpus: Path) -> Iterator[str]:
