@@ -59,9 +59,8 @@ def init(
     for note in begun.notes:
         console.print(note, markup=False, soft_wrap=True)
     console.print()
-    width = max(len(what) for what, _ in begun.summary)
     for what, how_many in begun.summary:
-        console.print(f"{what:{width}}  {how_many}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{what}: {how_many}", markup=False, highlight=False, soft_wrap=True)
     files.write_text(begun.path, begun.text)
     load_study(begun.path)
     console.print(f"\nWritten: {begun.path}", markup=False, soft_wrap=True)
@@ -70,10 +69,10 @@ def init(
         return
     for command, purpose in (
         ("check", "whether it can answer, before anything is computed"),
-        ("plan", "every run, its hours and memory with --cost"),
+        ("plan", "every run; with --cost: hours and memory"),
         ("run", "the study, up to the report"),
     ):
-        line = f"  rag-study {command} {begun.path}"
+        line = f"  rag-study {command:5} {begun.path}"
         console.print(f"{line}   # {purpose}", markup=False, highlight=False, soft_wrap=True)
 
 

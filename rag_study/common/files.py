@@ -132,7 +132,7 @@ def _digest_place(path: Path) -> Path:
     status = path.stat()
     # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
     key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
-    return cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
+    return cache_dir() / "digests" / hashlib.sha256(os.fsencode(key)).hexdigest()
 
 
 def _read_digest(path: Path, advance: Callable[[int], Any] | None) -> str:

@@ -53,7 +53,7 @@ def test_a_folder_becomes_a_study_that_can_be_planned(command, folder, tmp_path,
     assert "39 of 40 rows" in out
     assert "without an answer" in out
     assert "20 pdf" in out
-    assert "rag-study run params/our-pumps-2026.yaml" in out
+    assert "rag-study run   params/our-pumps-2026.yaml" in out
     runs = plan.expand(load_study(written))
     assert runs[0].stage.name == "prepare_data"
     assert not outputs.exists()

@@ -400,3 +400,58 @@ def test_what_a_data_set_is_in_run_ids(tmp_path):
     assert data.revision_of("own", str(moved)) == before
     write_csv(moved, listed[1:])
     assert data.revision_of("own", str(moved)) != before
+
+
+def test_rows_inside_an_object_and_names_with_several_words(tmp_path):
+    listed = table(q="Customer question", a="The answer", c="context")
+    (tmp_path / "x.json").write_text(json.dumps({"version": "2", "examples": listed}))
+    dataset, settings = proposed(tmp_path)
+    check(dataset)
+    named = {"question": "Customer question", "answers": "The answer", "gold_contexts": "context"}
+    assert settings == {"columns": named}
+
+
+def test_questions_and_documents_in_two_sheets_of_one_workbook(tmp_path):
+    asked = [["question", "answers"], *([f["q"], f["a"]] for f in FACTS)]
+    texts = [["name", "text"], *([f"d{n}", f["c"]] for n, f in enumerate(FACTS))]
+    office.workbook(tmp_path / "x.xlsx", {"Texts": texts, "Asked": asked})
+    dataset, settings = proposed(tmp_path)
+    check(dataset)
+    assert settings == {"columns": {"doc_id": "name"}, "sheet": "Asked", "corpus_sheet": "Texts"}
+
+
+def test_two_files_of_which_one_is_in_another_encoding(tmp_path):
+    write_csv(tmp_path / "faq.csv", table(q="question", a="answers"))
+    texts = [{"doc_id": n, "text": f["c"]} for n, f in enumerate(FACTS)]
+    write_csv(tmp_path / "texts.csv", texts, ";", "cp1252")
+    dataset, settings = proposed(tmp_path)
+    check(dataset)
+    assert settings == {"encoding": "cp1252"}
+
+
+def test_a_repository_of_the_hub_with_its_card(tmp_path):
+    (tmp_path / "data").mkdir()
+    rows_ = table(q="question", a="answer", c="context")
+    pd.DataFrame(rows_).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    (tmp_path / "README.md").write_text("# Card\n\nWhat this is.")
+    check(proposed(tmp_path)[0])
+
+
+def test_queries_of_beir_without_answers_are_told(tmp_path):
+    office.lines(tmp_path / "queries.jsonl", [{"_id": "q", "text": "Why?", "metadata": {}}])
+    office.lines(tmp_path / "corpus.jsonl", [{"_id": "d", "title": "", "text": "Because."}])
+    with pytest.raises(StudyError, match="no table with questions and their answers"):
+        looking.look(tmp_path)
+
+
+def test_a_title_column_is_that_of_the_passages(tmp_path):
+    listed = [
+        row | {"Heading": f"T{n}"}
+        for n, row in enumerate(table(q="question", a="answers", c="context"))
+    ]
+    dataset = load(
+        write_csv(tmp_path / "x.csv", listed),
+        columns={"gold_contexts": "context", "title": "Heading"},
+    )
+    check(dataset)
+    assert dataset.documents[5].title == "T5"

@@ -299,3 +299,12 @@ def test_a_folder_that_cannot_be_entered_or_read(folder):
     (folder / "a.txt").chmod(0)
     with pytest.raises(StudyError, match="cannot be read"):
         read(folder)
+
+
+def test_a_name_that_is_no_text(folder):
+    try:
+        (folder / os.fsdecode(b"caf\xe9.txt")).write_text("Some text.")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    (doc_id,) = read(folder)[0]
+    assert doc_id == "caf\ufffd.txt:1"

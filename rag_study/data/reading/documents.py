@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_study.common import files
+from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PACKAGE
 from rag_study.common.wording import counted, listed
@@ -55,7 +56,10 @@ def find(place: Path) -> Found:
     passed_over: dict[str, str] = {}
     root = place.resolve()
     for path in walk(place):
-        name = unicodedata.normalize("NFC", path.relative_to(place).as_posix())
+        # Names that are no UTF-8 hold halves of characters, which nothing can write.
+        name = readable(unicodedata.normalize("NFC", path.relative_to(place).as_posix()))
+        while name in found or name in passed_over:
+            name = f"{name}_"
         suffix = path.suffix.lower()
         if path.name.startswith(("~$", ".")) or suffix not in (*SUFFIXES, *_OTHERS):
             continue

@@ -49,7 +49,8 @@ class Names:
         self._places: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for doc_id, document in documents.items():
             file = document.extra.get("file", "")
-            for name in {*_names_of(file)} if file else {document.title} - {""}:
+            own_title = document.title.partition(" › ")[0] if file else document.title
+            for name in {*_names_of(file), own_title} - {""}:
                 self._places[_folded(name)][file or doc_id].append(doc_id)
 
     @classmethod
@@ -107,6 +108,8 @@ class Names:
 
 
 def _names_of(file: str) -> Iterable[str]:
+    if not file:
+        return ()
     path = PurePosixPath(file)
     return file, path.name, path.stem, str(path.with_suffix(""))
 

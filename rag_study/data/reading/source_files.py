@@ -167,8 +167,12 @@ def records(file: SourceFile, reading: Reading = Reading()) -> Iterator[tuple[st
         yield from workbooks.rows(file.path, file.label, reading.sheet)
         return
     if name.endswith(delimited.SUFFIXES):
+        encoding = reading.encoding
+        if encoding:  # one of several files may be in another
+            with file.open() as stream:
+                encoding = encoding if delimited.encoding_of(stream) else ""
         with file.open() as stream:
-            yield from delimited.rows(stream, file.label, reading.encoding, reading.delimiter)
+            yield from delimited.rows(stream, file.label, encoding, reading.delimiter)
         return
     if file.is_table:
         if file.member:

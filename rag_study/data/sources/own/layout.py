@@ -27,7 +27,7 @@ from rag_study.data.registry import Options, Source
 SUFFIXES = (*PLAIN, ".ndjson", *SPREADSHEETS)
 FILES = ("questions.jsonl", "corpus.jsonl")
 _SHOWN = 8
-_NOTES = re.compile(r"(readme|licen[cs]e|notice|changelog)\b", re.IGNORECASE)
+NOTES = re.compile(r"(readme|licen[cs]e|notice|changelog)\b", re.IGNORECASE)
 
 
 class OwnOptions(Options):
@@ -39,7 +39,8 @@ class OwnOptions(Options):
         "{question: Frage, answers: Antwort}.",
     )
     sheet: str = Field("", description="The sheet of a workbook, where several hold something.")
-    encoding: str = Field("", description="Of a CSV file that is not UTF-8: cp1252, say.")
+    corpus_sheet: str = Field("", description="The same of a workbook with documents.")
+    encoding: str = Field("", description="Of CSV files that are not UTF-8: cp1252, say.")
     delimiter: str = Field("", max_length=1, description="Left out: the one that fits.")
     max_dropped: float = Field(
         0.2, ge=0, le=1, description="Share of rows, and of documents' files, that may be unusable."
@@ -60,6 +61,10 @@ class OwnOptions(Options):
     def reading(self) -> Reading:
         return Reading(self.sheet, self.encoding, self.delimiter)
 
+    @property
+    def documents_reading(self) -> Reading:
+        return Reading(self.corpus_sheet, self.encoding, self.delimiter)
+
     def named(self, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """`columns` as far as they are of `known`, `QUESTION_COLUMNS` or `DOCUMENT_COLUMNS`."""
         return {key: name for key, name in self.columns.items() if key in known}
@@ -76,6 +81,11 @@ class Layout:
     qrels: tuple[SourceFile, ...] = ()
     is_beir: bool = False
 
+    @property
+    def has_documents(self) -> bool:
+        """Whether the documents are elsewhere than in the questions' rows."""
+        return bool(self.documents) or self.texts is not None
+
     def no_documents(self, path: Path) -> str:
         """What to say where there is no document at all."""
         return _without(path, FILES[1]) if path.is_dir() else _no_documents(path)
@@ -90,7 +100,8 @@ class Layout:
         """Everything that is read, each with the name that it counts by in run ids."""
         tables = [*self.questions, *self.documents, *self.qrels]
         named = [(file.path.name, file.path) for file in tables]
-        return named + ([] if self.texts is None else list(prose.named_files(self.texts)))
+        texts = [] if self.texts is None else prose.named_files(self.texts)
+        return list(dict.fromkeys([*named, *texts]))  # sheets of one workbook may be both
 
 
 def layout(source: Source) -> Layout:
@@ -132,7 +143,7 @@ def _documents_at(place: Path, questions: Path) -> tuple[tuple[SourceFile, ...],
     tables = tuple(SourceFile(p) for p in walk(place) if is_table(p) and p != questions)
     texts = prose.find(place).files
     # A note on the tables is none of the documents.
-    if [path for path in texts.values() if not (tables and _NOTES.match(path.name))]:
+    if [path for path in texts.values() if not (tables and NOTES.match(path.name))]:
         return (), place
     if not tables:
         raise StudyError(

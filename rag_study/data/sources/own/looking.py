@@ -15,8 +15,9 @@ from rag_study.common.wording import listed
 from rag_study.data.reading import columns, delimited, fields, gold, workbooks
 from rag_study.data.reading import documents as prose
 from rag_study.data.reading.columns import DOCUMENT_COLUMNS, QUESTION_COLUMNS
-from rag_study.data.reading.source_files import Reading, SourceFile, records, walk
-from rag_study.data.sources.own.layout import is_table
+from rag_study.data.reading.source_files import Reading, SourceFile, walk
+from rag_study.data.sources.own.layout import NOTES, is_table
+from rag_study.data.sources.own.tables import all_records
 
 _ROWS = 200
 _SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")
@@ -56,6 +57,10 @@ class _Table:
     def has(self, known: Mapping[str, Sequence[str]], *keys: str) -> bool:
         there = {*self.names, *self.proposed(known)}
         return all(key in there for key in keys)
+
+    def column(self, key: str) -> str:
+        """The column of questions that most likely holds what the key means."""
+        return self.proposed(QUESTION_COLUMNS).get(key, key)
 
     @property
     def asks(self) -> bool:
@@ -110,6 +115,8 @@ def _of_whole(folder: Path, first: Path, documents: Path | None) -> Proposal:
     else:
         proposal.notes.append(f"Questions: {folder.name}, {first.name}.")
     corpus = next((path for path in sorted(folder.glob("corpus.*")) if is_table(path)), None)
+    if not table.asks:
+        raise StudyError(_nothing_asks(folder, [table], []))
     _settle(proposal, table, documents or corpus, is_beside=documents is None)
     return proposal
 
@@ -152,9 +159,8 @@ def _tables(path: Path, notes: list[str] | None) -> list[_Table]:
 
 
 def _table(file: SourceFile, reading: Reading) -> _Table:
-    sample = [
-        columns.plain(row, Counter()) for _, row in itertools.islice(records(file, reading), _ROWS)
-    ]
+    rows = itertools.islice(all_records(file, reading), _ROWS)
+    sample = [columns.plain(row, Counter()) for _, row in rows]
     names = dict.fromkeys(name for row in sample for name in row)
     filled = [n for n in names if any(not fields.is_missing(row.get(n)) for row in sample)]
     return _Table(file, reading, tuple(map(str, filled)), tuple(sample))
@@ -200,13 +206,14 @@ def _documents(
     corpora = [
         other
         for other in tables
-        if other.file != table.file and not other.asks and other.has(DOCUMENT_COLUMNS, "text")
+        if other is not table and not other.asks and other.has(DOCUMENT_COLUMNS, "text")
     ]
     if corpora:
         corpus = max(corpora, key=lambda other: other.file.path.stat().st_size)
         notes.append(f"Documents: the rows of {corpus.label}.")
         return corpus.file.path
-    if not texts.files:
+    inside = any(_holds_passages(table, table.column(key)) for key in _PASSAGES)
+    if not texts.files or (inside and all(NOTES.match(p.name) for p in texts.files.values())):
         return None
     parents = {path.parent for path in texts.files.values()}
     place = Path(*_common([parent.parts for parent in parents]))
@@ -230,7 +237,7 @@ def _settle(
     if corpus is not None and not is_beside:
         settings["corpus"] = corpus
     if corpus is None:
-        inside = [key for key in _PASSAGES if _holds_passages(table, chosen.get(key, key))]
+        inside = [key for key in _PASSAGES if _holds_passages(table, table.column(key))]
         if not inside:
             raise StudyError(
                 f"{table.file.path}: there are questions, but no documents beside it and no column "
@@ -259,9 +266,13 @@ def _settle(
         chosen.pop("id", None)
     if chosen:
         settings["columns"] = chosen
-    for key in ("sheet", "encoding"):
-        if value := getattr(table.reading, key):
-            settings[key] = value
+    of_corpus = _corpus_table(corpus).reading if corpus and is_table(corpus) else Reading()
+    reading = {
+        "sheet": table.reading.sheet,
+        "corpus_sheet": of_corpus.sheet,
+        "encoding": table.reading.encoding or of_corpus.encoding,
+    }
+    settings |= {key: value for key, value in reading.items() if value}
 
 
 def _naming_column(
@@ -293,7 +304,8 @@ def _naming_column(
 def _ids(corpus: Path) -> Iterator[str]:
     """What the documents of a table are called."""
     named = _document_columns(corpus, {})
-    found = columns.renamed(records(SourceFile(corpus)), named, corpus.name, Counter())
+    rows = all_records(SourceFile(corpus), _corpus_table(corpus).reading)
+    found = columns.renamed(rows, named, corpus.name, Counter())
     for _, row in itertools.islice(found, _LOOKED_AT):
         yield from (str(row[k]) for k in ("doc_id", "_id", "title") if row.get(k) not in (None, ""))
 
@@ -305,11 +317,18 @@ def _try(names: gold.Names, value: str) -> list[str]:
         return []
 
 
+def _corpus_table(corpus: Path) -> _Table:
+    """The table with documents in a file, the sheet with texts where there are several."""
+    tables = _tables(corpus, None)
+    with_texts = [t for t in tables if t.has(DOCUMENT_COLUMNS, "text") and not t.asks]
+    return (with_texts or tables)[0]
+
+
 def _document_columns(corpus: Path, chosen: Mapping[str, str]) -> dict[str, str]:
     """Names of the columns of a table with documents."""
     if not is_table(corpus):
         return {}
-    table = _table(SourceFile(corpus), Reading())
+    table = _corpus_table(corpus)
     proposed = table.proposed(DOCUMENT_COLUMNS)
     if corpus.name.startswith("corpus.") and "_id" in table.names and "text" in table.names:
         proposed.pop("doc_id", None)  # BEIR's

@@ -26,10 +26,13 @@ def question_rows(
     file: SourceFile, place: Layout, options: OwnOptions, counts: Counter[str]
 ) -> Rows:
     """The rows of a file of questions. Raises StudyError where a needed column has another name."""
-    found = records(file, options.reading)
+    found = all_records(file, options.reading)
     if place.is_beir:
         found = _beir_queries(found)
-    named = columns.renamed(found, options.named(QUESTION_COLUMNS), file.label, counts)
+    known = dict(QUESTION_COLUMNS)
+    if not place.has_documents:
+        known["title"] = DOCUMENT_COLUMNS["title"]  # of the passages in the rows
+    named = columns.renamed(found, options.named(known), file.label, counts)
     yield from _hinted(named, QUESTION_COLUMNS, options)
 
 
@@ -38,7 +41,7 @@ def document_rows(place: Layout, options: OwnOptions, counts: Counter[str]) -> R
     named = options.named(DOCUMENT_COLUMNS)
     seen: set[str] = set()
     for file in place.documents:
-        found = records(file, options.reading)
+        found = all_records(file, options.documents_reading)
         if place.is_beir:
             found = ((where, _named(row, {"_id": "doc_id"})) for where, row in found)
         found = columns.renamed(found, named, file.label, counts)
@@ -56,9 +59,33 @@ def document_rows(place: Layout, options: OwnOptions, counts: Counter[str]) -> R
             yield where, {k: None if v is NO_VALUE else v for k, v in row.items()}
 
 
-def _beir_queries(
-    found: Iterator[tuple[str, dict[str, Any]]],
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def all_records(file: SourceFile, reading: Reading) -> Rows:
+    """As `records`; of a file that is one object with one list of objects, these."""
+    found = records(file, reading)
+    first = next(found, None)
+    if first is None:
+        return
+    where, row = first
+    lists = {key: value for key, value in row.items() if _is_list_of_objects(value)}
+    others = [value for key, value in row.items() if key not in lists]
+    second = next(found, None)
+    if second is None and len(lists) == 1 and columns.plain(row, Counter()) is row:
+        ((key, inner),) = lists.items()
+        if len(inner) > 1 and not any(isinstance(value, list) for value in others):
+            for number, each in enumerate(inner, start=1):
+                yield f"{where}, {key} {number}", each
+            return
+    yield first
+    if second is not None:
+        yield second
+    yield from found
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
+
+
+def _beir_queries(found: Rows) -> Rows:
     """BEIR's queries have what else is known in `metadata`, answers among it."""
     for where, row in found:
         row = _named(row, {"_id": "id", "text": "question"})
