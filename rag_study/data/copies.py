@@ -12,8 +12,8 @@ import dataclasses
 import hashlib
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 import numpy as np
 import regex
@@ -63,21 +63,31 @@ def mark(
 def originals(documents: Sequence[Document]) -> dict[str, str]:
     """doc_id of every copy -> doc_id of the first document that it is a copy of."""
     texts = [_text(document) for document in documents]
-    sets = DisjointSet(range(len(documents)))
-    first: dict[tuple[str | None, bytes], int] = {}
+    first: dict[bytes, int] = {}
+    same: list[tuple[int, int]] = []
+    distinct: list[int] = []
     for number, (document, text) in enumerate(zip(documents, texts, strict=True)):
-        sets.merge(first.setdefault((document.scope, _exact(text)), number), number)
-    distinct = sorted(first.values())
+        earlier = first.setdefault(_exact(document.scope, text), number)
+        if earlier == number:
+            distinct.append(number)
+        else:
+            same.append((earlier, number))
+    del first
     for one, other in _candidates([texts[number] for number in distinct]):
         a, b = distinct[one], distinct[other]
         if documents[a].scope == documents[b].scope and _are_copies(texts[a], texts[b]):
-            sets.merge(a, b)
+            same.append((a, b))
+    # Of a million documents few are copies: only these are kept as sets.
+    members = sorted({number for pair in same for number in pair})
+    sets = DisjointSet(members)
+    for a, b in same:
+        sets.merge(a, b)
     leaders: dict[int, int] = {}
     found = {}
-    for number, document in enumerate(documents):
+    for number in members:
         leader = leaders.setdefault(sets[number], number)
         if leader != number:
-            found[document.doc_id] = documents[leader].doc_id
+            found[documents[number].doc_id] = documents[leader].doc_id
     return found
 
 
@@ -86,10 +96,12 @@ def _text(document: Document) -> str:
     return own or f"{document.title}\n{document.text}"
 
 
-def _exact(text: str) -> bytes:
-    """A digest of the text without case and blanks: of a million texts no second form is kept."""
+def _exact(scope: str | None, text: str) -> bytes:
+    """A digest of scope and text without case and blanks: no second form of all texts is kept."""
     same = "".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(repr(scope).encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _words(text: str) -> list[str]:
@@ -143,8 +155,6 @@ def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
 def _signatures(texts: Sequence[str]) -> tuple[list[int], np.ndarray]:
     """The positions of the texts that are long enough to tell, and of these (texts, hashes): for
     each hash the smallest of a text's sequences of words."""
-    vocabulary: defaultdict[str, int] = defaultdict()
-    vocabulary.default_factory = vocabulary.__len__
     rng = np.random.default_rng(0)
     odd = rng.integers(1, 2**63, _HASHES + _SHINGLE, dtype=np.uint64) | np.uint64(1)
     numbers: list[int] = []
@@ -152,7 +162,7 @@ def _signatures(texts: Sequence[str]) -> tuple[list[int], np.ndarray]:
     waiting: list[np.ndarray] = []  # the sequences of words of the texts of a block
     size = 0
     for position, text in enumerate(texts):
-        words = list(map(vocabulary.__getitem__, _words(text)))
+        words = [crc32(word.encode("utf-8", "surrogatepass")) for word in _words(text)]
         if len(words) < _SHINGLE:
             continue
         numbers.append(position)

@@ -41,7 +41,7 @@ class QuestionReader:
         self._contexts = [
             key for key in ("contexts", "gold_contexts") if not is_corpus or key in options.columns
         ]
-        self._passages = Passages(documents)
+        self._passages = Passages(documents) if self._contexts else None
         by_name = place.texts is not None or "gold_doc_ids" in options.columns
         self._names = gold.Names(documents) if by_name else None
         self._relevant = tables.relevant(place)
