@@ -6,23 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from tiny_study import ALL_RUN, STUDY
 
 from rag_study.common.paths import PROJECT_ROOT
-
-STUDY = """\
-name: anywhere
-models: [random-llama]
-datasets: [{name: jsonl, path: dáta, label: "Türme {塔}", test_size: 8}]
-fine_tuning: [{train_format: with_context, train_size: [4], epochs: 1}]
-contexts: [none, retrieved]
-retrieval: {retriever: bm25, chunk_size: 64, chunk_overlap: 8, top_k: 2}
-answering: {max_new_tokens: 4}
-retention: 0
-semantic_similarity: false
-judges: [{model: random-llama, ladder_size: 20}]
-compute: {dtype: float32, threads: 1}
-notes: ["Übung — 塔"]
-"""
 
 
 @pytest.fixture
@@ -57,7 +43,7 @@ def test_a_study_runs_anywhere(place, tmp_path):
 
     code, output, errors = run("run", study, "--executor", "local", "--workers", "2")
     assert code == 0, output + errors
-    assert "9 run, 0 reused, 0 failed, 0 blocked" in output
+    assert ALL_RUN in output
     assert "\\u6570\\u636e" in output  # where the report is, in the letters of the terminal
     folder = place / "out{}" / "anywhere"
     page = (folder / "report.html").read_text(encoding="utf-8")
@@ -67,3 +53,44 @@ def test_a_study_runs_anywhere(place, tmp_path):
     assert status["state"] == "done"
     assert run("status", study)[0] == 0
     assert not home.exists()
+
+
+# A user of its own without rights: a number that has no name, over files of whoever runs the tests.
+AS_A_NUMBER = ["unshare", "--user", "--map-user=12345", "--map-group=12345"]
+
+
+def a_number_may_run():
+    try:
+        return subprocess.run([*AS_A_NUMBER, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not a_number_may_run(), reason="no user namespaces on this machine")
+def test_a_study_runs_as_a_number_with_a_home_that_cannot_be_written(place, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    (tmp_path / "t").mkdir()
+    environment = {
+        **{"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"},
+        **{"HOME": str(home), "TMPDIR": str(tmp_path / "t"), "LC_ALL": "xx_XX.ISO-8859-1"},
+        **{"PYTHONIOENCODING": "latin-1", "IPYTHONDIR": "/dev/null/ipython", "TERM": "dumb"},
+        **{"RAG_STUDY_OUTPUTS": str(tmp_path / "out"), "TZ": "Nowhere/Else", "COLUMNS": "many"},
+    }
+    program = [sys.executable, "-m", "rag_study", "run", str(place / "stúdy {name}.yaml")]
+    script = 'umask 077; ulimit -n 256; exec "$@" <&-'
+    done = subprocess.run(
+        [*AS_A_NUMBER, "bash", "-c", script, "bash", *program],
+        capture_output=True,
+        env=environment,
+        cwd="/",
+    )
+    output = done.stdout.decode("latin-1")
+    assert done.returncode == 0, output + done.stderr.decode("latin-1")
+    assert ALL_RUN in output
+    assert "Übung - \\u5854" in output
+    assert list(home.iterdir()) == []
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if path.stat().st_mode & 0o077]

@@ -23,11 +23,14 @@ from rag_study.analysis.length_adjustment import length_adjusted
 from rag_study.analysis.objections import objections
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
 from rag_study.analysis.people import people_rows
+from rag_study.analysis.states import context_label, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
 from rag_study.analysis.trends import trends
+from rag_study.answering.generation import nothing_said
 from rag_study.common import files
 from rag_study.common.wording import counted, listed
+from rag_study.study import differences
 from rag_study.study.config import StudyConfig
 
 # Fields of StudyResults that are written to the study's folder, under their own names.
@@ -173,9 +176,18 @@ def _decomposed(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def warnings(collected: StudyResults) -> list[str]:
-    """What is odd about the results, in sentences: two versions of prompts, answers that a judge
-    did not score."""
-    sentences = _prompt_versions(collected.provenance)
+    """What is odd about the results, in sentences: runs made by other code, two versions of
+    prompts, models that answer nothing, answers that a judge did not score."""
+    other_code = [
+        run["run_id"]
+        for run in collected.provenance
+        if "package_hash" in run and differences.is_of_other_code(run["package_hash"])
+    ]
+    sentences = [
+        *differences.of_other_code(other_code),
+        *_prompt_versions(collected.provenance),
+        *_empty_answers(collected.results),
+    ]
     results = collected.results
     if results.empty:
         return sentences
@@ -188,6 +200,25 @@ def warnings(collected: StudyResults) -> list[str]:
             sentences.append(
                 f"Judge {judge} scored {scored:,} of {counted(answers, 'answer')}: its means and "
                 "differences are about these alone, and may not hold for the others."
+            )
+    return sentences
+
+
+def _empty_answers(results: pd.DataFrame) -> list[str]:
+    """A sentence for each model state that gave no text for any question, though asked."""
+    if results.empty:
+        return []
+    given = results.dropna(subset="answer").drop_duplicates(
+        [*RUN_COLUMNS, "context", "question_id"]
+    )
+    said = given["answer"].astype(str).str.strip() != ""
+    sentences = []
+    for _, rows in given.groupby([*RUN_COLUMNS, "context"], sort=True, dropna=False):
+        if not said[rows.index].any():
+            row = rows.iloc[0]
+            sentences.append(
+                f"{row['model']} on {row['dataset']}, {state_label(row)}, "
+                f"{context_label(row['context'])}: {nothing_said(len(rows))}"
             )
     return sentences
 

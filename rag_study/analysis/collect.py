@@ -56,10 +56,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         finished.append(run.run_id)
         if run.stage.name == "validate_judge":
             labels = {"judge": judge_of(run, config), "dataset": label_of(run, config)}
-            ladders.append(pd.read_parquet(folder.path / "ladder.parquet").assign(**labels))
-            styles.append(pd.read_parquet(folder.path / "styles.parquet").assign(**labels))
+            ladders.append(files.read_parquet(folder.path / "ladder.parquet").assign(**labels))
+            styles.append(files.read_parquet(folder.path / "styles.parquet").assign(**labels))
             for name, tables in (("auc", aucs), ("facts", facts)):
-                table = pd.read_parquet(folder.path / f"{name}.parquet")
+                table = files.read_parquet(folder.path / f"{name}.parquet")
                 # The run knows its judge by the model's name, which several judges may share.
                 table["scorer"] = table["scorer"].where(table["criterion"] == "", labels["judge"])
                 tables.append(table.assign(dataset=labels["dataset"]))
@@ -83,11 +83,11 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     for table, run in zip(answered, _judged(comparison), strict=True):
         file = retention.get(_state(run, run.needs("generate_answers")))
         if file is not None and run.point.answering.prompting == DEFAULT:
-            outside.append(_outside(pd.read_parquet(file), table))
+            outside.append(_outside(files.read_parquet(file), table))
     retrieval = [
-        pd.read_parquet(run_folder.RunFolder(index.run_id).path / "retrieval_by_k.parquet").assign(
-            dataset=name
-        )
+        files.read_parquet(
+            run_folder.RunFolder(index.run_id).path / "retrieval_by_k.parquet"
+        ).assign(dataset=name)
         for index, name in searches.values()
     ]
     warnings = {}  # the same ones of several searches once
@@ -194,7 +194,7 @@ def _answers(
 ) -> pd.DataFrame:
     """Rows of one judged run: what was asked, answered and scored, with the run's settings."""
     folder = run_folder.RunFolder(run.run_id).path
-    scores = pd.read_parquet(folder / "scores.parquet")
+    scores = files.read_parquet(folder / "scores.parquet")
     scores = scores[scores["position"] < scores["context"].map(run.extent).fillna(0)]
     scores = seen.add(run, scores)
     settings = columns_of(run) | {"retriever": search}

@@ -13,7 +13,7 @@ import pandas as pd
 from rag_study import data
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.answering.counterfactual import replace_answer
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.evaluation.judging.judge import EXPLAINING
 from rag_study.study.stages import StageRun
 
@@ -65,7 +65,7 @@ class Evidence:
         """PASSAGE_COLUMNS: every passage that stood in some prompt, once, as it stood there."""
         tables = []
         for search in sorted(self._prepared):
-            chunks = pd.read_parquet(
+            chunks = files.read_parquet(
                 run_folder.RunFolder(search).path / "chunks.parquet",
                 columns=["chunk_id", "title", "text"],
             ).rename(columns={"chunk_id": "passage"})

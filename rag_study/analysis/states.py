@@ -27,7 +27,7 @@ CONTEXTS = {name: condition.label for name, condition in CONDITIONS.items()} | {
 
 
 def method_label(method: str) -> str:
-    return METHODS[method].label if method in METHODS else method.replace("_", " ")
+    return METHODS[method].label if method in METHODS else method
 
 
 def format_label(train_format: str) -> str:

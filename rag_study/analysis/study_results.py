@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis.states import untrusted_judges
+from rag_study.common import files
 from rag_study.evaluation.metrics import METRICS, Metrics
 
 
@@ -22,7 +23,7 @@ def read_metrics(folder: Path) -> Metrics:
     file = folder / "metrics.parquet"
     if not file.exists():
         return METRICS
-    return Metrics.from_records(pd.read_parquet(file).to_dict("records"))
+    return Metrics.from_records(files.read_parquet(file).to_dict("records"))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from rag_study.answering import counterfactual
 from rag_study.answering.conditions import CONDITIONS, ORDERS
+from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
 from rag_study.data.schema import Question
@@ -80,8 +81,8 @@ class ContextBuilder:
     ) -> ContextBuilder:
         """From the tables that stage 02 wrote into the folder of its run, and all pools."""
         return cls(
-            pd.read_parquet(folder / "chunks.parquet"),
-            pd.read_parquet(folder / "retrieved.parquet"),
+            files.read_parquet(folder / "chunks.parquet"),
+            files.read_parquet(folder / "retrieved.parquet"),
             top_k,
             pool=list(chain(*pools.values())),
         )

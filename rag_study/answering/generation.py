@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.models import chat_templates, prompts
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
@@ -213,8 +214,18 @@ def at_a_glance(answers: pd.DataFrame) -> pd.DataFrame:
     return by_context[columns].mean().join(left_out)
 
 
-def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
-    """What a run's `metrics.json` tells. A server may keep to itself how many answers were cut and
+def nothing_said(number: int) -> str:
+    """A sentence on that many answers, all of which are empty."""
+    return (
+        f"all of {counted(number, 'answer')} are empty. The model ends before it says anything: "
+        "its weights may be damaged, its training may have failed, or the prompt may not suit it. "
+        "Scores of these answers tell nothing else."
+    )
+
+
+def run_metrics(answers: pd.DataFrame) -> dict[str, Any]:
+    """What a run's `metrics.json` tells; of contexts without any text in an answer, a warning is
+    also logged. A server may keep to itself how many answers were cut and
     what the tokens were: None."""
     import pandas as pd
 
@@ -222,10 +233,18 @@ def run_metrics(answers: pd.DataFrame) -> dict[str, float | int | None]:
     answered = answers[answers["missing_reason"].isna()].astype(kinds)
     sums = answered[["prompt_tokens", "answer_tokens"]].sum(min_count=1)
     cut, lost = answered["truncated"].mean(), int(answers["lost"].sum())
+    warnings = [
+        f"{context}: {nothing_said(len(rows))}"
+        for context, rows in answered.groupby("context", sort=False)
+        if not rows["answer"].str.strip().any()
+    ]
+    for warning in warnings:
+        _log.warning(warning)
     return {
         "answers": len(answered),
         "left_out": len(answers) - len(answered) - lost,
         **({"lost": lost} if lost else {}),
+        **({"warnings": warnings} if warnings else {}),
         "truncated": None if cut is pd.NA else float(cut),
         **{name: None if value is pd.NA else int(value) for name, value in sums.items()},
     }

@@ -14,16 +14,17 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from rag_study.cli import judge, label, results, start, study
+from rag_study.cli.console import Terminal
 from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # as markup, defaults in square brackets would be swallowed
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,6 +52,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(study.plan)
 app.command()(study.run)
 app.command()(study.status)
+app.command()(study.verify)
 app.command()(study.report)
 app.command()(label.label)
 app.command("judge-report")(judge.judge_report)
@@ -66,19 +68,27 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         surroundings.settle()
-        app(prog_name="rag-study")  # also for `python -m rag_study`
+        try:
+            app(prog_name="rag-study")  # also for `python -m rag_study`
+        finally:
+            sys.stdout.flush()  # while it can be said that this fails
     except StudyError as error:
         if debug:
             raise
         _tell(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough
+        surroundings.stop_speaking()
+        sys.exit(1)
     except OSError as error:
         if debug:
             raise
+        surroundings.stop_speaking()
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}")
         sys.exit(1)
 
 
 def _tell(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(message)}")
+    terminal = Terminal(stderr=True, soft_wrap=True)
+    terminal.print(Text.assemble(("error:", "red"), " ", terminal.render_str(message)))

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from rag_study.common.paths import study_file
+from rag_study.common.shown import visible
 from rag_study.study.differences import Earlier
+from rag_study.study.running.verification import Looked
 from rag_study.study.stages import STAGES
 
+
+class Terminal(Console):
+    """A console on which texts are what they say: nothing in them is markup, and what would act on
+    the terminal is named (`common.shown`)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        # Before it is measured: a character with a name is wider than one without.
+        return super().render_str(visible(text, lines=True), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if not segment.control:
+                segment = segment._replace(text=visible(segment.text, lines=True))
+            yield segment
+
+
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
-console = Console(width=None if sys.stdout and sys.stdout.isatty() else 110)
+console = Terminal(width=None if sys.stdout and sys.stdout.isatty() else 110)
 # Of the reasons why the runs of a stage are not done, so many are said.
 _SHOWN_REASONS = 2
 COLOURS = {
@@ -54,15 +80,15 @@ Why = Annotated[
 
 def print_line(state: str, run_id: str, note: str) -> None:
     """One line per run, never folded: ids are there to be copied."""
-    tail = f"  [dim]{escape(note)}[/]" if note else ""
-    console.print(f"{coloured(state)} {run_id}{tail}", soft_wrap=True)
+    tail = ("  " + note, "dim") if note else ""
+    console.print(line_of(coloured(state), f" {run_id}", tail), soft_wrap=True)
 
 
 def print_why(earlier: Earlier) -> None:
     """Under the line of a run: all that it differs in from the one that is done."""
     words = "; ".join(difference.words for difference in earlier.differences)
-    text = f"{' ' * 11}[dim]{escape(earlier.run_id)} is done, but {escape(words)}[/]"
-    console.print(text, soft_wrap=True)
+    text = f"{' ' * 11}{earlier.run_id} is done, but {words}"
+    console.print(text, style="dim", soft_wrap=True)
 
 
 def print_reasons(earlier: Mapping[str, Earlier]) -> None:
@@ -78,11 +104,38 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         more = len(words) - _SHOWN_REASONS
         rest = f"; and {more} more" if more > 0 else ""
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
-        console.print(f"  {stage}, {count}: {escape(shown)}{rest}", soft_wrap=True)
+        console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
 
 
-def coloured(state: str) -> str:
-    return f"[{COLOURS.get(state, 'white')}]{state:10}[/]"
+def print_damages(looked: Looked) -> None:
+    """Files that are not as they were written and what to do, which is said once for each run; and
+    how many runs cannot be looked at."""
+    for _, same in groupby(looked.damages, key=itemgetter(1)):
+        for what, _ in (found := list(same)):
+            console.print(line_of(("damaged", "red"), f"    {what}"), soft_wrap=True)
+        console.print(f"{' ' * 11}{found[0][1]}", soft_wrap=True)
+    if number := len(looked.unsealed):
+        runs = "1 finished run is" if number == 1 else f"{number} finished runs are"
+        console.print(
+            f"{runs} of a version of the package that kept no checksums: used as before, but "
+            "damage to them would not be noticed.",
+            soft_wrap=True,
+        )
+
+
+def line_of(*parts: str | tuple[str, str] | Text) -> Text:
+    """A line of texts, some with a style. (Text drops some control characters without a word.)"""
+    named = (
+        (visible(part[0], lines=True), part[1]) if isinstance(part, tuple)
+        else visible(part, lines=True) if isinstance(part, str)
+        else part
+        for part in parts
+    )  # fmt: skip
+    return Text.assemble(*named)
+
+
+def coloured(state: str) -> Text:
+    return Text(f"{state:10}", style=COLOURS.get(state, "white"))
 
 
 def clock(seconds: float) -> str:

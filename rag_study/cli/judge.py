@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
-from rag_study.cli.console import Debug, console
+from rag_study.cli.console import Debug, Terminal, console
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import problems
+from rag_study.common.shown import visible
 from rag_study.evaluation import criteria
 from rag_study.models import folders, names
 from rag_study.study.groups import Judge
@@ -148,14 +149,14 @@ def _bar(title: str) -> Any:
     """A context that shows a bar on a terminal, and gives what is told how far it is."""
     from contextlib import contextmanager
 
-    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     @contextmanager
     def shown():
-        errors = Console(stderr=True)
+        errors = Terminal(stderr=True)
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
-            task = bars.add_task(title, total=None)
+            task = bars.add_task(escape(visible(title)), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total)
 
     return shown()
@@ -212,4 +213,4 @@ def _tables(report: Report) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

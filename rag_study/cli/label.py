@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from rag_study.cli.console import Debug, StudyFile, console
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
+from rag_study.study import study_tables
 from rag_study.study.config import StudyConfig, load_study
 
 
@@ -96,7 +97,8 @@ def _write(
     from rag_study.labelling.passages import texts_shown
     from rag_study.study import plan
 
-    answers = pd.read_parquet(folder / "results.parquet")
+    with study_tables.reading(folder):
+        answers = files.read_parquet(folder / "results.parquet")
     sample = labelling.draw(answers, study.name, **draw)
     file = out or Path(f"{study.name}-labels-{sample.name}.csv")
     texts = texts_shown(plan.comparison(study), study, sample) if passages else None
@@ -151,7 +153,7 @@ def _grade(folder: Path, file: Path) -> None:
     sample = labelling.load(folder, csv_file.sample_name(file))
 
     def show(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+        console.print(text, highlight=False, soft_wrap=True, end="")
 
     given = grading.grade(file, sample, show, click.getchar)
     _say("")
@@ -160,4 +162,4 @@ def _grade(folder: Path, file: Path) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rag_study.cli.console import clock, coloured, console
+from rag_study.cli.console import clock, coloured, console, line_of
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
@@ -33,16 +33,15 @@ class Teller:
             return
         if event == "started" and _is_live():
             return  # the live view has it
-        line = f"{self._elapsed()} {'started   ' if event == 'started' else ''}"
         if event == "started":
-            line += run.run_id
+            words = ["started    ", run.run_id]
         elif event == "blocked":
-            line += f"{coloured('blocked')} {run.run_id}: {status.message}"
+            words = [coloured("blocked"), f" {run.run_id}: {status.message}"]
         else:
-            line += f"{coloured(status.state)} {run.run_id} ({clock(status.seconds)})"
+            words = [coloured(status.state), f" {run.run_id} ({clock(status.seconds)})"]
             if not _is_live() and self._progress.left:
-                line += f"  {_left(self._progress)}"
-        console.print(line, soft_wrap=True)
+                words.append(f"  {_left(self._progress)}")
+        console.print(line_of(f"{self._elapsed()} ", *words), soft_wrap=True)
         if event == "ended" and status.state != "done":
             _explain(run, status)
 
@@ -127,11 +126,11 @@ def _explain(run: StageRun, status: Status) -> None:
     folder = RunFolder(run.run_id)
     # What a StudyError says is all that the reader needs; other errors are the program's own.
     for_people = status.message.removeprefix("StudyError: ")
-    console.print(f"  {for_people}", markup=False, soft_wrap=True)
+    console.print(f"  {for_people}", soft_wrap=True)
     if for_people == status.message and (tail := folder.log_tail()):
         lines = (f"  | {line}" for line in Text.from_ansi(tail).plain.splitlines())
         console.print(Text("\n".join(lines), style="dim"))
-    console.print(f"  The notebook and the log: {folder.path}", markup=False, soft_wrap=True)
+    console.print(f"  The notebook and the log: {folder.path}", soft_wrap=True)
 
 
 def cost_table(estimate: Estimate) -> Group:

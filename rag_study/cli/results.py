@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag_study.cli.console import Debug, StudyFile, console, size
+from rag_study.cli.console import Debug, StudyFile, console, line_of, size
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import study_file
@@ -32,12 +32,13 @@ def clean(
     compared in this outputs folder and whose file is still where it was. Runs that they ask for are
     kept also where notebooks or the package have changed since.
     """
-    leftovers, outdated = cleanup.find(study_files)
+    leftovers, outdated, lost = cleanup.find(study_files)
+    if lost and delete:
+        raise StudyError(f"{lost[0]}\nNothing has been deleted.")
     for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
-        console.print(
-            f"{size(leftover.size):>10}  {shown}  [dim]{leftover.reason}[/]", soft_wrap=True
-        )
+        line = line_of(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
+        console.print(line, soft_wrap=True)
     total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:
         console.print("Nothing to clean: some study asks for everything that is there.")
@@ -46,6 +47,8 @@ def clean(
         console.print(f"{len(leftovers)} deleted, {total}.")
     else:
         console.print(f"{len(leftovers)} are not needed, {total}. --delete deletes them.")
+    for sentence in lost:
+        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if outdated:
         kept = size(sum(leftover.size for leftover in outdated))
         count = f"{len(outdated)} runs ({kept}) are" if len(outdated) > 1 else f"1 run ({kept}) is"
@@ -93,5 +96,6 @@ def export_adapter(
         trained = sorted((run_folder.outputs_dir() / "runs" / "fine_tune").glob("*"))
         names = "\n".join(f"  fine_tune/{path.name}" for path in trained) or "  (none)"
         raise StudyError(f"there is no run '{run_id}'. Trained so far:\n{names}")
+    RunFolder(run_id).check()
     written = export.export_adapter(folder, target, merge, export.findings_of(run_id))
     console.print(f"{written}: {'model' if merge else 'adapter'} and README.md", soft_wrap=True)

@@ -20,25 +20,27 @@ from rag_study.cli.console import (
     clock,
     console,
     first_line,
+    print_damages,
     print_line,
     print_reasons,
     print_why,
 )
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import gpus
-from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
-from rag_study.study import differences, stages
+from rag_study.study import differences, stages, study_tables
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
 from rag_study.study.plan import Comparison, answer_notes, comparison, expand
-from rag_study.study.running import costs, resources, study_run
+from rag_study.study.running import cleanup, costs, resources, study_run, verification
 from rag_study.study.running.dask_executor import DaskExecutor, LocalExecutor
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import Options
 from rag_study.study.running.study_run import Progress
 from rag_study.study.stages import StageRun, is_done
+
+_OTHER_CODE = "made by another version of the package"
 
 
 def plan(
@@ -80,7 +82,7 @@ def plan(
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
     for sentence in [*answer_notes(runs), *data_warnings(runs)]:
-        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        console.print(sentence, style="yellow", soft_wrap=True)
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
@@ -124,6 +126,7 @@ def run(
     chosen = _chosen(runs, only)
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
     run_folder.check_writable()
+    cleanup.announce(runs[-1])
     progress = _execute(chosen, Options(keep_going, cell_timeout), place, force=force)
     _show_result(runs[-1], progress)
     if not all(
@@ -142,6 +145,7 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
     earlier = differences.from_earlier(
         [stage_run for stage_run in runs if stage_run.run_id not in done], runs
     )
+    other_code: list[str] = []
     for stage_run in runs:
         folder, current = RunFolder(stage_run.run_id), statuses[stage_run.run_id]
         finished = stage_run.run_id in done
@@ -149,6 +153,9 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
         note = first_line(current.message)
         if current.state == "done":
             note = clock(current.seconds)
+            if finished and differences.is_of_other_code(current.package_hash):
+                other_code.append(stage_run.run_id)
+                note += f", {_OTHER_CODE}"
         elif state == "running":
             tally = folder.progress()
             counted = f"{tally[0]} of {tally[1]}, " if tally else ""
@@ -158,14 +165,31 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
             print_why(earlier[stage_run.run_id])
     print_reasons(earlier)
     console.print(f"{len(done)} of {len(runs)} stage runs are done.")
-    if len(done) < len(runs):
+    _say_of_other_code(other_code)
+    looked = verification.look_at(runs, quick=True)
+    print_damages(looked)
+    if len(done) < len(runs) or looked.damages:
         raise typer.Exit(1)
+
+
+def verify(study_file: StudyFile, debug: Debug = False) -> None:
+    """Compare every file of a study's finished runs, and of its tables, with its checksum."""
+    looked = verification.look_at(expand(study_file))
+    print_damages(looked)
+    if looked.damages:
+        count = len(looked.damages)
+        console.print(f"{count} file{'s are' if count > 1 else ' is'} damaged.")
+        raise typer.Exit(1)
+    if not looked.runs:
+        console.print("No run is done, so there is nothing to compare.")
+    elif whole := looked.runs - len(looked.unsealed):
+        console.print(f"{whole} finished stage runs: every file is as it was written.")
 
 
 def report(study_files: StudyFiles, debug: Debug = False) -> None:
     """Build tables, figures and report again from what is done; of several studies, a common one.
 
-    A common report is written to outputs/<name>+<name>/.
+    A common report is written to `outputs/<name>+<name>/`.
     """
     common = comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in common.upstream):
@@ -179,6 +203,11 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
     _show_result(common, progress)
     if progress.count("done") == 0:
         raise typer.Exit(1)
+
+
+def _say_of_other_code(run_ids: list[str]) -> None:
+    for sentence in differences.of_other_code(run_ids):
+        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
 
 
 def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
@@ -204,8 +233,8 @@ def planned(runs: list[StageRun]) -> list[dict[str, Any]]:
         action, note = "run", ""
         if is_done(stage_run, current):
             action = "reuse"
-            if current.package_hash != package_hash():
-                note = "made by another version of the package; --force makes it again"
+            if differences.is_of_other_code(current.package_hash):
+                note = f"{_OTHER_CODE}; --force makes it again"
         elif waiting:
             action, note = "blocked", f"needs {', '.join(waiting)}"
         elif current.state == "done":
@@ -268,7 +297,10 @@ def _execute(
             tell.stopped()
             raise typer.Exit(130) from None
     console.print(live.summary(progress))
-    if progress.count("reused") == len(runs):
+    reused = [run_id for run_id, outcome in progress.outcomes.items() if outcome == "reused"]
+    of_other_code = differences.is_of_other_code
+    _say_of_other_code([r for r in reused if of_other_code(RunFolder(r).status().package_hash)])
+    if len(reused) == len(runs):
         console.print("Nothing to do: everything asked for is done.")
     return progress
 
@@ -278,17 +310,18 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
-    import pandas as pd
-
     from rag_study.analysis.study_results import read_metrics
     from rag_study.report.tables import effects_table
 
     folder = run_folder.study_dir(comparison.slug)
-    comparisons = pd.read_parquet(folder / "comparisons.parquet")
-    console.print(effects_table(comparisons, metrics=read_metrics(folder)))
-    console.print((folder / "headline.txt").read_text(encoding="utf-8").strip(), soft_wrap=True)
+    with study_tables.reading(folder):
+        comparisons = files.read_parquet(folder / "comparisons.parquet")
+        metrics = read_metrics(folder)
+        headline = (folder / "headline.txt").read_text(encoding="utf-8").strip()
+    console.print(effects_table(comparisons, metrics=metrics))
+    console.print(headline, soft_wrap=True)
     for note in comparison.study.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))
     console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

@@ -6,16 +6,20 @@ whatever is killed, whenever, nothing half-written is ever taken for a result.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
 import os
-import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rag_study.common import cells, secrets
+from rag_study.common.errors import StudyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +39,14 @@ def cache_dir() -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that is whole or not there."""
+    """Write a text file, without secrets, that is whole or not there."""
+    text = secrets.hidden(text)
     write_with(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is whole or not there. NaN has no place in JSON and is refused."""
+    content = secrets.hidden(content)
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -54,7 +60,9 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
     def write(name: str) -> None:
         with open(name, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(
+                json.dumps(secrets.hidden(row), ensure_ascii=False) + "\n" for row in rows
+            )
 
     write_with(path, write)
 
@@ -87,13 +95,65 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, whole or not there."""
-    write_with(path, lambda file: table.to_parquet(file, index=False))
+    """Write a table as Parquet with a checksum of every page, whole or not there."""
+    write_with(path, lambda file: table.to_parquet(file, index=False, write_page_checksum=True))
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read what `write_parquet` wrote. Raises StudyError for a file that is damaged."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise StudyError(
+            f"{path}: this table is damaged and cannot be read ({words[0]}). Delete it, and have "
+            "what it belongs to made again: `rag-study run`, or `rag-study report` for the tables "
+            "of a study."
+        ) from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not there."""
-    write_with(path, lambda file: table.to_csv(file, index=False))
+    """Write a table as CSV, whole or not there. A text that a spreadsheet would take for a formula
+    has an apostrophe before it; `read_csv` takes it away."""
+    written = table.rename(columns=lambda name: cells.escape(str(name)))
+    returns = False
+    for place in range(written.shape[1]):
+        if written.iloc[:, place].dtype.kind not in "biufc":
+            texts = written.iloc[:, place].map(_cell)
+            written.isetitem(place, texts)
+            returns = returns or any("\r" in text for text in texts if isinstance(text, str))
+    # Only what ends this file's own lines is quoted otherwise; readers end a line at \r as well.
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    write_with(path, lambda file: written.to_csv(file, index=False, quoting=quoting))
+
+
+def read_csv(path: Path, texts: Collection[str] = ()) -> pd.DataFrame:
+    """Read what `write_csv` wrote: its texts as they were; numbers, or truth values, where a column
+    has nothing else. Columns of `texts` hold texts also where all of them look like numbers."""
+    import pandas as pd
+
+    read = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns=cells.unescape)
+    for name, column in read.items():
+        filled = column != ""
+        numbers = pd.to_numeric(column.where(filled), errors="coerce")
+        if name in texts or not filled.any():
+            read[name] = column.map(cells.unescape)
+        elif column.isin(["True", "False"]).all():
+            read[name] = column == "True"
+        elif (numbers.notna() == filled).all():
+            read[name] = numbers
+        else:
+            read[name] = column.map(cells.unescape)
+    return read
+
+
+def _cell(value: Any) -> Any:
+    return cells.escape(value) if isinstance(value, str) else value
 
 
 def content_hash(named: Sequence[tuple[str, Path]]) -> str:
@@ -191,7 +251,7 @@ def write_folder(path: Path, writer: Callable[[Path], Any]) -> None:
 def write_with(path: Path, writer: Callable[[str], Any]) -> None:
     """Have `writer` write the file under another name, then give it its own: whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = str(path.with_name(f"{_STAGING}{secrets.token_hex(8)}{path.suffix}"))
+    staging = str(path.with_name(f"{_STAGING}{uuid.uuid4().hex[:16]}{path.suffix}"))
     # Who may read it the process's own umask says.
     os.close(os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:

@@ -12,6 +12,8 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from rag_study.common.errors import StudyError
+
 PACKAGE = Path(str(resources.files("rag_study")))
 IS_CHECKOUT = (PACKAGE.parent / "pyproject.toml").is_file()
 # The folder in which the project's own `notebooks` and `params` are.
@@ -61,9 +63,29 @@ def notebook(name: str) -> Path:
     return copy if copy.exists() else notebooks_dir() / copy.name
 
 
+def is_utf8(path: Path | str) -> bool:
+    """Whether a path can be written down: names from other systems may be of bytes that are no
+    UTF-8, which stand in no notebook, run folder or table."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_utf8(path: Path | str) -> Path:
+    """The path; raises StudyError where it cannot be written down."""
+    if not is_utf8(path):
+        raise StudyError(
+            f"{path}: this name is not written in UTF-8. Rename the file or folder, for example "
+            "with convmv."
+        )
+    return Path(path)
+
+
 def study_file(name: str | Path) -> Path:
     """The study file that is meant: a path, or the name of one that comes with the package."""
-    path = Path(name)
+    path = in_utf8(name)
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
     shipped = located(Path("params") / f"{name}.yaml")
@@ -72,7 +94,7 @@ def study_file(name: str | Path) -> Path:
 
 def portable(path: Path | str) -> str:
     """The path as a parameter of runs: from the project where it lies inside, else absolute."""
-    path = Path(path).resolve()
+    path = in_utf8(path).resolve()
     for folder in (PROJECT_ROOT.resolve(), working_dir().resolve()):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))

@@ -19,14 +19,22 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from rag_study.common import files
+from rag_study.common import checksums, files
 from rag_study.common.errors import StudyError
-from rag_study.common.paths import outputs_dir
+from rag_study.common.paths import in_utf8, outputs_dir
 
 # The lock of whoever works on a run (the notebook's process), and that of whoever has it worked on
 # (a runner). Two: a notebook can outlive its runner, and a runner has work before and after it.
 LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
+STATUS_FILE = "status.json"
+# What no stage reads: whoever opens it in an editor and saves it damages no result.
+FOR_PEOPLE = ("notebook.ipynb", "log.txt")
+
+
+def is_read(name: str) -> bool:
+    """Whether stages read a file of a run."""
+    return name not in FOR_PEOPLE
 
 
 def study_dir(study_name: str) -> Path:
@@ -42,7 +50,8 @@ class Status:
     scores, the runs that went into a comparison; empty for stages that are done or not.
     `started` and `finished` are times of day, for people; `seconds` is measured with a clock that
     nobody sets. `attempt` names the execution that wrote the status, and `tries` counts how often
-    the notebook has begun since the folder was empty.
+    the notebook has begun since the folder was empty. `sealed` says that the checksums of the run's
+    files are on record.
     """
 
     state: str = "pending"
@@ -56,11 +65,12 @@ class Status:
     seconds: float = 0.0
     attempt: str = ""
     tries: int = 0
+    sealed: bool = False
 
     @classmethod
     def read(cls, file: Path) -> Status:
         """What a status file says. Raises ValueError or TypeError where it makes no sense."""
-        status = cls(**json.loads(file.read_text(encoding="utf-8")))
+        status = cls(**checksums.read_signed(file, needed=False))
         for name, default in asdict(cls()).items():
             value = getattr(status, name)
             if not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
@@ -87,19 +97,63 @@ class RunFolder:
         return status
 
     def _read_status(self) -> Status:
-        file = self.path / "status.json"
+        file = self.path / STATUS_FILE
         try:
             return Status.read(file)
         except FileNotFoundError:
             return Status()
         except (ValueError, TypeError):
             raise StudyError(
-                f"{file}: cannot be read; the file was damaged from outside.\n"
-                f"Delete the folder {self.path} to have this run done again."
+                f"{file}: cannot be read; the file was damaged from outside.\n{self.remedy}"
             ) from None
 
+    @property
+    def remedy(self) -> str:
+        """What to do where files of the run are damaged."""
+        return f"Delete the folder {self.path} to have this run done again."
+
     def set_status(self, state: str, **fields: Any) -> None:
-        files.write_json(self.path / "status.json", asdict(Status(state=state, **fields)))
+        checksums.write_signed(self.path / STATUS_FILE, asdict(Status(state=state, **fields)))
+
+    def seal(self) -> None:
+        """Keep the checksums of everything that the run has written, as it is now."""
+        but = (LOCK_FILE, CLAIM_FILE, STATUS_FILE, *FOR_PEOPLE)
+        checksums.record(self.path, checksums.all_files(self.path, but))
+
+    def damages(
+        self, of: Callable[[str], bool] = is_read, *, quick: bool = False
+    ) -> list[checksums.Damage]:
+        """Files of a finished run that are not as it wrote them (`checksums.damages`), of those
+        that stages read or that `of` chooses; [] also for a run that kept no checksums."""
+        status = self.status()
+        if status.state != "done" or not status.sealed:
+            return []
+        record = self.path / checksums.RECORD_FILE
+        if not record.exists():
+            return [checksums.Damage(record, "is missing")]
+        return checksums.damages(self.path, of=of, quick=quick)
+
+    def check(self, of: Callable[[str], bool] = is_read, *, quick: bool = False) -> None:
+        """Look at files of a finished run before they are used. Raises StudyError where one is not
+        as the run wrote it."""
+        damages = self.damages(of, quick=quick)
+        if not damages:
+            return
+        if not FileLock(self.path / LOCK_FILE, is_singleton=True).is_locked:  # by this process
+            self.check_free()
+        more = f" (and {len(damages) - 1} more)" if len(damages) > 1 else ""
+        raise StudyError(f"{damages[0]}{more}; damaged or changed from outside.\n{self.remedy}")
+
+    def check_free(self) -> None:
+        """Raise StudyError where a living process works on this run."""
+        if self.is_locked():
+            raise self._busy()
+
+    def _busy(self) -> StudyError:
+        return StudyError(
+            f"{self.run_id} is being worked on by another process "
+            f"(process {self.status().pid}). Wait for it or stop it, then start again."
+        )
 
     def is_locked(self) -> bool:
         """Whether a living process works on this run. Looking never keeps anybody from working,
@@ -139,17 +193,14 @@ class RunFolder:
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise StudyError(
-                f"{self.run_id} is being worked on by another process "
-                f"(process {self.status().pid}). Wait for it or stop it, then start again."
-            ) from None
+            raise self._busy() from None
         return lock
 
     def part(self, name: str, make: Callable[[], list[dict]]) -> list[dict]:
         """Rows of one batch: read if an earlier try finished it, else made and kept."""
         file = self.path / "parts" / f"{name}.jsonl"
         if file.exists():
-            return files.read_jsonl(file)
+            return self._rows(file)
         rows = make()
         files.write_jsonl(file, rows)
         return rows
@@ -157,7 +208,17 @@ class RunFolder:
     def all_parts(self) -> list[dict]:
         """Rows of all parts there are, by the parts' names: also those of earlier, larger runs."""
         parts = sorted((self.path / "parts").iterdir())
-        return [row for file in parts for row in files.read_jsonl(file)]
+        return [row for file in parts for row in self._rows(file)]
+
+    @staticmethod
+    def _rows(file: Path) -> list[dict]:
+        try:
+            return files.read_jsonl(file)
+        except ValueError:
+            raise StudyError(
+                f"{file}: this part of the results is damaged. Delete it, and start again: it is "
+                "made again."
+            ) from None
 
     def set_progress(self, done: int, total: int) -> None:
         files.write_json(self.path / "progress.json", {"done": done, "total": total})
@@ -190,7 +251,7 @@ class RunFolder:
 
 def check_writable() -> None:
     """Raise StudyError when nothing can be written to the outputs folder."""
-    folder = outputs_dir()
+    folder = in_utf8(outputs_dir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

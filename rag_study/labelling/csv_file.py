@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_study.common import files
+from rag_study.common.cells import escape, unescape
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain
 from rag_study.common.wording import counted, listed
 from rag_study.labelling.questions import QUESTIONS
 from rag_study.labelling.sample import Sample
-from rag_study.labelling.sheet_rows import Matching, cell_text, escape, match_rows, shown, unescape
+from rag_study.labelling.sheet_rows import Matching, cell_text, match_rows, shown
 
 COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
 _LINE_END = re.compile(r"\r\n|\r|\n")

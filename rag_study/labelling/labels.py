@@ -29,6 +29,7 @@ from rag_study.labelling.csv_file import Labels
 from rag_study.labelling.prediction_powered import estimate
 from rag_study.labelling.questions import QUESTIONS
 from rag_study.labelling.sample import Sample, load
+from rag_study.study import study_tables
 
 LABEL_COLUMNS = [
     "sample",
@@ -106,17 +107,19 @@ def store_labels(study_dir: Path, sample: Sample, labels: Labels) -> pd.DataFram
     table = table.astype(dict.fromkeys(human, float))
     file = study_dir / "human_labels.parquet"
     if file.exists():
-        before = pd.read_parquet(file)
+        with study_tables.reading(study_dir, [study_tables.LABELS_RECORD]):
+            before = files.read_parquet(file)
         table = pd.concat([before[before["sample"] != sample.name], table], ignore_index=True)
     publish(study_dir, human_labels=table)
     return table
 
 
 def publish(study_dir: Path, **tables: pd.DataFrame) -> None:
-    """Write tables to the study's folder by name, each as Parquet and CSV."""
-    for name, table in tables.items():
-        files.write_parquet(study_dir / f"{name}.parquet", table)
-        files.write_csv(study_dir / f"{name}.csv", table)
+    """Write the tables of labels to the study's folder by name, each as Parquet and CSV."""
+    with study_tables.writing_labels(study_dir):
+        for name, table in tables.items():
+            files.write_parquet(study_dir / f"{name}.parquet", table)
+            files.write_csv(study_dir / f"{name}.csv", table)
 
 
 def human_tables(study_dir: Path, results: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
@@ -141,12 +144,15 @@ def human_tables(study_dir: Path, results: pd.DataFrame | None = None) -> dict[s
     file = study_dir / "human_labels.parquet"
     if not file.exists():
         return {}
-    labels = pd.read_parquet(file)
-    answers = pd.read_parquet(study_dir / "results.parquet") if results is None else results
+    with study_tables.reading(study_dir, [study_tables.LABELS_RECORD]):
+        labels = files.read_parquet(file)
+    if results is None:
+        with study_tables.reading(study_dir):
+            results = files.read_parquet(study_dir / "results.parquet")
     agreements, estimates, notes = [], [], []
     for name, rows in labels.groupby("sample", sort=True):
         sample = load(study_dir, str(name))
-        now = answers[answers["context"] == sample.context].drop_duplicates([*_ANSWER, "judge"])
+        now = results[results["context"] == sample.context].drop_duplicates([*_ANSWER, "judge"])
         rows, changed = _unchanged(rows, now)
         if changed:
             notes.append(

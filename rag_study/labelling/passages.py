@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from rag_study.analysis.run_names import label_of, searches_of
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.labelling.sample import Sample
 from rag_study.models import prompts
@@ -27,10 +25,13 @@ def texts_shown(
     for dataset in sorted({answer["dataset"] for answer in sample.answers}):
         question_ids = [a["question_id"] for a in sample.answers if a["dataset"] == dataset]
         base = _only_base(comparison, config, sample, dataset)
-        scores = pd.read_parquet(run_folder.RunFolder(base.run_id).path / "scores.parquet")
-        scores = scores[scores["context"] == sample.context].set_index("question_id")
         index = base.needs("generate_answers").needs("index_corpus")
-        chunks = pd.read_parquet(run_folder.RunFolder(index.run_id).path / "chunks.parquet")
+        judged, searched = (run_folder.RunFolder(run.run_id) for run in (base, index))
+        for folder in (judged, searched):
+            folder.check()
+        scores = files.read_parquet(judged.path / "scores.parquet")
+        scores = scores[scores["context"] == sample.context].set_index("question_id")
+        chunks = files.read_parquet(searched.path / "chunks.parquet")
         texts = chunks.set_index("chunk_id")[["title", "text"]].to_dict("index")
         for question_id in question_ids:
             ids = scores.loc[question_id, "passages"]

@@ -24,11 +24,12 @@ import pandas as pd
 
 from rag_study.analysis.pairing import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.analysis.states import differing, factor_words, is_base, state_label
-from rag_study.common import files
+from rag_study.common import checksums
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
 from rag_study.evaluation.metrics import COUNTERPARTS, METRICS, Metrics
 from rag_study.labelling.prediction_powered import collapse
+from rag_study.study import study_tables
 
 STRATA = 5
 MIN_QUESTIONS = 4
@@ -65,13 +66,21 @@ class Sample:
 
     def save(self, folder: Path) -> None:
         """Write the key to the study's folder, where the labels will be looked up."""
-        files.write_json(_key_file(folder, self.name), asdict(self))
+        with study_tables.writing_labels(folder):
+            checksums.write_signed(_key_file(folder, self.name), asdict(self))
 
 
 def load(folder: Path, name: str) -> Sample:
-    """Read a key. Raises StudyError when the study's folder has none of this name."""
+    """Read a key. Raises StudyError when the study's folder has none of this name, or a damaged
+    one."""
+    file = _key_file(folder, name)
     try:
-        return Sample(**json.loads(_key_file(folder, name).read_text(encoding="utf-8")))
+        return Sample(**checksums.read_signed(file, needed=False))
+    except (ValueError, TypeError):
+        raise StudyError(
+            f"{file}: this key of the sample is damaged. Restore it, or draw the sample again:  "
+            "rag-study label STUDY"
+        ) from None
     except FileNotFoundError:
         names = sorted(path.stem for path in _key_file(folder, "x").parent.glob("*.json"))
         raise StudyError(

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rag_study.common.cells import is_formula, unescape
+
 NO_ANSWER = "(no answer)"
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 # The longest text of a spreadsheet's cell; the rest of it would be lost without a word.
 _MAX_CELL = 32_000
@@ -38,16 +39,6 @@ class Matching:
     rows: dict[str, tuple[int, Mapping[str, str]]] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-
-def escape(text: str) -> str:
-    """The cell of a text: one apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unescape(cell: str) -> str:
-    """The text of a cell that `escape` made."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def shown(answer: str) -> str:
@@ -151,7 +142,7 @@ def _is_value(text: str) -> bool:
     """Whether a spreadsheet takes the text for a value or a formula."""
     if len(text) > _LONGEST_VALUE:
         return False
-    return bool(_TRUTH.fullmatch(text) or _FORMULA.match(text) or any(map(str.isdigit, text)))
+    return bool(_TRUTH.fullmatch(text) or is_formula(text) or any(map(str.isdigit, text)))
 
 
 def _same(cell: str | None, text: str) -> bool:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_study.analysis.pairing import RUN_COLUMNS
+from rag_study.common.shown import visible
 from rag_study.common.wording import NOT_KNOWN, is_number, number, signed
 from rag_study.labelling.agreement import STATISTICS
 from rag_study.labelling.sample import run_names
@@ -109,7 +110,9 @@ def for_terminal(shown: Shown) -> Table:
     for name in shown.numbers:
         table.add_column(name, justify="right", no_wrap=True)
     for place, cells in enumerate(shown.rows):
-        table.add_row(*map(Text, cells), style="dim" if place in shown.dim else "")
+        table.add_row(
+            *(Text(visible(cell)) for cell in cells), style="dim" if place in shown.dim else ""
+        )
     return table
 
 

@@ -42,13 +42,10 @@ def check(name: str) -> None:
     except (OSError, ValueError) as error:
         raise StudyError(f"model '{name}': {file} cannot be read as JSON ({error}).") from None
     problem = problem_of(config if isinstance(config, dict) else {})
-    if problem is None and names.folder_of(name) and _has_only_pickles(file.parent):
-        problem = (
-            "its weights are pickles (.bin), which can run any code and are not read; save it as "
-            "safetensors"
-        )
     if problem is not None:
         raise StudyError(f"model '{name}' cannot be used: {problem}.")
+    if names.folder_of(name):
+        folders.check(file.parent, f"model '{name}'")
 
 
 def problem_of(config: dict[str, Any]) -> str | None:
@@ -141,7 +138,3 @@ def _without_configuration(folder: Path) -> str:
     if [*folder.glob("*.gguf")]:
         return "the folder holds GGUF files; a model for transformers (config.json) is needed"
     return "the folder has no config.json, so that it holds no model for transformers"
-
-
-def _has_only_pickles(folder: Path) -> bool:
-    return not folders.weights(folder) and any([*folder.glob("*.bin"), *folder.glob("*.pt")])

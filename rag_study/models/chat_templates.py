@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
+from rag_study.models import names, rendering
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -84,8 +86,8 @@ PLAIN = (
 
 
 def prepare(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Have a tokenizer's chat template render the same on every day, and give one that has none
-    the plain one, in place; both are recorded."""
+    """Have a tokenizer's chat template render the same on every day and within limits, and give
+    one that has none the plain one, in place; what is changed is recorded."""
     tokenizer.name_or_path = name  # what messages call it, wherever it lies
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -98,6 +100,8 @@ def prepare(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
                 f"The chat template of '{name}' writes the day's date: in all of the study it is "
                 f"{TODAY:%d %B %Y}."
             )
+        if name not in names.bundled_names():
+            tokenizer.apply_chat_template = partial(_within_limits, tokenizer)
         return
     begins = tokenizer.encode("a")[:1] == [tokenizer.bos_token_id]
     lead = tokenizer.bos_token if begins and tokenizer.bos_token else ""
@@ -106,6 +110,19 @@ def prepare(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     circumstances.remember(
         f"The model '{name}' has no chat template (a base model): it is asked by a plain one, with "
         "turns that begin with “### Instruction:” and “### Response:”."
+    )
+
+
+def _within_limits(
+    tokenizer: PreTrainedTokenizerBase, chat: list[dict[str, Any]], **options: Any
+) -> str:
+    """In place of `tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True,
+    ...)`, for a template that nobody here has read."""
+    variables = {**tokenizer.special_tokens_map, **options}
+    return rendering.render(
+        tokenizer.chat_template,
+        chat,
+        {k: v for k, v in variables.items() if k not in ("tokenize", "add_generation_prompt")},
     )
 
 
@@ -138,6 +155,11 @@ def apply(
             text = tokenizer.apply_chat_template(
                 chat, tokenize=False, add_generation_prompt=True, **options
             )
+        except StudyError as error:
+            raise StudyError(
+                f"the chat template of {_name(tokenizer)} {error}. Mend the template in the "
+                "model's folder, or take another model."
+            ) from None
         except Exception as error:  # jinja2's TemplateError, and what templates raise by themselves
             problem = problem or error
             continue

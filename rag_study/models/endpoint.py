@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+from rag_study.common import secrets
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key, prompts
 from rag_study.models.adaptation import Adaptation
@@ -90,13 +91,15 @@ def connect(name: str, **options: Any) -> Endpoint:
     try:
         parts = urlsplit(url)
         carries = [parts.username, parts.password, parts.query]
+        carries.append(secrets.hidden(name) != name)
         fine = is_endpoint(name) and parts.port != 0 and not any(carries)
     except ValueError:  # no such port, or half an IPv6 address
         fine = False
     if not fine:
         raise StudyError(
             "the name of a model on a server has the form http://host:port/v1#model-name, without "
-            f"user, password or query. Keys come from the environment ({api_key.KEY_VARIABLE})."
+            "a user, password, query or key. Keys come from the environment "
+            f"({api_key.KEY_VARIABLE})."
         )
     return Endpoint(url.rstrip("/"), model, **options)
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_study.common.errors import StudyError
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -138,6 +140,23 @@ def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor,
         padded[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
     return padded, mask
+
+
+def check_weights(model: Any, what: str) -> None:
+    """Raise StudyError where a weight of a model is NaN or infinite; `what` names the model."""
+    import torch
+
+    for name, weights in model.named_parameters():
+        if weights.is_meta or not weights.is_floating_point():
+            continue
+        # The sum is quick and tells; it may also overflow of finite numbers.
+        total = weights.detach().sum(dtype=torch.float32)
+        if not torch.isfinite(total) and not torch.isfinite(weights).all():
+            raise StudyError(
+                f"{what} has weights that are no numbers (NaN or infinite), the first in {name}: "
+                "its files are damaged, or its training has failed. Get the files again, or train "
+                "it again with a lower learning rate."
+            )
 
 
 def cast_weights(model: Any, dtype: torch.dtype) -> Any:

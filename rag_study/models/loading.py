@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rag_study.common import files, meter
+from rag_study.common import checksums, files, meter
 from rag_study.common.errors import StudyError
-from rag_study.models import chat_templates, prompts
-from rag_study.models.language_model import LanguageModel, cast_weights, use_own_decoding
+from rag_study.models import chat_templates, folders, prompts
+from rag_study.models.language_model import (
+    LanguageModel,
+    cast_weights,
+    check_weights,
+    use_own_decoding,
+)
 from rag_study.models.names import (
     GENERATORS,
     JUDGES,
@@ -47,8 +51,8 @@ def load_generator(
     base is loaded as the adapter knew it in training. `strength` moves the tuned weights back
     towards the base: 1 is the adapter, 0 the base. Several GPUs hold one model together. Weights
     are read from safetensors only, and code that comes with a model is never run. Raises
-    StudyError when the model cannot be had, is not 4-bit where it should be, or is not the one
-    that the adapter was made for.
+    StudyError when the model cannot be had, is not 4-bit where it should be, has weights that are
+    no numbers, or is not the one that the adapter was made for.
     """
     import torch
 
@@ -66,6 +70,7 @@ def load_generator(
         note = adapters.read_note(adapter_dir)
         adapters.check_base(note, name, adapter_dir)
         adapters.check_strength(note, strength)
+        folders.check(Path(adapter_dir), "adapter")
     if quantised is None:
         quantised = bool(note and note.quantised)
     torch_dtype = getattr(torch, dtype)
@@ -82,6 +87,7 @@ def load_generator(
         model, tokenizer = _load(name, torch_dtype, quantised)
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
+    check_weights(model, f"the model '{name}'" + (f" with {adapter_dir}" if adapter_dir else ""))
     use_own_decoding(model)
     fit_tokenizer(name, model, tokenizer)
     model.eval()
@@ -157,6 +163,8 @@ def _load(
                 return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
         return cast_weights(model.to(_first_device()), dtype), tokenizer
     location, revision = _location(name, preset)
+    if folder := folder_of(name):
+        folders.check(folder, f"model '{name}'")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             location, revision=revision, trust_remote_code=False
@@ -179,6 +187,11 @@ def _load(
     except (ValueError, KeyError, ImportError) as error:
         # An architecture that is not known, code that would have to be run, a broken tokenizer.
         words = str(error).strip().splitlines() or [type(error).__name__]
+        if "trust_remote_code" in str(error):
+            words = [
+                "it needs code that comes with it, which is never run. Use a version that "
+                "transformers itself knows, or another model."
+            ]
         raise StudyError(f"the model '{name}' cannot be loaded: {words[0]}") from error
 
 
@@ -244,16 +257,25 @@ def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
 
 
 def _converted(name: str, preset: Preset) -> Path:
-    """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s."""
+    """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s, and
+    again where it is damaged."""
     target = files.cache_dir() / f"{name}-{preset.revision[:12]}"
-    if target.exists():
+
+    def is_there() -> bool:
+        return target.exists() and not checksums.damages(target, quick=True)
+
+    def write(folder: Path) -> None:
+        _convert(source, folder)
+        checksums.record(folder, checksums.all_files(folder))
+
+    if is_there():
         return target
     source = package_file(name, preset)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
-        if not target.exists():
+        if not is_there():
             verify_checksum(source, preset.revision)
-            files.write_folder(target, partial(_convert, source))
+            files.write_folder(target, write)
     return target
 
 
@@ -262,6 +284,7 @@ def _convert(source: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    gguf["trust_remote_code"] = False
     model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
     # The dequantised weights are ordinary ones; the GGUF settings cannot be serialised.
     model.hf_quantizer.remove_quantization_config(model)

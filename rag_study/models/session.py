@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from rag_study.common import circumstances
+from rag_study.common import circumstances, secrets
 from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
-from rag_study.models import api_key, replies, server_errors, streams
+from rag_study.models import replies, server_errors, streams
 from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
 from rag_study.models.server_errors import PASSING, Failure, QuestionRefused
 
@@ -84,7 +84,6 @@ class Session:
         self._ended = threading.Event()
         self._variable, self._key = endpoint.key()
         self._client = self._connected()
-        api_key.hide_in_logs(self._key)
         self._pool = ThreadPoolExecutor(endpoint.concurrency)
 
     def __enter__(self) -> Session:
@@ -294,10 +293,11 @@ class Session:
                 f"{self.endpoint.name}: half characters in its answers, which no file can hold, "
                 "were replaced by \ufffd."
             )
-        return self._masked(reply) if len(self._key) >= api_key.SHORTEST_SECRET else reply
+        return secrets.hidden(reply)
 
-    def _masked(self, value: Any) -> Any:
-        return api_key.masked(value, self._key)
+    def _masked(self, words: str) -> str:
+        """The words of an error, also without a key that is a word only."""
+        return secrets.masked(secrets.hidden(words), self._key)
 
 
 def _body(response: Any) -> str:

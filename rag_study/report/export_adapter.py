@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from rag_study.analysis import run_names, states
@@ -20,10 +19,12 @@ from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.verdicts import verdict_words
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
+from rag_study.common.shown import markdown, markdown_code
 from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
-from rag_study.study import plan
+from rag_study.report import markup
+from rag_study.study import plan, study_tables
 from rag_study.study.merge import load_studies
 
 # What `vllm serve --max-lora-rank` takes (vllm/config/lora.py); an adapter's own may be lower.
@@ -50,8 +51,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
 
     Where several have it, the one that was compared last speaks.
     """
-    made = sorted(run_folder.outputs_dir().glob("*/made_by.txt"), key=lambda f: f.stat().st_mtime)
-    for file in reversed(made):
+    made = run_folder.outputs_dir().glob(f"*/{study_tables.MADE_BY_FILE}")
+    for file in sorted(made, key=lambda file: -file.stat().st_mtime):
         comparison_id = file.read_text(encoding="utf-8").strip()
         compared = run_folder.RunFolder(comparison_id).path / "params.yaml"
         try:
@@ -70,7 +71,8 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
                 and trained.run_id == run_id
                 and run.point.training.strength == 1
             ):
-                comparisons = pd.read_parquet(file.parent / "comparisons.parquet")
+                with study_tables.reading(file.parent):
+                    comparisons = files.read_parquet(file.parent / "comparisons.parquet")
                 label = run_names.label_of(run, study)
                 state = run_names.columns_of(run)
                 return collect_findings(
@@ -105,8 +107,8 @@ def sentence(row: Mapping[str, Any]) -> str:
     where, metric = states.context_label(row["context"]), row["metric"]
     if row["context"] in ("retrieved", "oracle"):
         where += f" ({row['retriever']}, chunks of {row['chunk_size']} tokens, top {row['top_k']})"
-    name = row["measure"].removesuffix(" (judge)")
-    judge = f" (judge {row['judge']})" if row["judge"] else ""
+    name = markdown(row["measure"].removesuffix(" (judge)"))
+    judge = f" (judge {markdown(row['judge'])})" if row["judge"] else ""
     prompting = row.get("baseline", "default")
     base = (
         "the base model"
@@ -117,7 +119,9 @@ def sentence(row: Mapping[str, Any]) -> str:
     if wording.is_number(row["ci_low"]) and wording.is_number(row["ci_high"]):
         ends = [wording.signed(row[end], metric) for end in ("ci_low", "ci_high")]
         interval = f"95 % interval {' to '.join(ends)}"
-    verdict = f" **{verdict_words(row).capitalize()}**: {row['reason']}." if row["primary"] else ""
+    verdict = ""
+    if row["primary"]:
+        verdict = f" **{verdict_words(row).capitalize()}**: {markdown(row['reason'])}."
     return (
         f"{where[0].upper()}{where[1:]}: {name}{judge} is "
         f"{wording.number(row['mean_tuned'])}, with {base} {wording.number(row['mean_base'])}; a "
@@ -284,35 +288,33 @@ def _card(
     name, path = params["dataset"]["name"], params["dataset"].get("path")
     versions = [f"{name} {provenance['versions'][name]}" for name in ("transformers", "peft")]
     served = base["name"] if base["on_hub"] else "path/to/the/base"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(
-        "model_card.md.j2"
-    ).render(
-        base=base,
-        params=params,
-        merged=merged,
-        data=f"`{Path(path).name if name in OWN else name}`",
-        method=states.method_label(params["method"]),
-        trained=states.format_label(params["train_format"]),
-        settings={
-            name.replace("_", " "): value
-            for name, value in settings.items()
-            if value and isinstance(value, str | int | float)  # 0, "" and null: not used
-        },
-        before=wording.number(metrics.get("base_validation_loss"), 3),
-        after=wording.number(metrics.get("validation_loss"), 3),
-        versions=wording.listed(
-            [*versions, f"rag-study ({(provenance['git_commit'] or 'no commit')[:12]})"]
-        ),
-        verdicts=[sentence(row) for row in findings if row["primary"]],
-        others=[_cells(row) for row in others],
-        excluded=sorted({row["reason"] for row in untrusted}),
-        limits=[limit for limit, applies in limits.items() if applies],
-        chat=prompts.answer_messages("{question}", [] if closed_book else [("{title}", "{text}")]),
-        vllm="`vllm serve path/to/this/folder`" if merged else vllm_words(config, served),
+    return (
+        markup.cards()
+        .get_template("model_card.md.j2")
+        .render(
+            base=base,
+            params=params,
+            merged=merged,
+            data=markdown_code(Path(path).name if name in OWN else name),
+            method=states.method_label(params["method"]),
+            trained=states.format_label(params["train_format"]),
+            settings={
+                name.replace("_", " "): value
+                for name, value in settings.items()
+                if value and isinstance(value, str | int | float)  # 0, "" and null: not used
+            },
+            before=wording.number(metrics.get("base_validation_loss"), 3),
+            after=wording.number(metrics.get("validation_loss"), 3),
+            versions=wording.listed(
+                [*versions, f"rag-study ({(provenance['git_commit'] or 'no commit')[:12]})"]
+            ),
+            verdicts=[sentence(row) for row in findings if row["primary"]],
+            others=[_cells(row) for row in others],
+            excluded=sorted({row["reason"] for row in untrusted}),
+            limits=[limit for limit, applies in limits.items() if applies],
+            chat=prompts.answer_messages(
+                "{question}", [] if closed_book else [("{title}", "{text}")]
+            ),
+            vllm="`vllm serve path/to/this/folder`" if merged else vllm_words(config, served),
+        )
     )

@@ -16,14 +16,14 @@ import pandas as pd
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
-from rag_study.common import files
+from rag_study.common import files, secrets
 from rag_study.common.wording import NOT_KNOWN, counted, number
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.ladder import RUNGS
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
-from rag_study.report import audit_tables, explanation_tables, tables
+from rag_study.report import audit_tables, explanation_tables, markup, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
@@ -67,6 +67,7 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     out = Path(out)
     html = _environment(results.metrics).get_template("report.html.j2").render(**_content(results))
     # Not every text that a model writes can be encoded.
+    html = secrets.hidden(html)
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out
 
@@ -203,13 +204,7 @@ def _cut(text: Any) -> str:
 
 
 def _environment(metrics: Metrics) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = markup.pages()
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
     environment.globals["not_known"] = NOT_KNOWN

@@ -24,10 +24,14 @@ from rag_study.analysis.states import (
 )
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import verdict_words
+from rag_study.common.shown import shortened, visible
 from rag_study.common.wording import is_number, number, p_words, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.report.verdict_looks import LOOKS, NO_LOOK
+
+# The most characters of a name in a terminal's table; the report has all of them.
+_NAME = 60
 
 
 def effects_table(
@@ -68,11 +72,12 @@ def effects_table(
         doubt = "judge not valid" if row["judge"] in untrusted else doubt
         verdict = verdict_words(row) or doubt
         judge = f", {row['judge']}" if several_judges and row["judge"] not in ("", PEOPLE) else ""
+        run = " · ".join(shortened(word, _NAME) for word in factor_words(row, factors))
         # As Text below, not as markup: names may hold square brackets.
         means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
         cells = [
             state_label(row),
-            *([" · ".join(factor_words(row, factors))] if factors else []),
+            *([run] if factors else []),
             row["context"],
             of_people(metrics.label(metric), row["judge"]) + judge,
             *([] if factors else [means]),
@@ -80,7 +85,7 @@ def effects_table(
             str(row["n_questions"]),
         ]
         table.add_row(
-            *(Text(cell) for cell in cells),
+            *(Text(visible(cell)) for cell in cells),
             Text(verdict, style=LOOKS.get(verdict, NO_LOOK).terminal),
             style="" if row["primary"] else "dim",
         )

@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rag_study.common import files
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def key_of(text: str) -> str:
     """SHA-256 of the text, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _column(path: Path, name: str) -> pa.ChunkedArray:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=[name], page_checksum_verification=True).column(name)
 
 
 class EmbeddingCache:
@@ -34,18 +44,17 @@ class EmbeddingCache:
         One file is in memory at a time, and of files without a wanted key only the keys are read.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         wanted, vector_of = set(keys), {}
         for path in sorted(self._folder.glob("[0-9a-f]*.parquet")):
             if not wanted:
                 break
             try:
-                stored = pq.read_table(path, columns=["key"]).column("key").to_pylist()
+                stored = _column(path, "key").to_pylist()
                 rows = [row for row, key in enumerate(stored) if key in wanted]
                 if not rows:
                     continue
-                vectors = pq.read_table(path, columns=["vector"]).column("vector").take(rows)
+                vectors = _column(path, "vector").take(rows)
             except (OSError, pa.ArrowException):
                 continue
             for row, vector in zip(rows, vectors.to_pylist(), strict=True):

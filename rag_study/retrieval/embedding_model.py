@@ -59,6 +59,8 @@ def check_name(name: str) -> None:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise StudyError(f"'{name}' is not {kinds}{hint}")
     folder = names.folder_of(name)
+    if folder:
+        folders.check(folder, f"embedding model '{name}'")
     if folder and not folders.weights(folder):
         raise StudyError(f"the folder '{name}' holds no embedding model: no *.safetensors is there")
 
@@ -111,6 +113,7 @@ def _downloaded(name: str) -> Path:
             f"the embedding model '{name}' cannot be had: {str(error).strip().splitlines()[0]}\n"
             "Give the folder of one, or the id of one on a hub that can be reached."
         ) from error
+    folders.check(Path(place), f"embedding model '{name}'")
     return Path(place)
 
 

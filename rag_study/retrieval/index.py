@@ -101,11 +101,10 @@ def open_index(folder: Path) -> PassageIndex:
 
     Raises StudyError where there is no index.
     """
-    import pandas as pd
 
     if not (folder / PASSAGES_FILE).exists():
         raise StudyError(f"{folder}: there is no index here. Run stage 02 (index_corpus) first.")
-    table = pd.read_parquet(folder / PASSAGES_FILE)
+    table = files.read_parquet(folder / PASSAGES_FILE)
     index = PassageIndex(*(table[c].tolist() for c in ("chunk_id", "doc_id", "text")))
     if _has_vectors(folder):
         from llama_index.vector_stores.faiss import FaissVectorStore

@@ -9,8 +9,8 @@ import numpy as np
 
 from rag_study.common import machine
 from rag_study.common.errors import StudyError
-from rag_study.models import loading, names, prompts
-from rag_study.models.language_model import LanguageModel
+from rag_study.models import folders, loading, names, prompts
+from rag_study.models.language_model import LanguageModel, check_weights
 
 # Of a longer question only the beginning is scored.
 QUESTION_TOKENS = 128
@@ -102,17 +102,20 @@ def load_reranker(name: str, dtype: str = "float32") -> Reranker | None:
 def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranker:
     """A cross-encoder from a folder or a hub id, by sentence-transformers; safetensors only.
 
-    `dtype` is float32 or bfloat16. Raises StudyError when it cannot be had, or when it gives more
-    than one number for a pair (a classifier).
+    `dtype` is float32 or bfloat16. Raises StudyError when it cannot be had, when its weights are no
+    numbers, or when it gives more than one number for a pair (a classifier).
     """
     import torch
     from sentence_transformers import CrossEncoder
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    folder = names.folder_of(name)
+    if folder:
+        folders.check(folder, f"reranker '{name}'")
     try:
         model = CrossEncoder(
-            str(names.folder_of(name) or name),
+            str(folder or name),
             device="cuda" if torch.cuda.is_available() else "cpu",
             trust_remote_code=False,
             model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
@@ -122,6 +125,7 @@ def load_cross_encoder(name: str, dtype: str = "float32") -> CrossEncoderReranke
             f"the reranker '{name}' cannot be loaded: {str(error).splitlines()[0]}\n"
             "Give the folder of a cross-encoder, or the id of one on a hub that can be reached."
         ) from error
+    check_weights(model.model, f"the reranker '{name}'")
     if model.num_labels != 1:
         raise StudyError(
             f"the reranker '{name}' gives {model.num_labels} numbers for a pair; a cross-encoder "

@@ -8,22 +8,28 @@ from the parameters and from the notebook as it is saved.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rag_study.common import (
+    checksums,
     circumstances,
     files,
     machine,
     meter,
     provenance,
     run_folder,
+    run_users,
     surroundings,
 )
 from rag_study.common.errors import StudyError
-from rag_study.study import batch, differences, parameters, plan, stages
+from rag_study.common.shown import plain_tables
+from rag_study.study import batch, differences, parameters, plan, stages, study_tables
 from rag_study.study.groups import (
     Answering,
     Compute,
@@ -35,11 +41,15 @@ from rag_study.study.groups import (
     System,
     Training,
 )
-from rag_study.study.stages import MADE_BY_FILE, is_done
+from rag_study.study.stages import is_done
+
+# Folders of a run: what was trained, and what a search looks in.
+_LARGE = ("adapter/", "index/")
 
 
 class ActiveRun:
-    """A stage run that this process works on and holds the lock of.
+    """A stage run that this process works on and holds the lock of. Raises StudyError where a file
+    of a finished run that it needs is not as it was written.
 
     The groups of the notebook's parameters are attributes, checked and complete.
     """
@@ -69,21 +79,38 @@ class ActiveRun:
         before = self.store.status()
         self._about = {**run_folder.started_now(), "tries": before.tries + 1}
         self._done_before = before.extent
-        for written in [
-            self.folder,
-            *([run_folder.study_dir(run.slug)] if run.is_comparison else []),
-        ]:
-            files.sweep(written)
+        files.sweep(self.folder)
+        shutil.rmtree(self.tables, ignore_errors=True)  # of an attempt that was killed
+        self._uses = ExitStack()
+        needed = {one.run_id: one for one in stages.all_upstream(run)}
+        self._uses.enter_context(run_users.using(needed, f"a notebook of {run.run_id}"))
+        # Of this run itself because it may only be extended.
+        self.store.check()
+        with ThreadPoolExecutor(checksums.THREADS) as pool:
+            list(pool.map(self._check, needed.values()))
         files.write_yaml(self.folder / "params.yaml", run.parameters)
         differences.record(run)
         if not is_done(run, before):
-            if run.is_comparison:  # from here on the tables are no longer those of an earlier one
-                (run_folder.study_dir(run.slug) / MADE_BY_FILE).unlink(missing_ok=True)
             self.store.set_status("running", extent=self._done_before, **self._about)
+        elif before.sealed:
+            checksums.add(self.folder, ["params.yaml", differences.IDENTITY_FILE])
+
+    def _check(self, needed: stages.StageRun) -> None:
+        """Look at what is read here of a run that is needed. Its weights and its index, which may
+        be large, only the stage right after it reads."""
+        is_next = any(needed.run_id == run.run_id for run in self.run.upstream)
+        run_folder.RunFolder(needed.run_id).check(
+            lambda name: run_folder.is_read(name) and (is_next or not name.startswith(_LARGE))
+        )
 
     @property
     def run_id(self) -> str:
         return self.run.run_id
+
+    @property
+    def tables(self) -> Path:
+        """Where a comparison puts what belongs in the study's folder: `finish` brings it there."""
+        return self.folder / study_tables.NEW_FOLDER
 
     def input(self, stage_name: str) -> Path | None:
         """Folder of an upstream run; None where there is none (a base has no fine-tuning run)."""
@@ -108,10 +135,12 @@ class ActiveRun:
         return rows
 
     def finish(self, metrics: dict[str, Any], extent: dict[str, int] | None = None) -> None:
-        """Record metrics and provenance; the status `done` is written last.
+        """Record metrics, provenance and checksums; the status `done` is written last.
 
         `extent` is given by a run that did less than what was asked (a study with missing runs).
-        Otherwise what was asked now adds to what was done before.
+        Otherwise what was asked now adds to what was done before. A comparison's metrics tell how
+        many answers it has and how many runs are missing; raises StudyError where that is less
+        than the tables there have (`study_tables.publish`).
         """
         if extent is None:
             extent = dict(self._done_before)
@@ -133,6 +162,17 @@ class ActiveRun:
                 "circumstances": circumstances.recall(),
             },
         )
+        if self.run.is_comparison:
+            if not self.tables.exists():
+                raise StudyError(
+                    f"{self.run.stage.path}: this notebook wrote no tables to `run.tables`, from "
+                    "where they come to the study's folder. If it is a copy from an earlier "
+                    "version of the package, delete it, or take that line over from the package's."
+                )
+            study_tables.publish(
+                self.tables, self.run.slug, self.run_id, metrics["answers"], metrics["missing"]
+            )
+        self.store.seal()
         files.settle(self.folder)
         self.store.set_status(
             "done",
@@ -140,8 +180,10 @@ class ActiveRun:
             package_hash=provenance.package_hash(),
             finished=finished,
             seconds=measured["wall_seconds"],
+            sealed=True,
             **self._about,
         )
+        self._uses.close()
         self._lock.release(force=True)
 
 
@@ -153,6 +195,7 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
     when that fails or another process works on this very run.
     """
     surroundings.settle()
+    plain_tables()
     stage, planned = stages.find_stage(stage_name), batch.planned_run()
     if planned is not None and planned.stage.name != stage.name:
         raise StudyError(

@@ -36,6 +36,7 @@ from rag_study.study.sections import (
     PrimaryConfig,
     RetrievalConfig,
     SystemConfig,
+    refuse_alike,
     refuse_repeats,
     renamed,
 )
@@ -90,14 +91,14 @@ class StudyConfig(Group):
             raise ValueError("name: 'runs' is the folder of all studies' runs; take another")
         for key in ("models", "contexts", "seeds", "prompting"):
             refuse_repeats(key, getattr(self, key))
-        refuse_repeats("judges (by name)", [judge.display_name for judge in self.judges])
+        refuse_alike("judges (by name)", [judge.display_name for judge in self.judges])
         scoring = [judge.model_dump(exclude={"name", "ladder_size"}) for judge in self.judges]
         if same := [j for j in self.judges if scoring.count(scoring[self.judges.index(j)]) > 1]:
             raise ValueError(f"judges: '{same[0].display_name}' stands there twice under two names")
         self._check_metrics()
         labels = [d.display_name for d in self.datasets]
-        refuse_repeats("datasets (by label)", labels)
-        refuse_repeats("systems (by name)", [s.name for s in self.systems])
+        refuse_alike("datasets (by label)", labels)
+        refuse_alike("systems (by name)", [s.name for s in self.systems])
         for system in self.systems:
             if system.dataset is None and len(labels) > 1:
                 raise ValueError(f"systems: `{system.name}` needs `dataset:`, one of {labels}")
@@ -139,6 +140,8 @@ class StudyConfig(Group):
         return [c for judge in self.judges for c in criteria.find_all(judge.criteria)]
 
     def _check_metrics(self) -> None:
+        graded = {criterion.metric: criterion.label for criterion in self._graded()}
+        refuse_alike("criteria (by label)", list(graded.values()))
         judged = self.judged_metrics
         for name in self.primary.metrics:
             if name not in judged:

@@ -7,6 +7,7 @@ stages that are done.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from rag_study import data
 from rag_study.common import files, run_folder
@@ -46,7 +47,7 @@ def data_warnings(runs: Iterable[StageRun]) -> list[str]:
 
 def _of_scores(run: StageRun, loaded: QADataset | None) -> list[str]:
     if stages.is_done(run):
-        questions = data.load_pools(run_folder.RunFolder(run.run_id).path)["test"]
+        questions = data.load_pools(_whole(run))["test"]
     else:
         questions = list(loaded.questions) if loaded else []
     return language_limits(questions) if questions else []
@@ -55,9 +56,18 @@ def _of_scores(run: StageRun, loaded: QADataset | None) -> list[str]:
 def _of_search(run: StageRun, loaded: QADataset | None) -> list[str]:
     """What a search that has run found; of another, what the vocabulary of its model tells."""
     if stages.is_done(run):
-        record = files.read_json(run_folder.RunFolder(run.run_id).path / "metrics.json")
+        record = files.read_json(_whole(run) / "metrics.json")
         return list(record.get("warnings", []))
     return list(_illegible(run.point.retrieval, loaded)) if loaded else []
+
+
+def _whole(run: StageRun) -> Path:
+    """The folder of a finished run. Raises FileNotFoundError where its files are not whole: who
+    runs the study is told."""
+    folder = run_folder.RunFolder(run.run_id)
+    if damages := folder.damages(quick=True):
+        raise FileNotFoundError(str(damages[0]))
+    return folder.path
 
 
 def _illegible(search: Retrieval, loaded: QADataset) -> Iterator[str]:

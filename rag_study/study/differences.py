@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rag_study.common import files, run_folder
+from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.models import names
 from rag_study.study import identity
@@ -76,6 +77,8 @@ def record(run: StageRun) -> None:
 def recorded(run_id: str) -> dict[str, Any] | None:
     """What `record` kept of a run; of one that is older its provenance has the identity."""
     for name in (IDENTITY_FILE, "provenance.json"):
+        if RunFolder(run_id).damages(of=name.__eq__):
+            continue
         try:
             content = json.loads((RunFolder(run_id).path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -83,6 +86,23 @@ def recorded(run_id: str) -> dict[str, Any] | None:
         if isinstance(content, dict) and isinstance(content.get("identity"), dict):
             return content
     return None
+
+
+def is_of_other_code(package: str) -> bool:
+    """Whether a run with this hash of the package's code was made by other code than this."""
+    return package != package_hash()
+
+
+def of_other_code(run_ids: Collection[str]) -> list[str]:
+    """A sentence on finished runs whose results are used though other code has made them."""
+    if not run_ids:
+        return []
+    count = f"{len(run_ids)} runs were" if len(run_ids) > 1 else "1 run was"
+    example = f"such as {min(run_ids)}" if len(run_ids) > 1 else min(run_ids)
+    return [
+        f"{count} made by another version of the package ({example}) and reused. Where that may "
+        "matter, `rag-study run STUDY --force` makes all of the study again."
+    ]
 
 
 def from_earlier(runs: Sequence[StageRun], study: Sequence[StageRun]) -> dict[str, Earlier]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -20,7 +21,7 @@ from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
 from rag_study.evaluation import criteria
-from rag_study.models import architectures, endpoint, methods, names
+from rag_study.models import architectures, endpoint, folders, methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
@@ -120,6 +121,8 @@ class Retrieval(Group):
             raise ValueError("a model on a server does not rerank; name a preset, folder or hub id")
         if name:
             check_model(name)
+        if folder := names.folder_of(name):
+            only_data(folder, f"reranker '{name}'")
         return name
 
     @model_validator(mode="after")
@@ -277,6 +280,8 @@ class Judge(Group):
             raise ValueError("tokenizer: a local judge has its own; it is for models on a server")
         if self.adapter and not located(self.adapter).is_dir():
             raise ValueError(f"adapter: there is no folder {self.adapter}")
+        if self.adapter:
+            only_data(located(self.adapter), "adapter")
         if self.samples > 1 and not self.reasoning_tokens:
             raise ValueError(
                 "samples: without reasoning_tokens nothing is drawn, and all would be the same"
@@ -356,8 +361,21 @@ def check_language_model(name: str, also: Sequence[str] = ()) -> None:
         raise ValueError(str(error)) from None
 
 
+def only_data(folder: Path, what: str) -> None:
+    """Raise ValueError where a folder with a model would have code of its own run."""
+    try:
+        folders.check(folder, what)
+    except StudyError as error:
+        raise ValueError(str(error)) from None
+
+
 def check_model(name: str, also: Sequence[str] = ()) -> None:
     """Raise ValueError for a name that is no model; `also` are names that would do as well."""
+    if name.startswith(("http://", "https://")):
+        try:
+            endpoint.connect(name)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
     if names.is_known(name):
         names.check_installed(name)
         return

@@ -7,6 +7,7 @@ the same ones, with the same margins.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from rag_study.common.errors import StudyError
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.sections import DatasetConfig, RetrievalConfig
 
+# Folders of file systems have at most 255 characters, and a run's hash follows.
+_LONGEST_NAME = 180
 _LISTS = ("models", "systems", "fine_tuning", "prompting", "contexts", "judges", "seeds", "notes")
 
 
 class MergedStudy(StudyConfig):
     """What is common to several studies, and all of what they have; `parts` are the studies.
 
-    `name` is their names with plus signs between, and the folder of the common report.
+    `name` is their names with plus signs between, and the folder of the common report; of many,
+    the first ones' names with a hash over all.
     """
 
     parts: tuple[StudyConfig, ...] = ()
@@ -51,7 +55,7 @@ def merge(studies: Sequence[StudyConfig]) -> MergedStudy:
     for other in studies[1:]:
         _check_alike(first, other)
     merged = {
-        "name": "+".join(names),
+        "name": _joined(names),
         "datasets": _datasets(studies),
         "retrieval": _retrieval(studies),
         "retention": max(study.retention for study in studies),
@@ -59,6 +63,14 @@ def merge(studies: Sequence[StudyConfig]) -> MergedStudy:
     }
     # Not validated again: the parts are valid, and a name with a plus sign is theirs together.
     return MergedStudy.model_construct(**{**dict(first), **merged, "parts": tuple(studies)})
+
+
+def _joined(names: Sequence[str]) -> str:
+    joined = "+".join(names)
+    if len(joined) <= _LONGEST_NAME:
+        return joined
+    fitting = joined[:_LONGEST_NAME].rpartition("+")[0]
+    return f"{fitting}+{hashlib.sha256(joined.encode()).hexdigest()[:8]}"
 
 
 def _check_alike(first: StudyConfig, other: StudyConfig) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rag_study import data
 from rag_study.answering import imported
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
 from rag_study.data.schema import Question
@@ -193,20 +193,25 @@ def _sizes_needed(run: StageRun) -> Iterator[tuple[str, str, int]]:
 
 
 def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
-    if stages.is_done(prepared):  # reading thousands of questions takes a second
-        with contextlib.suppress(OSError, ValueError, KeyError):  # damaged from outside
-            metrics = run_folder.RunFolder(prepared.run_id).path / "metrics.json"
-            return json.loads(metrics.read_text(encoding="utf-8"))["pools"]
+    if folder := _whole(prepared):  # reading thousands of questions takes a second
+        with contextlib.suppress(OSError, ValueError, KeyError):  # damaged, and without checksums
+            return files.read_json(folder / "metrics.json")["pools"]
     pools = pools_of(prepared)
     return pools and {pool: len(questions) for pool, questions in pools.items()}
+
+
+def _whole(prepared: StageRun) -> Path | None:
+    """The folder of a run that is done and not damaged. Planning does without it; `run` says so."""
+    folder = run_folder.RunFolder(prepared.run_id)
+    return folder.path if stages.is_done(prepared) and not folder.damages(quick=True) else None
 
 
 @lru_cache(maxsize=4)  # dividing thousands of questions takes a second, too
 def pools_of(prepared: StageRun) -> Pools | None:
     """The questions by pool, as far as they can be had while planning; else None."""
-    if stages.is_done(prepared):
+    if folder := _whole(prepared):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return data.load_pools(run_folder.RunFolder(prepared.run_id).path)
+            return data.load_pools(folder)
     dataset = prepared.point.dataset
     if data.registry.find(dataset.name).is_instant(data.source_of(*dataset.source)):
         return data.split(data.load(*dataset.source), dataset.test_share).pools

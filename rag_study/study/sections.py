@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -19,6 +19,7 @@ from pydantic import (
 
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
+from rag_study.common.shown import looks
 from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.models.names import beside
@@ -237,7 +238,20 @@ def renamed(content: Any, former: Mapping[str, str]) -> Any:
     return {former.get(key, key): value for key, value in content.items()}
 
 
-def refuse_repeats(key: str, values: list[Any]) -> None:
+def refuse_alike(key: str, names: Sequence[str]) -> None:
+    """Refuse names that are the same, look the same, or cannot be seen."""
+    refuse_repeats(key, names)
+    seen: dict[str, str] = {}
+    for name in names:
+        look = looks(name)
+        if name and not look:  # "" is the folder of the study file, whose name is not known yet
+            raise ValueError(f"{key}: nothing of the name {name!a} can be seen; give it another")
+        if look in seen:
+            raise ValueError(f"{key}: {seen[look]!a} and {name!a} look the same; rename one")
+        seen[look] = name
+
+
+def refuse_repeats(key: str, values: Sequence[Any]) -> None:
     repeated = sorted({str(v) for v in values if values.count(v) > 1})
     if repeated:
         raise ValueError(f"{key}: {', '.join(repeated)} is given more than once")

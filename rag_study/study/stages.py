@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from rag_study.common import paths
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import RunFolder, Status, study_dir
+from rag_study.common.run_folder import RunFolder, Status
+from rag_study.study import study_tables
 from rag_study.study.groups import Group, Point
 
 
@@ -385,17 +386,13 @@ def all_upstream(run: StageRun) -> Iterator[StageRun]:
         yield needed
 
 
-# In a study's folder: the id of the comparison whose tables are there, whole.
-MADE_BY_FILE = "made_by.txt"
-
-
 def is_done(run: StageRun, status: Status | None = None) -> bool:
     """Whether a run has done all that is asked of it (an extensible stage may have done less).
 
     `status` is the run's, where it has been read already.
     """
     status = status or RunFolder(run.run_id).status()
-    return status.state == "done" and covers(status.extent, run.extent) and _published(run)
+    return status.state == "done" and covers(status.extent, run.extent) and _is_published(run)
 
 
 def covers(done: dict[str, int], wanted: dict[str, int]) -> bool:
@@ -403,12 +400,6 @@ def covers(done: dict[str, int], wanted: dict[str, int]) -> bool:
     return all(done.get(item, 0) >= amount for item, amount in wanted.items())
 
 
-def _published(run: StageRun) -> bool:
-    """A comparison also needs its tables in the study's folder, and by this very run."""
-    if not run.is_comparison:
-        return True
-    try:
-        made_by = (study_dir(run.slug) / MADE_BY_FILE).read_text(encoding="utf-8")
-        return made_by.strip() == run.run_id
-    except OSError:
-        return False
+def _is_published(run: StageRun) -> bool:
+    """A comparison also needs its tables in the study's folder, all and by this very run."""
+    return not run.is_comparison or study_tables.is_published(run.slug, run.run_id)

@@ -201,7 +201,7 @@ def search_passages(
         retriever,
         retrieval.load_reranker(reranker, dtype),
     )
-    return PassageSource(pd.read_parquet(index_folder / "chunks.parquet"), hits, top_k)
+    return PassageSource(files.read_parquet(index_folder / "chunks.parquet"), hits, top_k)
 
 
 class PassageSource:

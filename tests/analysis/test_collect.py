@@ -8,6 +8,7 @@ from rag_study import data as qa_datasets
 from rag_study.analysis import analyse, collect, effects, run_names
 from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.provenance import package_hash
 from rag_study.evaluation.judging import style, validity
 from rag_study.evaluation.metrics import RETENTION
 from rag_study.study import plan
@@ -282,6 +283,29 @@ def test_a_judge_that_scored_half_of_the_answers_is_said_so(study):
     assert said.startswith(f"Judge random-llama scored {total // 2} of {total} answers")
     table = effects.compare(found.results, ["retrieved"], ["judge_accuracy"], [], {}, {}, 200)
     assert set(table.loc[table["metric"] == "judge_accuracy", "n_questions"]) == {ASKED // 2}
+
+
+def test_a_model_that_answers_nothing_is_said_so(study):
+    config, runs = study
+    found = collect.collect(runs[-1], config)
+    silent = (found.results["method"] != "none") & (found.results["context"] == "retrieved")
+    assert silent.any()
+    found.results.loc[silent, "answer"] = " "
+    (said,) = analyse.warnings(found)
+    assert "with retrieved passages: all of" in said
+    assert "answers are empty" in said
+    assert said.startswith("random-llama on fictional, LoRA")
+
+
+def test_runs_made_by_other_code_are_said(study):
+    config, runs = study
+    found = collect.collect(runs[-1], config)
+    told = [
+        {"run_id": "nap/one", "stage": "nap", "package_hash": package_hash()},
+        {"run_id": "nap/two", "stage": "nap", "package_hash": "other"},
+    ]
+    (said,) = analyse.warnings(replace(found, provenance=told))
+    assert said.startswith("1 run was made by another version of the package (nap/two)")
 
 
 def test_two_versions_of_the_prompts_are_noticed(study):

@@ -39,7 +39,7 @@ def test_base_rows_do_not_make_training_factors_differ():
 
 
 def test_unknown_names_are_shown_as_they_are():
-    assert states.method_label("full_tuning") == "full tuning"
+    assert states.method_label("prod_v2") == "prod_v2"
     assert states.format_label("by_ear") == "trained by ear"
     assert states.context_label("web") == "with context “web”"
     assert states.context_rank("web") > states.context_rank("counterfactual")

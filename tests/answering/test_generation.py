@@ -289,3 +289,15 @@ def test_what_a_server_does_not_tell_is_missing_and_no_error(tiny, outputs):
     silent = answers.assign(answer_tokens=None, prompt_tokens=None, truncated=None)
     assert set(generation.run_metrics(silent).values()) == {4, 3, None}
     assert np.isnan(generation.at_a_glance(silent).loc["oracle", "truncated"])
+
+
+def test_a_model_that_says_nothing_is_said_so(tiny, outputs, caplog):
+    answers = pd.DataFrame(run(tiny, {"oracle": 4, "none": 4})[0])
+    answers["answer"], silent = "Ada", answers["context"] == "none"
+    assert "warnings" not in generation.run_metrics(answers)
+    answers.loc[silent, "answer"] = " \n"
+    (said,) = generation.run_metrics(answers)["warnings"]
+    assert said.startswith(f"none: all of {silent.sum()} answers are empty")
+    assert said in caplog.messages
+    answers.loc[silent.idxmax(), "answer"] = "x"
+    assert "warnings" not in generation.run_metrics(answers)

@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import active_run
-from rag_study.study.stages import MADE_BY_FILE, STAGES, StageRun, covers, is_done, notebook_source
+from rag_study.study.stages import STAGES, StageRun, covers, is_done, notebook_source
 
 
 def hold(run_id, ready):
@@ -78,19 +79,49 @@ def test_damaged_status_says_what_to_do(folder, text):
         folder.status()
 
 
-def test_tables_that_are_being_made_again_are_not_taken_for_those_of_before(outputs):
+def test_tables_stay_those_of_before_until_the_new_ones_are_complete(outputs):
     compare = STAGES["compare"]
     source = notebook_source(compare.path)
     before, after = (
         StageRun(compare, {"n": n}, (), "mine", {"n": n}, notebook=source) for n in (1, 2)
     )
-    run_folder.study_dir("mine").mkdir(parents=True)
-    (run_folder.study_dir("mine") / MADE_BY_FILE).write_text(before.run_id)
-    run_folder.RunFolder(before.run_id).set_status("done")
+    numbers = {"comparisons": 1, "answers": 1, "missing": 0}
+    first = active_run.ActiveRun(before)
+    files.write_text(first.tables / "report.html", "before")
+    first.finish(numbers)
     assert is_done(before)
-    active = active_run.ActiveRun(after)  # and then it is killed, with one table of its own written
-    assert not is_done(before)
-    active._lock.release(force=True)
+    second = active_run.ActiveRun(after)
+    files.write_text(second.tables / "report.html", "after")
+    files.write_text(second.tables / "figures" / "new.png", "after")
+    report = run_folder.study_dir("mine") / "report.html"
+    assert (is_done(before), report.read_text()) == (True, "before")  # here it may be killed
+    second.finish(numbers)
+    assert (is_done(before), is_done(after), report.read_text()) == (False, True, "after")
+    assert (report.parent / "figures" / "new.png").exists()
+    assert not second.tables.exists()
+
+
+def test_a_finished_run_is_looked_at_before_it_is_used(outputs):
+    source = notebook_source(STAGES["compare"].path)
+    first = StageRun(STAGES["prepare_data"], {}, (), "data", {}, notebook=source)
+    last = StageRun(STAGES["compare"], {}, (first,), "last", {}, notebook=source)
+    active = active_run.ActiveRun(first)
+    for name in ("questions.jsonl", "adapter/weights.safetensors"):
+        files.write_text(active.folder / name, "{}")
+    active.finish({})
+    active_run.ActiveRun(last)._lock.release(force=True)
+    (active.folder / "adapter" / "weights.safetensors").write_text("[]")
+    after_next = replace(last, upstream=(replace(last, slug="between"),))
+    active_run.ActiveRun(after_next)._lock.release(force=True)  # who reads no weights
+    with pytest.raises(StudyError, match=r"weights.safetensors"):
+        active_run.ActiveRun(last)
+    (active.folder / "adapter" / "weights.safetensors").write_text("{}")
+    (active.folder / "questions.jsonl").write_text("[]")
+    for run in (last, after_next, first):  # whoever needs it, and whoever would add to it
+        with pytest.raises(
+            StudyError, match=r"questions.jsonl: its content.*\n.*Delete the folder"
+        ):
+            active_run.ActiveRun(run)
 
 
 def test_clear_keeps_the_lock_file_only(folder):

@@ -1,5 +1,6 @@
 """What a process finds where it is started: locale, home, user, temporary folder, quota."""
 
+import errno
 import getpass
 import os
 import pwd
@@ -8,12 +9,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rag_study.common import control_groups, files, machine, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
+
+CACHES = ("RAG_STUDY_CACHE", "IPYTHONDIR", "MPLCONFIGDIR", "LLAMA_INDEX_CACHE_DIR")
+CACHES += ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
 
 
 @pytest.fixture
@@ -39,9 +44,43 @@ def test_sockets_lie_where_their_paths_are_short_enough(temporary):
 def test_that_there_is_no_place_for_sockets_is_said(temporary, monkeypatch):
     long = temporary("t" * 120)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(StudyError, match="too long for the sockets") as caught:
+    with pytest.raises(StudyError, match="cannot lie there") as caught:
         surroundings.sockets_dir()
     assert str(long) in str(caught.value)
+
+
+@pytest.mark.parametrize("left", [{"f_bavail": 1}, {"f_favail": 0}])
+def test_temporary_files_lie_where_there_is_room(temporary, monkeypatch, left):
+    full = temporary("full")
+    monkeypatch.setenv("TMPDIR", str(full))
+    room = {"f_bavail": 10**6, "f_frsize": 4096, "f_files": 9, "f_favail": 9}
+    monkeypatch.setattr(
+        os,
+        "statvfs",
+        lambda folder: SimpleNamespace(**(room | (left if folder == str(full) else {}))),
+    )
+    surroundings.settle()
+    assert os.environ["TMPDIR"] == tempfile.gettempdir() == "/tmp"
+    assert surroundings.sockets_dir() == "/tmp"
+
+
+def test_without_any_folder_for_temporary_files_nothing_begins(monkeypatch, tmp_path):
+    def nowhere():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StudyError, match="Set TMPDIR to one that can, with 16 MB"):
+        surroundings.settle()
+
+
+def test_a_folder_of_temporary_files_that_is_not_there_is_forgotten(tmp_path):
+    lines = (
+        "import os, tempfile; from rag_study.common import surroundings; surroundings.settle();"
+        "print(os.environ['TMPDIR'] == tempfile.gettempdir(), os.path.isdir(os.environ['TMPDIR']))"
+    )
+    done = in_locale("C.UTF-8", "-c", lines, TMPDIR=str(tmp_path / "t"))
+    assert done.stdout == b"True True\n", done.stderr
 
 
 @pytest.fixture
@@ -54,7 +93,7 @@ def nobody(monkeypatch, temporary):
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, "")  # so that what is set meanwhile is taken back
         monkeypatch.delenv(variable)
-    for variable in ("RAG_STUDY_CACHE", "IPYTHONDIR", "MPLCONFIGDIR"):
+    for variable in (*CACHES, "HF_HOME"):
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
@@ -71,19 +110,52 @@ def test_a_user_without_name_and_home_is_given_them(nobody):
     assert files.cache_dir().is_relative_to(Path.home())
 
 
+@pytest.mark.parametrize("why", ["no right", "full"])
+@pytest.mark.parametrize("models", [False, True])
 def test_a_home_that_cannot_be_written_to_stays_and_nothing_is_written_there(
-    nobody, tmp_path, monkeypatch
+    nobody, tmp_path, monkeypatch, why, models
 ):
     home = tmp_path / "home"
     home.mkdir()
+    if models:
+        (home / ".cache" / "huggingface").mkdir(parents=True)
+    before = sorted(home.rglob("*"))
     monkeypatch.setenv("HOME", str(home))
-    can = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != home and can(path, mode))
+    if why == "full":
+        make = tempfile.mkdtemp
+
+        def mkdtemp(prefix, dir):
+            if Path(dir).is_relative_to(home):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return make(prefix=prefix, dir=dir)
+
+        monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    else:
+        can = os.access
+
+        def access(path, mode):
+            return not Path(path).is_relative_to(home) and can(path, mode)
+
+        monkeypatch.setattr(os, "access", access)
     surroundings.settle()
     assert os.environ["HOME"] == str(home)
-    for variable in ("IPYTHONDIR", "MPLCONFIGDIR", "RAG_STUDY_CACHE"):
+    for variable in CACHES:
         assert Path(os.environ[variable]).is_relative_to(nobody), variable
-    assert list(home.iterdir()) == []
+    # Models that are there are read from there.
+    assert ("HF_HOME" in os.environ) is not models
+    assert sorted(home.rglob("*")) == before
+
+
+def test_caches_that_are_named_and_cannot_be_had_lie_elsewhere(nobody, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    good = tmp_path / "mine"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MPLCONFIGDIR", str(good))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "file" / "ipython"))
+    surroundings.settle()
+    assert os.environ["MPLCONFIGDIR"] == str(good)
+    assert Path(os.environ["IPYTHONDIR"]).is_relative_to(nobody)
+    assert "LLAMA_INDEX_CACHE_DIR" not in os.environ
 
 
 def test_a_folder_of_somebody_else_is_not_taken_for_ones_own(nobody, monkeypatch):
@@ -139,6 +211,56 @@ def test_signs_that_a_terminal_lacks_are_said_in_others():
     )
     done = in_locale("C", "-c", lines, PYTHONPATH=str(PROJECT_ROOT))
     assert done.stdout.decode("ascii") == "...-->\\u5854 1 False\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mode"), [("latin-1", "0"), ("ascii", "1"), ("cp1252:strict", "1")]
+)
+def test_what_a_terminal_lacks_is_said_otherwise_whoever_chose_its_encoding(encoding, mode):
+    wanted = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": mode}
+    done = in_locale("C.UTF-8", "-m", "rag_study", "plan", "Türme 塔.yaml", **wanted)
+    assert done.returncode == 2
+    said = done.stderr.decode(encoding.partition(":")[0])
+    assert "rme \\u5854.yaml: there is no such study file" in said
+    assert "Traceback" not in said
+
+
+def test_names_that_are_no_utf_8_are_refused_in_a_sentence(tmp_path, write_study):
+    old = os.fsdecode(os.fsencode(tmp_path) + b"/T\xfcrme")
+    os.mkdir(old)
+    study, moved = write_study(), f"{old}/study.yaml"
+    Path(moved).write_bytes(study.read_bytes())
+    for named, outputs in ((moved, str(tmp_path)), (str(study), old)):
+        command = ["-m", "rag_study", "run", named]
+        done = in_locale("C.UTF-8", *command, RAG_STUDY_OUTPUTS=outputs)
+        assert done.returncode == 2
+        assert b"rme" in done.stderr
+        assert b"is not written in UTF-8. Rename" in done.stderr
+
+
+def test_a_folder_that_is_deleted_under_a_command_is_said(tmp_path):
+    lines = (
+        f"import os; os.makedirs({str(tmp_path / 'gone')!r}); os.chdir({str(tmp_path / 'gone')!r});"
+        f"os.rmdir({str(tmp_path / 'gone')!r}); from rag_study import cli; cli.main()"
+    )
+    done = in_locale("C.UTF-8", "-c", lines, PYTHONPATH=str(PROJECT_ROOT))
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: the folder in which this was started has been deleted")
+
+
+@pytest.mark.parametrize("asked", ["--help", "--version"])
+def test_a_reader_who_has_enough_and_a_full_disk_end_a_command_without_a_traceback(asked):
+    command = [sys.executable, "-m", "rag_study", asked]
+    how = {"stderr": subprocess.PIPE, "cwd": PROJECT_ROOT}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, **how)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(command, stdout=full, **how)
+    assert done.returncode == 1
+    assert done.stderr.strip() == b"error: No space left on device"
 
 
 def test_files_are_for_whom_the_umask_says(tmp_path):

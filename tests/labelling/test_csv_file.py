@@ -114,7 +114,7 @@ def test_passages_have_a_column_of_their_own(sample, tmp_path):
     texts = {("mine", a["question_id"]): "[1] Title\n=text" for a in sample.answers}
     csv_file.write(tmp_path / "p.csv", sample, texts)
     rows = rows_of(tmp_path / "p.csv")
-    assert rows[0]["passages"].splitlines() == ["[1] Title", "=text"]
+    assert csv_file.unescape(rows[0]["passages"]).splitlines() == ["[1] Title", "=text"]
     save(tmp_path / "p.csv", fill(rows))
     assert csv_file.read(tmp_path / "p.csv", sample).notes == []
 

@@ -1,5 +1,7 @@
 """A whole study of a model behind a server, by the command line; the server dies in the middle."""
 
+import gzip
+import itertools
 import json
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+from spellings import telling, whole
 from test_endpoint import KEY, Server, hangs_up, ok, send
 
 from rag_study.common import run_folder
@@ -121,3 +124,78 @@ def test_a_study_goes_on_without_the_answers_that_its_server_refuses(
     everything = [p.read_bytes() for p in outputs.rglob("*") if p.is_file()]
     assert not [text for text in everything if KEY.encode() in text]
     assert KEY not in said
+
+
+# As a key is: another letter in each place, so that no part of it is a word of the study.
+SECRET = 'zq/7"Kx+9&vW-2Lm<4Rt_8Yb'
+FAULTS = ("text", "JSON", "gzip", "chunks", "redirect", "answer", "reasoning", "no completion")
+
+
+@pytest.mark.slow
+def test_no_file_and_no_screen_shows_a_key_that_the_server_repeats(
+    outputs, write_study, monkeypatch, tmp_path
+):
+    monkeypatch.setenv(api_key.KEY_VARIABLE, SECRET)
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    monkeypatch.setenv("HTTPX_LOG_LEVEL", "debug")
+    every = [text for _, text in whole(SECRET)]
+    echoes = [("x-echo", text) for text in every if text.isprintable()]
+    numbers, lock, server = itertools.count(), threading.Lock(), Server()
+
+    def respond(handler, body):
+        with lock:
+            number = next(numbers)
+        said = f"you sent {every[number % len(every)]} as Authorization: Bearer {SECRET}"
+        error = json.dumps({"error": {"message": said, "code": "content_filter"}})
+        message = {"role": "assistant", "content": "It is so."}
+        reply = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
+        match FAULTS[number % len(FAULTS)]:
+            case "text":
+                send(handler, 400, f"content policy: {said}", echoes)
+            case "JSON":
+                send(handler, 400, error, echoes)
+            case "gzip":
+                raw = gzip.compress(error.encode())
+                handler.send_response(400)
+                handler.send_header("Content-Encoding", "gzip")
+                handler.send_header("Content-Length", str(len(raw)))
+                handler.end_headers()
+                handler.wfile.write(raw)
+            case "chunks":
+                handler.protocol_version = "HTTP/1.1"
+                handler.send_response(400)
+                handler.send_header("Transfer-Encoding", "chunked")
+                handler.end_headers()
+                for letter in error.encode():
+                    handler.wfile.write(b"1\r\n%c\r\n" % letter)
+                handler.wfile.write(b"0\r\n\r\n")
+            case "answer":
+                message["content"] = said
+                send(handler, 200, json.dumps(reply))
+            case "reasoning":
+                message["reasoning_content"] = said
+                send(handler, 200, json.dumps(reply))
+            case _ if number > 24:
+                send(handler, 302, error, [("Location", f"{server.url}/{every[12]}")])
+            case _:
+                ok(handler, body)
+
+    server.script = {"all": respond}
+    study = write_study(
+        models=[f"{server.url}#tower-model"],
+        fine_tuning=None,
+        prompting=["default", "brief"],
+        contexts=["none", "retrieved"],
+        servers={"concurrency": 1, "timeout_s": 20, "max_retries": 0},
+    )
+    said = [rag_study("run", str(study), "--executor", "serial")]
+    said += [rag_study("run", str(study), "--debug"), rag_study("status", str(study))]
+    said += [rag_study("export", str(study), str(tmp_path / "study.tar.gz"))]
+    server.close()
+    assert said[0][0] == 1, said[0][1]
+    texts = {" ".join(map(str, told)).encode() for told in said}
+    texts |= {path.read_bytes() for path in outputs.rglob("*") if path.is_file()}
+    texts.add(gzip.decompress((tmp_path / "study.tar.gz").read_bytes()))
+    assert any(b"***" in text for text in texts)
+    looked_for = {part.encode() for part in telling(SECRET)}
+    assert not [(part, text[:80]) for part in looked_for for text in texts if part in text]

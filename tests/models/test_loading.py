@@ -3,6 +3,7 @@ import torch
 
 from rag_study.common.errors import StudyError
 from rag_study.models import loading, names
+from rag_study.models.language_model import check_weights
 
 
 def test_random_model_is_the_same_every_time_and_leaves_the_random_state_alone():
@@ -51,6 +52,47 @@ def test_a_folder_with_a_model_and_its_revision(tmp_path, tiny):
     before = names.revision_of(str(folder))
     (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
     assert names.revision_of(str(folder)) != before
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_said(tmp_path, tiny, number):
+    folder = tmp_path / "broken"
+    weights = {name: values.clone() for name, values in tiny.model.state_dict().items()}
+    weights["model.layers.1.mlp.up_proj.weight"][3, 5] = number
+    tiny.model.save_pretrained(folder, state_dict=weights)
+    tiny.tokenizer.save_pretrained(folder)
+    with pytest.raises(StudyError, match=r"broken' has weights that are no numbers.*s\.1\.mlp"):
+        loading.load_generator(str(folder))
+
+
+def test_large_weights_are_numbers():
+    layer = torch.nn.Linear(4, 2)
+    layer.weight.data.fill_(3e38)  # their sum is infinite
+    check_weights(layer, "a model")
+    layer.weight.data[0, 0] = float("nan")
+    with pytest.raises(StudyError, match="a model has weights that are no numbers"):
+        check_weights(layer, "a model")
+
+
+def test_a_damaged_copy_of_a_bundled_model_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path))
+    monkeypatch.setattr(loading, "package_file", lambda *_: tmp_path / "source")
+    monkeypatch.setattr(loading, "verify_checksum", lambda *_: None)
+    made = []
+
+    def convert(source, folder):
+        made.append(source)
+        (folder / "model.safetensors").write_bytes(bytes(100))
+
+    monkeypatch.setattr(loading, "_convert", convert)
+    preset = names.GENERATORS["smollm2-135m-instruct"]
+    weights = loading._converted("small", preset) / "model.safetensors"
+    for flips in range(2):
+        assert loading._converted("small", preset) == weights.parent
+        assert len(made) == 1 + flips
+        weights.write_bytes(bytes(99) + b"x")
+        loading._converted("small", preset)
+        assert weights.read_bytes() == bytes(100)
 
 
 @pytest.mark.slow

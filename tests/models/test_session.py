@@ -14,7 +14,7 @@ from test_endpoint import CHUNKS, HITS, KEY, QUESTIONS, Server, completion, conn
 from rag_study.answering import generation, served
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.answering.generation import Settings
-from rag_study.common import circumstances, run_folder
+from rag_study.common import circumstances, run_folder, secrets
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key
 from rag_study.models.server_errors import QuestionRefused
@@ -262,10 +262,10 @@ def spellings(key):
 @pytest.mark.parametrize("key", [TRICKY, KEY])
 def test_a_key_is_masked_in_every_spelling(key):
     for spelled in spellings(key):
-        text = api_key.masked(f"Incorrect key {spelled} given", key)
-        assert api_key.MASK in text, spelled
+        text = secrets.masked(f"Incorrect key {spelled} given", key)
+        assert secrets.MASK in text, spelled
         # What base64 keeps at its ends is a few bits of what stands around the key.
-        assert len(text) <= len("Incorrect key  given") + len(api_key.MASK) + 16, spelled
+        assert len(text) <= len("Incorrect key  given") + len(secrets.MASK) + 16, spelled
         assert key[3:8] not in text
 
 

@@ -3,10 +3,13 @@
 import re
 import shutil
 import subprocess
+from html import unescape
 
 import pytest
+from hostile import NAMES
 from study_tables import WEAK, answers, comparison, full_study, table
 
+from rag_study.common.shown import visible
 from rag_study.report import page as report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -31,6 +34,11 @@ document.title = [up, down, left, images, table.tBodies[0].rows.length,
 
 def opened(html, tmp_path):
     """(title, everything said on the console) of the page when all its scripts have run."""
+    return _opened(html, tmp_path)[:2]
+
+
+def _opened(html, tmp_path):
+    """As `opened`, and the page as it then is."""
     page = tmp_path / "page.html"
     page.write_text(html, encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
@@ -41,7 +49,8 @@ def opened(html, tmp_path):
         **{"capture_output": True, "text": True, "timeout": 300},
     )
     (title,) = re.findall(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
-    return title, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return title, said, done.stdout
 
 
 def test_tables_sort_and_search_and_nothing_fails(tmp_path):
@@ -70,3 +79,31 @@ def test_hostile_text_does_nothing(tmp_path):
     title, said = opened(html, tmp_path)
     assert said == []
     assert title == "demo: does fine-tuning help?"
+
+
+def test_every_text_stands_there_as_it_is(tmp_path):
+    """Two questions with the largest gains and losses are shown for each of the names."""
+    said_of = {}
+    for place, name in enumerate(NAMES):
+        frame = answers(3)
+        tuned = frame["train_size"] > 0
+        frame.loc[tuned, ["answer_recall", "judge_accuracy"]] = 1.0
+        frame.loc[~tuned, ["answer_recall", "judge_accuracy"]] = 0.0
+        for column in ("answer", "question", "reference", "model", "dataset", "judge"):
+            frame[column] = name
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        results = full_study(frame, checks=[{**WEAK, "judge": name, "reason": name}], notes=[name])
+        said_of[name] = report.build_report(results, folder / "r.html").read_text(encoding="utf-8")
+    # One start of the browser for all: each page in a frame of its own would hide its scripts.
+    bodies = [re.search(r"<body>(.*?)<script>", page, re.DOTALL)[1] for page in said_of.values()]
+    head = said_of[NAMES[0]].partition("<body>")[0]
+    title, said, page = _opened(f"{head}<body>{''.join(bodies)}</body></html>", tmp_path)
+    assert said == []
+    assert title == "demo: does fine-tuning help?"
+    assert "<script" not in page.partition("<body>")[2]
+    words = unescape(re.sub(r"<[^>]*>", "", page.replace("<wbr>", "")))
+    for name in NAMES:
+        # Questions, references and answers of the examples, whole and with their own direction.
+        assert words.count(visible(name, lines=True, directions=True)) >= 6, name
+    assert len(re.findall(r'<bdi dir="auto">', page)) > 6 * len(NAMES)

@@ -1,9 +1,9 @@
 import pytest
 from naps import nap, work
 
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder, run_users
 from rag_study.common.errors import StudyError
-from rag_study.study import differences, plan
+from rag_study.study import differences, plan, study_tables
 from rag_study.study.running import cleanup
 from rag_study.study.running.runner import USUAL
 
@@ -49,7 +49,7 @@ def test_other_studies_keep_what_they_need(write_study, outputs, tmp_path):
     (folder.path / "params.yaml").write_text(f"study_file: {far}\n")
     known = {path.resolve() for path in cleanup.known_studies([first])}
     assert known == {first.resolve(), beside.resolve(), far.resolve()}
-    assert cleanup.find([first]) == ([], [])
+    assert cleanup.find([first]) == ([], [], [])
     beside.write_text("name: [broken")
     with pytest.raises(StudyError, match="nothing is cleaned"):
         cleanup.find([first])
@@ -120,3 +120,50 @@ def test_what_auto_stands_for_on_another_machine_is_no_reason(write_study, outpu
     kept, offered = stale_and_leftover(study, elsewhere)
     assert {"fine_tune", "compare"} <= kept
     assert offered == set()
+
+
+def test_runs_that_somebody_uses_stay(write_study, outputs, monkeypatch):
+    study, old, other = write_study(), nap("old"), nap("other")
+    for run in (old, other):
+        work(run, USUAL, lambda: None)
+    before = cleanup.find([study]).leftovers
+    assert len(before) == 2
+    user = run_users.User(7, "there", "a study elsewhere")
+    monkeypatch.setattr(run_users, "users", lambda: {old.run_id: user})
+    (only,) = cleanup.find([study]).leftovers
+    assert only.path == run_folder.RunFolder(other.run_id).path
+    cleanup.remove(before)  # of which one has found a user meanwhile
+    assert [run_folder.RunFolder(run.run_id).path.exists() for run in (old, other)] == [True, False]
+
+
+def test_nothing_is_deleted_while_a_study_with_results_is_lost(write_study, tmp_path, command):
+    first, far = write_study(), tmp_path / "far" / "away.yaml"
+    far.parent.mkdir()
+    far.write_text(first.read_text().replace("name: small", "name: away"))
+    compared = plan.expand(far)[-1]
+    cleanup.announce(compared)  # as `run` does when it begins
+    run_folder.RunFolder(compared.run_id).set_status("done", extent=compared.extent)
+    made_by = run_folder.study_dir("away") / study_tables.MADE_BY_FILE
+    files.write_text(made_by, compared.run_id)
+    work(nap("old"), USUAL, lambda: None)
+    moved = far.rename(tmp_path / "far" / "moved.yaml")
+    code, _, err = command("clean", str(first), "--delete")
+    assert code == 2
+    assert f"{far} is not there any more" in err
+    assert run_folder.RunFolder(nap("old").run_id).path.exists()
+    assert "not there any more" in command("clean", str(first))[1]
+    assert command("clean", str(first), str(moved), "--delete")[0] == 0
+    assert run_folder.RunFolder(compared.run_id).path.exists()
+    assert not run_folder.RunFolder(nap("old").run_id).path.exists()
+
+
+def test_a_study_that_has_begun_keeps_its_runs(write_study, outputs, tmp_path):
+    first, far = write_study(), tmp_path / "far" / "away.yaml"
+    far.parent.mkdir()
+    far.write_text(first.read_text().replace("- 4\n", "- 3\n").replace("name: small", "name: away"))
+    runs = plan.expand(far)
+    assert {run.run_id for run in runs} != {run.run_id for run in plan.expand(first)}
+    cleanup.announce(runs[-1])
+    for run in runs[:-1]:
+        run_folder.RunFolder(run.run_id).set_status("done")
+    assert cleanup.find([first]).leftovers == []

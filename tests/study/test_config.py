@@ -221,3 +221,39 @@ def test_a_judge_that_was_trained_to_grade(write_study, tmp_path):
         load_study(write_study(models=["smollm2-135m-judge"]))
     with pytest.raises(StudyError, match="did you mean 'smollm2-135m-judge'"):
         load_study(write_study(judges=[{"model": "smollm2-judge"}]))
+
+
+@pytest.mark.parametrize(
+    "labels", [["towns", "to\u200bwns"], ["a b", " a\u00a0b"], ["x", "\u2060"]]
+)
+def test_labels_that_look_the_same_or_like_nothing_are_refused(write_study, labels):
+    sets = [
+        {"name": "fictional", "num_worlds": 84 + place, "test_size": 8, "label": label}
+        for place, label in enumerate(labels)
+    ]
+    with pytest.raises(StudyError, match=r"look the same|can be seen"):
+        load_study(write_study(datasets=sets))
+
+
+def test_labels_may_hold_what_can_be_seen(write_study):
+    label = "$x_1$ [red] <b> שלום \x1b[31m"
+    sets = [{"name": "fictional", "num_worlds": 84, "test_size": 8, "label": label}]
+    assert load_study(write_study(datasets=sets)).datasets[0].display_name == label
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://user:sk-hidden-0123456789@host/v1#m",
+        "https://host/v1?api_key=sk-hidden-0123456789#m",
+        "http://us er:sk-hidden-0123456789@host/v1#m",
+        "http://host/sk-hidden-0123456789/v1#m",
+        "http://host/v1#sk%2dhidden-0123456789",
+    ],
+)
+def test_names_with_a_password_or_key_are_refused_and_not_repeated(write_study, monkeypatch, name):
+    monkeypatch.setenv("RAG_STUDY_API_KEY", "sk-hidden-0123456789")
+    for changes in ({"models": [name]}, {"judges": [{"model": name}]}):
+        message = message_of(write_study(**changes))
+        assert "Keys come from the environment" in message
+        assert "0123456789" not in message

@@ -4,7 +4,7 @@ import time
 import nbformat
 
 from rag_study.common import run_folder
-from rag_study.study import differences, plan, stages
+from rag_study.study import differences, plan, stages, study_tables
 from rag_study.study.differences import between
 
 
@@ -25,7 +25,7 @@ def finish(runs):
         differences.record(run)
         run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent, finished=time.time())
         if run.is_comparison:
-            made = run_folder.study_dir(run.slug) / stages.MADE_BY_FILE
+            made = run_folder.study_dir(run.slug) / study_tables.MADE_BY_FILE
             made.parent.mkdir(parents=True, exist_ok=True)
             made.write_text(run.run_id)
 

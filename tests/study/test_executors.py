@@ -251,6 +251,15 @@ def test_workers_have_the_environment_of_the_runner(outputs, monkeypatch):
     assert dict(os.environ) == before
 
 
+def test_workers_settle_where_they_are(outputs, monkeypatch):
+    """Those of a cluster have a home and temporary files of their own machine."""
+    outputs.mkdir()
+    monkeypatch.setenv("IPYTHONDIR", "/dev/null/ipython")
+    _, events = go(LocalExecutor(1, work=work), [nap("n", shows="IPYTHONDIR")])
+    [there] = [s.message for e, _, s in events if e == "ended"]
+    assert os.path.isdir(there)
+
+
 def test_a_study_of_which_all_is_done_starts_no_workers(outputs):
     outputs.mkdir()
     go(Executor(work), diamond())

@@ -68,3 +68,14 @@ def test_studies_that_declared_other_comparisons_are_refused(write, changes, sai
 def test_a_study_given_twice_is_refused(write):
     with pytest.raises(StudyError, match="have the name 'first'"):
         load_studies([write(), write()])
+
+
+def test_many_studies_have_one_folder_with_a_name_that_file_systems_take(write):
+    names = [f"a-study-with-a-rather-long-name-{letter}" for letter in "abcdefghij"]
+    files = [write(name=name) for name in names]
+    study = load_studies(files)
+    assert len(study.name) < 200
+    assert study.name.startswith(f"{names[0]}+{names[1]}+")
+    other = load_studies([*files[:-1], write(name="another")])
+    assert other.name != study.name
+    assert plan.comparison(study).run_id != plan.comparison(other).run_id

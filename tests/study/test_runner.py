@@ -98,6 +98,21 @@ def test_a_kernel_is_told_its_run_and_begins_no_other_stage(notebook):
     assert "started as a run of prepare_data, and begins index_corpus" in ended.status.message
 
 
+def test_kernels_are_python_as_it_comes_whatever_the_runner_was_started_with(notebook, monkeypatch):
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")  # without docstrings transformers does not load
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    started = (
+        "import sys\n"
+        "assert sys.flags.optimize == 0 and sys.flags.utf8_mode == 1\n"
+        "print('塔', file=sys.__stdout__, flush=True)"
+    )
+    run = notebook(started, FINISH)
+    ended = runner.execute(run)
+    assert ended.outcome == "done", ended.status.message
+    assert "塔" in run_folder.RunFolder(run.run_id).log_tail(20)
+
+
 def test_an_error_is_failed_with_its_message_and_keeps_the_log(notebook):
     run = notebook("print('so far')\nraise ValueError('the bridge is out')", FINISH)
     status = runner.execute(run).status

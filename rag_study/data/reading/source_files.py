@@ -12,14 +12,13 @@ import os
 import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rag_study.common import files
+from rag_study.common import files, unpacking
 from rag_study.common.characters import readable_value
 from rag_study.common.errors import StudyError
 from rag_study.data.reading import delimited, tables, workbooks
@@ -31,14 +30,7 @@ _LONGEST_ROW = 1_000_000
 
 ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 # RuntimeError: zipfile says so of members with a password or an unknown compression.
-_DAMAGED = (
-    EOFError,
-    zlib.error,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    RuntimeError,
-)
+_DAMAGED = (*unpacking.DAMAGED, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
 PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *tables.SUFFIXES)
 # What people and their programs write: read only where a data set says so (`own`).
 _DELIMITED = tuple(f"{end}{packed}" for end in delimited.SUFFIXES for packed in ("", ".gz"))
@@ -78,17 +70,19 @@ class SourceFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The uncompressed bytes. Raises StudyError for a damaged or unreadable file."""
+        """The uncompressed bytes. Raises StudyError for a damaged or unreadable file, and for one
+        that unpacks to more than its size lets expect."""
         try:
             if self.member:
                 with (
                     _member(self.path, self.member) as packed,
                     gzip.open(packed) if self.member.lower().endswith(".gz") else packed as file,
+                    unpacking.limited(file, self.path) as limited,
                 ):
-                    yield file
+                    yield limited
             elif self.path.suffix.lower() == ".gz":
-                with gzip.open(self.path) as file:
-                    yield file
+                with gzip.open(self.path) as file, unpacking.limited(file, self.path) as limited:
+                    yield limited
             else:
                 with self.path.open("rb") as file:
                     yield file
@@ -287,10 +281,11 @@ def _expand(path: Path) -> list[SourceFile]:
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
+                unpacking.check_members(len(archive.infolist()), path)
                 names = [m.filename for m in archive.infolist() if not m.is_dir()]
         else:
-            with tarfile.open(path) as archive:
-                names = [m.name for m in archive if m.isfile()]
+            with unpacking.open_tar(path) as (_, members):
+                names = [m.name for m in members if m.isfile() and not m.issparse()]
     except (OSError, *_DAMAGED) as error:
         raise StudyError(
             f"{path}: the archive is damaged or cut off ({error}). Get it again."

@@ -17,6 +17,7 @@ import pandas as pd
 
 from rag_study.common import files
 from rag_study.common.provenance import package_hash
+from rag_study.common.shown import markdown as in_markdown
 from rag_study.data.schema import Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.judging import people, requirements, validity
@@ -252,10 +253,11 @@ def markdown(report: Report) -> str:
     """The tables and notes as Markdown."""
     parts = []
     for title, heads, rows in tables(report):
-        lines = [heads, ["---"] * len(heads), *rows]
+        told = [[in_markdown(cell) for cell in row] for row in rows]
+        lines = [heads, ["---"] * len(heads), *told]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        parts.append(f"{title}:\n\n{table}")
-    return "\n\n".join([*parts, *notes(report)]) + "\n"
+        parts.append(f"{in_markdown(title)}:\n\n{table}")
+    return "\n\n".join([*parts, *map(in_markdown, notes(report))]) + "\n"
 
 
 def _percent(share: float | None) -> str:

@@ -31,11 +31,14 @@ from rag_study.analysis.states import (
     state_label,
 )
 from rag_study.analysis.study_results import read_metrics
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.shown import plain_tables
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report import markup
 from rag_study.report.explorer import side_by_side as answers
+from rag_study.study import study_tables
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
 # What a table of questions is called for people, and the columns it is made of.
@@ -106,7 +109,8 @@ def study_names() -> list[str]:
 
 
 def load(name: str) -> StudyAnswers:
-    """Read a study's tables. Raises StudyError where it has none, and says what to do."""
+    """Read a study's tables. Raises StudyError, with what to do, where it has none or one is
+    damaged."""
     folder = run_folder.study_dir(name)
     if not (folder / "results.parquet").exists():
         names = ", ".join(study_names()) or "none yet"
@@ -114,12 +118,13 @@ def load(name: str) -> StudyAnswers:
             f"There are no results of a study '{name}' in {run_folder.outputs_dir()} "
             f"(there: {names}). Run one first: rag-study run smoke"
         )
-    tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
-    return StudyAnswers(name, **tables, metrics=read_metrics(folder))
+    with study_tables.reading(folder):
+        tables = {table: _read(folder / f"{table}.parquet") for table in _TABLES}
+        return StudyAnswers(name, **tables, metrics=read_metrics(folder))
 
 
 def _read(file: Path) -> pd.DataFrame:
-    return pd.read_parquet(file) if file.exists() else pd.DataFrame()
+    return files.read_parquet(file) if file.exists() else pd.DataFrame()
 
 
 def selections(study: StudyAnswers) -> list[Selection]:
@@ -235,12 +240,7 @@ def _answer(row: pd.Series) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = markup.pages()
     environment.filters["number"] = number
     return environment.get_template("side_by_side.html.j2")
 
@@ -250,11 +250,12 @@ def display_static(name: str = "", most: int = 3) -> None:
     and the `most` questions that changed most. Says it when there is nothing to show."""
     from IPython.display import HTML, display
 
-    shown = next(_first_choice(name), None)
-    if shown is None:
+    plain_tables()
+    first = next(_first_choice(name), None)
+    if first is None:
         print(nothing_to_show(name))
         return
-    study, chosen, score = shown
+    study, chosen, score = first
     table = changes_table(study, chosen, score)
     print(summary(study, chosen, score))
     display(table.head(10))

@@ -6,7 +6,6 @@ Needs a front end that shows widgets (JupyterLab); `tables.display_static` does 
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,6 +13,7 @@ import pandas as pd
 from itables.widget import ITable
 
 from rag_study.report.explorer import tables
+from rag_study.report.markup import within
 
 _WIDE = widgets.Layout(width="auto", max_width="100%")
 
@@ -127,11 +127,11 @@ class Explorer:
             button.disabled = score is None
         if chosen is None or score is None:
             self._changes = pd.DataFrame()
-            self.about.value = html.escape(tables.nothing_to_show(self.study.value))
+            self.about.value = within(tables.nothing_to_show(self.study.value))
             self.answers.value = ""
             self.table.update(self._changes, selected_rows=[])
             return
-        self.about.value = html.escape(tables.summary(self._data, chosen, score))
+        self.about.value = within(tables.summary(self._data, chosen, score))
         self._changes = tables.changes_table(self._data, chosen, score)
         self.table.update(self._changes.reset_index(), selected_rows=[])
         self._jump(self._changes.index[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report.plots import lettering
 
 GREY = "#8a8a8a"
 WARNING = "#b3311a"
 MARKERS = "osD^vPX*"
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2))]
 STYLE = {
-    "font.family": "DejaVu Sans",
+    "font.family": lettering.FONT,
+    # Names hold dollar signs.
+    "text.parse_math": False,
+    "text.usetex": False,
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 10,
@@ -42,7 +45,9 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     @functools.wraps(draw)
     def styled(*args, **kwargs) -> Figure:
         with sns.axes_style("whitegrid"), plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            lettering.set_fonts(figure)
+            return figure
 
     return styled
 
@@ -67,13 +72,12 @@ def layout(
     columns = min(columns, n_panels)
     rows = math.ceil(n_panels / columns)
     width = max(6.5, columns * panel[0] + 0.3 + row_labels)
-    title_lines = textwrap.wrap(title, int(width * 10.2))
-    note_lines = textwrap.wrap(note, int((width - 0.4) * 11.3))
+    title, caption, note = map(lettering.legible, (title, caption, note))
+    title_lines = lettering.wrapped(title, int(width * 10.2))
+    note_lines = lettering.wrapped(note, int((width - 0.4) * 11.3))
     caption = caption.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
-    caption_lines = textwrap.wrap(caption, int(width * 15))
-    longest = max((len(handle.get_label()) for handle in handles), default=0)
-    legend_columns = max(1, min(len(handles), int((width - 0.2) / (0.75 + 0.078 * longest))))
-    legend_rows = math.ceil(len(handles) / legend_columns)
+    caption_lines = lettering.wrapped(caption, int(width * 15))
+    legend_columns, legend_rows = _fit_legend(handles, width - 0.2)
     heights = {
         "title": 0.12 + 0.23 * len(title_lines),
         "note": 0.2 + 0.2 * len(note_lines) if note else 0.0,
@@ -119,6 +123,21 @@ def layout(
     return fig, axes[:n_panels]
 
 
+def _fit_legend(handles: Sequence[Line2D | Patch], width: float) -> tuple[int, int]:
+    """How many columns and lines a legend of this width has, in inches; its labels are folded
+    where one alone is wider."""
+    labels = lettering.names([handle.get_label() for handle in handles])
+    room = int((width - 0.75) / 0.078)
+    folded = ["\n".join(lettering.wrapped(label, room)) for label in labels]
+    for handle, label in zip(handles, folded, strict=True):
+        handle.set_label(label)
+    longest = lettering.width(labels) if labels else 0
+    columns = max(1, min(len(handles), int(width / (0.75 + 0.078 * longest))))
+    if columns == 1:
+        return 1, sum(1 + label.count("\n") for label in folded)
+    return columns, math.ceil(len(handles) / columns)
+
+
 def nothing(title: str, message: str, note: str = "") -> Figure:
     """A figure that only says why there is nothing to draw."""
     fig, (ax,) = layout(1, panel=(6.5, 1.2), title=title, note=note)
@@ -137,10 +156,11 @@ def panel_keys(
     rows = rows.sort_values(columns)
     panels = []
     for key in rows[columns].drop_duplicates().itertuples(index=False, name=None):
-        title = "\n".join(
-            textwrap.fill(f"judge: {value}" if column == "judge" else str(value), 28)
+        parts = [
+            f"judge: {value}" if column == "judge" else str(value)
             for column, value in zip(columns, key, strict=True)
-        )
+        ]
+        title = lettering.heading(parts, 28)
         panels.append((title, lambda frame, key=key: (frame[columns] == list(key)).all(axis=1)))
     innermost = rows[columns[-1]].nunique()
     return panels, innermost if innermost in (2, 3) else 3
@@ -152,7 +172,7 @@ def set_scales(
     """One y scale for all panels: the metric's own, or a part of it where that hides everything."""
     values = rows[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
     least, most = np.nanmin(values), np.nanmax(values)
-    scale, label = metrics.get(metric), metrics.label(metric)
+    scale, label = metrics.get(metric), lettering.heading([metrics.label(metric)], 36)
     if scale is None or scale.high is None:
         low, high = min(0.0, least), most
     elif most - least < 0.2 * (scale.high - scale.low):
@@ -175,7 +195,7 @@ def scorer_title(
 ) -> None:
     """Head a panel with its metric and judge, and say so where the judge is not valid."""
     parts = [metrics.label(metric), judge, "judge NOT VALID" if invalid else ""]
-    title = "\n".join(textwrap.fill(part, 27) for part in parts if part)
+    title = lettering.heading(parts, 27)
     ax.set_title(title, loc="left", color=WARNING if invalid else "black")
 
 

@@ -19,7 +19,7 @@ from rag_study.analysis.states import (
     state_label,
 )
 from rag_study.evaluation.metrics import METRICS, Metrics
-from rag_study.report.plots import canvas
+from rag_study.report.plots import canvas, lettering
 from rag_study.report.plots.captions import recipe_caption, span
 
 AXES = {
@@ -90,9 +90,10 @@ def cost_against_effect(
         first = ax.get_subplotspec().is_first_col()
         ax.tick_params(labelleft=first)
         if first:
-            ax.set_ylabel(f"difference to the base,\n{metrics.label(metric)}")
+            label = lettering.heading([metrics.label(metric)], 30)
+            ax.set_ylabel(f"difference to the base,\n{label}")
         if first and not alone:
-            ax.set_title(f"{dataset}\n{model}", loc="left")
+            ax.set_title(lettering.heading([dataset, model], 30), loc="left")
         if alone or ax.get_subplotspec().is_last_row():
             ax.set_xlabel(AXES[name])
     return fig

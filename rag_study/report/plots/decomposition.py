@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -15,7 +14,7 @@ from matplotlib.text import Text
 from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS, Right
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import SETTINGS, differing, factor_words, is_base, state_label
-from rag_study.report.plots import canvas
+from rag_study.report.plots import canvas, lettering
 from rag_study.report.plots.captions import span
 
 MOST_BARS = 40
@@ -115,7 +114,7 @@ def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
 
 def _wrapped(words: Sequence[str]) -> str:
     # A hard space, so that no line begins with the dot.
-    return textwrap.fill("\u00a0· ".join(words), _LABEL_WIDTH)
+    return "\n".join(lettering.wrapped(lettering.row(words, "\u00a0· "), _LABEL_WIDTH))
 
 
 def _draw(
@@ -167,6 +166,7 @@ def _patch(category: str) -> Patch:
 
 def _drop_what_does_not_fit(fig: Figure, labels: list[tuple[Rectangle, Text]]) -> None:
     """Takes away the labels that are wider than their piece, once the layout is known."""
+    lettering.set_fonts(fig)
     fig.draw_without_rendering()
     for piece, text in labels:
         if text.get_bbox_patch().get_window_extent().width > piece.get_window_extent().width - 2:

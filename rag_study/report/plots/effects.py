@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.states import against_base, untrusted_judges
 from rag_study.evaluation.metrics import METRICS, Metrics
-from rag_study.report.plots import canvas, forest
+from rag_study.report.plots import canvas, forest, lettering
 from rag_study.report.plots.captions import recipe_caption, span
 from rag_study.report.verdict_looks import LOOKS
 
@@ -116,7 +116,7 @@ def _drawn(
         caption=caption,
         handles=handles,
         columns=2 if len(panels) == 4 else 3,
-        row_labels=0.088 * max(map(len, labels.values())),
+        row_labels=0.088 * lettering.width(labels.values()),
     )
     families = {}
     for ax, (metric, judge) in zip(axes, panels, strict=True):

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import SETTINGS, context_rank, differing, factor_words, state_label
 from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report.plots import lettering
 from rag_study.report.plots.canvas import GREY
 from rag_study.report.verdict_looks import LOOKS, NO_LOOK
 
@@ -40,10 +41,10 @@ def labelled_rows(rows: pd.DataFrame) -> tuple[dict[int, str], dict[tuple, int]]
     for row in states.to_dict("records"):
         if heading != (row["dataset"], row["model"]):
             heading = (row["dataset"], row["model"])
-            labels[len(labels)] = " · ".join(heading)
+            labels[len(labels)] = lettering.row(heading)
         words = filter(None, [state_label(row), *factor_words(row, extra), row["context"]])
         position[tuple(row[key] for key in _STATE)] = len(labels)
-        labels[len(labels)] = " · ".join(words)
+        labels[len(labels)] = lettering.row(words)
     return labels, position
 
 

@@ -19,7 +19,7 @@ from rag_study.analysis.states import (
     state_label,
 )
 from rag_study.evaluation.metrics import METRICS, Metrics
-from rag_study.report.plots import canvas
+from rag_study.report.plots import canvas, lettering
 from rag_study.report.plots.captions import span
 
 MOST_ROWS = 36
@@ -72,7 +72,7 @@ def score_distributions(
             Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean")
         ],
         columns=2,
-        row_labels=0.085 * max(map(len, labels)),
+        row_labels=0.085 * lettering.width(labels),
     )
     for ax, (metric, judge, answers) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
@@ -128,7 +128,7 @@ def _rows(here: pd.DataFrame) -> tuple[list[list], list[str], list[int], str]:
     labels, states = [], []
     for row in shown.to_dict("records"):
         state = " · ".join([state_label(row), *factor_words(row, extra)])
-        labels.append(" · ".join([*(row[name] for name in several), state]))
+        labels.append(lettering.row([*(row[name] for name in several), state]))
         states.append(state)
     order = list(dict.fromkeys(states))
     numbers = [order.index(state) for state in states]

@@ -6,20 +6,20 @@ Run ids say what a result depends on, so a run is the same run wherever it was m
 from __future__ import annotations
 
 import gzip
-import lzma
+import itertools
 import os
 import re
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from rag_study.common import files, run_folder
+from rag_study.common import checksums, files, run_folder, unpacking
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, RunFolder, Status
-from rag_study.study import stages
+from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, STATUS_FILE, RunFolder, Status
+from rag_study.study import stages, study_tables
+from rag_study.study.running import verification
 from rag_study.study.stages import StageRun
 
 _RUN = re.compile(r"runs/[a-z_]+/[a-z0-9-]+-[0-9a-f]{8}")
@@ -30,13 +30,16 @@ def pack(runs: Sequence[StageRun], target: Path) -> tuple[int, int]:
     """Write the finished ones of a study's runs, and the study's own folder, to a .tar.gz.
 
     Returns (runs written, runs left out because they are not done). The same results give the
-    same bytes. Raises StudyError when nothing is done or the file exists already.
+    same bytes. Raises StudyError when nothing is done, a file is damaged or the target exists.
     """
     if target.exists():
         raise StudyError(f"{target}: exists already; name another file or delete it.")
     done = [run for run in runs if stages.is_done(run)]
     if not done:
         raise StudyError("no run of this study is done, so there is nothing to export.")
+    if damages := verification.look_at(done).damages:
+        what, what_to_do = damages[0]
+        raise StudyError(f"{what}; nothing was exported.\n{what_to_do}")
     folders = [RunFolder(run.run_id).path for run in done]
     folders += [run_folder.study_dir(run.slug) for run in runs if run.is_comparison]
 
@@ -64,14 +67,12 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     A run that is done here already stays as it is, and one that is being worked on too; a study's
     tables come with its comparison. Nothing
     is written before every member of the archive is found to be harmless: an ordinary file or
-    folder, inside a run's or a study's folder. Raises StudyError otherwise.
+    folder, inside a run's or a study's folder, and all of them not out of proportion to the
+    archive. Raises StudyError otherwise.
     """
     outputs = run_folder.outputs_dir()
     try:
-        with tarfile.open(source) as archive:
-            members = archive.getmembers()
-            while archive.fileobj.read(1 << 20):
-                pass  # to its end, where the checksum of the whole archive stands
+        with unpacking.open_tar(source) as (archive, members):
             tops = {_place(source, member) for member in members}
             needed = sum(member.size for member in members)
             outputs.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,7 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
         raise StudyError(
             f"{source}: one name is a file and a folder ({error}); nothing was imported."
         ) from None
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except (*unpacking.DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.filename != str(source) and error.errno:
             raise
         raise StudyError(f"{source}: is no whole archive of results ({error}).") from None
@@ -97,7 +98,7 @@ def _place(source: Path, member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
     top = "/".join(path.parts[: 3 if path.parts[:1] == ("runs",) else 1])
     problem = None
-    if not (member.isreg() or member.isdir()):
+    if not (member.isreg() or member.isdir()) or member.issparse():
         problem = "is neither a file nor a folder"
     elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
         problem = "leads out of the outputs folder"
@@ -114,8 +115,15 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     brought, there = [], []
     runs = [top.removeprefix("runs/") for top in tops if top.startswith("runs/")]
     for run_id in runs:
-        if not _says_done(staging / "runs" / run_id / "status.json"):
+        if not _says_done(staging / "runs" / run_id / STATUS_FILE):
             raise StudyError(f"{source}: the run {run_id} is not done; nothing was imported.")
+    records = itertools.product(tops, study_tables.RECORDS)
+    damages = [one for top, name in records for one in checksums.damages(staging / top, name)]
+    if damages:
+        raise StudyError(
+            f"{source}: {damages[0].path.relative_to(staging)} in it: {damages[0].what}; nothing "
+            "was imported. Have the study exported again."
+        )
     for run_id in runs:
         folder = RunFolder(run_id)
         if folder.status().state in ("done", "running"):
@@ -135,11 +143,12 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
     for top in tops:
         # Tables belong to their comparison: those of one that was made here stay with it.
         if not top.startswith("runs/") and top in compared:
-            for item in sorted((staging / top).rglob("*")):
-                if item.is_file():
-                    target = run_folder.outputs_dir() / item.relative_to(staging)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(item, target)
+            with study_tables.replacing(run_folder.outputs_dir() / top):
+                for item in sorted((staging / top).rglob("*")):
+                    if item.is_file():
+                        target = run_folder.outputs_dir() / item.relative_to(staging)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        os.replace(item, target)
     return brought, there
 
 
@@ -151,7 +160,7 @@ def _says_done(file: Path) -> bool:
 
 
 def _is_status(path: Path) -> bool:
-    return path.name == "status.json"
+    return path.name == STATUS_FILE
 
 
 def _kept(folder: Path) -> Iterator[Path]:

@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag_study.common import machine, paths, run_folder, surroundings
+from rag_study.common import machine, paths, run_folder, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study.running import resources
@@ -343,6 +343,7 @@ def _on_worker(
     from distributed import get_worker
 
     os.environ.update(environment)
+    secrets.settle()
     worker = get_worker()
 
     def say(outcome: str | None, status: Status) -> None:
@@ -350,9 +351,12 @@ def _on_worker(
         worker.log_event(topic, event)
 
     try:
+        surroundings.settle()  # the worker of a cluster has a home and a TMPDIR of its own
         ended = work(run, options, lambda: say(None, Status()))
     except KeyboardInterrupt:  # see `_interrupt`
         ended = Ended("killed", Status("killed", message="stopped"))
+    except StudyError as error:
+        ended = Ended("failed", Status("failed", message=str(error)))
     except Exception as error:
         ended = Ended("failed", Status("failed", message=f"{type(error).__name__}: {error}"))
     say(ended.outcome, ended.status)

@@ -9,26 +9,32 @@ file: a killed kernel or a cell over its time limit leaves a notebook that looks
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from rag_study.common import control_groups, surroundings
+from rag_study.common import checksums, control_groups, secrets, surroundings
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.run_folder import FOR_PEOPLE, RunFolder, Status
 from rag_study.study import batch, stages
 from rag_study.study.stages import StageRun
 
 START_TIMEOUT_S = 120
 # Kernels fail to start now and then when a machine is busy, for no fault of the notebook.
 KERNEL_STARTS = 3
+# A worker of a cluster may have been started in any locale; logs are in UTF-8 whatever the terminal
+# is; without docstrings (PYTHONOPTIMIZE=2) transformers cannot be imported.
+_IN_KERNELS = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", "PYTHONOPTIMIZE": ""}
 
 
 @dataclass(frozen=True)
@@ -72,20 +78,27 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
         _record(folder, attempt, "killed", "stopped", clock)
         raise
     if status.state == "done" and status.attempt == attempt:
+        with contextlib.suppress(OSError):  # results are whole; nobody reads these but people
+            checksums.add(folder.path, FOR_PEOPLE)  # written to the end by this process
         return status
     return _record(folder, attempt, state, message, clock)
 
 
-def _log_of(folder: RunFolder, mode: str) -> TextIO:
+@contextmanager
+def _log_of(folder: RunFolder, mode: str) -> Iterator[TextIO]:
     # Whatever a notebook prints, also halves of characters, its log takes it.
     file = folder.path / "log.txt"
-    return file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace")
+    with file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace") as log:
+        try:
+            yield secrets.MaskedStream(log)
+        finally:
+            secrets.hide_in_file(file)  # what programs wrote that the notebook has started
 
 
 def _record(folder: RunFolder, attempt: str, state: str, message: str, clock: float) -> Status:
     """Write how an attempt ended. A full disk may refuse it; then `running` without a process
     stays on record, which everybody reads as killed."""
-    before = folder.status()
+    before, message = folder.status(), secrets.hidden(message)
     ended = replace(
         before,
         state=state,
@@ -145,6 +158,7 @@ def _run_notebook(
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
+    _mask_notebooks()
     killed_before, kernels = control_groups.oom_kills(), []
     with tempfile.TemporaryDirectory(
         prefix="rag-", dir=surroundings.sockets_dir(), ignore_cleanup_errors=True
@@ -185,6 +199,18 @@ def _run_notebook(
     return "killed", "the notebook ended without finishing its run", False
 
 
+@lru_cache(maxsize=1)
+def _mask_notebooks() -> None:
+    """Have papermill write notebooks without secrets, which cells may print or raise."""
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class Masked(LocalHandler):
+        def write(self, buf: str, path: str) -> None:
+            super().write(secrets.hidden(buf), path)
+
+    papermill_io.register("", Masked())  # for paths of every form
+
+
 def _literal(path: Path) -> str:
     """A path for papermill, which puts values of parameters where braces are."""
     return str(path).replace("{", "{{").replace("}", "}}")
@@ -202,8 +228,7 @@ def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kern
             super().__init__(transport="ipc", connection_file=f"{sockets}/k.json", **options)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-            # A worker of a cluster may have been started in any locale.
-            complete = {**os.environ, **options.pop("env", {}), **environment, "PYTHONUTF8": "1"}
+            complete = {**os.environ, **options.pop("env", {}), **environment, **_IN_KERNELS}
             await super()._async_launch_kernel(
                 kernel_cmd, env=complete, stdout=log, stderr=log, **options
             )

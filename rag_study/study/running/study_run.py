@@ -9,8 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rag_study.common import run_users
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import plan, stages
+from rag_study.study.running import verification
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import USUAL, Ended, Options
 from rag_study.study.stages import StageRun, is_done
@@ -97,7 +99,8 @@ def run_all(
     A run whose upstream is not done is blocked; with `keep_going` the others still run, and the
     comparison shows what is there. Without it nothing is started after a failure. `on_event` is
     told "reused", "started", "ended" or "blocked". Raises StudyError when prepared data turns out
-    to have too few questions for the study, and when a run to be forced is being worked on.
+    to have too few questions for the study, when a finished run is damaged, and when a run to be
+    forced is being worked on or used by somebody else.
     """
 
     def tell(run: StageRun, ended: Ended | None) -> None:
@@ -114,12 +117,38 @@ def run_all(
         if ended.outcome == "done" and run.stage.name == "prepare_data":
             plan.check_pools(progress.runs)  # before anything is trained on data that is not enough
 
+    with contextlib.ExitStack() as uses:
+        _begin(uses, progress.runs, force)
+        _go(progress, executor, options, tell)
+
+
+def _begin(uses: contextlib.ExitStack, runs: list[StageRun], force: bool) -> None:
+    """Become a user of what the runs are and need; with `force`, have them begin from nothing."""
+    needed = {one.run_id for run in runs for one in (*stages.all_upstream(run), run)}
+    mine = [run for run in runs if not run.is_comparison]
+    about = f"`rag-study run` of {len(runs)} stage runs"
+    if not force:
+        uses.enter_context(run_users.using(needed, about))
+        verification.check(runs)
+        return
+    with run_users.undisturbed(run.run_id for run in mine):
+        uses.enter_context(run_users.using(needed, about))
+        folders = [RunFolder(run.run_id) for run in runs]
+        for folder in folders:
+            folder.check_free()  # of all of them, before any is cleared
+        for folder in folders:
+            folder.clear()
+
+
+def _go(
+    progress: Progress,
+    executor: Executor,
+    options: Options,
+    tell: Callable[[StageRun, Ended | None], None],
+) -> None:
     waiting = []
     for run in progress.runs:
-        folder = RunFolder(run.run_id)
-        if force:
-            folder.clear()
-        status = folder.status()
+        status = RunFolder(run.run_id).status()
         if is_done(run, status):
             tell(run, Ended("reused", status))
         else:

@@ -1,0 +1,108 @@
+"""What reaches a real terminal (a pseudo-terminal of 80 columns), byte by byte."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from fcntl import ioctl
+from struct import pack
+from termios import TIOCSWINSZ
+
+import pytest
+from hostile import NAMES
+
+from rag_study.common.paths import PROJECT_ROOT
+from rag_study.common.shown import shortened, visible
+
+# What rich itself writes: colours.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_SAY = """
+import json, sys
+from rag_study.cli import _tell
+from rag_study.cli.console import console, print_line
+for name in json.loads(sys.argv[1]):
+    console.print(name, soft_wrap=True)
+    print_line("failed", "judge_answers/one", name)
+    _tell(name)
+"""
+_TABLES = """
+import json, sys
+sys.path.insert(0, "tests")
+from study_tables import comparison, table
+from rag_study.cli.console import console
+from rag_study.labelling.tables import Shown, for_terminal
+from rag_study.report.tables import effects_table
+names = json.loads(sys.argv[1])
+rows = [comparison("no verdict", dataset=name, judge=name, metric="judge_accuracy",
+                   size=50 + place) for place, name in enumerate(names)]
+console.print(effects_table(table(*rows)))
+console.print(for_terminal(Shown("[red]title", ["[b]Name"], ["n"], [[n, "1"] for n in names])))
+"""
+
+
+def on_terminal(code, *arguments):
+    """All that a Python program writes to a terminal."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, TIOCSWINSZ, pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(PROJECT_ROOT)}
+    for name in ("NO_COLOR", "COLUMNS"):
+        environment.pop(name, None)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        **{"stdin": theirs, "stdout": theirs, "stderr": theirs, "env": environment},
+        cwd=PROJECT_ROOT,
+    ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux says so at the end
+                break
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    assert process.returncode == 0, written.decode(errors="replace")
+    return written.decode()
+
+
+def acting(written):
+    """Characters that act on the terminal, beside colours and ends of lines."""
+    return re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", written)
+
+
+def test_sentences_and_lines_show_every_text_as_it_is():
+    written = _COLOUR.sub("", on_terminal(_SAY, json.dumps(NAMES))).replace("\r\n", "\n")
+    assert acting(written) == []
+    assert "\x1b" not in written
+    for name in NAMES:
+        # A tab is drawn as blanks up to the next stop.
+        shown = visible(name, lines=True).strip().split("\t")
+        for part in shown:
+            assert written.count(part.strip()) >= 3, part
+
+
+def test_tables_show_names_as_they_are_and_keep_their_columns():
+    written = _COLOUR.sub("", on_terminal(_TABLES, json.dumps(NAMES))).replace("\r\n", "\n")
+    assert acting(written) == []
+    letters = re.sub(r"\s", "", written)
+    for name in NAMES:
+        shown = re.sub(r"\s", "", visible(shortened(name, 60)))
+        first = shown[:8]
+        assert first in letters, name
+
+
+@pytest.mark.parametrize("command", ["label", "lab", "judge-report", "report"])
+def test_help_swallows_nothing_in_brackets(command):
+    code = f"from rag_study import cli; import sys; sys.argv[1:] = [{command!r}, '--help']\n"
+    told = " ".join(_COLOUR.sub("", on_terminal(code + "cli.main()")).split())
+    expected = {
+        "label": "[all]",
+        "lab": "[8888, or the next]",
+        "judge-report": "[fictional]",
+        "report": "outputs/<name>+<name>/",
+    }
+    assert expected[command] in told
