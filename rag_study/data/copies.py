@@ -9,10 +9,11 @@ reports differ in their years). Titles count with short texts ("It was built in 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 import numpy as np
 import regex
@@ -42,7 +43,9 @@ def mark(
     if not original:
         return list(documents), list(questions)
     marked = [
-        dataclasses.replace(document, copy_of=original.get(document.doc_id))
+        dataclasses.replace(document, copy_of=original[document.doc_id])
+        if document.doc_id in original
+        else document
         for document in documents
     ]
     renamed = [
@@ -60,21 +63,31 @@ def mark(
 def originals(documents: Sequence[Document]) -> dict[str, str]:
     """doc_id of every copy -> doc_id of the first document that it is a copy of."""
     texts = [_text(document) for document in documents]
-    sets = DisjointSet(range(len(documents)))
-    first: dict[tuple[str | None, str], int] = {}
+    first: dict[bytes, int] = {}
+    same: list[tuple[int, int]] = []
+    distinct: list[int] = []
     for number, (document, text) in enumerate(zip(documents, texts, strict=True)):
-        sets.merge(first.setdefault((document.scope, _exact(text)), number), number)
-    distinct = sorted(first.values())
+        earlier = first.setdefault(_exact(document.scope, text), number)
+        if earlier == number:
+            distinct.append(number)
+        else:
+            same.append((earlier, number))
+    del first
     for one, other in _candidates([texts[number] for number in distinct]):
         a, b = distinct[one], distinct[other]
         if documents[a].scope == documents[b].scope and _are_copies(texts[a], texts[b]):
-            sets.merge(a, b)
+            same.append((a, b))
+    # Of a million documents few are copies: only these are kept as sets.
+    members = sorted({number for pair in same for number in pair})
+    sets = DisjointSet(members)
+    for a, b in same:
+        sets.merge(a, b)
     leaders: dict[int, int] = {}
     found = {}
-    for number, document in enumerate(documents):
+    for number in members:
         leader = leaders.setdefault(sets[number], number)
         if leader != number:
-            found[document.doc_id] = documents[leader].doc_id
+            found[documents[number].doc_id] = documents[leader].doc_id
     return found
 
 
@@ -83,8 +96,12 @@ def _text(document: Document) -> str:
     return own or f"{document.title}\n{document.text}"
 
 
-def _exact(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+def _exact(scope: str | None, text: str) -> bytes:
+    """A digest of scope and text without case and blanks: no second form of all texts is kept."""
+    same = "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    digest = hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(repr(scope).encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _words(text: str) -> list[str]:
@@ -118,17 +135,9 @@ def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
     compared: what is almost the same comes to lie side by side, and texts of one template, of which
     thousands share some hashes, cost no more than others.
     """
-    vocabulary: defaultdict[str, int] = defaultdict()
-    vocabulary.default_factory = vocabulary.__len__
-    rows, numbers = [], []
-    for position, text in enumerate(texts):
-        words = list(map(vocabulary.__getitem__, _words(text)))
-        if len(words) >= _SHINGLE:
-            numbers.append(position)
-            rows.append(np.array(words, dtype=np.uint64))
-    if len(rows) < 2:
+    numbers, signatures = _signatures(texts)
+    if len(numbers) < 2:
         return []
-    signatures = _signatures(rows)
     pairs: dict[tuple[int, int], None] = {}
     for start in range(0, _HASHES, _SHARED_HASHES):
         rolled = np.roll(signatures, -start, axis=1)
@@ -143,26 +152,39 @@ def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
     return sorted(pairs)
 
 
-def _signatures(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """(documents, hashes): for each hash the smallest of a document's sequences of words."""
+def _signatures(texts: Sequence[str]) -> tuple[list[int], np.ndarray]:
+    """The positions of the texts that are long enough to tell, and of these (texts, hashes): for
+    each hash the smallest of a text's sequences of words."""
     rng = np.random.default_rng(0)
     odd = rng.integers(1, 2**63, _HASHES + _SHINGLE, dtype=np.uint64) | np.uint64(1)
-    signatures = np.empty((len(rows), _HASHES), dtype=np.uint32)
-    start = 0
-    while start < len(rows):
-        end, size = start, 0
-        while end < len(rows) and (size == 0 or size + len(rows[end]) <= _BLOCK):
-            size += len(rows[end])
-            end += 1
-        shingles = [_hashed(row, odd[_HASHES:]) for row in rows[start:end]]
-        edges = np.cumsum([0, *map(len, shingles[:-1])])
-        values = np.concatenate(shingles)
-        for number in range(_HASHES):
-            mixed = values * odd[number]
-            mixed ^= mixed >> np.uint64(29)
-            mixed *= odd[number - 1]
-            signatures[start:end, number] = np.minimum.reduceat(mixed >> np.uint64(32), edges)
-        start = end
+    numbers: list[int] = []
+    blocks: list[np.ndarray] = [np.empty((0, _HASHES), dtype=np.uint32)]
+    waiting: list[np.ndarray] = []  # the sequences of words of the texts of a block
+    size = 0
+    for position, text in enumerate(texts):
+        words = [crc32(word.encode("utf-8", "surrogatepass")) for word in _words(text)]
+        if len(words) < _SHINGLE:
+            continue
+        numbers.append(position)
+        waiting.append(_hashed(np.array(words, dtype=np.uint64), odd[_HASHES:]))
+        size += len(words)
+        if size > _BLOCK:
+            blocks.append(_smallest(waiting, odd))
+            waiting, size = [], 0
+    if waiting:
+        blocks.append(_smallest(waiting, odd))
+    return numbers, np.concatenate(blocks)
+
+
+def _smallest(shingles: Sequence[np.ndarray], odd: np.ndarray) -> np.ndarray:
+    signatures = np.empty((len(shingles), _HASHES), dtype=np.uint32)
+    edges = np.cumsum([0, *map(len, shingles[:-1])])
+    values = np.concatenate(shingles)
+    for number in range(_HASHES):
+        mixed = values * odd[number]
+        mixed ^= mixed >> np.uint64(29)
+        mixed *= odd[number - 1]
+        signatures[:, number] = np.minimum.reduceat(mixed >> np.uint64(32), edges)
     return signatures
 
 

@@ -76,9 +76,15 @@ def _checked(dataset: Any, name: str) -> QADataset:
             f"the loader of '{name}' must return a QADataset, this is a {type(dataset).__name__}."
         )
     found: Counter[str] = Counter()
-    documents = rows.corpus_of(_rows(name, "document", dataset.documents, Document), found)
+    documents: dict[str, Document] = {}
+    for where, row, document in _rows(name, "document", dataset.documents, Document):
+        checked = rows.document_of(row, where, found)
+        # A million documents are not kept twice.
+        rows.add_document(documents, document if document == checked else checked, where)
     asked = _rows(name, "question", dataset.questions, Question)
-    questions = rows.questions_of(asked, documents, "its corpus", found)
+    questions = rows.questions_of(
+        ((where, row) for where, row, _ in asked), documents, "its corpus", found
+    )
     for what, things in (("questions", questions), ("documents", documents)):
         if not things:
             raise StudyError(f"the data set '{name}' has no {what}.")
@@ -95,7 +101,9 @@ def _checked(dataset: Any, name: str) -> QADataset:
 
 def _rows(
     name: str, noun: str, things: Iterable[Any], form: type
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Where each is, what it says, and itself."""
+    keys = [field.name for field in dataclasses.fields(form) if field.name != "copy_of"]
     for number, thing in enumerate(things, start=1):
         where = f"data set '{name}', {noun} {number}"
         if not isinstance(thing, form):
@@ -103,7 +111,8 @@ def _rows(
                 f"{where}: must be a {form.__name__}, this is a {type(thing).__name__}."
             )
         named = getattr(thing, "id", None) or getattr(thing, "doc_id", None)
-        yield f"{where} ('{named}')" if named else where, vars(thing)
+        where = f"{where} ('{named}')" if named else where
+        yield where, {key: getattr(thing, key) for key in keys}, thing
 
 
 def revision_of(

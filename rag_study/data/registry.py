@@ -26,16 +26,9 @@ from rag_study.data.reading import source_files
 from rag_study.data.schema import QADataset
 
 ENTRY_POINTS = "rag_study.datasets"
-_BUILT_IN = (
-    "fictional",
-    "jsonl",
-    "squad",
-    "bioasq",
-    "natural_questions",
-    "qasper",
-    "cuad",
-    "tatqa",
-)
+# Your own data, and what it was called when it was two files of JSON lines.
+OWN = ("own", "jsonl")
+_BUILT_IN = ("fictional", "own", "squad", "bioasq", "natural_questions", "qasper", "cuad", "tatqa")
 
 
 class Options(BaseModel):
@@ -64,10 +57,11 @@ class Loader:
     `expected` says what `path` may be ("" where there is nothing to read), `hub` names the source
     where `path` is left out ("" where there is none). `takes_corpus`: `corpus` may be given.
     `own_scope` (or what it gives for the options): a search is restricted to the question's own
-    scope unless the study file says otherwise. `instant`: quick enough to be loaded while
-    planning. `files` are those that `load` reads, each with the name that it counts by in run ids;
-    left out, all data files at `path` and `corpus` (`reading.source_files`). `version` is part of
-    the run ids: raise it when the same files give other questions or documents.
+    scope unless the study file says otherwise. `instant` (or what it gives for a source): quick
+    enough to be loaded while planning. `files` are those that `load` reads, each with the name that
+    it counts by in run ids; left out, all data files at `path` and `corpus`
+    (`reading.source_files`). `version` is part of the run ids: raise it when the same files give
+    other questions or documents.
     """
 
     name: str
@@ -76,7 +70,7 @@ class Loader:
     hub: str = ""
     takes_corpus: bool = False
     own_scope: bool | Callable[[Any], bool] = False
-    instant: bool = False
+    instant: bool | Callable[[Source], bool] = False
     files: Callable[[Source], Sequence[tuple[str, Path]]] | None = None
     version: int = 1
     options: type[Options] = Options
@@ -84,6 +78,10 @@ class Loader:
     def searches_own_scope(self, options: Any) -> bool:
         """Whether a search looks at the question's own documents only, by default."""
         return self.own_scope(options) if callable(self.own_scope) else self.own_scope
+
+    def is_instant(self, source: Source) -> bool:
+        """Whether this source is quick enough to be loaded while planning."""
+        return self.instant(source) if callable(self.instant) else self.instant
 
     def revision(self, source: Source) -> str:
         """What identifies the content in run ids; a path or a date would not."""
@@ -98,6 +96,7 @@ class Loader:
 @lru_cache(maxsize=64)
 def find(name: str) -> Loader:
     """The loader of a data set. Raises StudyError, with the nearest name, for an unknown one."""
+    name = OWN[0] if name in OWN else name
     if name in _BUILT_IN:
         return importlib.import_module(f"rag_study.data.sources.{name}").LOADER
     if ":" in name:

@@ -91,10 +91,11 @@ class Question:
         object.__setattr__(self, "rewording", answer_in(self.rewording or "").text or None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One text of the corpus; `scope` as in `Question`. `copy_of` is the doc_id of an earlier
-    document with the same text (`copies`); it is found out by `load`."""
+    document with the same text (`copies`); it is found out by `load`. There may be millions, so it
+    has slots."""
 
     doc_id: str
     title: str

@@ -20,6 +20,7 @@ from rag_study.analysis.verdicts import verdict_words
 from rag_study.common import files, run_folder, wording
 from rag_study.common.errors import StudyError
 from rag_study.common.shown import markdown, markdown_code
+from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models import loading, names, prompts
 from rag_study.report import markup
@@ -294,7 +295,7 @@ def _card(
             base=base,
             params=params,
             merged=merged,
-            data=markdown_code(Path(path).name if name == "jsonl" else name),
+            data=markdown_code(Path(path).name if name in OWN else name),
             method=states.method_label(params["method"]),
             trained=states.format_label(params["train_format"]),
             settings={

@@ -213,7 +213,7 @@ def pools_of(prepared: StageRun) -> Pools | None:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return data.load_pools(folder)
     dataset = prepared.point.dataset
-    if data.registry.find(dataset.name).instant:
+    if data.registry.find(dataset.name).is_instant(data.source_of(*dataset.source)):
         return data.split(data.load(*dataset.source), dataset.test_share).pools
     return None
 

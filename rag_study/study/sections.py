@@ -20,6 +20,7 @@ from pydantic import (
 from rag_study.common.messages import problems
 from rag_study.common.paths import portable
 from rag_study.common.shown import looks
+from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.models.names import beside
 from rag_study.study.groups import (
@@ -105,7 +106,7 @@ class DatasetConfig(Dataset):
     def display_name(self) -> str:
         if self.label or not self.path:
             return self.label or self.name
-        return Path(self.path).name if self.name == "jsonl" else self.name
+        return Path(self.path).name if self.name in OWN else self.name
 
     @property
     def single(self) -> Dataset:

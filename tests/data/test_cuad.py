@@ -4,6 +4,7 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.data import load
+from rag_study.data.reading import parts
 from rag_study.data.schema import NO_ANSWER
 from rag_study.data.sources import cuad
 
@@ -78,7 +79,7 @@ def test_contracts_are_cut_without_loss(tmp_path):
     data = load("cuad", str(write(tmp_path / "CUADv1.json", release(*QUESTIONS))))
     assert len(data.documents) > 2
     assert "".join("".join(d.text for d in data.documents).split()) == "".join(CONTRACT.split())
-    assert all(len(d.text) <= cuad.PART_CHARACTERS for d in data.documents)
+    assert all(len(d.text) <= parts.PART_CHARACTERS for d in data.documents)
     assert all(d.text.endswith((".", ")")) for d in data.documents)
     assert data.documents[1].title == f"ACMEINC SUPPLY AGREEMENT, part 2 of {len(data.documents)}"
     assert {d.scope for d in data.documents} == {TITLE}
@@ -89,14 +90,14 @@ def test_contracts_are_cut_without_loss(tmp_path):
     ["", " \n ", "x" * 5000, "word " * 2000, "A line.\n" * 700, "One. " * 100, "\n" * 4000 + "end"],
 )
 def test_cut_covers_everything(text):
-    parts = cuad.cut(text)
-    assert "".join(text[a:b] for a, b in parts).split() == text.split()
-    assert all(0 < b - a <= cuad.PART_CHARACTERS for a, b in parts)
-    assert all(text[a:b].strip() for a, b in parts)
+    pieces = parts.cut(text)
+    assert "".join(text[a:b] for a, b in pieces).split() == text.split()
+    assert all(0 < b - a <= parts.PART_CHARACTERS for a, b in pieces)
+    assert all(text[a:b].strip() for a, b in pieces)
 
 
 def test_a_span_over_two_parts_has_both_as_gold(tmp_path):
-    first = cuad.cut(CONTRACT)[0][1]
+    first = parts.cut(CONTRACT)[0][1]
     text = CONTRACT[first - 60 : first + 200]
     data = load("cuad", str(write(tmp_path / "c.json", release(qa("License Grant", text)))))
     (question,) = data.questions

@@ -37,10 +37,6 @@ def test_a_single_answer_may_be_a_string_and_ids_may_be_numbers(own_data):
         ("questions.jsonl", "{not json", "line 41: is not JSON"),
         ("corpus.jsonl", '{"doc_id": "x"', "line 41: is not JSON"),
         ("corpus.jsonl", "[1, 2]", "must be a JSON object"),
-        ("questions.jsonl", {"id": "x", "question": "Why?"}, "no answer"),
-        ("questions.jsonl", {"id": "x", "question": "Why?", "answers": []}, "no answer"),
-        ("questions.jsonl", {"id": "x", "question": "Why?", "answers": [" "]}, "no answer"),
-        ("questions.jsonl", {"id": "x", "answers": ["a"]}, "`question` is missing"),
         ("questions.jsonl", {"id": "q1", "question": "?", "answers": ["a"]}, "'q1' stands there"),
         ("corpus.jsonl", {"doc_id": "d1", "text": "t"}, "'d1' stands there twice"),
         ("corpus.jsonl", {"doc_id": "x", "text": ["t"]}, "`text` must be text"),
@@ -66,13 +62,14 @@ def test_bad_lines_are_named(own_data, file, line, expected):
 
 
 def test_missing_and_empty_files(own_data, tmp_path):
-    with pytest.raises(StudyError, match="no such folder"):
+    with pytest.raises(StudyError, match="no such file or folder"):
         load(tmp_path / "nowhere")
+    (own_data / "corpus.jsonl").rename(own_data / "elsewhere")
+    with pytest.raises(StudyError, match=r"corpus\.jsonl is missing"):
+        load(own_data)
+    (own_data / "elsewhere").rename(own_data / "corpus.jsonl")
     (own_data / "questions.jsonl").write_text("\n")
     with pytest.raises(StudyError, match="holds no questions"):
-        load(own_data)
-    (own_data / "corpus.jsonl").unlink()
-    with pytest.raises(StudyError, match=r"corpus\.jsonl is missing"):
         load(own_data)
 
 
@@ -136,10 +133,7 @@ def test_answers_in_the_shapes_that_tools_write(own_data, answers, expected):
     [
         ({"answers": True}, 'this is true: write "yes" or "no"'),
         ({"answers": [["a", "b"], ["c"]]}, "a list in a list.*`key_points`"),
-        ({"answers": [float("nan")]}, "has no answer"),
-        ({"answers": "NaT"}, "has no answer"),
         ({"answers": float("inf")}, "a number without end"),
-        ({"answers": ["No Answer Present."]}, "`answer_type`: unanswerable"),
         ({"answers": 1, "choices": ["a", "b"]}, "the place of a choice in `choices`"),
         ({"answers": ..., "answer": "x"}, "`answers` is missing.*rename `answer` to `answers`"),
         (
@@ -147,13 +141,40 @@ def test_answers_in_the_shapes_that_tools_write(own_data, answers, expected):
             "`id` and `answers` are missing.*rename `_id` to `id` and `ground_truth` to `answers`",
         ),
         ({"question": ..., "user_input": "x"}, "rename `user_input` to `question`"),
-        ({"id": float("nan")}, "`id` is missing"),
     ],
 )
 def test_what_cannot_be_an_answer_is_said_in_a_sentence(own_data, changes, expected):
     first(own_data, "questions.jsonl", **changes)
     with pytest.raises(StudyError, match=f"questions.jsonl, line 1: .*{expected}"):
         load(own_data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({"answers": ...}, rows.NO_ANSWER_GIVEN, "has no answer"),
+        ({"answers": []}, rows.NO_ANSWER_GIVEN, "has no answer"),
+        ({"answers": [" ", float("nan")]}, rows.NO_ANSWER_GIVEN, "has no answer"),
+        ({"answers": "NaT"}, rows.NO_ANSWER_GIVEN, "has no answer"),
+        ({"answers": ["No Answer Present."]}, rows.NO_ANSWER_GIVEN, "`answer_type`: unanswerable"),
+        ({"question": ...}, rows.NO_QUESTION, "`question` is missing or empty"),
+        ({"question": "\u200b"}, rows.NO_QUESTION, "`question` is missing or empty"),
+    ],
+)
+def test_rows_that_ask_or_answer_nothing_are_counted_up_to_a_share(own_data, changes, reason, said):
+    first(own_data, "questions.jsonl", **changes)
+    data = load(own_data)
+    assert (data.read, len(data.questions), data.dropped) == (40, 39, {reason: 1})
+    with pytest.raises(StudyError, match=f"1 of 40 rows cannot be used.*line 1: .*{said}"):
+        qa_datasets.load("jsonl", str(own_data), "", {"max_dropped": 0.02})
+
+
+def test_a_row_without_an_id_has_one_that_its_place_does_not_change(own_data):
+    first(own_data, "questions.jsonl", id=float("nan"))
+    before = load(own_data).questions[0].id
+    lines = (own_data / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    (own_data / "questions.jsonl").write_text("\n".join(reversed(lines)), encoding="utf-8")
+    assert load(own_data).questions[-1].id == before
 
 
 def test_ids_as_pandas_writes_them_and_in_two_unicode_forms(own_data):
@@ -198,26 +219,6 @@ def test_what_could_not_be_read_is_counted(own_data):
     data = load(own_data)
     assert data.counts == {rows.BROKEN: 2, rows.NAN_TEXT: 1}
     assert data.documents[0].text == "Broken \ufffd text"
-
-
-def test_other_layouts_are_told(own_data):
-    (own_data / "questions.jsonl").rename(own_data / "queries.jsonl")
-    with pytest.raises(StudyError, match=r"The folder has corpus\.jsonl, queries"):
-        load(own_data)
-    (own_data / "qrels").mkdir()
-    with pytest.raises(StudyError, match="BEIR's layout"):
-        load(own_data)
-    with pytest.raises(StudyError, match="is a file"):
-        load(own_data / "corpus.jsonl")
-
-
-@pytest.mark.parametrize("name", ["questions.csv", "Questions.TSV", "questions.xlsx"])
-def test_a_table_in_its_place_is_told_with_how_to_save_it(own_data, name):
-    (own_data / "questions.jsonl").rename(own_data / name)
-    with pytest.raises(
-        StudyError, match=rf'there is {name}.*read_.*\("{name}".*to_json\("questions'
-    ):
-        load(own_data)
 
 
 def test_lists_of_ids_and_points_as_tables_print_them(own_data):

@@ -21,8 +21,18 @@ BROKEN = "texts with characters that could not be read (U+FFFD stands for them)"
 NAN_TEXT = 'answers that read "nan" (kept; is a value missing there?)'
 _QUESTION_KEYS = {f.name for f in dataclass_fields(Question)} - {"extra"}
 _DOCUMENT_KEYS = {f.name for f in dataclass_fields(Document)} - {"extra", "copy_of"}
+NO_QUESTION, NO_ANSWER_GIVEN = "without a question", "without an answer"
 # What MS MARCO and QuAC write in the place of an answer that there is not.
 _NO_ANSWER_MARKS = ("no answer present", "cannotanswer")
+
+
+class Unusable(StudyError):
+    """A row that is no question with an answer, as some rows of a table never are. Who reads many
+    rows may leave it out and count it by its `reason`."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
 
 
 def corpus_of(
@@ -31,13 +41,17 @@ def corpus_of(
     """The documents by id, from (where, row). Raises StudyError for the first thing wrong."""
     documents: dict[str, Document] = {}
     for where, row in rows:
-        document = document_of(row, where, counts)
-        if document.doc_id in documents:
-            raise StudyError(
-                f"{where}: doc_id '{document.doc_id}' stands there twice; ids must be unique."
-            )
-        documents[document.doc_id] = document
+        add_document(documents, document_of(row, where, counts), where)
     return documents
+
+
+def add_document(documents: dict[str, Document], document: Document, where: str) -> None:
+    """Add a document to those by id. Raises StudyError for an id that is there already."""
+    if document.doc_id in documents:
+        raise StudyError(
+            f"{where}: doc_id '{document.doc_id}' stands there twice; ids must be unique."
+        )
+    documents[document.doc_id] = document
 
 
 def questions_of(
@@ -50,17 +64,28 @@ def questions_of(
     a gold document that `documents`, named `corpus_name` in the message, do not have."""
     questions: dict[str, Question] = {}
     for where, row in rows:
-        question = question_of(row, where, counts)
-        if question.id in questions:
-            raise StudyError(f"{where}: id '{question.id}' stands there twice; ids must be unique.")
-        for doc_id in question.gold_doc_ids:
-            if doc_id not in documents:
-                raise StudyError(
-                    f"{where}: gold_doc_ids names '{doc_id}', which {corpus_name} does not "
-                    "have. Add the document, or take the id out."
-                )
-        questions[question.id] = question
+        add_question(questions, question_of(row, where, counts), where, documents, corpus_name)
     return questions
+
+
+def add_question(
+    questions: dict[str, Question],
+    question: Question,
+    where: str,
+    documents: Mapping[str, Document],
+    corpus_name: str,
+) -> None:
+    """Add a question to those by id. Raises StudyError where its id or its gold documents cannot
+    be."""
+    if question.id in questions:
+        raise StudyError(f"{where}: id '{question.id}' stands there twice; ids must be unique.")
+    for doc_id in question.gold_doc_ids:
+        if doc_id not in documents:
+            raise StudyError(
+                f"{where}: gold_doc_ids names '{doc_id}', which {corpus_name} does not "
+                "have. Add the document, or take the id out."
+            )
+    questions[question.id] = question
 
 
 def document_of(row: Mapping[str, Any], where: str, counts: Counter[str]) -> Document:
@@ -82,13 +107,17 @@ def question_of(row: Mapping[str, Any], where: str, counts: Counter[str]) -> Que
     A long answer is for the judge, not for matching: it is the reference where it comes first and
     no other is given, and otherwise left out.
     """
+    if not fields.optional_text(row, "question", where):
+        raise Unusable(NO_QUESTION, f"{where}: `question` is missing or empty.")
     answers = _answers(row, where)
     reference = fields.optional_text(row, "reference", where)
     answer_type = fields.optional_text(row, "answer_type", where)
     if answer_type == "unanswerable" and not answers:
         answers = NO_ANSWER
     if not answers and not reference:
-        raise StudyError(f"{where}: the question has no answer (`answers` is missing or empty).")
+        raise Unusable(
+            NO_ANSWER_GIVEN, f"{where}: the question has no answer (`answers` is missing or empty)."
+        )
     answer_type = answer_type or _guess_type(answers)
     if answer_type not in ANSWER_TYPES:
         raise StudyError(
@@ -107,7 +136,7 @@ def question_of(row: Mapping[str, Any], where: str, counts: Counter[str]) -> Que
         answer_type=answer_type,
         reference=reference,
         key_points=_key_points(row, where),
-        gold_doc_ids=_identifiers(row, "gold_doc_ids", where),
+        gold_doc_ids=identifiers(row, "gold_doc_ids", where),
         group=fields.optional_identifier(row, "group", where),
         scope=fields.optional_identifier(row, "scope", where),
         rewording=fields.optional_text(row, "rewording", where) or None,
@@ -139,9 +168,10 @@ def _answers(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
     answers = fields.texts({"answers": value}, "answers", where)
     for answer in answers:
         if answer.lower().rstrip(".") in _NO_ANSWER_MARKS:
-            raise StudyError(
+            raise Unusable(
+                NO_ANSWER_GIVEN,
                 f"{where}: the answer is '{answer}', which says that there is none. Leave "
-                "`answers` out and write `answer_type`: unanswerable, or leave the question out."
+                "`answers` out and write `answer_type`: unanswerable, or leave the question out.",
             )
     _refuse_choice(row, answers, where)
     return tuple(dict.fromkeys(answers))
@@ -181,7 +211,8 @@ def _refuse_choice(row: Mapping[str, Any], answers: tuple[str, ...], where: str)
             )
 
 
-def _identifiers(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+def identifiers(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    """Ids of documents, each once. Raises StudyError for what is no list of texts."""
     value = row.get(key)
     if isinstance(value, str):
         value = fields.printed_list(value, numbers=True) or value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import tarfile
 import zipfile
@@ -20,7 +21,7 @@ from typing import IO, Any
 from rag_study.common import files, unpacking
 from rag_study.common.characters import readable_value
 from rag_study.common.errors import StudyError
-from rag_study.data.reading import tables
+from rag_study.data.reading import delimited, tables, workbooks
 from rag_study.data.reading.fields import kind, mapping
 
 _MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
@@ -31,10 +32,15 @@ ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 # RuntimeError: zipfile says so of members with a password or an unknown compression.
 _DAMAGED = (*unpacking.DAMAGED, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
 PLAIN = (".jsonl", ".json", ".jsonl.gz", ".json.gz", *tables.SUFFIXES)
+# What people and their programs write: read only where a data set says so (`own`).
+_DELIMITED = tuple(f"{end}{packed}" for end in delimited.SUFFIXES for packed in ("", ".gz"))
+SPREADSHEETS = (*_DELIMITED, *workbooks.SUFFIXES)
 SUFFIXES = (*PLAIN, *ARCHIVES)
 # What `datasets` writes beside the rows: descriptions, and what it has computed before.
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _COMPUTED = re.compile(r"cache-.*\.arrow")
+# A folder of more is not what was meant, or takes hours to look through.
+MOST_FILES = 200_000
 # JSON up to this size is read at once; what is larger as a stream.
 _AT_ONCE_BYTES = 64_000_000
 _ROWS_KEYS = ("data", "rows")
@@ -134,12 +140,34 @@ def read_json(file: SourceFile) -> Any:
         return _parse(_decode(stream.read(), file.label), file.label)
 
 
-def records(file: SourceFile) -> Iterator[tuple[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class Reading:
+    """What spreadsheets do not say of themselves: the sheet, the encoding, the delimiter; "": as
+    it looks."""
+
+    sheet: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+
+
+def records(file: SourceFile, reading: Reading = Reading()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (where, record) from JSON lines, a JSON array of objects or an object with such an
-    array as `data` or `rows`, from Parquet or Arrow.
+    array as `data` or `rows`, from Parquet or Arrow, CSV and its kin, or Excel.
 
     `where` names file and line or record for messages. Raises StudyError for anything else.
     """
+    name = file.name.lower()
+    if name.endswith(workbooks.SUFFIXES):
+        yield from workbooks.rows(file.path, file.label, reading.sheet)
+        return
+    if name.endswith(delimited.SUFFIXES):
+        encoding = reading.encoding
+        if encoding:  # one of several files may be in another
+            with file.open() as stream:
+                encoding = encoding if delimited.encoding_of(stream) else ""
+        with file.open() as stream:
+            yield from delimited.rows(stream, file.label, encoding, reading.delimiter)
+        return
     if file.is_table:
         if file.member:
             raise StudyError(f"{file.label}: tables are not read out of archives; unpack it first.")
@@ -215,12 +243,33 @@ def holds_rows(file: SourceFile, key: str) -> bool:
     return isinstance(row, dict) and key not in row
 
 
+def walk(folder: Path) -> list[Path]:
+    """The files in a folder and below, sorted. Links to folders are not followed. Raises StudyError
+    for a folder that has more files than a data set can have."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        if len(found) + len(names) <= MOST_FILES:
+            found += (path for name in names if (path := Path(place, name)).is_file())
+        else:
+            raise StudyError(
+                f"{folder}: has more than {MOST_FILES:,} files. Name the folder that holds the "
+                "data, or save many small texts as rows of one file (JSON lines, CSV, Parquet)."
+            )
+    return sorted(found)
+
+
 def _data_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p.relative_to(folder)))
+    return [path for path in walk(folder) if _is_data(path.relative_to(folder))]
+
+
+def is_description(path: Path) -> bool:
+    """Whether a file is one that `datasets` writes beside the rows."""
+    return path.name in _DESCRIPTIONS or _COMPUTED.fullmatch(path.name) is not None
 
 
 def _is_data(path: Path) -> bool:
-    if path.name in _DESCRIPTIONS or _COMPUTED.fullmatch(path.name):
+    if is_description(path):
         return False
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
     return path.name.lower().endswith(SUFFIXES) and not hidden

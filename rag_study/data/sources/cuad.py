@@ -17,6 +17,7 @@ from pydantic import Field
 
 from rag_study.common.text import normalise
 from rag_study.data.reading import fields
+from rag_study.data.reading.parts import cut
 from rag_study.data.reading.source_files import source_files
 from rag_study.data.registry import Loader, Options, Source
 from rag_study.data.schema import NO_ANSWER, Document, QADataset, Question
@@ -24,9 +25,6 @@ from rag_study.data.sources.squad import files
 from rag_study.data.sources.squad.files import Entry, Paragraph, Span
 
 EXPECTED = "CUADv1.json, a folder or the .zip with it"
-PART_CHARACTERS = 1500
-# Where a contract is cut, best first: after an empty line, a line, a sentence, a word.
-_ENDS = (r"\n[^\S\n]*\n\s*", r"\n\s*", r"[.;:]\s+", r"\s+")
 _CLAUSE = re.compile(r'related to "([^"]+)"')
 _SPAN_NUMBER = re.compile(r"(?<=.)_\d+$")
 _TITLE_CHARACTERS = 60
@@ -214,31 +212,6 @@ class _Builder:
             "answer_type": "list",
             "key_points": tuple((span,) for span in spans),
         }
-
-
-def cut(text: str) -> list[tuple[int, int]]:
-    """(start, end) of the parts of a text, each of up to PART_CHARACTERS; blank ones left out.
-
-    Cut at the last end of a paragraph in the second half of the room, else of a line, a sentence,
-    a word. Nothing but white space is lost.
-    """
-    parts, start = [], 0
-    while start < len(text):
-        end = len(text)
-        if end - start > PART_CHARACTERS:
-            end = _last_end(text, start + PART_CHARACTERS // 2, start + PART_CHARACTERS)
-        if text[start:end].strip():
-            parts.append((start, end))
-        start = end
-    return parts
-
-
-def _last_end(text: str, low: int, high: int) -> int:
-    for pattern in _ENDS:
-        ends = [match.end() for match in re.compile(pattern).finditer(text, low, high)]
-        if ends:
-            return ends[-1]
-    return high
 
 
 def _texts(text: str, parts: list[_Part]) -> Iterator[tuple[_Part, str]]:
