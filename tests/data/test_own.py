@@ -470,3 +470,15 @@ def test_large_data_and_pipes_are_not_read_while_planning(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(StudyError, match="neither a file nor a folder"):
         load(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize(("again", "expected"), [(False, {"id": "qid"}), (True, {})])
+def test_ids_are_proposed_where_they_are_some(tmp_path, again, expected):
+    listed = [
+        {"qid": n} | row for n, row in enumerate(table(q="question", a="answers", c="contexts"))
+    ]
+    listed[-1]["qid"] = 0 if again else "last"
+    write_csv(tmp_path / "x.csv", listed)
+    dataset, settings = proposed(tmp_path)
+    assert settings.get("columns", {}) == expected
+    assert len({q.id for q in dataset.questions}) == len(FACTS)
