@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rag_study import data
 from rag_study.common import files, run_folder
-from rag_study.common.paths import located
 from rag_study.data.schema import QADataset
 from rag_study.evaluation.languages import language_limits
 from rag_study.retrieval import embedding_model
@@ -87,10 +86,9 @@ def _illegible(search: Retrieval, loaded: QADataset) -> Iterator[str]:
 
 def _is_instant(run: StageRun) -> bool:
     dataset = run.point.dataset
-    if not data.registry.find(dataset.name).instant:
+    source = data.source_of(*dataset.source)
+    if not data.registry.find(dataset.name).is_instant(source):
         return False
-    if dataset.path is None:
-        return True
-    place = located(dataset.path)
-    inside = place.glob("*") if place.is_dir() else [place]
+    places = [place for place in (source.path, source.corpus) if place is not None]
+    inside = [f for place in places for f in (place.glob("*") if place.is_dir() else [place])]
     return sum(file.stat().st_size for file in inside if file.is_file()) <= _MOST_BYTES

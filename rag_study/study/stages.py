@@ -72,7 +72,7 @@ STAGES = {
         Stage(
             "prepare_data",
             "01_prepare_data",
-            5,
+            6,
             uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
             beside={"dataset": only("path", "corpus")},
         ),

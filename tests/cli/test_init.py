@@ -130,3 +130,19 @@ def test_one_of_several_tables_is_chosen_and_the_others_are_named(command, tmp_p
     code, out, _ = command("init", str(place), "--questions", str(place / "survey.csv"), "--force")
     assert code == 0
     assert "30 of 30 rows" in out
+
+
+def test_the_walk_prints_what_the_guide_shows(command, tmp_path, monkeypatch):
+    import example_folder
+
+    from rag_study.common.paths import PROJECT_ROOT
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path / "cache"))
+    example_folder.make(tmp_path / "our-reports")
+    code, out, _ = command("init", "our-reports")
+    assert code == 0
+    guide = (PROJECT_ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    assert out.strip() in guide
+    written = (tmp_path / "params" / "our-reports.yaml").read_text(encoding="utf-8")
+    assert written.partition("name: ")[2] in guide

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import office
 import pandas as pd
@@ -455,3 +456,29 @@ def test_a_title_column_is_that_of_the_passages(tmp_path):
     )
     check(dataset)
     assert dataset.documents[5].title == "T5"
+
+
+def test_large_data_and_pipes_are_not_read_while_planning(tmp_path):
+    loader = data.registry.find("own")
+    path = write_csv(tmp_path / "a.csv", table(q="question", a="answers"))
+    place = tmp_path / "corpus.jsonl"
+    place.write_text("")
+    assert loader.is_instant(data.source_of("own", str(path), str(place), {}))
+    with place.open("wb") as file:
+        file.truncate(200_000_000)
+    assert not loader.is_instant(data.source_of("own", str(path), str(place), {}))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(StudyError, match="neither a file nor a folder"):
+        load(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize(("again", "expected"), [(False, {"id": "qid"}), (True, {})])
+def test_ids_are_proposed_where_they_are_some(tmp_path, again, expected):
+    listed = [
+        {"qid": n} | row for n, row in enumerate(table(q="question", a="answers", c="contexts"))
+    ]
+    listed[-1]["qid"] = 0 if again else "last"
+    write_csv(tmp_path / "x.csv", listed)
+    dataset, settings = proposed(tmp_path)
+    assert settings.get("columns", {}) == expected
+    assert len({q.id for q in dataset.questions}) == len(FACTS)

@@ -154,6 +154,8 @@ def _documents_at(place: Path, questions: Path) -> tuple[tuple[SourceFile, ...],
 
 def _table(path: Path) -> SourceFile:
     suffix = path.suffix.lower()
+    if not path.is_file():
+        raise StudyError(f"{path}: is neither a file nor a folder.")
     if path.name.lower().endswith(SUFFIXES):
         return SourceFile(path)
     how = "save it as .xlsx" if suffix in FORMER_SUFFIXES else f"known are {', '.join(SUFFIXES)}"

@@ -342,8 +342,16 @@ def _holds_passages(table: _Table, name: str) -> bool:
 
 
 def _is_unique(table: _Table, name: str | None) -> bool:
-    values = [str(row.get(name)) for row in table.sample if not fields.is_missing(row.get(name))]
-    return len(values) == len(table.sample) == len({*values})
+    """Whether a column has another value in every row of the file, as ids have."""
+    if name is None:
+        return False
+    seen: set[str] = set()
+    for _, row in all_records(table.file, table.reading):
+        value = columns.plain(row, Counter()).get(name)
+        if fields.is_missing(value) or str(value) in seen:
+            return False
+        seen.add(str(value))
+    return bool(seen)
 
 
 def _some(names: Sequence[str]) -> str:
