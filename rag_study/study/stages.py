@@ -152,7 +152,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 4, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 5, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
