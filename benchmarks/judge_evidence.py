@@ -9,7 +9,8 @@ text, wrong numbers in place of right ones, the answer in other dress, half of a
 answer with one wrong word. The judge grades them all (its scores are kept in `--scores`); the
 weights are fitted on 70 % of the questions and measured on the others. One thing is asked of the
 weights beside the likelihood: longer answers must score as shorter ones that people graded the
-same. `--write` writes the package's `evidence_weights.yaml`.
+same, and right and wrong ones with more words behind them as those alone. `--write` writes the
+package's `evidence_weights.yaml`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from rag_study.common import files
 from rag_study.evaluation.judging import combination, open_judge
@@ -60,6 +61,7 @@ FEATURES = {
         "long": ["constant", "model", "nothing", "share", "points", "f1"],
     },
 }
+MORE_WORDS = (15, 40, 100)  # of other answers, behind an answer
 AROUND = (
     "{}",
     "{}",
@@ -157,12 +159,10 @@ def constructed(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         make = long_answers if long else short_answers
         for kind, answer, accuracy, completeness in make(right, others, random):
             grade = {"accuracy": accuracy, "completeness": completeness}
-            yield group[0] | {
-                "answer": answer,
-                "grade": grade,
-                "model": "constructed",
-                "kind": kind,
-            }
+            made = {"answer": answer, "grade": grade, "model": "constructed", "kind": kind}
+            yield group[0] | made
+        if not long and number % (2 * EVERY) == 0:
+            yield from (group[0] | made for made in lengthened(right, others))
 
 
 def short_answers(
@@ -170,18 +170,7 @@ def short_answers(
 ) -> Iterator[tuple[str, str, float, float | None]]:
     """(kind, answer, accuracy, completeness), 0 to 1."""
     reference = right[0]
-    wrong = next(
-        (
-            text
-            for other in others
-            for text in other[0]["references"]
-            if not any(
-                a.lower() in b.lower() or b.lower() in a.lower()
-                for a, b in ((text, r) for r in right)
-            )
-        ),
-        None,
-    )
+    wrong = another(right, others)
     said = " ".join(row["answer"] for other in others for row in other if row.get("answer"))
     filler = " ".join(said.split()[: random.randint(60, 260)])
     framed = random.choice(AROUND)
@@ -200,6 +189,34 @@ def short_answers(
     if re.fullmatch(r"[$€£]?\d[\d,.]*\d?(?:\s\w+|%)?", reference):
         digit = random.choice([d for d in "123456789" if d not in reference] or ["7"])
         yield "other number", framed.format(re.sub(r"\d", digit, reference, count=1)), 0, 0
+
+
+def lengthened(
+    right: Sequence[str], others: Sequence[Sequence[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """The right answer and a wrong one, alone and with MORE_WORDS behind them (`more_words`)."""
+    wrong = another(right, others)
+    said = " ".join(row["answer"] for other in others for row in other if row.get("answer"))
+    for text, grade in ((right[0], 1), (wrong, 0)):
+        for words in (0, *MORE_WORDS):
+            if text and len(said.split()) >= words:
+                answer = f"{text}. {' '.join(said.split()[:words])}" if words else text
+                yield {
+                    "answer": answer,
+                    "grade": {"accuracy": grade, "completeness": grade},
+                    "model": "constructed",
+                    "kind": "lengthened",
+                    "more_words": words,
+                }
+
+
+def another(right: Sequence[str], others: Sequence[Sequence[dict[str, Any]]]) -> str | None:
+    """A right answer to another question that is none here."""
+    for other in others:
+        for text in other[0]["references"]:
+            if not any(a.lower() in b.lower() for r in right for a, b in ((text, r), (r, text))):
+                return text
+    return None
 
 
 def long_answers(
@@ -297,17 +314,21 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
     w = np.where(ruled, 0.0, np.where(made, weight, 1.0))
     ridge = RIDGE * np.array([name != "constant" and name not in CASES for name in names])
     # To questions with a long right answer there are few short answers.
-    styles = list(style_differences(rows, criterion).values()) if short else []
+    styles: list[np.ndarray] = []
+    if short:
+        styles += style_differences(rows, criterion).values()
+        styles += length_differences(rows, criterion)
+    k = combination.SHARPER if short else 1.0
 
-    def objective(b: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(b: np.ndarray, styles: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
         z = x @ b
-        p = np.where(ruled, given, 1 / (1 + np.exp(-z)))
         loss = w @ (np.logaddexp(0, z) - y * z) / w.sum() + ridge @ b**2 / 2
-        slope = x.T @ (w * (p - y)) / w.sum() + ridge * b
+        slope = x.T @ (w * (1 / (1 + np.exp(-z)) - y)) / w.sum() + ridge * b
+        p = np.where(ruled, given, 1 / (1 + np.exp(-k * z)))
         for difference in styles:
             d = difference @ p
             loss += LIKE_STYLES * d**2
-            slope += 2 * LIKE_STYLES * d * (x.T @ (p * (1 - p) * difference))
+            slope += 2 * LIKE_STYLES * d * k * (x.T @ (p * (1 - p) * difference))
         return loss, slope
 
     against = ("other_number", "other_name") if short else ("other_number", "other_name", "nothing")
@@ -315,7 +336,16 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
         (None, 0) if name in against else (None, None) if name in FREE else (0, None)
         for name in names
     ]
-    return minimize(objective, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B").x
+
+    def fitted(start: np.ndarray, styles: Sequence[np.ndarray]) -> OptimizeResult:
+        return minimize(
+            objective, start, args=(styles,), jac=True, bounds=bounds, method="L-BFGS-B"
+        )
+
+    # Not convex, for the sake of the differences: the better one of two starts.
+    nothing = np.zeros(len(names))
+    likeliest = fitted(nothing, []).x
+    return min((fitted(start, styles) for start in (nothing, likeliest)), key=lambda f: f.fun).x
 
 
 def values(row: dict[str, Any], criterion: str) -> dict[str, float]:
@@ -337,6 +367,25 @@ def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[fl
             line[short], line[long] = -1 / len(short), 1 / len(long)
             by_grade[grade].append(line)
     return {grade: np.mean(lines, axis=0) for grade, lines in by_grade.items()}
+
+
+def length_differences(rows: Sequence[dict[str, Any]], criterion: str) -> list[np.ndarray]:
+    """As `style_differences`, of the answers that were lengthened: right and wrong, each with
+    MORE_WORDS less the same one alone."""
+    places: dict[tuple[str, float], dict[int, int]] = defaultdict(dict)
+    for number, row in enumerate(rows):
+        if "more_words" in row:
+            places[row["question"], row["grade"][criterion]][row["more_words"]] = number
+    lines = []
+    for grade in (0, 1):
+        for words in MORE_WORDS:
+            pairs = [p for (_, g), p in places.items() if g == grade and {0, words} <= set(p)]
+            line = np.zeros(len(rows))
+            for pair in pairs:
+                line[pair[words]] += 1 / len(pairs)
+                line[pair[0]] -= 1 / len(pairs)
+            lines.append(line)
+    return lines
 
 
 # --- What comes of it ---------------------------------------------------------------------------

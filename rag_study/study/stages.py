@@ -126,7 +126,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            4,
+            5,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},
@@ -142,7 +142,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            4,
+            5,
             ("prepare_data",),
             uses={
                 **_JUDGE,
