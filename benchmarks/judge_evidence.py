@@ -9,8 +9,7 @@ text, wrong numbers in place of right ones, the answer in other dress, half of a
 answer with one wrong word. The judge grades them all (its scores are kept in `--scores`); the
 weights are fitted on 70 % of the questions and measured on the others. One thing is asked of the
 weights beside the likelihood: longer answers must score as shorter ones that people graded the
-same, and right and wrong ones with more words behind them as those alone. `--write` writes the
-package's `evidence_weights.yaml`.
+same. `--write` writes the package's `evidence_weights.yaml`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import minimize
 
 from rag_study.common import files
 from rag_study.evaluation.judging import combination, open_judge
@@ -41,19 +40,13 @@ CONSTRUCTED = 2.0  # weight of a constructed answer to a short question beside a
 LIKE_STYLES = 30.0  # weight of the squared difference between long and short answers
 RIDGE = 0.003
 CASES = combination.CASES
-FREE = {"constant", *CASES, *(f"{case}_length" for case in CASES)}
+FREE = {"constant", *CASES, "partly_length"}
 # Of a short right answer, an answer holds it, or part of it, or nothing; of a long one it mostly
 # holds a part, and how large that is says more.
-_SHORT = [
-    *CASES,
-    *(f"{c}_model" for c in CASES),
-    *(f"{c}_length" for c in CASES),
-    "share",
-    "other_name",
-]
+_SHORT = [*CASES, *(f"{c}_model" for c in CASES), "partly_length", "share", "other_name"]
 FEATURES = {
     "accuracy": {
-        "short": [*_SHORT, "overlap", "f1"],
+        "short": [*_SHORT, "overlap"],
         "long": ["constant", "model", "nothing", "overlap", "share", "other_number", "other_name"],
     },
     "completeness": {
@@ -314,22 +307,17 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
     w = np.where(ruled, 0.0, np.where(made, weight, 1.0))
     ridge = RIDGE * np.array([name != "constant" and name not in CASES for name in names])
     # To questions with a long right answer there are few short answers.
-    styles: list[np.ndarray] = []
-    if short:
-        styles += style_differences(rows, criterion).values()
-        styles += length_differences(rows, criterion)
-    k = combination.SHARPER if short else 1.0
+    lines = [line for found in style_differences(rows, criterion).values() for line in found]
+    style = np.mean(lines, axis=0) if short and lines else np.zeros(len(rows))
 
-    def objective(b: np.ndarray, styles: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+    def objective(b: np.ndarray) -> tuple[float, np.ndarray]:
         z = x @ b
+        p = np.where(ruled, given, 1 / (1 + np.exp(-z)))
+        d = style @ p
         loss = w @ (np.logaddexp(0, z) - y * z) / w.sum() + ridge @ b**2 / 2
-        slope = x.T @ (w * (1 / (1 + np.exp(-z)) - y)) / w.sum() + ridge * b
-        p = np.where(ruled, given, 1 / (1 + np.exp(-k * z)))
-        for difference in styles:
-            d = difference @ p
-            loss += LIKE_STYLES * d**2
-            slope += 2 * LIKE_STYLES * d * k * (x.T @ (p * (1 - p) * difference))
-        return loss, slope
+        slope = x.T @ (w * (p - y)) / w.sum() + ridge * b
+        slope += 2 * LIKE_STYLES * d * (x.T @ (p * (1 - p) * style))
+        return loss + LIKE_STYLES * d**2, slope
 
     against = ("other_number", "other_name") if short else ("other_number", "other_name", "nothing")
     bounds = [
@@ -337,24 +325,18 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
         for name in names
     ]
 
-    def fitted(start: np.ndarray, styles: Sequence[np.ndarray]) -> OptimizeResult:
-        return minimize(
-            objective, start, args=(styles,), jac=True, bounds=bounds, method="L-BFGS-B"
-        )
-
-    # Not convex, for the sake of the differences: the better one of two starts.
-    nothing = np.zeros(len(names))
-    likeliest = fitted(nothing, []).x
-    return min((fitted(start, styles) for start in (nothing, likeliest)), key=lambda f: f.fun).x
+    return minimize(objective, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B").x
 
 
 def values(row: dict[str, Any], criterion: str) -> dict[str, float]:
     return combination.features(row["model_scores"][criterion], row["evidence"])
 
 
-def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[float, np.ndarray]:
-    """By grade, the weights with which P(right) of all rows gives the mean difference of long (at
-    least 10 words) and short answers (at most 5) to the same question at the same grade."""
+def style_differences(
+    rows: Sequence[dict[str, Any]], criterion: str
+) -> dict[float, list[np.ndarray]]:
+    """By grade, for each question the weights with which P(right) of all rows gives the difference
+    of its long (at least 10 words) and short answers (at most 5) of that grade."""
     groups: dict[tuple[str, float], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for number, row in enumerate(rows):
         words = len(row["answer"].split())
@@ -366,26 +348,7 @@ def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[fl
             line = np.zeros(len(rows))
             line[short], line[long] = -1 / len(short), 1 / len(long)
             by_grade[grade].append(line)
-    return {grade: np.mean(lines, axis=0) for grade, lines in by_grade.items()}
-
-
-def length_differences(rows: Sequence[dict[str, Any]], criterion: str) -> list[np.ndarray]:
-    """As `style_differences`, of the answers that were lengthened: right and wrong, each with
-    MORE_WORDS less the same one alone."""
-    places: dict[tuple[str, float], dict[int, int]] = defaultdict(dict)
-    for number, row in enumerate(rows):
-        if "more_words" in row:
-            places[row["question"], row["grade"][criterion]][row["more_words"]] = number
-    lines = []
-    for grade in (0, 1):
-        for words in MORE_WORDS:
-            pairs = [p for (_, g), p in places.items() if g == grade and {0, words} <= set(p)]
-            line = np.zeros(len(rows))
-            for pair in pairs:
-                line[pair[words]] += 1 / len(pairs)
-                line[pair[0]] -= 1 / len(pairs)
-            lines.append(line)
-    return lines
+    return dict(by_grade)
 
 
 # --- What comes of it ---------------------------------------------------------------------------
@@ -441,7 +404,8 @@ def figures(
                 scores[high], scores[low], [ids[i] for i in high], [ids[i] for i in low]
             )
             entry[name] = [round(value, 3) for value in auc]
-        for grade, difference in style_differences(part, criterion).items():
+        for grade, lines in style_differences(part, criterion).items():
+            difference = np.mean(lines, axis=0)
             entry[f"long_less_short_at_grade_{grade:g}"] = round(4 * float(difference @ p), 2)
             entry[f"the_model_at_grade_{grade:g}"] = round(float(difference @ alone), 2)
         found[source] = entry

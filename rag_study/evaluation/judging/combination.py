@@ -32,9 +32,8 @@ CASES = ("held", "partly", "nothing")
 SOME, MUCH, A_TEXT = 0.2, 0.6, 80
 SHARPER = 2.0
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
-# Words of an answer: of longer ones people graded few, but a long text with nothing of the right
-# answer is all the less a right one.
-LONGEST = {"held": 60, "partly": 60, "nothing": 400}
+# Words of an answer: of longer ones people graded few.
+LONGEST = 60
 _FILE = "evidence_weights.yaml"
 
 
@@ -80,8 +79,9 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
     # What the model says counts differently where the words are there and where they are not.
     for name in CASES:
         here = float(name == case(e))
-        length = math.log(min(max(e.words, 1), LONGEST[name]) / 20)
-        values |= {name: here, f"{name}_model": here * certain, f"{name}_length": here * length}
+        values |= {name: here, f"{name}_model": here * certain}
+    # Long answers say more of it in other words. Of what holds all or nothing, length says nothing.
+    values["partly_length"] = values["partly"] * math.log(min(max(e.words, 1), LONGEST) / 20)
     return values
 
 
