@@ -187,19 +187,17 @@ def short_answers(
 def lengthened(
     right: Sequence[str], others: Sequence[Sequence[dict[str, Any]]]
 ) -> Iterator[dict[str, Any]]:
-    """The right answer and a wrong one, alone and with MORE_WORDS behind them (`more_words`)."""
+    """The right answer and a wrong one, alone and with MORE_WORDS behind them."""
     wrong = another(right, others)
     said = " ".join(row["answer"] for other in others for row in other if row.get("answer"))
-    for text, grade in ((right[0], 1), (wrong, 0)):
+    for kind, text, grade in (("right", right[0], 1), ("wrong", wrong, 0)):
         for words in (0, *MORE_WORDS):
             if text and len(said.split()) >= words:
-                answer = f"{text}. {' '.join(said.split()[:words])}" if words else text
                 yield {
-                    "answer": answer,
+                    "answer": f"{text}. {' '.join(said.split()[:words])}" if words else text,
                     "grade": {"accuracy": grade, "completeness": grade},
                     "model": "constructed",
-                    "kind": "lengthened",
-                    "more_words": words,
+                    "kind": f"{kind}, {words} words more",
                 }
 
 
