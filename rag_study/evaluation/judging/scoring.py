@@ -79,8 +79,8 @@ def judge_ladder(
     """Score a ladder, or the style rungs (under another `name`); yields its rows with the reference
     metrics and the judge's scores, and with `place`, the row's number in `rungs`.
 
-    The answers to one question are scored together, in batches of up to `batch_size` that are
-    about equally large, of what is about equally long.
+    The answers to one question are scored together, since what they begin with is read once: in
+    batches of about `batch_size` (half as many again at most), of what is about equally long.
     """
     by_id = {question.id: question for question in questions}
     of_question: dict[str, list[tuple[dict[str, Any], str, Passages | None]]] = {}
@@ -90,7 +90,7 @@ def judge_ladder(
         of_question.setdefault(row["question_id"], []).append(entry)
     for number, entries in enumerate(of_question.values()):
         entries.sort(key=lambda entry: len(entry[1]), reverse=True)
-        batches = -(-len(entries) // batch_size)
+        batches = max(1, round(len(entries) / batch_size))
         for part in range(batches):
             start, end = (len(entries) * k // batches for k in (part, part + 1))
             score = partial(_score_batch, judge, entries[start:end], by_id)
