@@ -42,11 +42,12 @@ lab: setup  ## the notebooks in JupyterLab
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
 
-judge: setup  ## train the judge of the package again: 8 minutes on a GPU, about 8 hours on two cores
+judge: setup  ## train a judge: 8 minutes on a GPU, 8 hours on two cores; START=FOLDER trains one further
 	@mkdir -p outputs
 	$(BIN)/papermill notebooks/train_judge.ipynb outputs/train_judge.ipynb -p model smollm2-135m-instruct \
-	-y "material: {num_worlds: 25, num_facts: 600, passes: 3}" -y "training: {learning_rate: 0.001, \
-	lora_rank: 16, batch_size: 8}" -y "compute: {}" -p check_questions 60 -p save_to outputs/judge_adapter
+	-y "material: {num_worlds: 25, num_facts: 900, passes: $(if $(START),1,3), max_tokens: $(if $(START),250000,0)}" \
+	-y "training: {learning_rate: $(if $(START),0.0004,0.001), lora_rank: 16, batch_size: $(if $(START),4,8)}" \
+	-y "compute: {}" -p check_questions 60 -p start_from "$(START)" -p save_to outputs/judge_adapter
 
 # The CUDA build of torch brings NVIDIA's packages and triton, which other machines cannot install.
 lock: setup  ## write requirements.lock from what is installed

@@ -40,19 +40,13 @@ CONSTRUCTED = 2.0  # weight of a constructed answer to a short question beside a
 LIKE_STYLES = 30.0  # weight of the squared difference between long and short answers
 RIDGE = 0.003
 CASES = combination.CASES
-FREE = {"constant", *CASES, *(f"{case}_length" for case in CASES)}
+FREE = {"constant", *CASES, "partly_length"}
 # Of a short right answer, an answer holds it, or part of it, or nothing; of a long one it mostly
 # holds a part, and how large that is says more.
-_SHORT = [
-    *CASES,
-    *(f"{c}_model" for c in CASES),
-    *(f"{c}_length" for c in CASES),
-    "share",
-    "other_name",
-]
+_SHORT = [*CASES, *(f"{c}_model" for c in CASES), "partly_length", "share", "other_name"]
 FEATURES = {
     "accuracy": {
-        "short": [*_SHORT, "overlap", "f1"],
+        "short": [*_SHORT, "overlap"],
         "long": ["constant", "model", "nothing", "overlap", "share", "other_number", "other_name"],
     },
     "completeness": {
@@ -60,6 +54,7 @@ FEATURES = {
         "long": ["constant", "model", "nothing", "share", "points", "f1"],
     },
 }
+MORE_WORDS = (15, 40, 100)  # of other answers, behind an answer
 AROUND = (
     "{}",
     "{}",
@@ -157,12 +152,10 @@ def constructed(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         make = long_answers if long else short_answers
         for kind, answer, accuracy, completeness in make(right, others, random):
             grade = {"accuracy": accuracy, "completeness": completeness}
-            yield group[0] | {
-                "answer": answer,
-                "grade": grade,
-                "model": "constructed",
-                "kind": kind,
-            }
+            made = {"answer": answer, "grade": grade, "model": "constructed", "kind": kind}
+            yield group[0] | made
+        if not long and number % (2 * EVERY) == 0:
+            yield from (group[0] | made for made in lengthened(right, others))
 
 
 def short_answers(
@@ -170,18 +163,7 @@ def short_answers(
 ) -> Iterator[tuple[str, str, float, float | None]]:
     """(kind, answer, accuracy, completeness), 0 to 1."""
     reference = right[0]
-    wrong = next(
-        (
-            text
-            for other in others
-            for text in other[0]["references"]
-            if not any(
-                a.lower() in b.lower() or b.lower() in a.lower()
-                for a, b in ((text, r) for r in right)
-            )
-        ),
-        None,
-    )
+    wrong = another(right, others)
     said = " ".join(row["answer"] for other in others for row in other if row.get("answer"))
     filler = " ".join(said.split()[: random.randint(60, 260)])
     framed = random.choice(AROUND)
@@ -200,6 +182,32 @@ def short_answers(
     if re.fullmatch(r"[$€£]?\d[\d,.]*\d?(?:\s\w+|%)?", reference):
         digit = random.choice([d for d in "123456789" if d not in reference] or ["7"])
         yield "other number", framed.format(re.sub(r"\d", digit, reference, count=1)), 0, 0
+
+
+def lengthened(
+    right: Sequence[str], others: Sequence[Sequence[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """The right answer and a wrong one, alone and with MORE_WORDS behind them."""
+    wrong = another(right, others)
+    said = " ".join(row["answer"] for other in others for row in other if row.get("answer"))
+    for kind, text, grade in (("right", right[0], 1), ("wrong", wrong, 0)):
+        for words in (0, *MORE_WORDS):
+            if text and len(said.split()) >= words:
+                yield {
+                    "answer": f"{text}. {' '.join(said.split()[:words])}" if words else text,
+                    "grade": {"accuracy": grade, "completeness": grade},
+                    "model": "constructed",
+                    "kind": f"{kind}, {words} words more",
+                }
+
+
+def another(right: Sequence[str], others: Sequence[Sequence[dict[str, Any]]]) -> str | None:
+    """A right answer to another question that is none here."""
+    for other in others:
+        for text in other[0]["references"]:
+            if not any(a.lower() in b.lower() for r in right for a, b in ((text, r), (r, text))):
+                return text
+    return None
 
 
 def long_answers(
@@ -297,24 +305,24 @@ def fit(rows: Sequence[dict[str, Any]], criterion: str, names: Sequence[str]) ->
     w = np.where(ruled, 0.0, np.where(made, weight, 1.0))
     ridge = RIDGE * np.array([name != "constant" and name not in CASES for name in names])
     # To questions with a long right answer there are few short answers.
-    styles = list(style_differences(rows, criterion).values()) if short else []
+    lines = [line for found in style_differences(rows, criterion).values() for line in found]
+    style = np.mean(lines, axis=0) if short and lines else np.zeros(len(rows))
 
     def objective(b: np.ndarray) -> tuple[float, np.ndarray]:
         z = x @ b
         p = np.where(ruled, given, 1 / (1 + np.exp(-z)))
+        d = style @ p
         loss = w @ (np.logaddexp(0, z) - y * z) / w.sum() + ridge @ b**2 / 2
         slope = x.T @ (w * (p - y)) / w.sum() + ridge * b
-        for difference in styles:
-            d = difference @ p
-            loss += LIKE_STYLES * d**2
-            slope += 2 * LIKE_STYLES * d * (x.T @ (p * (1 - p) * difference))
-        return loss, slope
+        slope += 2 * LIKE_STYLES * d * (x.T @ (p * (1 - p) * style))
+        return loss + LIKE_STYLES * d**2, slope
 
     against = ("other_number", "other_name") if short else ("other_number", "other_name", "nothing")
     bounds = [
         (None, 0) if name in against else (None, None) if name in FREE else (0, None)
         for name in names
     ]
+
     return minimize(objective, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B").x
 
 
@@ -322,9 +330,11 @@ def values(row: dict[str, Any], criterion: str) -> dict[str, float]:
     return combination.features(row["model_scores"][criterion], row["evidence"])
 
 
-def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[float, np.ndarray]:
-    """By grade, the weights with which P(right) of all rows gives the mean difference of long (at
-    least 10 words) and short answers (at most 5) to the same question at the same grade."""
+def style_differences(
+    rows: Sequence[dict[str, Any]], criterion: str
+) -> dict[float, list[np.ndarray]]:
+    """By grade, for each question the weights with which P(right) of all rows gives the difference
+    of its long (at least 10 words) and short answers (at most 5) of that grade."""
     groups: dict[tuple[str, float], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for number, row in enumerate(rows):
         words = len(row["answer"].split())
@@ -336,7 +346,7 @@ def style_differences(rows: Sequence[dict[str, Any]], criterion: str) -> dict[fl
             line = np.zeros(len(rows))
             line[short], line[long] = -1 / len(short), 1 / len(long)
             by_grade[grade].append(line)
-    return {grade: np.mean(lines, axis=0) for grade, lines in by_grade.items()}
+    return dict(by_grade)
 
 
 # --- What comes of it ---------------------------------------------------------------------------
@@ -392,7 +402,8 @@ def figures(
                 scores[high], scores[low], [ids[i] for i in high], [ids[i] for i in low]
             )
             entry[name] = [round(value, 3) for value in auc]
-        for grade, difference in style_differences(part, criterion).items():
+        for grade, lines in style_differences(part, criterion).items():
+            difference = np.mean(lines, axis=0)
             entry[f"long_less_short_at_grade_{grade:g}"] = round(4 * float(difference @ p), 2)
             entry[f"the_model_at_grade_{grade:g}"] = round(float(difference @ alone), 2)
         found[source] = entry

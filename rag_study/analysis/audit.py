@@ -29,9 +29,10 @@ Together: people decide where they say *passes* or *fails*. Without them a score
 source fails, and one passes that passes on the rungs and on the own answers, where these are
 MIN_QUESTIONS or more: rungs are made by rule, and a judge may know all of them and yet stumble over
 what models write. What is *not known* carries no verdict: it was not shown to be fair. Three things
-stay unseen: errors so rare that the questions of the check show none (up to 3 / n of them at 95 %),
-styles that neither rungs nor own answers have, and a part of style that other shares of right and
-wrong answers would show as another number (the larger of the two is reported).
+stay unseen: large errors so rare that the questions of the check show none (`equivalence` allows
+for small ones on the rungs, and for all of people's), styles that neither rungs nor own answers
+have, and a part of style that other shares of right and wrong answers would show as another number
+(the larger of the two is reported).
 """
 
 from __future__ import annotations
@@ -112,9 +113,10 @@ def with_bounds(comparisons: pd.DataFrame, audited: pd.DataFrame) -> pd.DataFram
     not known). NaN where no rung was scored.
     """
     rungs = audited[audited["source"].isin(RUNGS.values()) & audited["bias"].notna()]
-    ends = rungs.groupby(KEY_COLUMNS, dropna=False).agg(
-        least=("ci_low", "min"), most=("ci_high", "max")
+    rungs = rungs.assign(
+        least=rungs[["low", "ci_low"]].min(axis=1), most=rungs[["high", "ci_high"]].max(axis=1)
     )
+    ends = rungs.groupby(KEY_COLUMNS, dropna=False).agg({"least": "min", "most": "max"})
     both = comparisons[KEY_COLUMNS].merge(ends.reset_index(), "left", KEY_COLUMNS)
     usual = (comparisons["baseline"] == DEFAULT).to_numpy()
     low = comparisons["ci_low"].to_numpy() - both["most"].to_numpy(float)
@@ -221,14 +223,15 @@ class _Auditor:
     ) -> Iterator[dict[str, Any]]:
         limit = LIMIT * float(self.margins.get(name["metric"]) or np.nan)
         judge, metric = name["judge"], name["metric"]
+        scale = self.metrics[metric].width
         parts: dict[str, Part] = {}
         for merit in MERITS:
             rungs = self.styled.rungs(name["dataset"], judge, metric, merit)
-            parts[RUNGS[merit]] = _from_rungs(RUNGS[merit], rungs, mixture.weights)
+            parts[RUNGS[merit]] = _from_rungs(RUNGS[merit], rungs, mixture.weights, scale)
         if metric not in COUNTERPARTS.values():
             right = scores[scores["right_tuned"] & scores["right_base"]]
             change = (right["score_tuned"] - right["score_base"]).to_numpy(float)
-            parts[OWN] = Part.of(OWN, change, _clusters(right))
+            parts[OWN] = Part.of(OWN, change, _clusters(right), scale)
         if error := self.errors.get(tuple(name[column] for column in KEY_COLUMNS)):
             parts[PEOPLE] = error
         status, reason, decided = _together(parts, limit, mixture, name)
@@ -254,14 +257,14 @@ class _Auditor:
         }
 
 
-def _from_rungs(source: str, rungs: pd.DataFrame | None, weights: np.ndarray) -> Part:
+def _from_rungs(source: str, rungs: pd.DataFrame | None, weights: np.ndarray, scale: float) -> Part:
     """`rungs` has one row per question: its group and a column for each style."""
     if rungs is None or rungs.empty:
         return Part(source, 0, 0)
     used = [name for name, w in zip(STYLES, weights, strict=True) if abs(w) > 1e-9]
     complete = rungs.dropna(subset=used)
     values = complete[used].to_numpy(float) @ weights[[list(STYLES).index(name) for name in used]]
-    return Part.of(source, values, _clusters(complete), tests=len(MERITS))
+    return Part.of(source, values, _clusters(complete), scale, tests=len(MERITS))
 
 
 def _together(

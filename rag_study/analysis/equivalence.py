@@ -1,6 +1,10 @@
 """Is what style makes of a difference small enough? Two one-sided tests, for every source alike.
 
-What is tested, and what follows, is in `audit`.
+What is tested, and what follows, is in `audit`. An interval that comes from the spread of values
+knows nothing of errors that none of the questions shows: of equal values it has no width at all.
+So a source passes only where there is room for these, too: in as large a share of all questions as
+the exact binomial bound allows where none of n was in error (Clopper and Pearson 1934; about
+3 / n), each by UNSEEN of the scale.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
+from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters, most_changed
 from rag_study.analysis.resampling import TOLERANCE, bca_intervals, standard_errors
 
 # Of the margin: the most that style alone may make of a difference.
@@ -19,6 +23,9 @@ PASSES, FAILS, NOT_KNOWN = "passes", "fails", "not known"
 # A source with fewer questions says nothing (as `validity.MIN_QUESTIONS`); people: groups.
 MIN_QUESTIONS = 20
 ALPHA = 0.05
+# Of the scale: how large an error is that no question shows. A quarter is one of the steps from 1
+# to 5. People decide whatever all else says, and of their labels the whole scale is allowed for.
+UNSEEN, UNSEEN_BY_PEOPLE = 0.25, 1.0
 _RESAMPLES = 2_000
 
 
@@ -26,8 +33,8 @@ _RESAMPLES = 2_000
 class Part:
     """What one source says of the part of style in a difference, in the metric's unit.
 
-    `low`, `high` are the 90 % interval of the two one-sided tests, `ci_low`, `ci_high` the one that
-    must lie beyond the limit for a failure.
+    `low`, `high` are the 90 % interval of the two one-sided tests, with room for errors of the size
+    `unseen`; `ci_low`, `ci_high` the one that must lie beyond the limit for a failure.
     """
 
     source: str
@@ -39,13 +46,14 @@ class Part:
     high: float = np.nan
     ci_low: float = np.nan
     ci_high: float = np.nan
+    unseen: float = 0.0
 
     @classmethod
     def of(
-        cls, source: str, values: np.ndarray, clusters: np.ndarray, tests: int = 1, passing: int = 1
+        cls, source: str, values: np.ndarray, clusters: np.ndarray, scale: float, tests: int = 1
     ) -> Part:
-        """From one value per question. `tests`: how many share the 5 % of a failure; `passing`:
-        how many share that of passing."""
+        """From one value per question, in a metric whose ends are `scale` apart. `tests`: how many
+        share the 5 % of a failure."""
         n, groups = len(values), len(np.unique(clusters))
         if n < MIN_QUESTIONS or groups < 2:
             return cls(source, n, groups)
@@ -53,8 +61,9 @@ class Part:
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(float)
         se = float(standard_errors(sums[None], counts[None])[0])
         df = float(degrees_of_freedom(effective_clusters(counts)))
-        part = cls.known(source, float(values.mean()), se, n, groups, df, tests, passing)
-        levels = (1 - 2 * ALPHA / passing, 1 - ALPHA / tests)
+        unseen = UNSEEN * scale
+        part = cls.known(source, float(values.mean()), se, n, groups, df, unseen, tests)
+        levels = (1 - 2 * ALPHA, 1 - ALPHA / tests)
         (near, far) = bca_intervals(sums[None], counts[None], levels, _RESAMPLES)[:, :, 0]
         # The t interval alone lets skewed differences pass too often, the other one few questions.
         return replace(
@@ -74,13 +83,18 @@ class Part:
         n: int,
         groups: int,
         df: float,
+        unseen: float,
         tests: int = 1,
         passing: int = 1,
     ) -> Part:
-        """From an estimate and its standard error with `df` degrees of freedom."""
-        near = float(stdtrit(df, 1 - ALPHA / passing)) * se
+        """From an estimate and its standard error with `df` degrees of freedom; `unseen` is the
+        size of an error that no question shows. `passing`: how many share the 5 % of passing.
+        """
+        share = most_changed(0.0, df + 1, ALPHA / passing)
+        near = max(float(stdtrit(df, 1 - ALPHA / passing)) * se, unseen * share)
         far = float(stdtrit(df, 1 - ALPHA / 2 / tests)) * se
-        return cls(source, n, groups, bias, se, bias - near, bias + near, bias - far, bias + far)
+        ends = (bias - near, bias + near, bias - far, bias + far)
+        return cls(source, n, groups, bias, se, *ends, unseen)
 
     def status(self, limit: float) -> str:
         if np.isnan(self.low) or np.isnan(limit):
@@ -98,6 +112,7 @@ class Part:
         if np.isnan(self.se) or room <= 0:
             return np.nan
         quantiles = stdtrit(1e9, 1 - ALPHA) + stdtrit(1e9, 0.9)
-        return float(
-            max(self.n_questions, np.ceil(self.n_questions * (quantiles * self.se / room) ** 2))
-        )
+        by_spread = self.n_questions * (quantiles * self.se / room) ** 2
+        # So many that, without an error among them, the exact bound leaves room enough.
+        shown = np.log(ALPHA) / np.log1p(-room / self.unseen) if room < self.unseen else 0.0
+        return float(max(self.n_questions, np.ceil(by_spread), np.ceil(shown)))

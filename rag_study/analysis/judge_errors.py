@@ -21,7 +21,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
-from rag_study.analysis.equivalence import LIMIT, Part
+from rag_study.analysis.equivalence import LIMIT, UNSEEN_BY_PEOPLE, Part
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.resampling import standard_errors
@@ -70,6 +70,7 @@ def judge_errors(
     rows = []
     for metric, judge, graded in _graded(labels, results, metrics):
         limit = LIMIT * float(margins.get(metric, metrics[metric].margin) or np.nan)
+        unseen = UNSEEN_BY_PEOPLE * metrics[metric].width
         keys = [*RUN_COLUMNS, "context"]
         states = dict(tuple(graded.groupby(keys, dropna=False, sort=True)))
         base_of = _bases(states)
@@ -78,7 +79,7 @@ def judge_errors(
         seed = keys.index("seed")
         for key, mine in states.items():
             name = dict(zip(keys, key, strict=True)) | {"metric": metric, "judge": judge}
-            part = _part(mine, mine["error"], 1)
+            part = _part(mine, mine["error"], 1, 0.0)
             rows.append({**name, "quantity": "error", **_cells(part, limit), "status": ""})
             if key not in base_of:
                 continue
@@ -88,12 +89,12 @@ def judge_errors(
                 suffixes=("", "_base"),
             )
             both = both.assign(change=both["error"] - both["error_base"])
-            rows.append(_difference(name, both, limit, tests))
+            rows.append(_difference(name, both, limit, tests, unseen))
             recipes.setdefault((*key[:seed], ALL_SEEDS, *key[seed + 1 :]), []).append(both)
         for key, seeds in recipes.items():
             name = dict(zip(keys, key, strict=True)) | {"metric": metric, "judge": judge}
             if key[:seed] + key[seed + 1 :] in several:
-                rows.append(_difference(name, pd.concat(seeds), limit, tests))
+                rows.append(_difference(name, pd.concat(seeds), limit, tests, unseen))
     return pd.DataFrame(rows, columns=ERROR_COLUMNS)
 
 
@@ -105,9 +106,9 @@ def _with_seeds(results: pd.DataFrame) -> set[tuple]:
 
 
 def _difference(
-    name: dict[str, Any], both: pd.DataFrame, limit: float, tests: int
+    name: dict[str, Any], both: pd.DataFrame, limit: float, tests: int, unseen: float
 ) -> dict[str, Any]:
-    part = _part(both, both["change"], tests)
+    part = _part(both, both["change"], tests, unseen)
     cells = {"quantity": "difference", **_cells(part, limit), "status": part.status(limit)}
     return {**name, **cells}
 
@@ -197,7 +198,7 @@ def _bases(states: Mapping[tuple, pd.DataFrame]) -> dict[tuple, tuple]:
     return {key: bases[place(key)] for key in trained if place(key) in bases}
 
 
-def _part(rows: pd.DataFrame, values: pd.Series, tests: int) -> Part:
+def _part(rows: pd.DataFrame, values: pd.Series, tests: int, unseen: float) -> Part:
     codes = pd.factorize(_groups(rows))[0]
     n, groups = len(rows), len(np.unique(codes))
     if groups < MIN_CLUSTERS:
@@ -208,7 +209,7 @@ def _part(rows: pd.DataFrame, values: pd.Series, tests: int) -> Part:
     se = float(standard_errors(sums[None], counts[None])[0])
     mean = float(sums.sum() / counts.sum())
     df = float(degrees_of_freedom(effective_clusters(counts)))
-    return Part.known(PEOPLE, mean, se, n, groups, df, tests, tests)
+    return Part.known(PEOPLE, mean, se, n, groups, df, unseen, tests, tests)
 
 
 def _groups(rows: pd.DataFrame) -> pd.Series:

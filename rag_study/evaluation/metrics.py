@@ -42,6 +42,11 @@ class Metric:
         """The ends of the scale, the upper one infinite where it is unbounded."""
         return self.low, inf if self.high is None else self.high
 
+    @property
+    def width(self) -> float:
+        """How far the ends of the scale are apart."""
+        return self.limits[1] - self.low
+
 
 class Metrics(Mapping[str, Metric]):
     """Metrics by name, in the order in which people read them: judged ones first."""

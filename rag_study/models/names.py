@@ -66,7 +66,7 @@ GENERATORS = {
 JUDGES = {
     "smollm2-135m-judge": replace(
         GENERATORS["smollm2-135m-instruct"],
-        revision="a932f74b3cdd528ec82d5c03d9fd9764fb6c74206823a929be4dac679d5b6682",
+        revision="d638874f9c9473ec0979ff863b01d070f593b484cdf26c218c6365ed89d807c2",
         base="smollm2-135m-instruct",
         adapter="judge_adapter",
     )

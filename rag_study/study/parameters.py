@@ -22,14 +22,14 @@ class JudgeMaterial(Group):
 
     num_texts: int = Field(0, ge=0, description="written texts, 0: all")
     num_worlds: int = Field(25, ge=0, description="generated worlds of each of two styles")
-    num_facts: int = Field(600, ge=0, description="short facts")
+    num_facts: int = Field(900, ge=0, description="short facts")
     passes: int = Field(3, ge=1, description="each with other wordings, mistakes, worlds and facts")
     max_tokens: int = Field(0, ge=0, description="of training, in all; 0: all there are")
 
 
 class JudgeRecipe(Group):
-    """How a judge is trained; a batch is of trees: the answers to one question, about 340 tokens
-    and 10 scores."""
+    """How a judge is trained; a batch is of trees: the answers to one question, about 270 tokens
+    and 5 scores."""
 
     learning_rate: float = Field(0.001, gt=0, lt=1)
     lora_rank: int = Field(16, ge=1, le=1024)
@@ -44,6 +44,7 @@ class JudgeTraining(Group):
     training: JudgeRecipe = JudgeRecipe()
     seed: int = Field(0, ge=0)
     check_questions: int = Field(60, ge=1)
+    start_from: str = ""
     save_to: str = ""
     compute: Compute = Compute()
 

@@ -127,7 +127,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            4,
+            5,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},
@@ -153,7 +153,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 4, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 5, beside={"study_file": ALL, "others": ALL}),
     )
 }
 

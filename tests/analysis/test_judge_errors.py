@@ -48,10 +48,22 @@ def test_a_judge_that_is_strict_to_all_passes():
     def strict(item):
         return 3.0 if towns.right(item) else 1.0
 
-    labels, results = graded(strict, lambda row: 4 if row["is_right"] else 2)
+    many = towns.questions(110)
+    labels, results = graded(strict, lambda row: 4 if row["is_right"] else 2, asked=many)
     table = judge_errors(labels, results, METRICS, {})
     assert accuracy(table, "error")["error"] == pytest.approx(-1.0)
     assert accuracy(table, "difference")["status"] == PASSES
+
+
+@pytest.mark.parametrize("n", [20, 80])
+def test_labels_without_any_error_say_no_more_than_their_number_does(n):
+    """Of n answers without an error about 3 / n of all may be wrong, by up to four points."""
+    labels, results = graded(towns.fair, lambda row: 0, asked=towns.questions(n))
+    labels["human_accuracy"] = results["judge_accuracy"].to_numpy()
+    row = accuracy(judge_errors(labels, results, METRICS, {}), "difference")
+    assert (row["n_questions"], row["error"]) == (n, 0.0)
+    assert row["high"] == pytest.approx(4 * (1 - 0.05 ** (1 / n)))
+    assert row["status"] == NOT_KNOWN
 
 
 def test_fewer_than_twenty_groups_tell_nothing():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import rag_study
 from rag_study.common.text import normalise
+from rag_study.evaluation.judging import style
 from rag_study.evaluation.judging.rungs import forms, surroundings
 
 JUDGING = Path(rag_study.__file__).parent / "evaluation" / "judging"
-CHECK = [JUDGING / "ladder.py", *sorted((JUDGING / "rungs").glob("*.py"))]
+CHECK = [JUDGING / "ladder.py", JUDGING / "style.py", *sorted((JUDGING / "rungs").glob("*.py"))]
 TRAINING = sorted(JUDGING.glob("training_*.py"))
 # What any module may use: texts compared, files read, the form of a question.
 ANYBODYS = {"rag_study.common", "rag_study.data.schema", "rag_study.evaluation.criteria"}
@@ -87,7 +88,14 @@ def test_they_share_no_sentence():
     check, training = sentences(CHECK), sentences(TRAINING)
     shared = {text for text in check & training if "\\" not in text}
     assert not {text for text in shared if len(re.findall(r"[A-Za-z]{2,}", text)) >= 3}
-    own = (forms.FRAMES, forms.SENTENCE_FRAMES, surroundings.INSTRUCTIONS, surroundings.NOTHING)
+    own = (
+        style._FRAMES,
+        style._TEXT_FRAMES,
+        forms.FRAMES,
+        forms.SENTENCE_FRAMES,
+        surroundings.INSTRUCTIONS,
+        surroundings.NOTHING,
+    )
     fakes = (surroundings.FAKE_REFERENCES, surroundings.FAKE_RUBRICS, surroundings.FAKE_ERRATA)
     said = {normalise(text) for text in training}
     for lines in (*own, *fakes):

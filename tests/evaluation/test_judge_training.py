@@ -75,7 +75,7 @@ def test_training_lowers_the_loss_and_what_is_saved_scores_the_same(lm, material
     recipe = Recipe(epochs=6, learning_rate=0.01, lora_rank=4, lora_alpha=8, batch_size=2)
     losses = []
     training.train(lm, forest, recipe, lambda _, loss: losses.append(loss))
-    assert len(losses) == 6 * -(-len(forest) // 2)
+    assert len(losses) == -(-6 * len(forest) // 2)
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
     training.save(lm, recipe, tmp_path / "adapter")
     again = loading.load_generator("random-llama", adapter_dir=tmp_path / "adapter")

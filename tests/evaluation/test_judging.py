@@ -12,7 +12,7 @@ from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import NO_ANSWER, Document, Question
 from rag_study.evaluation import criteria, judging
-from rag_study.evaluation.judging import Item, scoring
+from rag_study.evaluation.judging import Item, local, scoring
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Reading
 from rag_study.evaluation.judging.ladder import REFUSAL, ladder
@@ -89,6 +89,25 @@ def test_one_at_a_time_and_sixteen_together_score_alike_in_float32(tiny):
     for a, b in zip(together, alone, strict=True):
         for one in USUAL:
             assert a[one.metric] == pytest.approx(b[one.metric], abs=1e-4)
+
+
+def test_what_answers_to_one_question_begin_with_is_read_once(tiny, monkeypatch):
+    read, forward = [], local.forward
+
+    def counting(model, **inputs):
+        read.append(inputs["input_ids"].numel())
+        return forward(model, **inputs)
+
+    judge = LocalJudge(tiny, USUAL, trained=True)
+    asked = [Item("Who built the old tower?", "Ada Moss", f"{word} it was") for word in "abcdef"]
+    monkeypatch.setattr(local, "forward", counting)
+    together = judge.score(asked)
+    at_once = sum(read)
+    read.clear()
+    alone = [judge.score([item])[0] for item in asked]
+    for one, other in zip(together, alone, strict=True):
+        assert one["judge_accuracy_model"] == pytest.approx(other["judge_accuracy_model"], abs=1e-5)
+    assert at_once < 0.75 * sum(read)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "4bit"])
@@ -433,6 +452,18 @@ def test_a_judge_is_shown_all_right_answers_and_one_that_weighs_evidence_the_nea
     assert usual.shown[0].reference == "Ann Lee\nAlso right: Bo Tarn; B. Tarn"
     assert weighing.shown[0].reference == "Bo Tarn"
     assert {judge.shown[0].candidate for judge in (usual, weighing)} == {"Some say it was Bo Tarn."}
+
+
+def test_equal_answers_to_one_question_are_read_once():
+    judge = Telling()
+    items = [Item("Who?", "Ann", said) for said in ("Eve did.", "**Eve** did.", "Eva did.")]
+    rows = judge.score([*items, Item("Who then?", "Ann", "Eve did.")])
+    assert [(one.question, one.candidate) for one in judge.shown] == [
+        ("Who?", "Eve did."),
+        ("Who?", "Eva did."),
+        ("Who then?", "Eve did."),
+    ]
+    assert [row["judge_accuracy"] for row in rows] == [5.0] * 4
 
 
 def test_evidence_makes_the_score_and_explains_it():

@@ -7,7 +7,7 @@ import pytest
 from rag_study.common.text import contains, normalise
 from rag_study.data.schema import Question
 from rag_study.data.sources import fictional
-from rag_study.evaluation.judging.training_corruption import Corruptor, other_number
+from rag_study.evaluation.judging.training_corruption import Corruptor, other_number, slipped
 
 
 def question(text="Who built it?", *answers, key_points=(), id="q", **fields):
@@ -100,6 +100,20 @@ def test_other_number_has_the_same_form(number):
         if number[0].isdigit():
             assert len(other) == len(number)
             assert not other.startswith("0")
+
+
+@pytest.mark.parametrize(
+    ("number", "slips"),
+    [
+        ("12", {"-12", "1", "120", "1.2"}),
+        ("-4.5", {"4.5", "45", "0.45"}),
+        ("1,234", {"-1,234", "123", "12,340", "123.4", "1,324", "1,243"}),
+        ("0.7", {"0.07", "-0.7"}),
+        ("1923", {None}),
+    ],
+)
+def test_a_slip_gives_another_number(number, slips):
+    assert {slipped(number, Random(seed)) for seed in range(60)} == slips
 
 
 @pytest.mark.parametrize("style", ["encyclopedia", "biomedical", "papers"])

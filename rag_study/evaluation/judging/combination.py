@@ -1,10 +1,12 @@
 """One score from what a small judge says and what can be read off an answer.
 
-A logistic model of P(the answer deserves 5 by the criterion); the score is 1 + 4 P, and never falls
-with the model's score. Its weights are data (`evidence_weights.yaml`), fitted on answers that
+A logistic model of P(the answer deserves 5 by the criterion), and the score is 1 + 4 P: it never
+falls with the model's score. The weights are data (`evidence_weights.yaml`), fitted on answers that
 people graded; the file says on how many, and how well it orders answers that were not among them.
 Short right answers (a name, a number) and longer ones (sentences, several facts) have weights of
-their own, and between the two sizes the logits are mixed.
+their own, and between the two sizes the logits are mixed. To a question with a short right answer
+an answer is right or wrong, and its score should not say how certain that is, which goes with the
+answer's form: there the logit counts SHARPER times. That leaves the order as it is.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ CASES = ("held", "partly", "nothing")
 # Share of words in common that is more than nothing: in a long text half of a short answer's words
 # stand together by chance.
 SOME, MUCH, A_TEXT = 0.2, 0.6, 80
+SHARPER = 2.0
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
-# Words of an answer: of longer ones people graded few, but a long text with nothing of the right
-# answer is all the less a right one.
-LONGEST = {"held": 60, "partly": 60, "nothing": 400}
+# Words of an answer: of longer ones people graded few.
+LONGEST = 60
 _FILE = "evidence_weights.yaml"
 
 
@@ -48,7 +50,7 @@ class Weights:
         share = min(1.0, max(0.0, (evidence.size - SHORT) / (LONG - SHORT)))
         logit = sum(
             part * sum(weight * values[name] for name, weight in weights.items())
-            for part, weights in ((1 - share, self.short), (share, self.long))
+            for part, weights in ((SHARPER * (1 - share), self.short), (share, self.long))
             if part
         )
         p = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
@@ -77,8 +79,9 @@ def features(model: float, evidence: Evidence) -> dict[str, float]:
     # What the model says counts differently where the words are there and where they are not.
     for name in CASES:
         here = float(name == case(e))
-        length = math.log(min(max(e.words, 1), LONGEST[name]) / 20)
-        values |= {name: here, f"{name}_model": here * certain, f"{name}_length": here * length}
+        values |= {name: here, f"{name}_model": here * certain}
+    # Long answers say more of it in other words. Of what holds all or nothing, length says nothing.
+    values["partly_length"] = values["partly"] * math.log(min(max(e.words, 1), LONGEST) / 20)
     return values
 
 

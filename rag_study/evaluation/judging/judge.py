@@ -130,8 +130,11 @@ class Judge(ABC):
         """
         seen = [Seen.of(item, self.weighs_evidence) for item in items]
         asked = [n for n, one in enumerate(seen) if not all(map(one.has_rule, self.criteria))]
-        readings = self._read([seen[n].shown for n in asked]) if asked else {}
-        place = {n: i for i, n in enumerate(asked)}
+        # Equal answers to one question are read once.
+        shown = {seen[n].shown: None for n in asked}
+        readings = self._read(list(shown)) if shown else {}
+        read = {item: i for i, item in enumerate(shown)}
+        place = {n: read[seen[n].shown] for n in asked}
         rows: list[dict[str, Any]] = []
         for n, one in enumerate(seen):
             of_item = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -162,14 +162,28 @@ class LocalJudge(Judge):
     def _read_batch(
         self, items: Sequence[Item], some: Sequence[_Prompt]
     ) -> Iterator[tuple[str, list[Reading]]]:
-        """(criterion, readings), all criteria from one cache of the prefixes."""
+        """(criterion, readings), all criteria from one cache of the prefixes, in which what all
+        prefixes begin with (question and right answer, in a batch of one question) is read once."""
+        import torch
+
         lm, pad = self._lm, self._lm.tokenizer.pad_token_id
-        prefix, mask = (t.to(lm.device) for t in left_pad([prompt.prefix for prompt in some], pad))
+        stem = _common(prompt.prefix for prompt in some) if len(some) > 1 else []
+        cache, mask = None, torch.ones(len(some), len(stem), dtype=torch.long, device=lm.device)
+        if stem:
+            ids = torch.tensor([stem], device=lm.device)
+            cache = forward(
+                lm.model, input_ids=ids, use_cache=True, logits_to_keep=1
+            ).past_key_values
+            cache.batch_repeat_interleave(len(some))
+        rest = [prompt.prefix[len(stem) :] for prompt in some]
+        prefix, rest_mask = (t.to(lm.device) for t in left_pad(rest, pad))
+        mask = _joined(mask, rest_mask)
         cache = forward(
             lm.model,
             input_ids=prefix,
             attention_mask=mask,
-            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0)[:, len(stem) :],
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         ).past_key_values
@@ -304,6 +318,13 @@ def _batches(prompts: Sequence[tuple[int, _Prompt]]) -> Iterator[list[tuple[int,
         batch.append((number, prompt))
     if batch:
         yield batch
+
+
+def _common(prefixes: Iterable[list[int]]) -> list[int]:
+    """The tokens that all begin with, of each at most all but the last one."""
+    every = [prefix[:-1] for prefix in prefixes]
+    different = (i for i, tokens in enumerate(zip(*every, strict=False)) if len(set(tokens)) > 1)
+    return every[0][: next(different, min(map(len, every)))]
 
 
 def _joined(*masks: torch.Tensor) -> torch.Tensor:

@@ -77,22 +77,24 @@ def judge_ladder(
     name: str = "ladder",
 ) -> Iterator[list[dict[str, Any]]]:
     """Score a ladder, or the style rungs (under another `name`); yields its rows with the reference
-    metrics and the judge's scores, and with `place`, the row's number in `rungs`: what is about
-    equally long is scored together."""
+    metrics and the judge's scores, and with `place`, the row's number in `rungs`.
+
+    The answers to one question are scored together, since what they begin with is read once: in
+    batches of about `batch_size` (half as many again at most), of what is about equally long.
+    """
     by_id = {question.id: question for question in questions}
-    entries = [
-        ({"place": place, **row}, row["candidate"], (passages or {}).get(row["question_id"]))
-        for place, row in enumerate(rungs)
-    ]
-
-    def length(entry: tuple[dict[str, Any], str, Passages | None]) -> int:
-        question = by_id[entry[0]["question_id"]]
-        return len(entry[1]) + len(question.question) + len(question.reference)
-
-    entries.sort(key=length, reverse=True)
-    for start in range(0, len(entries), batch_size):
-        score = partial(_score_batch, judge, entries[start : start + batch_size], by_id)
-        yield folder.part(f"{name}-{start:05d}", score)
+    of_question: dict[str, list[tuple[dict[str, Any], str, Passages | None]]] = {}
+    for place, row in enumerate(rungs):
+        shown = (passages or {}).get(row["question_id"])
+        entry = {"place": place, **row}, row["candidate"], shown
+        of_question.setdefault(row["question_id"], []).append(entry)
+    for number, entries in enumerate(of_question.values()):
+        entries.sort(key=lambda entry: len(entry[1]), reverse=True)
+        batches = max(1, round(len(entries) / batch_size))
+        for part in range(batches):
+            start, end = (len(entries) * k // batches for k in (part, part + 1))
+            score = partial(_score_batch, judge, entries[start:end], by_id)
+            yield folder.part(f"{name}-{number:04d}-{part}", score)
 
 
 def in_order(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

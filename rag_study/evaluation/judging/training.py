@@ -23,7 +23,7 @@ from rag_study.training.recipe import Recipe
 
 # Trees that are read at once: long enough that each operation has work, short enough for attention,
 # whose cost grows with the square.
-PACKED_TOKENS = {"cpu": 1024, "cuda": 1536}
+PACKED_TOKENS = {"cpu": 512, "cuda": 1536}
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,23 @@ def trees(lm: LanguageModel, material: Sequence[Graded], max_tokens: int = 900) 
     return made
 
 
-def _tree(branches: list[tuple[list[int], list[tuple[list[int], int]]]]) -> Tree:
+def _tree(branches: Sequence[tuple[list[int], list[tuple[list[int], int]]]]) -> Tree:
+    """The prompts as one tree, in which all that begin alike share their beginning."""
     tree = Tree([], [], [], {})
+    children: dict[tuple[int, int], int] = {}
 
     def grow(tokens: Sequence[int], parent: int) -> int:
         for token in tokens:
-            tree.ids.append(token)
-            tree.positions.append(tree.positions[parent] + 1 if parent >= 0 else 0)
-            tree.parents.append(parent)
-            parent = len(tree.ids) - 1
+            place = children.setdefault((parent, token), len(tree.ids))
+            if place == len(tree.ids):
+                tree.ids.append(token)
+                tree.positions.append(tree.positions[parent] + 1 if parent >= 0 else 0)
+                tree.parents.append(parent)
+            parent = place
         return parent
 
-    prefixes = [prefix for prefix, _ in branches]
-    # Not the last token of any prefix: the tree must branch before it.
-    longest = min(len(prefix) for prefix in prefixes) - 1
-    shared = next(
-        (i for i in range(longest) if len({prefix[i] for prefix in prefixes}) > 1), longest
-    )
-    stem = grow(prefixes[0][:shared], -1)
     for prefix, leaves in branches:
-        branch = grow(prefix[shared:], stem)
+        branch = grow(prefix, -1)
         for ending, digit in leaves:
             tree.labels[grow(ending, branch)] = digit
     return tree
@@ -144,8 +141,10 @@ def train(
     forest: Sequence[Tree],
     recipe: Recipe,
     on_step: Callable[[int, float], None] = lambda *_: None,
+    start: Path | None = None,
 ) -> None:
-    """Train an adapter on trees, `recipe.batch_size` of them to a step of AdamW.
+    """Train an adapter on trees, `recipe.batch_size` of them to a step of AdamW; the one in the
+    folder `start` where there is one.
 
     Linear decay of the learning rate after 10 % warm-up. `lm.model` is then the tuned model;
     `save` writes it. `on_step` is told the step and its loss, in nats per score.
@@ -153,7 +152,7 @@ def train(
     from transformers import get_linear_schedule_with_warmup, set_seed
 
     set_seed(recipe.seed)
-    model = peft.wrap(lm, recipe)
+    model = peft.wrap(lm, recipe, start)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
     order = [i for _ in range(recipe.epochs) for i in random_order(len(forest), recipe.seed)]

@@ -148,7 +148,8 @@ def _other_numbers(text: str, question: Question, random: Random) -> Iterator[st
         if contains(question.question, match.group()):
             continue
         for _ in range(5):
-            other = other_number(match.group(), random)
+            slip = slipped(match.group(), random) if random.random() < 0.4 else None
+            other = slip or other_number(match.group(), random)
             if not contains(f"{text} {question.reference}", other):
                 yield text[: match.start()] + other + text[match.end() :]
 
@@ -166,6 +167,31 @@ def other_number(number: str, random: Random) -> str:
     # A leading zero would make another number look odd.
     choices = [d for d in "123456789" if d != number[place]]
     return number[:place] + random.choice(choices) + number[place + 1 :]
+
+
+def slipped(number: str, random: Random) -> str | None:
+    """A number in digits as it comes out of a slip: its sign lost or put there, its point one place
+    off, a digit left out, two turned round. None for one that no slip changes."""
+    plain = number.replace(",", "")
+    whole, _, rest = plain.lstrip("-").partition(".")
+    if not whole.isdigit() or re.fullmatch(r"1\d{3}|20\d{2}", number):
+        return None
+    turned = [i for i in range(1, len(whole) - 1) if whole[i] != whole[i + 1]]
+    place = random.choice(turned) if turned else 0
+    slips = {
+        plain[1:] if plain.startswith("-") else f"-{number}",
+        f"{whole}{rest[:1] or '0'}{f'.{rest[1:]}' if rest[1:] else ''}",
+        f"{whole[:-1] or '0'}.{whole[-1]}{rest}",
+        f"{whole[:-1]}{f'.{rest}' if rest else ''}" if len(whole) > 1 else "",
+        f"{whole[:place]}{whole[place + 1]}{whole[place]}{whole[place + 2 :]}" if turned else "",
+    }
+    other = [
+        slip
+        for slip in sorted(slips)
+        if slip and not re.match(r"0\d", slip) and float(slip.replace(",", "")) != float(plain)
+    ]
+    slip = random.choice(other) if other else None
+    return f"{int(slip):,}" if slip and "," in number and slip.lstrip("-").isdigit() else slip
 
 
 def _opposites(text: str, question: Question, random: Random) -> Iterator[str]:
