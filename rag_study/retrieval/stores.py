@@ -252,7 +252,9 @@ def _client(store: str) -> Any:
         return client
     key = os.environ.get(_KEY_VARIABLE, "")
     secrets.register(key)
-    return QdrantClient(url=store, api_key=key or None, timeout=_TIMEOUT_S)
+    return QdrantClient(
+        url=store, api_key=key or None, timeout=_TIMEOUT_S, check_compatibility=False
+    )
 
 
 def _collection(served: Served) -> Any:
