@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from llama_index.core.vector_stores import VectorStoreQuery, VectorStoreQueryResult
 
 STORE_FILE = "store.json"
+# Vectors that fit into a page of PostgreSQL stay in their rows: reading all takes 0.4 of the time.
+_IN_ROW = 1900
 _TOGETHER = 1000  # passages that are sent at once
 # LlamaIndex puts this before the names of its tables; and where they are.
 _TABLE, _SCHEMA = "data_", "public"
@@ -151,7 +153,6 @@ def _engines(store: str) -> dict[str, Any]:
     from sqlalchemy import create_engine
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    secrets.register(os.environ.get("PGPASSWORD", ""))
     address = store.partition("://")[2]
     return {
         "engine": create_engine(f"postgresql+psycopg2://{address}"),
@@ -212,6 +213,10 @@ def _fill_table(served: Served, batches: Iterator[list[TextNode]]) -> None:
             table = _table(new, served.dimensions, engines)
             table._initialize()
             table._create_tables_if_not_exists()
+            if served.dimensions <= _IN_ROW:
+                in_row = f'ALTER TABLE {_SCHEMA}."{_TABLE}{new}" ALTER embedding SET STORAGE PLAIN'
+                connection.execute(text(in_row))
+                connection.commit()
             for batch in batches:
                 table.add(batch)
             connection.execute(
@@ -250,11 +255,8 @@ def _client(store: str) -> Any:
         client = QdrantClient(path=str(located(store.removeprefix(LOCAL_QDRANT))))
         atexit.register(client.close)
         return client
-    key = os.environ.get(_KEY_VARIABLE, "")
-    secrets.register(key)
-    return QdrantClient(
-        url=store, api_key=key or None, timeout=_TIMEOUT_S, check_compatibility=False
-    )
+    key = os.environ.get(_KEY_VARIABLE) or None
+    return QdrantClient(url=store, api_key=key, timeout=_TIMEOUT_S, check_compatibility=False)
 
 
 def _collection(served: Served) -> Any:
