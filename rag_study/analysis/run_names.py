@@ -14,6 +14,7 @@ from rag_study.study.stages import StageRun
 # What may differ in a search, and in a training, in words.
 _SEARCHES = {
     "reranker": "reranked by {}",
+    "embedding_model": "embedded by {}",
     "chunk_overlap": "overlap {}",
     "max_context_tokens": "at most {} tokens",
     "passage_order": "{}",

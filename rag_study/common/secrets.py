@@ -24,7 +24,14 @@ from typing import Any, TextIO
 
 MASK = "***"
 # What tools call theirs. Others become known by `register`.
-VARIABLES = ("RAG_STUDY_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+VARIABLES = (
+    "RAG_STUDY_API_KEY",
+    "OPENAI_API_KEY",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "PGPASSWORD",
+    "QDRANT_API_KEY",
+)
 # People set a word ("none", "EMPTY", "not-needed") for servers that want no key; answers and files
 # may have it in them.
 _WORD = re.compile(r".{0,7}|[A-Za-z_-]{0,11}")

@@ -23,7 +23,7 @@ from rag_study.models.names import is_endpoint
 # tried again. The client's pauses begin at half a second and double up to 8 s, so that these bridge
 # a server's restart of half a minute; it waits as long as a server asks, up to two minutes.
 CONCURRENCY, TIMEOUT_S, MAX_RETRIES = 8, 120.0, 7
-CHAT, COMPLETIONS = "chat/completions", "completions"
+CHAT, COMPLETIONS, EMBEDDINGS = "chat/completions", "completions", "embeddings"
 # A server has a tokenizer of its own. These are what models in common use write between turns;
 # what looks like <|...|> or [INST] is taken out in any case.
 CONTROL = SimpleNamespace(

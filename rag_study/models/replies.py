@@ -54,6 +54,22 @@ def choice_of(reply: Any) -> dict[str, Any] | None:
     return first if fine or ended or _error_in(first) is not None else None
 
 
+def vectors_of(reply: Any) -> list[list[float]] | None:
+    """The vectors of a reply, in the order of the texts; None for what holds none."""
+    data = reply.get("data") if isinstance(reply, dict) else None
+    if not isinstance(data, list) or not data:
+        return None
+    entries = [entry for entry in data if isinstance(entry, dict)]
+    numbered = all(isinstance(entry.get("index"), int) for entry in entries)
+    entries = sorted(entries, key=lambda entry: entry["index"]) if numbered else entries
+    vectors = [entry.get("embedding") for entry in entries]
+    fine = all(
+        isinstance(vector, list) and vector and all(type(n) in (int, float) for n in vector)
+        for vector in vectors
+    )
+    return vectors if fine and len(vectors) == len(data) else None
+
+
 def text_of(choice: Mapping[str, Any]) -> str:
     """The answer in a choice of a chat or a completion; "" where it holds none.
 

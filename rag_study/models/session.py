@@ -22,15 +22,15 @@ from rag_study.common import circumstances, secrets
 from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
 from rag_study.models import replies, server_errors, streams
-from rag_study.models.endpoint import CHAT, COMPLETIONS, Endpoint
+from rag_study.models.endpoint import CHAT, COMPLETIONS, EMBEDDINGS, Endpoint
 from rag_study.models.server_errors import PASSING, Failure, QuestionRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from openai import APIError, OpenAI
 
-_KINDS = {CHAT: "chat completion", COMPLETIONS: "completion"}
+_KINDS = {CHAT: "chat completion", COMPLETIONS: "completion", EMBEDDINGS: "list of embeddings"}
 # The client would send further headers: what machine this is, and what OPENAI_ORG_ID,
 # OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold, whatever server it is.
 _ATTEMPT = "x-stainless-retry-count"
@@ -121,6 +121,24 @@ class Session:
             truncated=replies.cut_at_limit(choice),
             served_model=readable(model) if isinstance(model, str) else None,
         )
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of some texts, in their order, as long as the server's model makes them.
+
+        Raises QuestionRefused where they are too long for it, StudyError for every other failure.
+        """
+        reply = self._post({"input": list(texts)}, EMBEDDINGS)
+        if isinstance(reply, Failure):
+            if reply.too_long:
+                raise QuestionRefused(_shortened(reply.said), too_long=True)
+            raise StudyError(f"{self.endpoint.name}: {reply.told}")
+        vectors = replies.vectors_of(reply)
+        if len(vectors) != len(texts) or len({*map(len, vectors)}) > 1:
+            raise StudyError(
+                f"{self.endpoint.name}: {len(texts)} texts were sent and {len(vectors)} vectors "
+                "came back, or vectors of several lengths. Does this server embed lists of texts?"
+            )
+        return vectors
 
     def ask(self, fields: dict[str, Any], route: str = CHAT) -> dict[str, Any]:
         """The reply to one request for a completion; `fields` are those besides the model.
@@ -277,7 +295,8 @@ class Session:
     def _checked(self, text: str, route: str) -> dict[str, Any] | Failure:
         """A server's reply, without the key; a Failure when it is no completion."""
         reply = streams.value_of(text)
-        if replies.choice_of(reply) is None:
+        read = replies.vectors_of if route == EMBEDDINGS else replies.choice_of
+        if read(reply) is None:
             words = _shortened(self._masked(server_errors.error_in(text)[0])) or "(nothing)"
             said = f"the reply is no {_KINDS[route]}: {words}"
             return Failure(

@@ -6,9 +6,11 @@ Knows which documents hold an answer, not what a model makes of its passages.
 |---|---|
 | `settings` | names of the retrievers, what chunk sizes are possible (needs no model: for plans) |
 | `embedding`, `embedding_cache` | texts to vectors, each text once |
+| `embedding_loading`, `embedding_server` | a model of this machine, or behind a server |
 | `embedding_model`, `legibility` | which one is meant, and whether it can read the texts |
 | `chunking`, `passage` | documents to passages; what a passage holds |
 | `index` | the index on disk and in memory |
+| `store_names`, `stores` | vectors in PostgreSQL or Qdrant: which is meant; filling and asking it |
 | `words`, `bm25` | texts to words, in whatever script; their statistics |
 | `search` | `retrieve`: dense, BM25, both fused, reranked |
 | `reranking` | cross-encoder, or the generator's likelihood of the question |
@@ -22,7 +24,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "chunking": ["chunk_table", "count_cut_titles", "split_documents"],
-        "embedding": ["Embedder", "load_embedding"],
+        "embedding": ["Embedder"],
+        "embedding_loading": ["load_embedding"],
         "index": ["PassageIndex", "build_index", "load_index", "open_index"],
         "metrics": ["question_metrics"],
         "reranking": [

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag_study.common import files, machine, meter
 from rag_study.common.errors import StudyError
-from rag_study.models import folders, names
-from rag_study.retrieval import embedding_model
 from rag_study.retrieval.embedding_cache import EmbeddingCache, key_of
 from rag_study.retrieval.embedding_model import EmbeddingModel
 from rag_study.retrieval.legibility import Legibility, legibility
@@ -114,7 +111,8 @@ class Embedder:
         return legibility(self.model.vocabulary, texts)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of length 1 in float32, (number of texts, dimensions).
+        """Vectors in float32, (number of texts, dimensions); of length 1, but for a model whose
+        files say that its vectors are compared as they are (`EmbeddingModel.cosine`).
 
         Each distinct text is computed once, shortest first, and only where the cache lacks it.
         What is beyond the model's window is not read: see `lengths`. Raises StudyError where the
@@ -143,76 +141,23 @@ class Embedder:
                 batch = keys[start : start + EMBED_BATCH]
                 filled = [texts[key] for key in batch] * -(-_LEAST_TOKENS // (length * len(batch)))
                 vectors = self.llama.get_text_embedding_batch(filled)[: len(batch)]
-                # Computed in bfloat16, lengths are 1 only to two or three digits.
-                exact = np.asarray(vectors, dtype=np.float64)
-                norms = np.linalg.norm(exact, axis=1, keepdims=True)
-                if not np.isfinite(norms).all() or not norms.all():
-                    raise StudyError(
-                        f"the embedding model {self.model.name} gives no numbers (NaN, infinite, "
-                        f"or all 0) for the text '{filled[0][:40]}'. Its weights are damaged, or "
-                        "too large for this precision: try compute.dtype float32."
-                    )
-                exact /= norms
-                yield batch, exact.astype(np.float32)
+                yield batch, self.finished(vectors, filled[0])
+
+    def finished(self, vectors: Any, text: str) -> np.ndarray:
+        """Vectors of a model as they are kept, float32, of length 1 for a comparison by cosine;
+        `text` is named where they are none."""
+        # Computed in bfloat16, lengths are 1 only to two or three digits.
+        exact = np.asarray(vectors, dtype=np.float64)
+        norms = np.linalg.norm(exact, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or not norms.all():
+            raise StudyError(
+                f"the embedding model {self.model.name} gives no numbers (NaN, infinite, "
+                f"or all 0) for the text '{text[:40]}'. Its weights are damaged, or "
+                "too large for this precision: try compute.dtype float32."
+            )
+        return (exact / norms if self.model.cosine else exact).astype(np.float32)
 
     def _keep(self, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._cache and vectors:
             self._cache.write(vectors)
         return vectors
-
-
-def load_embedding(
-    name: str,
-    dtype: str = "float32",
-    *,
-    query_prefix: str | None = None,
-    passage_prefix: str | None = None,
-    cached: bool = True,
-) -> Embedder:
-    """The embedding model of a preset, a folder or a hub id, as sentence-transformers loads it:
-    pooling, length and prefixes (unless they are given) are those of its own files.
-
-    `dtype` is float32, bfloat16, or auto (as the hardware is). Vectors are kept in the user's cache
-    folder, apart for each revision, precision and kind of device, unless `cached` is false. Raises
-    StudyError for an unknown name, and for weights that are not there, not the ones on record, or
-    no embedding model's.
-    """
-    import torch
-    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    model = embedding_model.find(name, query_prefix, passage_prefix, download=True)
-    preset = names.EMBEDDINGS.get(name)
-    if preset:
-        names.verify_checksum(model.folder / "model.safetensors", preset.revision)
-    dtype = machine.resolve_dtype(dtype)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        llama = HuggingFaceEmbedding(
-            model_name=str(model.folder),
-            max_length=model.window,
-            embed_batch_size=EMBED_BATCH,
-            device=device,
-            normalize=True,
-            query_instruction=model.query_prefix,  # for LlamaIndex's own engines (`load_index`)
-            trust_remote_code=False,
-            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-        )
-    except Exception as error:  # of many kinds: files that are missing, damaged, another model's
-        raise StudyError(
-            f"the embedding model '{name}' cannot be loaded: {str(error).strip().splitlines()[0]}\n"
-            "Give the folder of a sentence-transformers model with safetensors, or its hub id."
-        ) from error
-    if not isinstance(llama.max_length, int):
-        raise StudyError(
-            f"the embedding model '{name}' does not say how many tokens it reads: write "
-            '{"max_seq_length": 512}, with its number, to sentence_bert_config.json in its folder.'
-        )
-    meter.count_tokens(llama._model[0].auto_model)
-    embedder = Embedder(llama, model=model)
-    if not cached:
-        return embedder
-    revision = preset.revision if preset else folders.revision(model.folder)
-    place = files.cache_dir() / "embeddings" / f"{revision[:16]}-{dtype}-{device}"
-    return Embedder(llama, EmbeddingCache(place, embedder.dimensions), model)

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rag_study.common.errors import StudyError
-from rag_study.models import folders, names
+from rag_study.models import endpoint, folders, names
 
 # What files of sentence-transformers call the prompt of a question, and that of a passage.
 _QUERY_PROMPTS, _PASSAGE_PROMPTS = ("query",), ("document", "passage", "corpus")
+# What the cards of these models ask for and their files do not tell: the last part of the name, and
+# what stands before questions and passages.
+_FAMILIES = (
+    (r"(multilingual-)?e5-(small|base|large)(-v2|-unsupervised)?", "query: ", "passage: "),
+    (
+        r"bge-(small|base|large)-en(-v1\.5)?",
+        "Represent this sentence for searching relevant passages: ",
+        "",
+    ),
+    (r"bge-(small|base|large)-zh(-v1\.5)?", "为这个句子生成表示以用于检索相关文章：", ""),
+)
+# Of a model on a server, nothing tells how much it reads. Most open ones read this, others more.
+SERVED_WINDOW = 512
 # Of a model on a hub: what loading reads, and no weights in other forms.
 _DOWNLOADED = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 _OTHER_FORMS = ["onnx/*", "openvino/*"]
@@ -29,7 +43,8 @@ class EmbeddingModel:
     """`folder` holds the model's files; None for one on a hub that has not been downloaded yet.
 
     `window` is how many tokens it reads, special ones included (None: not told), and the prefixes
-    are what it wants before questions and passages.
+    are what it wants before questions and passages. With `cosine`, texts are compared by the cosine
+    of their vectors, without it by the inner product of vectors of any length.
     """
 
     name: str
@@ -37,6 +52,7 @@ class EmbeddingModel:
     window: int | None
     query_prefix: str = ""
     passage_prefix: str = ""
+    cosine: bool = True
 
     @property
     def vocabulary(self) -> Path | None:
@@ -49,9 +65,13 @@ def check_name(name: str) -> None:
     """Raise StudyError for a name that can be no embedding model."""
     if name in names.EMBEDDINGS:
         return
-    kinds = f"a preset ({', '.join(names.EMBEDDINGS)}), a folder, or a hub id (owner/name)"
-    if names.is_endpoint(name):
-        raise StudyError(f"'{name}': a model on a server does not embed; name {kinds}")
+    if name.startswith(("http://", "https://")):
+        endpoint.connect(name)
+        return
+    kinds = (
+        f"a preset ({', '.join(names.EMBEDDINGS)}), a folder, a hub id (owner/name), or "
+        "http://host:port/v1#model-name"
+    )
     if name in names.GENERATORS or name in names.JUDGES:
         raise StudyError(f"'{name}' is a language model, which does not embed; name {kinds}")
     if not name or not names.is_known(name):
@@ -69,30 +89,48 @@ def find(
     name: str,
     query_prefix: str | None = None,
     passage_prefix: str | None = None,
+    window: int | None = None,
     *,
     download: bool = False,
 ) -> EmbeddingModel:
-    """The model of a name; prefixes that are not given are those of the model's own files.
+    """The model of a name. What is not given is what the model's own files say; the prefixes, where
+    they say none, those of its family (E5, BGE).
 
-    Raises StudyError for a name that cannot be, and with `download` where it cannot be had.
+    Raises StudyError for a name that cannot be, a `window` that is larger than the model's own, and
+    with `download` where it cannot be had.
     """
     check_name(name)
     preset = names.EMBEDDINGS.get(name)
     if preset:
         folder = names.package_file(name, preset) if download or _is_installed(name) else None
-        window = names.EMBEDDING_WINDOW
+        own = names.EMBEDDING_WINDOW
+    elif names.is_endpoint(name):
+        folder, own = None, None
+        window = window or SERVED_WINDOW
     else:
         folder = names.folder_of(name) or (_downloaded(name) if download else None)
-        window = _window(folder) if folder else None
-    prompts = _object(folder / "config_sentence_transformers.json") if folder else {}
-    told = prompts.get("prompts") if isinstance(prompts.get("prompts"), dict) else {}
-    return EmbeddingModel(
-        name,
-        folder,
-        window,
-        _first(told, _QUERY_PROMPTS) if query_prefix is None else query_prefix,
-        _first(told, _PASSAGE_PROMPTS) if passage_prefix is None else passage_prefix,
-    )
+        own = _window(folder) if folder else None
+    if own and window and window > own:
+        raise StudyError(f"embedding_window {window}: {name} reads {own} tokens, not more.")
+    settings = _object(folder / "config_sentence_transformers.json") if folder else {}
+    told = settings.get("prompts") if isinstance(settings.get("prompts"), dict) else {}
+    of_questions, of_passages = family_prefixes(name)
+    if query_prefix is None:
+        query_prefix = _first(told, _QUERY_PROMPTS) or of_questions
+    if passage_prefix is None:
+        passage_prefix = _first(told, _PASSAGE_PROMPTS) or of_passages
+    cosine = not str(settings.get("similarity_fn_name")).startswith("dot")
+    return EmbeddingModel(name, folder, window or own, query_prefix, passage_prefix, cosine)
+
+
+def family_prefixes(name: str) -> tuple[str, str]:
+    """(what stands before questions, before passages) of a model whose family is known by the last
+    part of its name; else ("", "")."""
+    last = re.split(r"[/#]", name.rstrip("/"))[-1].lower()
+    for pattern, query, passage in _FAMILIES:
+        if re.fullmatch(pattern, last):
+            return query, passage
+    return "", ""
 
 
 def _is_installed(name: str) -> bool:

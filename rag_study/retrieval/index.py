@@ -1,4 +1,5 @@
-"""The index of the passages: vectors (FAISS), word statistics (BM25), or both, in one folder.
+"""The index of the passages: vectors (FAISS), word statistics (BM25), or both, in one folder; the
+vectors may be in a served store instead (`stores`).
 
 What LlamaIndex needs lies there in LlamaIndex's own form; beside it lies a table of the passages in
 the order of the index, so that a search need not read the document store.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.retrieval import stores
 from rag_study.retrieval.bm25 import WordIndex
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.settings import check_retriever
@@ -58,13 +60,18 @@ class PassageIndex:
 
 
 def build_index(
-    nodes: Sequence[TextNode], embedding: Embedder, folder: Path, retriever: str = "dense"
+    nodes: Sequence[TextNode],
+    embedding: Embedder,
+    folder: Path,
+    retriever: str = "dense",
+    store: str | None = None,
 ) -> PassageIndex:
     """Index passages and keep in `folder` what the retriever needs.
 
-    dense: vectors in FAISS (exact inner product); bm25: word statistics, and nothing is embedded;
-    hybrid: both. Raises StudyError for no passages at all, for one that the embedding model could
-    not read whole, and for bm25 where no passage has a word.
+    dense: vectors in FAISS (exact inner product), or in the served `store` (`store_names`); bm25:
+    word statistics, and nothing is embedded; hybrid: both. Raises StudyError for no passages at
+    all, for one that the embedding model could not read whole, for a store that cannot be used, and
+    for bm25 where no passage has a word.
     """
     from llama_index.core import StorageContext
     from llama_index.core.schema import MetadataMode
@@ -78,14 +85,22 @@ def build_index(
     index = PassageIndex([n.node_id for n in nodes], [n.ref_doc_id for n in nodes], texts)
     folder.mkdir(parents=True, exist_ok=True)
     # Of an earlier index nothing may be taken for a part of this one, also after a kill.
-    (folder / PASSAGES_FILE).unlink(missing_ok=True)
+    for left in (PASSAGES_FILE, VECTORS_FILE, stores.STORE_FILE):
+        (folder / left).unlink(missing_ok=True)
     shutil.rmtree(folder / BM25_FOLDER, ignore_errors=True)
     storage = StorageContext.from_defaults()
     storage.docstore.add_documents(nodes)
     if retriever != "bm25":
         _check_lengths(index, embedding)
-        index.vector_store = _faiss_store(embedding.embed_passages(texts))
-        index.store_ids = [str(position) for position in range(len(nodes))]
+        vectors = embedding.embed_passages(texts)
+        if store:
+            _check_comparison(embedding)
+            served = stores.fill(store, nodes, vectors)
+            served.write(folder)
+            index.vector_store, index.store_ids = served.open(), stores.ids_of(len(nodes))
+        else:
+            index.vector_store = _faiss_store(vectors)
+            index.store_ids = [str(position) for position in range(len(nodes))]
         storage = StorageContext.from_defaults(storage.docstore, vector_store=index.vector_store)
         storage.index_store.add_index_struct(_structure(index))
     storage.persist(str(folder))
@@ -99,14 +114,16 @@ def build_index(
 def open_index(folder: Path) -> PassageIndex:
     """Open what `build_index` wrote, without reading LlamaIndex's document store.
 
-    Raises StudyError where there is no index.
+    Raises StudyError where there is no index, or its store is not as it was.
     """
 
     if not (folder / PASSAGES_FILE).exists():
         raise StudyError(f"{folder}: there is no index here. Run stage 02 (index_corpus) first.")
     table = files.read_parquet(folder / PASSAGES_FILE)
     index = PassageIndex(*(table[c].tolist() for c in ("chunk_id", "doc_id", "text")))
-    if _has_vectors(folder):
+    if served := stores.Served.read(folder):
+        index.vector_store, index.store_ids = served.open(), stores.ids_of(len(table))
+    elif _has_vectors(folder):
         from llama_index.vector_stores.faiss import FaissVectorStore
 
         index.vector_store = FaissVectorStore.from_persist_dir(str(folder))
@@ -118,11 +135,11 @@ def open_index(folder: Path) -> PassageIndex:
 
 def load_index(folder: Path, embedding: Embedder) -> VectorStoreIndex:
     """The index of `folder` as LlamaIndex's own, for its query engines and chat engines."""
-    from llama_index.core import StorageContext, load_index_from_storage
-    from llama_index.vector_stores.faiss import FaissVectorStore
+    from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_storage
 
-    open_index(folder).needs("vector_store")
-    store = FaissVectorStore.from_persist_dir(str(folder))
+    store = open_index(folder).needs("vector_store")
+    if stores.Served.read(folder):  # which holds the texts as well
+        return VectorStoreIndex.from_vector_store(store, embed_model=embedding.llama)
     storage = StorageContext.from_defaults(vector_store=store, persist_dir=str(folder))
     return load_index_from_storage(storage, embed_model=embedding.llama)
 
@@ -156,6 +173,14 @@ def _check_lengths(index: PassageIndex, embedding: Embedder) -> None:
                 f"passage '{chunk_id}' has {length} tokens with its title; the embedding model "
                 f"reads {embedding.window} and would ignore the rest. Lower retrieval.chunk_size."
             )
+
+
+def _check_comparison(embedding: Embedder) -> None:
+    if not embedding.model.cosine:
+        raise StudyError(
+            f"retrieval.store: {embedding.model.name} compares vectors by their inner product, "
+            "served stores by the cosine. Leave `store` out for this model (FAISS)."
+        )
 
 
 def _faiss_store(vectors: Any) -> Any:

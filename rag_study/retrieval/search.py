@@ -15,6 +15,7 @@ import numpy as np
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document, Question
+from rag_study.retrieval import stores
 from rag_study.retrieval.embedding import Embedder
 from rag_study.retrieval.index import PassageIndex, of_llama_index, open_index
 from rag_study.retrieval.reranking import Reranker
@@ -31,6 +32,7 @@ FUSED_DEPTH = 100
 # FAISS is asked for so many more, because its sums are rounded differently from batch to batch.
 _SPARE = 16
 _ROUNDING = 1e-5
+_DIGITS = 6  # of a score that a store computed in float32: equal texts get equal ones
 _BLOCK = 64  # questions whose candidates' vectors are in memory at once
 
 Ranking = list[tuple[int, float]]  # (position in the index, score), best first
@@ -195,6 +197,8 @@ def _search_store(
 ) -> list[Ranking]:
     from llama_index.core.vector_stores import VectorStoreQuery
 
+    # Of passages with equal scores, a store returns any.
+    fetched = min(depth + _SPARE, len(index.store_ids))
     place = {store_id: position for position, store_id in enumerate(index.store_ids)}
     rankings: list[Ranking] = []
     for vector, positions in zip(vectors, allowed, strict=True):
@@ -202,11 +206,10 @@ def _search_store(
             rankings.append([])
             continue
         chosen = None if positions is None else [index.store_ids[p] for p in positions]
-        result = index.vector_store.query(
-            VectorStoreQuery(vector.tolist(), similarity_top_k=depth, node_ids=chosen)
-        )
+        wanted = VectorStoreQuery(vector.tolist(), similarity_top_k=fetched, node_ids=chosen)
+        result = stores.query(index.vector_store, wanted)
         places = np.array([place[store_id] for store_id in result.ids], dtype=int)
-        scores = np.array(result.similarities, dtype=np.float64)
+        scores = np.array(result.similarities, dtype=np.float64).round(_DIGITS)
         if positions is not None:  # some stores pass over `node_ids`
             inside = np.isin(places, positions)
             places, scores = places[inside], scores[inside]

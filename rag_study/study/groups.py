@@ -23,7 +23,7 @@ from rag_study.data import registry
 from rag_study.evaluation import criteria
 from rag_study.models import architectures, endpoint, folders, methods, names
 from rag_study.models.prompts import PROMPTINGS
-from rag_study.retrieval import embedding_model
+from rag_study.retrieval import embedding_model, store_names
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
 from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
 
@@ -96,15 +96,21 @@ class Retrieval(Group):
     """How the corpus is cut and searched, and what of it is shown.
 
     Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
-    model (0: only its window limits the passages). Prefixes, left out, are those that the model's
-    own files say.
+    model (0: only its window limits the passages). Prefixes and window, left out, are those that
+    the model's own files say; what is known of its family instead is said here from then on.
     """
 
     retriever: Literal[RETRIEVERS] = "dense"
     reranker: str = Field("", description="a cross-encoder, or a language model")
-    embedding_model: str = Field("all-minilm-l6-v2", description="preset, folder, or hub id")
+    embedding_model: str = Field(
+        "all-minilm-l6-v2", description="preset, folder, hub id, or http://host:port/v1#model-name"
+    )
+    embedding_window: int | None = Field(
+        None, ge=32, description="tokens that the embedding model reads; left out: as its files say"
+    )
     query_prefix: str | None = Field(None, max_length=1000, description="before questions")
     passage_prefix: str | None = Field(None, max_length=1000, description="before passages")
+    store: str | None = Field(None, description="a served vector store; left out: FAISS, in files")
     chunk_size: int = Field(192, ge=32)
     chunk_overlap: int = Field(32, ge=0)
     depth: int | None = Field(
@@ -128,23 +134,32 @@ class Retrieval(Group):
     @model_validator(mode="after")
     def _is_possible(self) -> Retrieval:
         try:
-            window = embedding_model.find(self.embedding_model).window
-            room = window and window - SPECIAL_TOKENS
+            model = embedding_model.find(self.embedding_model, **self.embedding_options)
+            room = model.window and model.window - SPECIAL_TOKENS
             check_chunking(self.chunk_size, self.chunk_overlap, room)
+            if self.store:
+                store_names.check(self.store)
         except StudyError as error:
             raise ValueError(str(error)) from None
         if self.depth is not None and self.depth < self.top_k:
             raise ValueError(f"depth {self.depth}: fewer passages than top_k ({self.top_k})")
+        # A folder's name is in no run's id; what is concluded from it must be.
+        if any(embedding_model.family_prefixes(self.embedding_model)):
+            self.__dict__["query_prefix"] = model.query_prefix
+            self.__dict__["passage_prefix"] = model.passage_prefix
         return self
 
     @property
-    def prefixes(self) -> dict[str, str | None]:
+    def embedding_options(self) -> dict[str, Any]:
         """What `retrieval.load_embedding` takes beside the model's name."""
-        return {"query_prefix": self.query_prefix, "passage_prefix": self.passage_prefix}
+        prefixes = {"query_prefix": self.query_prefix, "passage_prefix": self.passage_prefix}
+        return {**prefixes, "window": self.embedding_window}
 
     @property
     def unused(self) -> frozenset[str]:
-        return frozenset(key for key, prefix in self.prefixes.items() if prefix is None)
+        keys = ("query_prefix", "passage_prefix", "embedding_window", "store")
+        left_out = {key for key in keys if getattr(self, key) is None}
+        return frozenset(left_out | {"store"} if self.retriever == "bm25" else left_out)
 
     def deep_enough(self, contexts: Sequence[str]) -> Retrieval:
         """The same with its `depth` said: enough for these contexts."""

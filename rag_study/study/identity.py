@@ -15,6 +15,7 @@ from rag_study.common.paths import located
 from rag_study.data.reading import source_files
 from rag_study.evaluation import criteria
 from rag_study.models import names, prompts
+from rag_study.retrieval import store_names
 from rag_study.study.groups import Point
 from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
 
@@ -73,6 +74,8 @@ def _resolved(used: dict[str, Any]) -> dict[str, Any]:
     for group, keys in _MODELS.items():
         models = used.get(group, {})
         models.update({key: names.name_in_ids(models[key]) for key in keys if models.get(key)})
+    if search := used.get("retrieval", {}):
+        search.update({"store": store_names.kind_of(s)} if (s := search.get("store")) else {})
     if compute := used.get("compute"):
         dtype, threads = resolve_dtype(compute["dtype"]), resolve_threads(compute["threads"])
         used["compute"] = {"dtype": dtype, "threads": threads}

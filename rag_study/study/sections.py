@@ -23,6 +23,7 @@ from rag_study.common.shown import looks
 from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.models.names import beside
+from rag_study.retrieval import store_names
 from rag_study.study.groups import (
     Answering,
     Context,
@@ -156,6 +157,7 @@ class RetrievalConfig(
         factors=(
             "retriever",
             "reranker",
+            "embedding_model",
             "chunk_size",
             "chunk_overlap",
             "top_k",
@@ -165,7 +167,24 @@ class RetrievalConfig(
     )
 ):
     """How the corpus is cut and searched: every list is a factor. A folder with a model counts from
-    the study file."""
+    the study file, and a folder of Qdrant, too."""
+
+    @model_validator(mode="after")
+    def _prefixes_are_of_one_model(self) -> RetrievalConfig:
+        said = [key for key in ("query_prefix", "passage_prefix") if getattr(self, key) is not None]
+        if said and len(self.embedding_model) > 1:
+            raise ValueError(
+                f"{said[0]}: it would stand before the texts of all embedding models. Leave it out "
+                "(each model's own is taken), or write it to `prompts` in the model's "
+                "config_sentence_transformers.json."
+            )
+        return self
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _store_beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = (info.context or {}).get("folder")
+        return store_names.beside(folder, value) if folder and isinstance(value, str) else value
 
     @field_validator("embedding_model", "reranker", mode="before")
     @classmethod

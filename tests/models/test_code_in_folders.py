@@ -12,7 +12,7 @@ from rag_study.common.errors import StudyError
 from rag_study.models import folders, loading
 from rag_study.models.random_llama import build
 from rag_study.retrieval import reranking
-from rag_study.retrieval.embedding import load_embedding
+from rag_study.retrieval.embedding_loading import load_embedding
 
 EVIL = "from pathlib import Path\nPath({place!r}).write_text('run')\n"
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rag_study import retrieval
+from rag_study.analysis import run_names
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document, Question
@@ -12,6 +13,7 @@ from rag_study.retrieval import embedding_model
 from rag_study.retrieval.legibility import legibility
 from rag_study.study import plan
 from rag_study.study.config import load_study
+from rag_study.study.groups import Retrieval
 
 GREEK = "Τον πύργο τον έχτισε η Άννα"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789?.,αβγδεζηθικλμνξοπρστυφχψως"
@@ -85,7 +87,7 @@ def test_the_window_is_the_least_of_what_the_files_say(tmp_path, written, window
     [
         ("all-minilm-l6", "not a preset.*did you mean 'all-minilm-l6-v2'"),
         ("random-llama", "is a language model, which does not embed"),
-        ("http://localhost:1/v1#m", "a model on a server does not embed"),
+        ("http://localhost:1/v1", "the form http://host:port/v1#model-name"),
         ("", "is not a preset"),
     ],
 )
@@ -173,7 +175,7 @@ def test_a_folder_counts_from_the_study_file_and_its_content_is_in_the_id(
 
     monkeypatch.chdir("/")
     study = in_greek(embedding_model="model")
-    assert load_study(study).retrieval.embedding_model == str(greek)
+    assert load_study(study).retrieval.embedding_model == [str(greek)]
     before = ids_of_indexes(study)
     assert before != ids_of_indexes(in_greek())
     (tmp_path / "model").unlink()
@@ -209,3 +211,90 @@ def test_the_plan_says_what_cannot_be_read(in_greek, command, own_data):
     files.write_json(folder.path / "metrics.json", {"warnings": ["3 titles were cut."]})
     folder.set_status("done")
     assert "3 titles were cut." in command("plan", study)[1]
+
+
+# --- Families, windows, comparisons ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "passage"),
+    [
+        ("intfloat/multilingual-e5-small", "query: ", "passage: "),
+        ("intfloat/E5-base-v2", "query: ", "passage: "),
+        ("http://h/v1#intfloat/e5-large", "query: ", "passage: "),
+        ("BAAI/bge-small-en-v1.5", "Represent this sentence for searching relevant passages: ", ""),
+        ("intfloat/multilingual-e5-large-instruct", "", ""),  # its card asks for something else
+        ("BAAI/bge-m3", "", ""),
+        ("all-minilm-l6-v2", "", ""),
+    ],
+)
+def test_prefixes_that_no_file_tells_are_those_of_the_family(name, query, passage):
+    found = embedding_model.find(name)
+    assert (found.query_prefix, found.passage_prefix) == (query, passage)
+    bare = embedding_model.find(name, "", "")
+    assert (bare.query_prefix, bare.passage_prefix) == ("", "")
+
+
+def test_what_is_concluded_from_a_folders_name_is_said_and_its_files_go_first(tmp_path):
+    plain = embedders.make(tmp_path / "e5-small", LETTERS)
+    told = embedders.make(tmp_path / "own" / "e5-base", LETTERS, prompts={"query": "ask: "})
+    search = Retrieval(embedding_model=str(plain), chunk_size=64)
+    assert (search.query_prefix, search.passage_prefix) == ("query: ", "passage: ")
+    assert "query_prefix" not in search.unused
+    assert Retrieval(embedding_model=str(told), chunk_size=64).query_prefix == "ask: "
+    assert Retrieval(embedding_model=str(plain), chunk_size=64, query_prefix="").query_prefix == ""
+
+
+def test_a_window_may_be_narrowed_and_not_widened(greek):
+    narrow = retrieval.load_embedding(str(greek), window=40)
+    assert narrow.window == 40
+    whole = retrieval.load_embedding(str(greek))  # whose vectors are kept apart
+    text = "a " * 100
+    assert not np.array_equal(narrow.embed([text]), whole.embed([text]))
+    np.testing.assert_allclose(narrow.embed([text]), narrow.embed(["a " * 38]), atol=1e-6)
+    with pytest.raises(ValueError, match="reads 38 tokens"):
+        Retrieval(embedding_model=str(greek), chunk_size=100, embedding_window=40)
+    with pytest.raises(ValueError, match="reads 128 tokens, not more"):
+        Retrieval(embedding_model=str(greek), chunk_size=100, embedding_window=200)
+
+
+def test_vectors_that_are_compared_as_they_are_keep_their_length(tmp_path):
+    folder = embedders.make(tmp_path / "dot", LETTERS)
+    files.write_json(folder / "config_sentence_transformers.json", {"similarity_fn_name": "dot"})
+    embedding = retrieval.load_embedding(str(folder), cached=False)
+    texts = ["mill mill", "river", "a longer text about nothing"]
+    from sentence_transformers import SentenceTransformer
+
+    own = SentenceTransformer(str(folder)).encode(texts)
+    np.testing.assert_allclose(embedding.embed(texts), own, atol=1e-5)
+    nodes = retrieval.split_documents([Document(t, "", t) for t in texts], 64, 8, embedding)
+    retrieval.build_index(nodes, embedding, tmp_path / "index")
+    hits = retrieval.retrieve(tmp_path / "index", [Question("q", "river", ())], 3, embedding)
+    products = own @ SentenceTransformer(str(folder)).encode(["river"])[0]
+    assert hits["doc_id"].tolist() == [texts[i] for i in np.argsort(-products)]
+
+
+STUDY = """
+name: two
+models: [random-llama]
+datasets: [{name: fictional, num_worlds: 10, test_size: 10}]
+judges: [{model: random-llama, ladder_size: 20}]
+retrieval:
+  chunk_size: 64
+  embedding_model: [all-minilm-l6-v2, own]
+"""
+
+
+def test_two_embedding_models_are_a_factor_and_told_apart_in_tables(tmp_path):
+    embedders.make(tmp_path / "own", LETTERS)
+    files.write_text(tmp_path / "two.yaml", STUDY)
+    study = load_study(tmp_path / "two.yaml")
+    runs = plan.expand(study)
+    indexes = {run.run_id for run in runs if run.stage.name == "index_corpus"}
+    assert len(indexes) == 2
+    judged = [run for run in runs if run.stage.name == "judge_answers"]
+    words = {run_names.searches_of(run, study) for run in judged}
+    assert words == {"dense, embedded by all-minilm-l6-v2", f"dense, embedded by {tmp_path}/own"}
+    files.write_text(tmp_path / "two.yaml", f"{STUDY}  query_prefix: 'q '\n")
+    with pytest.raises(StudyError, match=r"all embedding models.*Leave it out"):
+        load_study(tmp_path / "two.yaml")

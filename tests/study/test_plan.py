@@ -55,7 +55,9 @@ def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
     assert sum(map(len, told.values())) <= 48
 
 
-@pytest.mark.parametrize("name", ["smoke", "continual", "formats", "methods", "retrievers"])
+@pytest.mark.parametrize(
+    "name", ["smoke", "continual", "formats", "methods", "retrievers", "embeddings"]
+)
 def test_what_a_notebook_is_given_makes_the_run_that_was_planned(name):
     for run in plan.expand(PROJECT_ROOT / "params" / f"{name}.yaml"):
         if not run.is_comparison:
