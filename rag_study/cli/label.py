@@ -127,9 +127,10 @@ def _read(folder: Path, file: Path) -> None:
 
     sample = labelling.load(folder, csv_file.sample_name(file))
     labels = csv_file.read(file, sample)
-    store_labels(folder, sample, labels)
-    tables = human_tables(folder)
-    publish(folder, **tables)
+    with study_tables.taking_labels_in(folder):
+        store_labels(folder, sample, labels)
+        tables = human_tables(folder)
+        publish(folder, **tables)
     for note in [*labels.notes, *tables["human_estimates"].attrs["notes"]]:
         _say(note)
     for name, show in (

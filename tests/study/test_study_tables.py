@@ -98,3 +98,14 @@ def test_damaged_tables_are_not_read(publish):
     said = pytest.raises(StudyError, match=r"results.parquet: has 4 bytes.*\n.*rag-study report")
     with said, study_tables.reading(folder):
         raise AssertionError("nobody may come here")
+
+
+def test_damaged_labels_are_not_taken_for_good_when_others_are_written(publish):
+    folder = publish("this", 8)
+    with study_tables.writing_labels(folder):
+        files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [1]}))
+    files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [5]}))
+    said = pytest.raises(StudyError, match=r"human_labels.parquet.*\n.*--read")
+    with said, study_tables.writing_labels(folder):
+        raise AssertionError("nobody may come here")
+    assert [one.path.name for one in study_tables.damages(folder)] == ["human_labels.parquet"]
