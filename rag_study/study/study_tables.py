@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -75,16 +75,15 @@ def refuse_less(folder: Path, made_by: str, answers: int, missing: int) -> None:
 
 def _answers_there(folder: Path) -> tuple[int, bool]:
     """How many rows of scored answers a study's folder has, and whether no run is missing."""
-    try:
-        known = checksums.recorded(folder)
-        if known is not None:
+    with suppress(ValueError, OSError):
+        if (known := checksums.recorded(folder)) is not None:
             return known["answers"], not known["missing"]
+    # Tables of an earlier version of the package, which kept no record, or whose record is damaged.
+    with suppress(ValueError, OSError):
         import pyarrow.parquet
 
-        # Tables of an earlier version of the package, which kept no record.
         return pyarrow.parquet.read_metadata(folder / "results.parquet").num_rows, False
-    except (ValueError, OSError):
-        return 0, False  # nothing is there, or nothing that could be used
+    return 0, False  # nothing is there, or nothing that could be used
 
 
 def _files_of(folder: Path) -> set[str]:

@@ -63,9 +63,12 @@ def test_numbers_are_not_replaced_by_fewer_of_an_unfinished_study(
         assert {path: path.read_bytes() for path in folder.iterdir()} == content
 
 
-def test_headers_do_not_replace_numbers_of_an_earlier_version(publish, outputs):
+@pytest.mark.parametrize("record", [None, "{", '{"answers": 0, "missing": 8, "check": "ab"}'])
+def test_headers_do_not_replace_numbers_without_a_record_that_can_be_read(publish, record):
     folder = publish("before", 8)
     (folder / checksums.RECORD_FILE).unlink()
+    if record is not None:
+        (folder / checksums.RECORD_FILE).write_text(record)
     with pytest.raises(StudyError, match="have 8 rows"):
         publish("after", 0, missing=1)
     publish("after", 2, missing=1)

@@ -40,7 +40,8 @@ def check(runs: Sequence[StageRun]) -> None:
     found = look_at([run for run in runs if not run.is_comparison], quick=True).damages
     if found:
         damage, what_to_do = found[0]
-        more = f" (and {len(found) - 1} more files)" if len(found) > 1 else ""
+        rest = f" (and {len(found) - 1} more, which `rag-study verify` names)"
+        more = rest if len(found) > 1 else ""
         raise StudyError(f"{damage}{more}; damaged or changed from outside.\n{what_to_do}")
 
 
