@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -152,6 +153,11 @@ def size(number: float) -> str:
             return f"{number:.0f} {unit}"
         number /= 1000
     return f"{number:.1f} GB"
+
+
+def as_typed(path: Path) -> str:
+    """A path in a command that is there to be copied: with blanks, brackets or dollars, quoted."""
+    return shlex.quote(str(path))
 
 
 def first_line(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_study.cli.console import Debug, StudyFile, console
+from rag_study.cli.console import Debug, StudyFile, as_typed, console
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import study_tables
@@ -49,7 +49,7 @@ def label(
     if not (folder / "results.parquet").exists():
         raise StudyError(
             f"{study_file}: this study has no results yet.\n"
-            f"Run it first:  rag-study run {study_file}"
+            f"Run it first:  rag-study run {as_typed(study_file)}"
         )
     if read is not None or grade is not None:
         options = {"--questions": questions, "--context": context, "--run": run, "--seed": seed}
@@ -115,8 +115,9 @@ def _write(
         parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
         _say(f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions.")
     _say(f"{sheet}: what the scores mean, for whoever labels.")
-    _say(f"Grade here, one key each:  rag-study label {study_file} --grade {file}")
-    _say(f"Or fill it in elsewhere, then:  rag-study label {study_file} --read {file}")
+    command = f"rag-study label {as_typed(study_file)}"
+    _say(f"Grade here, one key each:  {command} --grade {as_typed(file)}")
+    _say(f"Or fill it in elsewhere, then:  {command} --read {as_typed(file)}")
 
 
 def _read(folder: Path, file: Path) -> None:
@@ -127,9 +128,10 @@ def _read(folder: Path, file: Path) -> None:
 
     sample = labelling.load(folder, csv_file.sample_name(file))
     labels = csv_file.read(file, sample)
-    store_labels(folder, sample, labels)
-    tables = human_tables(folder)
-    publish(folder, **tables)
+    with study_tables.taking_labels_in(folder):
+        store_labels(folder, sample, labels)
+        tables = human_tables(folder)
+        publish(folder, **tables)
     for note in [*labels.notes, *tables["human_estimates"].attrs["notes"]]:
         _say(note)
     for name, show in (

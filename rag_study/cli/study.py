@@ -20,6 +20,7 @@ from rag_study.cli.console import (
     StudyFile,
     StudyFiles,
     Why,
+    as_typed,
     clock,
     console,
     first_line,
@@ -83,7 +84,9 @@ def plan(
         return
     if only is None:
         print_findings(feasibility.outlook(study, study[-1].study))
-        console.print(f"More of this: rag-study check {study_file}\n", style="dim", soft_wrap=True)
+        console.print(
+            f"More of this: rag-study check {as_typed(study_file)}\n", style="dim", soft_wrap=True
+        )
     for row in rows:
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
@@ -209,7 +212,7 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
         named = " ".join(map(str, study_files))
         raise StudyError(
             f"{named}: no run is done, so there is nothing to report.\n"
-            f"Run it first:  rag-study run {study_files[0]}"
+            f"Run it first:  rag-study run {as_typed(study_files[0])}"
         )
     run_folder.check_writable()
     progress = _execute([common], Options(keep_going=True), Executor(), force=True)

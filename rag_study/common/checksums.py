@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rag_study.common import files
+from rag_study.common import files, secrets
+from rag_study.common.characters import readable_value
 
 RECORD_FILE = "checksums.json"
 _CHECK = "check"
@@ -36,6 +37,8 @@ class Damage(NamedTuple):
 
 def write_signed(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with a checksum of its content, whole or not there."""
+    # As it will stand in the file: a secret that is masked later would be taken for damage.
+    content = secrets.hidden(readable_value(dict(content)))
     files.write_json(path, {**content, _CHECK: _signature(content)})
 
 

@@ -88,10 +88,24 @@ def yaml_text(content: dict[str, Any]) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read what `write_yaml` wrote."""
-    from ruamel.yaml import YAML
+    """Read what `write_yaml` wrote, or people. Raises YAMLError as `parse_yaml` does."""
+    return parse_yaml(path.read_text(encoding="utf-8"))
 
-    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+def parse_yaml(text: str) -> Any:
+    """What a text in YAML says. Raises YAMLError for whatever is wrong with it: the parser has
+    errors of other kinds for a month 13, numbers of thousands of digits, a thousand brackets."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        raise
+    except RecursionError:
+        raise YAMLError("it is nested too deeply") from None
+    except Exception as error:
+        raise YAMLError(f"{error}: for a text, put it into quotes") from None
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

@@ -129,9 +129,12 @@ class RunFolder:
         if status.state != "done" or not status.sealed:
             return []
         record = self.path / checksums.RECORD_FILE
-        if not record.exists():
-            return [checksums.Damage(record, "is missing")]
-        return checksums.damages(self.path, of=of, quick=quick)
+        if record.exists():
+            found = checksums.damages(self.path, of=of, quick=quick)
+        else:
+            found = [checksums.Damage(record, "is missing")]
+        # Cleared or begun again meanwhile (`report` beside `verify`): that is no damage.
+        return found if not found or self._read_status() == status else []
 
     def check(self, of: Callable[[str], bool] = is_read, *, quick: bool = False) -> None:
         """Look at files of a finished run before they are used. Raises StudyError where one is not
@@ -235,6 +238,8 @@ class RunFolder:
         """Delete what the run has written, so that it starts from nothing."""
         lock = self.acquire()
         try:
+            # The status first: whoever looks meanwhile does not see a run that is done.
+            (self.path / STATUS_FILE).unlink(missing_ok=True)
             for item in self.path.iterdir():
                 if item.name not in (LOCK_FILE, CLAIM_FILE):
                     shutil.rmtree(item) if item.is_dir() else item.unlink()

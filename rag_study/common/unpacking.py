@@ -107,5 +107,5 @@ class _Limited(io.RawIOBase):
         raise StudyError(
             f"{self._source}: unpacks to more than {self._most / 1e6:,.0f} MB, which is out of "
             f"proportion to its {self._source.stat().st_size / 1e6:,.1f} MB; it is not read. If "
-            "it is what you expect, unpack it yourself and name what comes out."
+            "it is what you expect, decompress it yourself (gunzip, unxz) and name what comes out."
         )

@@ -90,7 +90,7 @@ def load(folder: Path, name: str) -> Sample:
 
 
 def _key_file(folder: Path, name: str) -> Path:
-    return folder / "label_keys" / f"{name}.json"
+    return folder / study_tables.LABEL_KEYS / f"{name}.json"
 
 
 # --- Choosing runs --------------------------------------------------------------------------------

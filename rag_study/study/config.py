@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import explain, nearest
 from rag_study.common.paths import located, params_dir, portable
@@ -211,12 +212,11 @@ def _read(path: Path) -> str:
 
 
 def _content(path: Path, text: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import YAMLError
 
     try:
-        content = YAML(typ="safe", pure=True).load(text)
+        content = files.parse_yaml(text)
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         problem = error.problem.splitlines()[0]

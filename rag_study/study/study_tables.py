@@ -11,13 +11,15 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from rag_study.common import checksums, files
 from rag_study.common.checksums import Damage
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import LOCK_FILE, study_dir
+from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, study_dir
 
 # In a comparison's own folder, until the set is complete.
 NEW_FOLDER = "tables"
@@ -26,6 +28,8 @@ MADE_BY_FILE = "made_by.txt"
 # The records of the comparison's files and of the tables of people's labels.
 LABELS_RECORD = "checksums-labels.json"
 RECORDS = (checksums.RECORD_FILE, LABELS_RECORD)
+# The folder of the keys to samples.
+LABEL_KEYS = "label_keys"
 
 
 def publish(new: Path, study: str, made_by: str, answers: int, missing: int) -> None:
@@ -37,7 +41,7 @@ def publish(new: Path, study: str, made_by: str, answers: int, missing: int) -> 
     """
     folder = study_dir(study)
     with replacing(folder):
-        _refuse_less(folder, made_by, answers, missing)
+        refuse_less(folder, made_by, answers, missing)
         files.sweep(folder)
         before = _files_of(folder)
         files.write_text(new / MADE_BY_FILE, made_by + "\n")
@@ -54,7 +58,9 @@ def publish(new: Path, study: str, made_by: str, answers: int, missing: int) -> 
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _refuse_less(folder: Path, made_by: str, answers: int, missing: int) -> None:
+def refuse_less(folder: Path, made_by: str, answers: int, missing: int) -> None:
+    """Raise StudyError where a study's folder has more than the set of a comparison with so many
+    rows of answers and so many runs missing (`publish`)."""
     there, finished = _answers_there(folder)
     if there == 0 or not missing or (answers > 0 and not (finished and answers < there)):
         return
@@ -69,16 +75,15 @@ def _refuse_less(folder: Path, made_by: str, answers: int, missing: int) -> None
 
 def _answers_there(folder: Path) -> tuple[int, bool]:
     """How many rows of scored answers a study's folder has, and whether no run is missing."""
-    try:
-        known = checksums.recorded(folder)
-        if known is not None:
+    with suppress(ValueError, OSError):
+        if (known := checksums.recorded(folder)) is not None:
             return known["answers"], not known["missing"]
+    # Tables of an earlier version of the package, which kept no record, or whose record is damaged.
+    with suppress(ValueError, OSError):
         import pyarrow.parquet
 
-        # Tables of an earlier version of the package, which kept no record.
         return pyarrow.parquet.read_metadata(folder / "results.parquet").num_rows, False
-    except (ValueError, OSError):
-        return 0, False  # nothing is there, or nothing that could be used
+    return 0, False  # nothing is there, or nothing that could be used
 
 
 def _files_of(folder: Path) -> set[str]:
@@ -126,13 +131,17 @@ def reading(folder: Path, records: Sequence[str] = RECORDS) -> Iterator[None]:
     """Read a study's tables while nobody replaces them. Raises StudyError where one of them is not
     as it was written. What only people read, such as CSV files, they may also edit."""
     with _held(folder, fcntl.LOCK_SH):
-        found = [d for record in records for d in checksums.damages(folder, record, _is_read)]
-        if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise StudyError(
-                f"{found[0]}{more}; damaged or changed from outside.\n{remedy(folder, found[0])}"
-            )
+        _check(folder, records)
         yield
+
+
+def _check(folder: Path, records: Sequence[str]) -> None:
+    found = [d for record in records for d in checksums.damages(folder, record, _is_read)]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise StudyError(
+            f"{found[0]}{more}; damaged or changed from outside.\n{remedy(folder, found[0])}"
+        )
 
 
 @contextmanager
@@ -146,10 +155,24 @@ def replacing(folder: Path) -> Iterator[None]:
 @contextmanager
 def writing_labels(folder: Path) -> Iterator[None]:
     """Write samples and tables of labels while nobody replaces the study's other tables; keeps the
-    tables' checksums."""
+    tables' checksums. Raises StudyError where one of them is damaged: it would be taken for good
+    from now on."""
     with _held(folder, fcntl.LOCK_EX):
+        _check(folder, [LABELS_RECORD])
         yield
         checksums.record(folder, [path.name for path in folder.glob("human_*.*")], LABELS_RECORD)
+
+
+@contextmanager
+def taking_labels_in(folder: Path) -> Iterator[None]:
+    """Add labels to those that are there while no other process does the same."""
+    with FileLock(folder / CLAIM_FILE):
+        yield
+
+
+def is_of_people(name: str) -> bool:
+    """Whether a file, named by its path in a study's folder, holds samples or labels of people."""
+    return name.startswith(("human_", f"{LABEL_KEYS}/")) or name == LABELS_RECORD
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from fcntl import ioctl
@@ -106,3 +107,13 @@ def test_help_swallows_nothing_in_brackets(command):
         "report": "outputs/<name>+<name>/",
     }
     assert expected[command] in told
+
+
+def test_commands_to_copy_are_words_of_a_shell(write_study, outputs, command_line):
+    study = write_study()
+    study = study.rename(study.with_name("my [first] $tudy.yaml"))
+    for command in ("report", "label"):
+        code, _, said = command_line(command, str(study))
+        assert code == 2
+        words = shlex.split(said.splitlines()[-1].partition(":  ")[2])
+        assert words == ["rag-study", "run", str(study)]

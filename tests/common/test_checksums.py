@@ -41,6 +41,17 @@ def test_every_bit_of_a_signed_file_counts(tmp_path):
         file.write_bytes(good)
 
 
+def test_what_cannot_stand_in_a_file_is_no_damage_to_it(tmp_path, monkeypatch):
+    file, key = tmp_path / "signed.json", "sk-9f8e7d6c5b4a/+=="
+    monkeypatch.setenv("RAG_STUDY_API_KEY", key)
+    message = f"refused: {key}, and half of a character \udc9f"
+    checksums.write_signed(file, {"message": message, "extent": {"none": 4}})
+    monkeypatch.delenv("RAG_STUDY_API_KEY")
+    read = checksums.read_signed(file)
+    assert read["extent"] == {"none": 4}
+    assert "9f8e7d6c5b4a" not in read["message"]
+
+
 def test_what_was_written_without_a_checksum_is_read_where_that_is_allowed(tmp_path):
     files.write_json(tmp_path / "old.json", {"state": "done"})
     assert checksums.read_signed(tmp_path / "old.json", needed=False) == {"state": "done"}

@@ -4,11 +4,13 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from rag_study.common import files, run_folder
+from rag_study.common import checksums, files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import active_run
 from rag_study.study.stages import STAGES, StageRun, covers, is_done, notebook_source
@@ -130,6 +132,28 @@ def test_clear_keeps_the_lock_file_only(folder):
     folder.clear()
     assert [p.name for p in folder.path.iterdir()] == [run_folder.LOCK_FILE]
     assert folder.status().state == "pending"
+
+
+def test_a_run_that_begins_anew_while_somebody_looks_is_not_damaged(folder, monkeypatch):
+    files.write_text(folder.path / "answers.txt", "yes")
+    folder.seal()
+    folder.set_status("done", sealed=True)
+    (folder.path / "answers.txt").unlink()
+    assert folder.damages()
+    look, delete = checksums.damages, Path.unlink
+
+    def only_the_first(path, **options):
+        delete(path, **options)
+        raise OSError("stopped")
+
+    def begun_anew(*arguments, **options):
+        with monkeypatch.context() as held, suppress(OSError):
+            held.setattr(Path, "unlink", only_the_first)
+            folder.clear()
+        return look(*arguments, **options)
+
+    monkeypatch.setattr(checksums, "damages", begun_anew)
+    assert folder.damages() == []
 
 
 @pytest.mark.parametrize(

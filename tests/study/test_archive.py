@@ -3,12 +3,13 @@ import os
 import tarfile
 import time
 
+import pandas as pd
 import pytest
 from naps import nap, work
 
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import stages
+from rag_study.study import stages, study_tables
 from rag_study.study.running import archive
 from rag_study.study.running.runner import USUAL
 from rag_study.study.stages import is_done
@@ -68,6 +69,55 @@ def test_tables_come_with_their_comparison(outputs, tmp_path, monkeypatch):
     archive.unpack(file)
     assert (run_folder.study_dir("mine") / "results.csv").read_text() == "there"
     assert is_done(comparison)
+
+
+def compared(hash8, scores, missing=0):
+    """A finished comparison of the study `mine` with its tables."""
+    made = stages.StageRun(stages.STAGES["compare"], {"study": hash8}, (), "mine", {"made": hash8})
+    new = run_folder.RunFolder(made.run_id).path / study_tables.NEW_FOLDER
+    files.write_parquet(new / "results.parquet", pd.DataFrame({"score": scores}))
+    study_tables.publish(new, "mine", made.run_id, len(scores), missing)
+    run_folder.RunFolder(made.run_id).set_status("done")
+    return made
+
+
+def label(grade):
+    folder = run_folder.study_dir("mine")
+    with study_tables.writing_labels(folder):
+        files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": grade}))
+        files.write_json(folder / study_tables.LABEL_KEYS / "a1.json", grade)
+
+
+def test_labels_that_are_here_stay_and_others_come(outputs, tmp_path, monkeypatch):
+    there = compared("a", [1, 2, 3])
+    label([1])
+    archive.pack([there], file := tmp_path / "mine.tar.gz")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "new"))
+    archive.unpack(file)
+    folder = run_folder.study_dir("mine")
+    assert list(files.read_parquet(folder / "human_labels.parquet")["grade"]) == [1]
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "labelled"))
+    compared("b", [4, 5])
+    label([5, 5, 4])
+    archive.unpack(file)
+    folder = run_folder.study_dir("mine")
+    assert list(files.read_parquet(folder / "results.parquet")["score"]) == [1, 2, 3]
+    assert list(files.read_parquet(folder / "human_labels.parquet")["grade"]) == [5, 5, 4]
+    assert files.read_json(folder / study_tables.LABEL_KEYS / "a1.json") == [5, 5, 4]
+    assert study_tables.damages(folder) == []
+
+
+def test_an_archive_of_an_unfinished_study_does_not_replace_a_finished_one(
+    outputs, tmp_path, monkeypatch
+):
+    archive.pack([compared("a", [1], missing=3)], file := tmp_path / "mine.tar.gz")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "finished"))
+    compared("b", [4, 5])
+    with pytest.raises(StudyError, match=r"2 rows of scored answers and are left as they"):
+        archive.unpack(file)
+    folder = run_folder.study_dir("mine")
+    assert list(files.read_parquet(folder / "results.parquet")["score"]) == [4, 5]
+    assert len(list((tmp_path / "finished" / "runs").glob("*/*"))) == 1
 
 
 def test_what_is_done_or_being_worked_on_here_stays(study, tmp_path):

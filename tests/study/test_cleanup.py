@@ -4,7 +4,8 @@ from naps import nap, work
 from rag_study.common import files, run_folder, run_users
 from rag_study.common.errors import StudyError
 from rag_study.study import differences, plan, study_tables
-from rag_study.study.running import cleanup
+from rag_study.study.running import cleanup, study_run
+from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import USUAL
 
 
@@ -166,4 +167,24 @@ def test_a_study_that_has_begun_keeps_its_runs(write_study, outputs, tmp_path):
     cleanup.announce(runs[-1])
     for run in runs[:-1]:
         run_folder.RunFolder(run.run_id).set_status("done")
+    assert cleanup.find([first]).leftovers == []
+
+
+def test_a_report_that_is_stopped_at_once_leaves_its_study_known(write_study, outputs, tmp_path):
+    first, far = write_study(), tmp_path / "far" / "away.yaml"
+    far.parent.mkdir()
+    far.write_text(first.read_text().replace("- 4\n", "- 3\n").replace("name: small", "name: away"))
+    runs = plan.expand(far)
+    cleanup.announce(runs[-1])
+    for run in runs:
+        run_folder.RunFolder(run.run_id).set_status("done")
+
+    class Stopped(Executor):
+        def run(self, *arguments):
+            raise KeyboardInterrupt
+
+    progress = study_run.Progress([runs[-1]])
+    with pytest.raises(KeyboardInterrupt):
+        study_run.run_all(progress, Stopped(), force=True)
+    assert run_folder.RunFolder(runs[-1].run_id).status().state == "pending"
     assert cleanup.find([first]).leftovers == []

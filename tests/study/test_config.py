@@ -94,6 +94,10 @@ def test_bad_values_say_what_is_allowed(write_study, changes, expected):
         ("name: [unclosed", "not valid YAML"),
         ("name: a\nname: b\n", "line 2"),
         ("\x00\x01\x02", "not valid YAML"),
+        ("name: 2031-02-30", "not valid YAML (day is out of range for month: for a text, put"),
+        ("name: !!int seven", "not valid YAML"),
+        ("seeds: " + "7" * 6000, "not valid YAML"),
+        ("models: " + "{a: " * 2500, "nested too deeply"),
     ],
 )
 def test_files_that_are_no_study(tmp_path, text, expected):

@@ -63,9 +63,12 @@ def test_numbers_are_not_replaced_by_fewer_of_an_unfinished_study(
         assert {path: path.read_bytes() for path in folder.iterdir()} == content
 
 
-def test_headers_do_not_replace_numbers_of_an_earlier_version(publish, outputs):
+@pytest.mark.parametrize("record", [None, "{", '{"answers": 0, "missing": 8, "check": "ab"}'])
+def test_headers_do_not_replace_numbers_without_a_record_that_can_be_read(publish, record):
     folder = publish("before", 8)
     (folder / checksums.RECORD_FILE).unlink()
+    if record is not None:
+        (folder / checksums.RECORD_FILE).write_text(record)
     with pytest.raises(StudyError, match="have 8 rows"):
         publish("after", 0, missing=1)
     publish("after", 2, missing=1)
@@ -98,3 +101,14 @@ def test_damaged_tables_are_not_read(publish):
     said = pytest.raises(StudyError, match=r"results.parquet: has 4 bytes.*\n.*rag-study report")
     with said, study_tables.reading(folder):
         raise AssertionError("nobody may come here")
+
+
+def test_damaged_labels_are_not_taken_for_good_when_others_are_written(publish):
+    folder = publish("this", 8)
+    with study_tables.writing_labels(folder):
+        files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [1]}))
+    files.write_parquet(folder / "human_labels.parquet", pd.DataFrame({"grade": [5]}))
+    said = pytest.raises(StudyError, match=r"human_labels.parquet.*\n.*--read")
+    with said, study_tables.writing_labels(folder):
+        raise AssertionError("nobody may come here")
+    assert [one.path.name for one in study_tables.damages(folder)] == ["human_labels.parquet"]

@@ -65,12 +65,15 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     """Put the runs of an archive into the outputs folder; (ids brought, ids there already).
 
     A run that is done here already stays as it is, and one that is being worked on too; a study's
-    tables come with its comparison. Nothing
+    tables come with its comparison, but labels of people that are here already stay. Nothing
     is written before every member of the archive is found to be harmless: an ordinary file or
     folder, inside a run's or a study's folder, and all of them not out of proportion to the
-    archive. Raises StudyError otherwise.
+    archive. Raises StudyError otherwise, and where tables of a finished study would be replaced by
+    fewer of an unfinished one.
     """
     outputs = run_folder.outputs_dir()
+    if source.is_dir():
+        raise StudyError(f"{source}: is a folder; name the file that `rag-study export` wrote.")
     try:
         with unpacking.open_tar(source) as (archive, members):
             tops = {_place(source, member) for member in members}
@@ -124,11 +127,18 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
             f"{source}: {damages[0].path.relative_to(staging)} in it: {damages[0].what}; nothing "
             "was imported. Have the study exported again."
         )
-    for run_id in runs:
+    states = {run_id: RunFolder(run_id).status().state for run_id in runs}
+    there = [run_id for run_id in runs if states[run_id] in ("done", "running")]
+    brought = [run_id for run_id in runs if run_id not in there]
+    # Tables belong to their comparison: those of one that was made here stay with it.
+    compared = {run_id.removeprefix("compare/")[: -len("-01234567")] for run_id in brought}
+    tables = [top for top in tops if not top.startswith("runs/") and top in compared]
+    for top in tables:
+        if known := checksums.recorded(staging / top):
+            about = (known[name] for name in ("made_by", "answers", "missing"))
+            study_tables.refuse_less(run_folder.study_dir(top), *about)
+    for run_id in brought:
         folder = RunFolder(run_id)
-        if folder.status().state in ("done", "running"):
-            there.append(run_id)
-            continue
         claim = folder.claim()
         try:
             folder.clear()
@@ -138,18 +148,21 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
                 os.replace(item, folder.path / item.name)
         finally:
             claim.release(force=True)
-        brought.append(run_id)
-    compared = {run_id.removeprefix("compare/")[: -len("-01234567")] for run_id in brought}
-    for top in tops:
-        # Tables belong to their comparison: those of one that was made here stay with it.
-        if not top.startswith("runs/") and top in compared:
-            with study_tables.replacing(run_folder.outputs_dir() / top):
-                for item in sorted((staging / top).rglob("*")):
-                    if item.is_file():
-                        target = run_folder.outputs_dir() / item.relative_to(staging)
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        os.replace(item, target)
+    for top in tables:
+        _move_tables(staging / top, run_folder.study_dir(top))
     return brought, there
+
+
+def _move_tables(new: Path, folder: Path) -> None:
+    """Bring a study's tables; labels of people that are here already stay."""
+    with study_tables.replacing(folder):
+        names = [str(item.relative_to(new)) for item in sorted(new.rglob("*")) if item.is_file()]
+        here = [str(item.relative_to(folder)) for item in folder.rglob("*")]
+        keeps = any(study_tables.is_of_people(name) for name in here)
+        for name in names:
+            if not (keeps and study_tables.is_of_people(name)):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(new / name, folder / name)
 
 
 def _says_done(file: Path) -> bool:

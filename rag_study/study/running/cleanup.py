@@ -115,9 +115,9 @@ def known_studies(study_files: Iterable[Path]) -> list[Path]:
 def announce(comparison: StageRun) -> None:
     """Have it known, before its runs begin, that a study is here: also one that is never compared
     keeps its runs."""
-    folder = RunFolder(comparison.run_id)
-    if not folder.path.exists():
-        files.write_yaml(folder.path / "params.yaml", comparison.parameters)
+    parameters = RunFolder(comparison.run_id).path / "params.yaml"
+    if not parameters.exists():
+        files.write_yaml(parameters, comparison.parameters)
 
 
 def _lost(known: Container[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rag_study.common import run_users
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import plan, stages
-from rag_study.study.running import verification
+from rag_study.study.running import cleanup, verification
 from rag_study.study.running.executors import Executor
 from rag_study.study.running.runner import USUAL, Ended, Options
 from rag_study.study.stages import StageRun, is_done
@@ -138,6 +138,9 @@ def _begin(uses: contextlib.ExitStack, runs: list[StageRun], force: bool) -> Non
             folder.check_free()  # of all of them, before any is cleared
         for folder in folders:
             folder.clear()
+        for run in runs:
+            if run.is_comparison:  # else, stopped now, its study would be known to nobody
+                cleanup.announce(run)
 
 
 def _go(

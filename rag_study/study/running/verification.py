@@ -40,7 +40,8 @@ def check(runs: Sequence[StageRun]) -> None:
     found = look_at([run for run in runs if not run.is_comparison], quick=True).damages
     if found:
         damage, what_to_do = found[0]
-        more = f" (and {len(found) - 1} more files)" if len(found) > 1 else ""
+        rest = f" (and {len(found) - 1} more, which `rag-study verify` names)"
+        more = rest if len(found) > 1 else ""
         raise StudyError(f"{damage}{more}; damaged or changed from outside.\n{what_to_do}")
 
 
@@ -59,5 +60,11 @@ def _look_at(run: StageRun, quick: bool) -> Looked:
     if status.state != "done" or folder.is_locked():
         return Looked(tables, 0, [])
     found = folder.damages(run_folder.is_read if quick else lambda name: True, quick=quick)
-    damages = [(str(damage), folder.remedy) for damage in found]
+    damages = [(str(damage), _what_to_do(folder, damage)) for damage in found]
     return Looked([*damages, *tables], 1, [] if status.sealed else [run.run_id])
+
+
+def _what_to_do(folder: RunFolder, damage: checksums.Damage) -> str:
+    if run_folder.is_read(damage.path.relative_to(folder.path).as_posix()):
+        return folder.remedy
+    return f"No result depends on this file. Only if you want it as it was: {folder.remedy}"
