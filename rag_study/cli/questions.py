@@ -1,6 +1,5 @@
-"""`rag-study questions`: questions that a model writes from documents, and what people say of them.
-"""
-
+"""`rag-study questions`: a model writes questions from documents, and people say what of them.
+stays."""
 from __future__ import annotations
 
 import re
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from rag_study.cli.console import Debug, clock, console
 from rag_study.common.errors import StudyError
-from rag_study.common.wording import counted, listed
+from rag_study.common.wording import counted
 from rag_study.models.names import GENERATORS, is_endpoint, is_known, parameters_of
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ _SHEET = "check-by-hand.csv"
 _WEAK = 3e9
 # What docs/questions.md has measured.
 _WEAK_WORDS = (
-    "{model} is too weak for this: with the bundled model of 135 million weights few questions pass "
-    "the checks, and most of those that do are poor (docs/questions.md has the figures). Take a "
+    "{model} is too weak for this: with the bundled model of 135 million weights few questions "
+    "pass the checks, and most of those that do are poor (docs/questions.md has figures). Take a "
     "server's model (http://host:port/v1#name) or one of at least 7 billion weights."
 )
 _FEW = 0.15
@@ -41,8 +40,7 @@ _EVERY_S = 30.0
 
 def questions(
     folder: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="your documents: a folder, or a table of them"),
+        Path, typer.Argument(metavar="FOLDER", help="your documents: a folder, or a table of them")
     ],
     model: Annotated[
         str,
@@ -81,6 +79,8 @@ def questions(
     other, and have its answer in the passage. Stopped, the same command goes on. A sheet is
     written for a person to strike out or mend rows; --read takes it in.
     """
+    from rag_study.data.reading import source_files
+    from rag_study.question_generation import kinds, making
     from rag_study.question_generation.store import Store
 
     place = out or Path("questions") / _name_of(folder)
@@ -97,12 +97,17 @@ def questions(
             f"{place} lies in {folder}, where it would be taken for documents. Name another folder "
             "with --out."
         )
+    asked = making.shares(count, kinds.parse_kinds(types))
+    places = _places(folder, asked)
+    _tell_cost(making.cost(places, asked, tries), model, reasoning)
+    if cost:
+        return
     with Store(place) as store:
-        _make(store, folder, model, count, types, tries, reasoning, cost)
-        if not cost:
-            _tell_result(store, model)
-            _write_sheet(store, sheet)
-            _say_next(folder, place)
+        store.settle(documents=source_files.fingerprint(folder), model=model)
+        _make(store, places, model, asked, tries, reasoning)
+        _tell_result(store, model)
+        _write_sheet(store, sheet)
+        _say_next(folder, place)
 
 
 # What reads documents and models is imported where it is used: `plan` is instant.
@@ -125,45 +130,41 @@ def _check_model(model: str, cost: bool) -> None:
         _say(_WEAK_WORDS.format(model=model), style="yellow")
 
 
-def _make(
-    store: Store,
-    folder: Path,
-    model: str,
-    count: int,
-    types: str,
-    tries: int,
-    reasoning: int,
-    only_cost: bool,
-) -> None:
-    from rag_study.data.reading import source_files
+def _places(folder: Path, asked: dict[str, int]) -> Places:
+    """Passages of the documents, enough for so many questions by kind."""
     from rag_study.data.sources.own import documents
-    from rag_study.question_generation import kinds, making, writer
     from rag_study.question_generation.passages import Places
 
-    asked = making.shares(count, kinds.parse_kinds(types))
     counts: Counter[str] = Counter()
     found = documents.read(folder, counts)
-    places = Places(found, most=max(200, 2 * count))
+    places = Places(found, most=max(200, 2 * sum(asked.values())))
     about = f"{counted(len(found), 'document')}, {counted(len(places.all), 'passage')} of them"
     _say(f"{folder}: {about} to ask about.")
     for reason, number in (+counts).items():
         _say(f"  {reason}: {number:,}")
     if "two_documents" in asked:
         _say(f"  pairs of passages of two documents: {len(places.pairs):,}")
-    _tell_cost(making.cost(places, asked, tries), model, reasoning)
-    if only_cost:
-        return
-    store.settle(documents=source_files.fingerprint(folder), model=model)
-    with writer.open_writer(model, reasoning) as opened, _progress() as told:
-        try:
+    return places
+
+
+def _make(
+    store: Store, places: Places, model: str, asked: dict[str, int], tries: int, reasoning: int
+) -> None:
+    from rag_study.question_generation import making, writer
+
+    try:
+        with writer.open_writer(model, reasoning) as opened, _progress() as told:
             making.Making(store, places, opened, model, told).make(asked, tries)
-        except KeyboardInterrupt:
-            store.write()
-            _say(
-                f"stopped; {counted(len(store.kept), 'question')} kept in {store.folder}. The same "
-                "command goes on from here"
-            )
-            raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        store.write()
+        _say(
+            f"stopped; {counted(len(store.kept), 'question')} kept in {store.folder}. The same "
+            "command goes on from here"
+        )
+        raise typer.Exit(130) from None
+    except StudyError:
+        store.write()
+        raise
     store.write()
 
 
