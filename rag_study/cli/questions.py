@@ -1,5 +1,6 @@
 """`rag-study questions`: a model writes questions from documents, and people say what of them.
 stays."""
+
 from __future__ import annotations
 
 import re

@@ -20,6 +20,8 @@ from rag_study.retrieval.passage import Passage
 # A passage of fewer words says too little to be asked about.
 LEAST_WORDS = 25
 _OTHERS = 3
+# Passages that may be the second of a pair, for each first one.
+_PARTNERS = 30
 
 
 def group_of(document: Document) -> str:
@@ -52,7 +54,7 @@ class Places:
                 "about."
             )
 
-    def near(self, place: Place, number: int = _OTHERS) -> list[Place]:
+    def near(self, place: Place, number: int) -> list[Place]:
         """The passages of other documents that have most of its words, best first."""
         scores = self._index.scores(place.passage.shown)
         ranked = np.argsort(-scores, kind="stable")
@@ -77,7 +79,7 @@ class Places:
         for place in self.all:
             if place.passage.chunk_id in used:
                 continue
-            for other in self.near(place):
+            for other in self.near(place, _PARTNERS):
                 one, two = place.group, other.group
                 free = partner.get(one, two) == two and partner.get(two, one) == one
                 if other.passage.chunk_id in used or place.scope != other.scope:
