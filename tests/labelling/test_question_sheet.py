@@ -16,7 +16,7 @@ from rag_study.retrieval.passage import Passage
 REPLIES = {
     "factoid": "Question: Which gene did Okafor find in 2019?\nAnswer: SEPT2",
     "list": "Question: What do the mills of Lugo grind?\nAnswer: rye; oats",
-    "summary": "Question: How did Lugo pay for its mills?\nAnswer: =It sold land, and lent the rest "
+    "summary": "Question: How did Lugo pay for its mills?\nAnswer: =It sold land, lent the rest "
     "of it.\nPoints: sold land; lent",
     "unanswerable": "Question: Who painted the mills of Lugo?",
 }
