@@ -80,7 +80,7 @@ def questions(
     other, and have its answer in the passage. Stopped, the same command goes on. A sheet is
     written for a person to strike out or mend rows; --read takes it in.
     """
-    from rag_study.data.reading import source_files
+    from rag_study.data.sources.own import documents
     from rag_study.question_generation import kinds, making
     from rag_study.question_generation.store import Store
 
@@ -90,7 +90,7 @@ def questions(
             raise StudyError("--read stands alone; it goes with FOLDER and --out only.")
         with _existing(place) as store:
             _read(store, read)
-            _say_next(folder, place)
+            _say_next(folder, place, was_read=True)
         return
     _check_model(model, cost)
     if place.resolve().is_relative_to(folder.resolve()) and folder.is_dir():
@@ -104,7 +104,7 @@ def questions(
     if cost:
         return
     with Store(place) as store:
-        store.settle(documents=source_files.fingerprint(folder), model=model)
+        store.settle(documents=documents.fingerprint(folder), model=model)
         _make(store, places, model, asked, tries, reasoning)
         _tell_result(store, model)
         _write_sheet(store, sheet)
@@ -306,23 +306,21 @@ def _existing(place: Path) -> Store:
     return Store(place)
 
 
-def _say_next(folder: Path, place: Path) -> None:
+def _say_next(folder: Path, place: Path, *, was_read: bool = False) -> None:
     from rag_study.question_generation.store import QUESTIONS
 
     name = _name_of(folder)
     file = place / QUESTIONS
     _say(f"\nWritten: {file}. Next:")
+    elsewhere = "" if place == Path("questions") / name else f" --out {_quoted(place)}"
+    sheet = f"--read {_quoted(place / _SHEET)}{elsewhere}"
+    init = f"{_quoted(file)} --documents {_quoted(folder)} --name {name}-written"
     lines = [
-        (f"rag-study questions {_quoted(folder)} --read {_quoted(place / _SHEET)}", "your sheet"),
-        (
-            f"rag-study init {_quoted(file)} --documents {_quoted(folder)} --name {name}-written",
-            "a study file",
-        ),
+        (f"rag-study questions {_quoted(folder)} {sheet}", "once somebody has filled it in"),
+        (f"rag-study init {init}", "a study file"),
         (f"rag-study run params/{name}-written.yaml", "the study"),
     ]
-    if place != Path("questions") / name:
-        lines[0] = (f"{lines[0][0]} --out {_quoted(place)}", lines[0][1])
-    for command, purpose in lines:
+    for command, purpose in lines[was_read:]:
         _say(f"  {command}   # {purpose}")
 
 

@@ -55,18 +55,23 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self._lock.release()
 
-    def settle(self, **settings: str) -> None:
+    def settle(self, *, documents: str, model: str) -> None:
         """Keep what the questions are made from; raises StudyError where others were made of
         something else."""
+        settings = {"documents": documents, "model": model}
         file = self.folder / SETTINGS
         if file.exists():
             before = files.read_json(file)
-            for name, value in settings.items():
-                if before.get(name) != value:
-                    raise StudyError(
-                        f"{self.folder} holds questions that were made with another {name} "
-                        f"({before.get(name)}, now {value}). Name another folder with --out."
-                    )
+            if before["documents"] != settings["documents"]:
+                raise StudyError(
+                    f"{self.folder} holds questions of other documents, or these have changed "
+                    "since. Name another folder with --out."
+                )
+            if before["model"] != settings["model"]:
+                raise StudyError(
+                    f"{self.folder} holds questions of another model ({before['model']}, now "
+                    f"{settings['model']}). Name another folder with --out."
+                )
         files.write_json(file, settings)
 
     def was_tried(self, name: str) -> bool:

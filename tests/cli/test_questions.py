@@ -48,6 +48,11 @@ def test_documents_become_questions_a_sheet_and_a_study(command, server, folder,
     asked = len(server.requests)
     assert command(*arguments, "--types", "factoid")[0] == 0
     assert len(server.requests) == asked
+    (folder / "tower1.txt").write_text(text_of(1).replace("clock", "dial"))
+    code, _, errors = command(*arguments, "--types", "factoid")
+    assert code == 2
+    assert "made with another documents" not in errors
+    assert "of other documents" in errors
 
     text = (made / "check-by-hand.csv").read_text("utf-8-sig")
     sheet = list(csv.DictReader(io.StringIO(text, newline="")))

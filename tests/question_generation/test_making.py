@@ -247,7 +247,7 @@ def test_other_documents_or_another_model_are_not_mixed_in(tmp_path):
     with Store(tmp_path) as store:
         store.settle(documents="abc", model="one")
         store.settle(documents="abc", model="one")
-        with pytest.raises(StudyError, match="another model"):
+        with pytest.raises(StudyError, match="of another model"):
             store.settle(documents="abc", model="two")
         with pytest.raises(StudyError, match="another process"), Store(tmp_path):
             pass
