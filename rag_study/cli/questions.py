@@ -154,7 +154,7 @@ def _make(
     from rag_study.question_generation import making, writer
 
     try:
-        with writer.open_writer(model, reasoning) as opened, _progress() as told:
+        with writer.open_writer(model, reasoning) as opened, _progress(len(store.kept)) as told:
             making.Making(store, places, opened, model, told).make(asked, tries)
     except KeyboardInterrupt:
         store.write()
@@ -206,13 +206,12 @@ def _minutes(read: int, written: int, weights: float | None) -> float:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, int], None]]:
-    """Show how many are kept, as a bar on a terminal and as lines elsewhere."""
+def _progress(before: int) -> Iterator[Callable[[int, int, int], None]]:
+    """Show how many are kept, as a bar on a terminal and as lines elsewhere; so many were `before`."""
     began = said = time.monotonic()
-    first: list[int] = []
 
     def left(kept: int, asked: int) -> str:
-        new = kept - first[0]
+        new = kept - before
         if new <= 0:
             return "no estimate yet"
         return f"about {clock((time.monotonic() - began) / new * (asked - kept))} left"
@@ -223,8 +222,7 @@ def _progress() -> Iterator[Callable[[int, int, int], None]]:
             shown = bar.add_task("loading the model", total=None)
 
             def tell(kept: int, asked: int, tries: int) -> None:
-                first[:] = first or [kept]
-                words = f"{kept} of {asked} kept, {counted(tries, 'try')}, {left(kept, asked)}"
+                words = f"{kept} of {asked} kept, tries: {tries}, {left(kept, asked)}"
                 bar.update(shown, completed=kept, total=asked, description=words)
 
             yield tell
@@ -232,11 +230,10 @@ def _progress() -> Iterator[Callable[[int, int, int], None]]:
 
     def tell_line(kept: int, asked: int, tries: int) -> None:
         nonlocal said
-        first[:] = first or [kept]
         if time.monotonic() - said >= _EVERY_S:
             said = time.monotonic()
             spent = clock(said - began)
-            _say(f"{spent}  {kept} of {asked} kept after {tries} tries, {left(kept, asked)}")
+            _say(f"{spent}  {kept} of {asked} kept, tries: {tries}, {left(kept, asked)}")
 
     yield tell_line
 
@@ -258,7 +255,7 @@ def _tell_result(store: Store, model: str) -> None:
     console.print(table)
     by_kind = Counter(row["kind"] for row in store.kept)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(by_kind.items()))
-    _say(f"Kept: {kept:,} of {counted(tried, 'try').replace('trys', 'tries')} ({kinds or 'none'}).")
+    _say(f"Kept: {counted(kept, 'question')} ({kinds or 'none'}).")
     if kept < _FEW * tried:
         _say(
             f"Few were kept. {model} may be too weak for documents like these: a larger model "

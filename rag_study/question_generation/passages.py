@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,17 +105,22 @@ def _spread(documents: Sequence[Document], most: int) -> list[Place]:
     groups: dict[str, list[Document]] = defaultdict(list)
     for document in documents:
         groups[group_of(document)].append(document)
-    order = sorted(groups, key=hash_order)
-    waiting = [_places(name, groups[name]) for name in order]
+    # Of a million groups only as many are looked at as are needed.
+    waiting: Iterable[Iterator[Place]] = (
+        _places(name, groups[name]) for name in sorted(groups, key=hash_order)
+    )
     found: list[Place] = []
-    while waiting and len(found) < most:
+    while True:
         left = []
         for places in waiting:
-            if (place := next(places, None)) is not None and len(found) < most:
+            if len(found) == most:
+                return found
+            if (place := next(places, None)) is not None:
                 found.append(place)
                 left.append(places)
+        if not left:
+            return found
         waiting = left
-    return found
 
 
 def _places(group: str, documents: Sequence[Document]) -> Iterator[Place]:
