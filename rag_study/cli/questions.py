@@ -22,9 +22,9 @@ from rag_study.common.wording import counted
 from rag_study.models.names import GENERATORS, is_endpoint, is_known, parameters_of
 
 if TYPE_CHECKING:
-    from rag_study.question_generation.making import Cost
-    from rag_study.question_generation.passages import Places
-    from rag_study.question_generation.store import Store
+    from rag_study.questions.making import Cost
+    from rag_study.questions.passages import Places
+    from rag_study.questions.store import Store
 
 _SHEET = "check-by-hand.csv"
 # Of so many weights and fewer, what a model writes is mostly not usable.
@@ -81,8 +81,8 @@ def questions(
     written for a person to strike out or mend rows; --read takes it in.
     """
     from rag_study.data.sources.own import documents
-    from rag_study.question_generation import kinds, making
-    from rag_study.question_generation.store import Store
+    from rag_study.questions import kinds, making
+    from rag_study.questions.store import Store
 
     place = out or Path("questions") / _name_of(folder)
     if read is not None:
@@ -134,7 +134,7 @@ def _check_model(model: str, cost: bool) -> None:
 def _places(folder: Path, asked: dict[str, int]) -> Places:
     """Passages of the documents, enough for so many questions by kind."""
     from rag_study.data.sources.own import documents
-    from rag_study.question_generation.passages import Places
+    from rag_study.questions.passages import Places
 
     counts: Counter[str] = Counter()
     found = documents.read(folder, counts)
@@ -151,7 +151,7 @@ def _places(folder: Path, asked: dict[str, int]) -> Places:
 def _make(
     store: Store, places: Places, model: str, asked: dict[str, int], tries: int, reasoning: int
 ) -> None:
-    from rag_study.question_generation import making, writer
+    from rag_study.questions import making, writer
 
     try:
         with writer.open_writer(model, reasoning) as opened, _progress(len(store.kept)) as told:
@@ -193,7 +193,7 @@ def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
 
 def _minutes(read: int, written: int, weights: float | None) -> float:
     from rag_study.common.machine import resolve_dtype
-    from rag_study.question_generation.writer import BATCH_LOCAL
+    from rag_study.questions.writer import BATCH_LOCAL
     from rag_study.study.running import costs
 
     if not weights:
@@ -207,7 +207,7 @@ def _minutes(read: int, written: int, weights: float | None) -> float:
 
 @contextmanager
 def _progress(before: int) -> Iterator[Callable[[int, int, int], None]]:
-    """Show how many are kept, as a bar on a terminal and as lines elsewhere; so many were `before`."""
+    """Show how many are kept, as a bar on a terminal, as lines elsewhere; so many were `before`."""
     began = said = time.monotonic()
 
     def left(kept: int, asked: int) -> str:
@@ -239,7 +239,7 @@ def _progress(before: int) -> Iterator[Callable[[int, int, int], None]]:
 
 
 def _tell_result(store: Store, model: str) -> None:
-    from rag_study.question_generation.checks import REASONS
+    from rag_study.questions.checks import REASONS
 
     tried, kept = len(store.tries), len(store.kept)
     if not tried:
@@ -294,7 +294,7 @@ def _read(store: Store, file: Path) -> None:
 
 
 def _existing(place: Path) -> Store:
-    from rag_study.question_generation.store import TRIES, Store
+    from rag_study.questions.store import TRIES, Store
 
     if not (place / TRIES).exists():
         raise StudyError(
@@ -304,7 +304,7 @@ def _existing(place: Path) -> Store:
 
 
 def _say_next(folder: Path, place: Path, *, was_read: bool = False) -> None:
-    from rag_study.question_generation.store import QUESTIONS
+    from rag_study.questions.store import QUESTIONS
 
     name = _name_of(folder)
     file = place / QUESTIONS

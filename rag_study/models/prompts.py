@@ -41,7 +41,7 @@ RERANK = "Passage: {passage}\n\nPlease write a question based on this passage."
 RETENTION_SYSTEM = "You are a helpful assistant."
 RETENTION_LEAD = "Answer:"
 
-# Questions that a model writes from documents (`question_generation`), by kind. The words before
+# Questions that a model writes from documents (`questions`), by kind. The words before
 # the colons are read again, whatever language the rest is in.
 WRITE_QUESTION = """{passages}
 

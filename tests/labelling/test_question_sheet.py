@@ -8,9 +8,9 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.labelling import question_sheet
-from rag_study.question_generation import kinds, store
-from rag_study.question_generation.kinds import Task
-from rag_study.question_generation.passages import Place
+from rag_study.questions import kinds, store
+from rag_study.questions.kinds import Task
+from rag_study.questions.passages import Place
 from rag_study.retrieval.passage import Passage
 
 REPLIES = {

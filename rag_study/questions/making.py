@@ -13,11 +13,11 @@ from rag_study.data.schema import Question
 from rag_study.evaluation.yes_no import agrees
 from rag_study.models import prompts
 from rag_study.models.prompts import AS_USUAL
-from rag_study.question_generation import checks, kinds
-from rag_study.question_generation.kinds import KINDS, Draft, Task
-from rag_study.question_generation.passages import Place, Places
-from rag_study.question_generation.store import Store, row_of
-from rag_study.question_generation.writer import BRIEF, TEMPERATURE, Writer
+from rag_study.questions import checks, kinds
+from rag_study.questions.kinds import KINDS, Draft, Task
+from rag_study.questions.passages import Place, Places
+from rag_study.questions.store import Store, row_of
+from rag_study.questions.writer import BRIEF, TEMPERATURE, Writer
 from rag_study.retrieval.passage import Passage
 
 # Tries at the same passage and kind, if all others have had theirs.

@@ -13,7 +13,7 @@ from rag_study.common.messages import nearest
 from rag_study.data.reading import fields
 from rag_study.data.schema import NO_ANSWER, Question
 from rag_study.models import prompts
-from rag_study.question_generation.passages import Place
+from rag_study.questions.passages import Place
 
 # Kind -> the answer_type that the data has for it.
 KINDS = {

@@ -4,9 +4,9 @@ import pytest
 
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import NO_ANSWER, Question
-from rag_study.question_generation import checks, kinds
-from rag_study.question_generation.kinds import Task
-from rag_study.question_generation.passages import Place
+from rag_study.questions import checks, kinds
+from rag_study.questions.kinds import Task
+from rag_study.questions.passages import Place
 from rag_study.retrieval.passage import Passage
 
 ABOUT = """What does the excerpt claim about salmon?

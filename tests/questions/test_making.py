@@ -8,10 +8,10 @@ from rag_study.common.errors import StudyError
 from rag_study.common.files import read_jsonl
 from rag_study.data.schema import WRITTEN_BY, Document
 from rag_study.models import api_key
-from rag_study.question_generation import checks, making, writer
-from rag_study.question_generation.making import Making
-from rag_study.question_generation.passages import Places
-from rag_study.question_generation.store import Store
+from rag_study.questions import checks, making, writer
+from rag_study.questions.making import Making
+from rag_study.questions.passages import Places
+from rag_study.questions.store import Store
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from rag_study.data.schema import Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.refusals import is_refusal
 from rag_study.evaluation.yes_no import agrees
-from rag_study.question_generation.kinds import Draft, Task, is_short
+from rag_study.questions.kinds import Draft, Task, is_short
 
 # Why a question is not kept, in the order in which it is looked at.
 REFUSED = "the server refused a request"
