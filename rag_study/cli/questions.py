@@ -106,7 +106,7 @@ def questions(
     with Store(place) as store:
         store.settle(documents=documents.fingerprint(folder), model=model)
         _make(store, places, model, asked, tries, reasoning)
-        _tell_result(store, model)
+        _tell_result(store, model, count)
         _write_sheet(store, sheet)
         _say_next(folder, place)
 
@@ -188,7 +188,7 @@ def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
         minutes.append(_minutes(cost.most_read, cost.most_written, weights))
         _say(f"  On this machine {minutes[0]:,.0f} to {minutes[1]:,.0f} minutes.")
     except StudyError:
-        _say("  Minutes are not known yet: nothing was run here to measure this machine by.")
+        _say("  Minutes are not known before: no finished run tells how fast this machine is.")
 
 
 def _minutes(read: int, written: int, weights: float | None) -> float:
@@ -238,7 +238,7 @@ def _progress(before: int) -> Iterator[Callable[[int, int, int], None]]:
     yield tell_line
 
 
-def _tell_result(store: Store, model: str) -> None:
+def _tell_result(store: Store, model: str, asked: int) -> None:
     from rag_study.questions.checks import REASONS
 
     tried, kept = len(store.tries), len(store.kept)
@@ -256,6 +256,11 @@ def _tell_result(store: Store, model: str) -> None:
     by_kind = Counter(row["kind"] for row in store.kept)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(by_kind.items()))
     _say(f"Kept: {counted(kept, 'question')} ({kinds or 'none'}).")
+    if kept < asked:
+        _say(
+            f"{asked - kept:,} fewer than asked for: the tries are used up (--tries), or every "
+            "passage has been asked about."
+        )
     if kept < _FEW * tried:
         _say(
             f"Few were kept. {model} may be too weak for documents like these: a larger model "

@@ -29,9 +29,23 @@ DEFAULT = ("factoid", "list", "summary")
 NEW_TOKENS = {"summary": 320, "list": 160}
 USUAL_NEW_TOKENS = 120
 
+# Some models translate the labels with the rest.
+_LABELS = {
+    "question": "question q frage pregunta domanda pergunta vraag fråga pytanie вопрос 问题 問題 "
+    "질문",
+    "answer": "answers answer a antwort respuesta réponse risposta resposta antwoord svar "
+    "odpowiedź ответ 答案 回答 답변",
+    "points": "points key[ _]points stichpunkte puntos punti pontos punten пункты 要点 ポイント",
+}
+_KEY_OF = {word.replace("[ _]", " "): key for key, all in _LABELS.items() for word in all.split()}
 _LABEL = re.compile(
-    r"^[\W_]*(?P<label>question|answers?|(?:key )?points|q|a)\b[\W_]*?[:：][*_\s]*(?P<text>.*)$",
+    rf"^[\W_]*(?:\d+[.)]\s*)?[\W_]*(?P<label>{'|'.join(' '.join(_LABELS.values()).split(' '))})"
+    r"[*_\s]*[:：][*_\s]*(?P<text>.*)$",
     re.IGNORECASE,
+)
+# What models write below an answer, and is none of it.
+_BEYOND = re.compile(
+    r"^[\W_]*(?:explanation|note|reason(?:ing)?|source|evidence|passage)\b[^:：]{0,20}[:：]", re.I
 )
 _BETWEEN = re.compile(r"\s*[;；\n]\s*")
 _MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.)])\s+")
@@ -159,7 +173,8 @@ def _of_json(reply: str) -> dict[str, str]:
 
 
 def _of_lines(reply: str) -> dict[str, str]:
-    """What stands behind each label, up to the next; of a second question nothing is read."""
+    """What stands behind each label, up to the next or an empty line; of a second question nothing
+    is read."""
     said: dict[str, list[str]] = {}
     key = ""
     for line in reply.splitlines():
@@ -168,13 +183,12 @@ def _of_lines(reply: str) -> dict[str, str]:
             if key in said:
                 break
             said[key] = [match["text"]]
+        elif _BEYOND.match(line) or (not line.strip() and key and any(said[key])):
+            key = ""
         elif key and line.strip():
             said[key].append(line)
-        elif said.get("answer", [""])[-1].strip() and not line.strip() and "points" in said:
-            break  # an afterword
     return {key: "\n".join(lines).strip() for key, lines in said.items()}
 
 
 def _key(label: str) -> str:
-    letter = label.lower().removeprefix("key ").removeprefix("key_")[:1]
-    return {"q": "question", "a": "answer", "p": "points"}.get(letter, label.lower())
+    return _KEY_OF.get(label.lower().replace("_", " "), label.lower())

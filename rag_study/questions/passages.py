@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,14 +20,27 @@ from rag_study.retrieval.passage import Passage
 # A passage of fewer words says too little to be asked about.
 LEAST_WORDS = 25
 _OTHERS = 3
+# A title of more rows, and of a larger share of all, names no article ("FAQ", "Introduction").
+_MOST_PARTS, _MOST_SHARE = 20, 0.02
 # Passages that may be the second of a pair, for each first one.
 _PARTNERS = 30
 
 
-def group_of(document: Document) -> str:
-    """What a document belongs to that must not be in training and test both: the file of a page or
-    section, the scope that the data gives, else the document itself."""
-    return str(document.extra.get("file") or document.scope or document.doc_id)
+def groups_of(documents: Sequence[Document]) -> list[str]:
+    """What each document belongs to that must not be in training and test both: the file of a page
+    or section, the scope that the data gives, the article (rows of one title, unless it is that of
+    many), else the document itself."""
+    titles = Counter(document.title for document in documents)
+    most = max(_MOST_PARTS, _MOST_SHARE * len(documents))
+    return [
+        str(
+            document.extra.get("file")
+            or document.scope
+            or (document.title if titles[document.title] <= most else "")
+            or document.doc_id
+        )
+        for document in documents
+    ]
 
 
 @dataclass(frozen=True)
@@ -103,8 +116,8 @@ def _first(number: int, found: Iterator) -> list:
 
 def _spread(documents: Sequence[Document], most: int) -> list[Place]:
     groups: dict[str, list[Document]] = defaultdict(list)
-    for document in documents:
-        groups[group_of(document)].append(document)
+    for name, document in zip(groups_of(documents), documents, strict=True):
+        groups[name].append(document)
     # Of a million groups only as many are looked at as are needed.
     waiting: Iterable[Iterator[Place]] = (
         _places(name, groups[name]) for name in sorted(groups, key=hash_order)

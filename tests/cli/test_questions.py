@@ -135,3 +135,24 @@ def test_a_table_of_documents_is_read_whatever_its_columns_are(
     init = ("init", "questions/docs/questions.jsonl", "--documents", "docs.csv", "--name", "t")
     code, out, _ = command(*init)
     assert "with gold documents: 4" in out
+
+
+def test_sections_of_one_file_are_named_and_stay_together(command, server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "notes").mkdir()
+    for number in range(1, 7, 2):
+        parts = (
+            f"# Tower {n}; its walls, and bells\n\n{text_of(n)}\n" for n in (number, number + 1)
+        )
+        (tmp_path / "notes" / f"towers, part {number}.md").write_text("\n".join(parts))
+    made = ("questions", "notes", "--model", server.model, "--count", "5", "--types", "factoid")
+    assert command(*made)[0] == 0
+    file = tmp_path / "questions" / "notes" / "questions.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(rows) == 5
+    assert len({row["group"] for row in rows}) == 3
+    assert all(row["gold_doc_ids"][0].startswith(row["group"]) for row in rows)
+    code, out, _ = command("init", file, "--documents", "notes", "--name", "n")
+    assert code == 0
+    assert "with gold documents: 5" in out

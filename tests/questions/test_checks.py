@@ -128,6 +128,10 @@ def test_all_of_a_list_and_all_points_of_a_summary_stand_there():
         '```json\n{"question": "Who paid?", "answer": "Anna Ruiz"}\n```',
         "### Question: Who paid?\n### Answer:\nAnna Ruiz",
         "Question：Who paid?\nAnswer：Anna Ruiz",
+        "1. Question: Who paid?\n   Answer: Anna Ruiz\n\nThe passage says so in its first line.",
+        "Frage: Who paid?\nAntwort: Anna Ruiz",
+        "问题：Who paid?\n答案：Anna Ruiz",
+        "Question: Who paid?\nAnswer: Anna Ruiz\nExplanation: it is the first name there.",
     ],
 )
 def test_replies_are_read_in_the_forms_that_models_give(reply):

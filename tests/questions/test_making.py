@@ -10,7 +10,7 @@ from rag_study.data.schema import WRITTEN_BY, Document
 from rag_study.models import api_key
 from rag_study.questions import checks, making, writer
 from rag_study.questions.making import Making
-from rag_study.questions.passages import Places
+from rag_study.questions.passages import Places, groups_of
 from rag_study.questions.store import Store
 
 
@@ -90,7 +90,8 @@ def test_a_kept_question_says_where_it_is_from_and_who_wrote_it(serve, tmp_path)
     assert len(rows) == 3
     number = int(rows[0]["question"].removesuffix("?").split()[-1])
     assert rows[0]["answers"] == [f"Person {number}"]
-    assert rows[0]["gold_doc_ids"] == [rows[0]["group"]] == [f"t{number}"]
+    assert rows[0]["gold_doc_ids"] == [f"t{number}"]
+    assert rows[0]["group"] == f"Tower {number}"
     assert rows[0][WRITTEN_BY] == server.model
     assert rows[0]["written_from"] == [f"Tower {number}\n{text_of(number)}"]
     assert {row["reason"] for row in store.tries} == {""}
@@ -266,6 +267,15 @@ def test_passages_are_spread_over_groups_and_copies_give_none():
     assert len(Places(pages, 5).all) == 5
     with pytest.raises(StudyError, match="nothing to ask"):
         Places([Document("short", "", "Too short.")], 5)
+
+
+def test_rows_of_one_article_are_one_group_and_common_titles_none():
+    titles = [*["Lugo"] * 3, *["FAQ"] * 40, "", "Ulm"]
+    documents = [Document(f"d{i}", title, text_of(i)) for i, title in enumerate(titles)]
+    assert groups_of(documents)[:4] == ["Lugo", "Lugo", "Lugo", "d3"]
+    assert groups_of(documents)[-2:] == ["d43", "Ulm"]
+    scoped = Document("s", "Lugo", text_of(1), scope="contract 7")
+    assert groups_of([scoped]) == ["contract 7"]
 
 
 def test_the_cost_grows_with_tries_and_kinds():
