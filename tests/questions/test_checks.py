@@ -18,6 +18,10 @@ How many ships are listed above?
 What does the author suggest about tariffs?
 In the text, what colour is the door?
 What is stated in the document?
+What did this study find?
+How many patients took part in the study?
+What does the report conclude about exports?
+Which method do the authors prefer?
 Welche Stadt wird im Text genannt?
 Wovon handelt dieser Artikel?
 D'après le document, qui a gagné ?
@@ -39,6 +43,9 @@ What document must a driver carry in Spain?
 Where in Vienna is the context of Klimt's frieze shown?
 In which paragraph 175 trials was Hirschfeld heard?
 How long is the story of Gilgamesh?
+What did the story about the fox and the grapes teach?
+Who led the Framingham study in 1950?
+Which report of the IPCC named 1.5 degrees?
 What information must a label in the EU give?
 Welcher Artikel des Grundgesetzes schützt die Würde?
 Quel passage relie deux océans ?
