@@ -122,11 +122,14 @@ def analyse(
 
 def publish(folder: Path, analysed: StudyResults) -> None:
     """Write the TABLES of a study, its metrics and its judges' checks, each as Parquet and CSV, and
-    the EVIDENCE as Parquet."""
+    the EVIDENCE as Parquet. Where a model wrote the questions, `attrs["questions"]` of each says so
+    (also in the Parquet file)."""
     tables = {name: getattr(analysed, name) for name in TABLES}
     tables["metrics"] = pd.DataFrame(analysed.metrics.records())
     tables["judge_checks"] = pd.DataFrame([dict(check) for check in analysed.judge_checks])
     for name, table in tables.items():
+        if analysed.written:
+            table.attrs["questions"] = analysed.written
         files.write_parquet(folder / f"{name}.parquet", table)
         files.write_csv(folder / f"{name}.csv", table)
     for name in EVIDENCE:

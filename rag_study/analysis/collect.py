@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study import data
-from rag_study.analysis import judge_agreement, state_costs
+from rag_study.analysis import judge_agreement, state_costs, written_questions
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
@@ -122,7 +122,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
-        notes=_notes(config),
+        notes=[*_notes(config), *written_questions.notes(of_data)],
+        written=written_questions.phrase(of_data),
     )
 
 

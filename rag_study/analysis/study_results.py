@@ -48,6 +48,7 @@ class StudyResults:
     stage, what `meter.Meter` measures and `provenance.collect` gives.
     `ceiling` is what the references themselves score (`evaluation.ceiling`) with the data set,
     `data_warnings` says what searches could not read of the data and scores cannot do with them.
+    `written` says "on questions that a model wrote" where it is so (`written_questions`).
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
@@ -87,6 +88,7 @@ class StudyResults:
     provenance: Sequence[Mapping[str, Any]] = ()
     ceiling: pd.DataFrame = field(default_factory=_no_table)
     data_warnings: Sequence[str] = ()
+    written: str = ""
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

@@ -146,6 +146,25 @@ def answer_batch(
     return _answer(lm, items, settings)
 
 
+def reply_batch(
+    lm: LanguageModel, instructions: Sequence[tuple[str, str]], settings: Settings
+) -> list[str]:
+    """Replies to instructions that are no questions of a task, in one batch; each is (the name that
+    its draws go by, text). Raises StudyError as `generate_answers`."""
+    items = []
+    for name, text in instructions:
+        ids = prompts.instruction_prompt(lm.tokenizer, text)
+        if len(ids) + settings.max_new_tokens > lm.max_length:
+            raise StudyError(
+                f"the prompt for '{name}' has {len(ids)} tokens, which with "
+                f"{settings.max_new_tokens} new ones is above the window of {lm.name} "
+                f"({lm.max_length}). Take a model with a larger one."
+            )
+        place = {"context": "instruction"}
+        items.append(_Item(Question(name, text, ("",)), Context(()), (), ids, place))
+    return [row["answer"] for row in _answer(lm, items, settings)]
+
+
 # --- Rows ------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,30 @@ def generate_answers(
         )
 
 
+def answer_batch(
+    session: Session,
+    questions: Sequence[Question],
+    passages: Sequence[Sequence[Passage]],
+    max_new_tokens: int,
+    prompting: Prompting = AS_USUAL,
+) -> list[dict]:
+    """Answers to questions with given passages, without a run folder; of those that the server
+    refuses alone the rows have no answer. Raises StudyError when it refuses all."""
+    pending = [
+        session.submit(
+            _answer,
+            session,
+            question,
+            Context(tuple(shown)),
+            Settings(max_new_tokens),
+            prompting,
+            {"context": "given"},
+        )
+        for question, shown in zip(questions, passages, strict=True)
+    ]
+    return [row for future in pending for row in future.result()]
+
+
 def _answer(
     session: Session,
     question: Question,

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from rag_study.cli import check, judge, label, results, start, study
+from rag_study.cli import check, judge, label, questions, results, start, study
 from rag_study.cli.console import Terminal
 from rag_study.common import surroundings
 from rag_study.common.errors import StudyError
@@ -47,6 +47,7 @@ def _all_commands(
 
 
 app.command()(start.init)
+app.command()(questions.questions)
 app.command()(start.demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(start.lab)
 app.command()(check.check)

@@ -34,6 +34,11 @@ NO_ANSWER = (
 )
 
 
+# Columns of questions that a model wrote: its name, and how many of them people read, struck out
+# and mended, as {"read": ..., "struck_out": ..., "mended": ...}.
+WRITTEN_BY, REVIEWED = "written_by_model", "reviewed"
+
+
 @dataclass(frozen=True)
 class Question:
     """One question with everything that is known about its right answer.

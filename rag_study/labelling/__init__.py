@@ -1,4 +1,5 @@
-"""Answers for people to grade: the sample, its file, agreement with the judge, estimates.
+"""Answers for people to grade: the sample, its file, agreement with the judge, estimates; and the
+sheet on which they read questions that a model wrote.
 
 Reads a study's tables and writes its own beside them. Knows nothing of the page that shows them.
 """

@@ -72,7 +72,7 @@ def match_rows(
                 del matching.rows[answer_id]
             continue
         matching.rows[answer_id] = line, row
-        if not _same(row["answer"], known.text(answer_id)):
+        if not same(row["answer"], known.text(answer_id)):
             matching.changed.append(answer_id)
     for answer_id, found in lines.items():
         if answer_id not in matching.rows:
@@ -104,14 +104,14 @@ class _Known:
             if len(fitting) == 1:
                 return fitting[0], ""
             return "", "this id is not of the sample" if answer_id else "a row without answer_id"
-        if _same(row["answer"], self.text(answer_id)):
+        if same(row["answer"], self.text(answer_id)):
             return answer_id, ""
         problem = "this is not the answer that was written with this id"
         if self._asks(answer_id, row) is False:
             return "", f"{problem}, nor the question"
         if self._by_text.get(_bare(row["answer"] or "")):
             return "", f"{problem}, but that of another"
-        if not _may_become(cell_text(self.text(answer_id)), row["answer"] or ""):
+        if not may_become(cell_text(self.text(answer_id)), row["answer"] or ""):
             return "", problem
         return answer_id, ""
 
@@ -120,10 +120,10 @@ class _Known:
         if row.get("question") is None:
             return None
         question = self._by_id[answer_id]["question"]
-        return _same(row["question"], question) or _may_become(question, row["question"])
+        return same(row["question"], question) or may_become(question, row["question"])
 
 
-def _may_become(text: str, cell: str) -> bool:
+def may_become(text: str, cell: str) -> bool:
     """Whether a spreadsheet may have made the cell of the text: a date, a number or a truth value
     in another form, the beginning of a long text, or letters lost to a code page."""
     text, cell = text.strip(), cell.strip()
@@ -145,7 +145,7 @@ def _is_value(text: str) -> bool:
     return bool(_TRUTH.fullmatch(text) or is_formula(text) or any(map(str.isdigit, text)))
 
 
-def _same(cell: str | None, text: str) -> bool:
+def same(cell: str | None, text: str) -> bool:
     """Whether a cell is still the text: spreadsheets change blanks, line ends, apostrophes, and
     write quotes, dashes and dots as people print them."""
     return _bare(cell or "") == _bare(cell_text(text))

@@ -41,6 +41,43 @@ RERANK = "Passage: {passage}\n\nPlease write a question based on this passage."
 RETENTION_SYSTEM = "You are a helpful assistant."
 RETENTION_LEAD = "Answer:"
 
+# Questions that a model writes from documents (`questions`), by kind. The words before
+# the colons are read again, whatever language the rest is in.
+WRITE_QUESTION = """{passages}
+
+{task} Ask so that somebody who has never seen {this} understands what is asked: name the persons, \
+places and things, and do not mention a passage, a text or a document. Write in the language of \
+{this}.{taken}
+
+Reply in this form, with nothing before or after it:
+{form}"""
+WRITE_TASKS = {
+    "factoid": "Write one question that the passage answers in a few words. Copy the answer from "
+    "the passage, word by word, as short as can be.",
+    "yes_no": "Write one question that is answered with yes or no, and to which the answer is "
+    "“{wanted}” going by the passage.",
+    "list": "Write one question that the passage answers with two to six things. Copy each from "
+    "the passage, word by word.",
+    "summary": "Write one question that takes two or three sentences to answer, all of which the "
+    "passage says. Then name two to five key points of the answer, each a few words copied from "
+    "the passage.",
+    "unanswerable": "Write one question about the same subject to which somebody might look for an "
+    "answer here, but which the passage does not answer.",
+    "two_documents": "Write one question that takes both passages to answer: neither alone says "
+    "enough. Copy the answer, a few words, from one of them.",
+}
+WRITE_FORMS = {
+    "factoid": "Question: ...\nAnswer: ...",
+    "yes_no": "Question: ...\nAnswer: {wanted}",
+    "list": "Question: ...\nAnswer: ...; ...",
+    "summary": "Question: ...\nAnswer: ...\nPoints: ...; ...",
+    "unanswerable": "Question: ...",
+    "two_documents": "Question: ...\nAnswer: ...",
+}
+WRITE_OTHERS = " Ask something else than:\n{questions}"
+# Whether a longer answer follows from its passage, asked as any other question.
+ENTAILED = "Is everything in this statement said in the passage? “{answer}” Answer yes or no."
+
 JUDGE_SYSTEM = "You grade answers."
 JUDGE_PREFIX = """A candidate answered a question. Compare the candidate with the reference answer.
 
@@ -109,6 +146,26 @@ def answer_prompt(
     prompting = Prompting(prompting.name, cleaned(prompting.examples))
     messages = answer_messages(clean(question, tokenizer), cleaned(passages), prompting)
     return _encoded(tokenizer, messages)
+
+
+def question_request(
+    kind: str, passages: Sequence[tuple[str, str]], wanted: str = "", taken: Sequence[str] = ()
+) -> str:
+    """What a model is told that is to write a question of a kind (of WRITE_TASKS) from (title,
+    text) passages. `wanted` is "yes" or "no" where it is to be that; `taken` are questions that
+    it must not write again."""
+    listed = "\n\n".join(
+        PASSAGE.format(number=number, title=title, text=text)
+        for number, (title, text) in enumerate(passages, start=1)
+    )
+    others = "\n".join(f"- {question}" for question in taken)
+    return WRITE_QUESTION.format(
+        passages=listed,
+        task=WRITE_TASKS[kind].format(wanted=wanted),
+        this="the passages" if len(passages) > 1 else "the passage",
+        taken=WRITE_OTHERS.format(questions=others) if taken else "",
+        form=WRITE_FORMS[kind].format(wanted=wanted),
+    )
 
 
 def instruction_prompt(tokenizer: PreTrainedTokenizerBase, instruction: str) -> list[int]:

@@ -27,7 +27,15 @@ def headline(results: StudyResults) -> str:
 
 def headline_parts(results: StudyResults) -> tuple[str, str]:
     """The answer in two sentences (verdict and main difference), and a third on what it rests on
-    ('' where there is no verdict)."""
+    ('' where there is no verdict). It begins with whose questions they are, where a model's."""
+    answer, rests_on = _parts(results)
+    if results.written:
+        where = f"{results.written[0].upper()}{results.written[1:]}"
+        answer = f"{where}: {answer[0].lower()}{answer[1:]}"
+    return answer, rests_on
+
+
+def _parts(results: StudyResults) -> tuple[str, str]:
     comparisons = results.comparisons
     if comparisons.empty:
         missing = len(results.missing)

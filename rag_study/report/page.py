@@ -67,10 +67,20 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     """
     out = Path(out)
     html = _environment(results.metrics).get_template("report.html.j2").render(**_content(results))
+    html = _noted(html, results.written)
     # Not every text that a model writes can be encoded.
     html = secrets.hidden(html)
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
     return out
+
+
+def _noted(html: str, written: str) -> str:
+    """The page with a note before every table on what was measured on, where a model wrote the
+    questions. (In texts of others every bracket is escaped.)"""
+    if not written:
+        return html
+    table = '<div class="scroll"'
+    return html.replace(table, f'<p class="note">{written[0].upper()}{written[1:]}.</p>\n{table}')
 
 
 def _content(results: StudyResults) -> dict[str, Any]:

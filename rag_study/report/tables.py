@@ -39,8 +39,9 @@ def effects_table(
 ) -> Table:
     """The comparisons for a terminal of 100 columns: primary rows, then up to `most_others` of the
     others, dimmed."""
+    written = comparisons.attrs.get("questions", "")
     table = Table(
-        title="Trained − base, with 95 % intervals",
+        title=f"Trained − base, with 95 % intervals{f', {written}' if written else ''}",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,

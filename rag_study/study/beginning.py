@@ -60,7 +60,7 @@ def begin(
     cannot be read.
     """
     proposal = looking.look(folder, questions, documents)
-    name = name or _name_of(folder)
+    name = name or name_of(folder)
     path = params / f"{name}.yaml"
     settings = proposal.settings
     options = {k: v for k, v in settings.items() if k not in ("name", "path", "corpus")}
@@ -102,7 +102,7 @@ def begin(
     )
 
 
-def _name_of(folder: Path) -> str:
+def name_of(folder: Path) -> str:
     """The folder's name as a study may be called."""
     stem = folder.resolve().name if folder.is_dir() else folder.stem
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()

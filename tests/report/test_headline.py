@@ -169,3 +169,11 @@ def test_headline_without_primary_comparisons():
     text = headline(study(row, judge_checks=[WEAK]))
     assert text.startswith("No verdict. 1 difference between trained and base models was computed")
     assert "weak" in text
+
+
+def test_it_begins_with_whose_questions_they_are_where_a_model_wrote_them():
+    row = comparison("helps", 0.2)
+    plain, written = (headline(study(row, **k)) for k in ({}, {"written": "on questions that x"}))
+    assert written == f"On questions that x: h{plain[1:]}"
+    nothing = headline(StudyResults({"name": "x"}, written="partly on questions that x"))
+    assert nothing.startswith("Partly on questions that x: no answer yet.")

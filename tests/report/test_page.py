@@ -368,3 +368,20 @@ def test_what_the_references_score_and_the_language_limits_are_shown(tmp_path):
     text = report.build_report(results, tmp_path / "report.html").read_text("utf-8")
     assert "What the references themselves score" in text
     assert "mills: a judge is asked in English." in limits(results)
+
+
+def test_every_table_says_where_a_model_wrote_the_questions(tmp_path):
+    results = full_study(answers(), written="on questions that a model wrote")
+    html = report.build_report(results, tmp_path / "report.html").read_text()
+    tables = html.count('<div class="scroll"')
+    note = '<p class="note">On questions that a model wrote.</p>\n<div class="scroll"'
+    assert html.count(note) == tables >= 5
+    Page(html)
+    plain = report.build_report(full_study(answers()), tmp_path / "plain.html").read_text()
+    assert "that a model wrote" not in plain
+
+
+def test_the_terminal_s_table_says_so_as_well():
+    rows = pd.DataFrame([comparison("helps", 0.2)])
+    rows.attrs["questions"] = "on questions that a model wrote"
+    assert effects_table(rows).title.endswith(", on questions that a model wrote")

@@ -109,7 +109,7 @@ def layout(source: Source) -> Layout:
     path = source.path
     if not path.exists():
         raise StudyError(f"{path}: there is no such file or folder (data set `own`, key `path`).")
-    documents, texts = _documents_at(source.corpus, path) if source.corpus else ((), None)
+    documents, texts = documents_at(source.corpus, path) if source.corpus else ((), None)
     if not path.is_dir():
         return Layout((_table(path),), documents, texts)
     beside = [] if source.corpus else _stem(path, "corpus")
@@ -128,7 +128,7 @@ def layout(source: Source) -> Layout:
     return Layout(tuple(tables), documents, texts)
 
 
-def _documents_at(place: Path, questions: Path) -> tuple[tuple[SourceFile, ...], Path | None]:
+def documents_at(place: Path, questions: Path) -> tuple[tuple[SourceFile, ...], Path | None]:
     """Tables with documents, or a place with texts; the questions may lie there, too."""
     if not place.exists():
         raise StudyError(

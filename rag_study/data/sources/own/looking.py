@@ -93,6 +93,16 @@ def look(folder: Path, questions: Path | None = None, documents: Path | None = N
     return proposal
 
 
+def look_at_documents(table: Path) -> dict[str, Any]:
+    """Settings with which a table of documents is read that has no questions beside it."""
+    settings = {
+        "columns": _document_columns(table, {}),
+        "corpus_sheet": _corpus_table(table).reading.sheet,
+        "encoding": _corpus_table(table).reading.encoding,
+    }
+    return {key: value for key, value in settings.items() if value}
+
+
 def _whole(folder: Path) -> Path | None:
     """The file of questions of a folder that is one data set: of the schema's names, BEIR's, or as
     `datasets` saves it."""
