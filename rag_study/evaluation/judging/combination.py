@@ -27,9 +27,9 @@ SHORT, LONG = 5, 9
 # it is no less certain of half an answer than of the whole one.
 LEAST, MOST = -3.0, 2.0
 CASES = ("held", "partly", "nothing")
-# Share of words in common that is more than nothing: in a long text half of a short answer's words
-# stand together by chance.
-SOME, MUCH, A_TEXT = 0.2, 0.6, 80
+# Share of words in common that is more than nothing, of a long right answer and a shorter one: in a
+# long text half of a short answer's words stand together by chance.
+LITTLE, SOME, MUCH, A_TEXT = 0.2, 0.3, 0.6, 80
 SHARPER = 2.0
 DENIED = 0.1  # of the probability of an answer that negates what matches, or is a fragment
 # Words of an answer: of longer ones people graded few.
@@ -89,8 +89,8 @@ def case(evidence: Evidence) -> str:
     """Which of CASES: it holds a right answer, part of its words, or next to nothing."""
     if evidence.match:
         return "held"
-    by_chance = evidence.words > A_TEXT and evidence.size < LONG
-    some = MUCH if by_chance else SOME
+    by_chance = MUCH if evidence.words > A_TEXT else SOME
+    some = by_chance if evidence.size <= (SHORT + LONG) / 2 else LITTLE
     return "partly" if max(evidence.share, evidence.overlap) >= some else "nothing"
 
 
