@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from rag_study.common import secrets
 from rag_study.common.errors import StudyError
+from rag_study.common.paths import portable
 
 POSTGRESQL, QDRANT = "postgresql", "qdrant"
 LOCAL_QDRANT = "qdrant:"
@@ -76,7 +77,7 @@ def beside(folder: Path, store: str) -> str:
     if not store.startswith(LOCAL_QDRANT):
         return store
     place = Path(store.removeprefix(LOCAL_QDRANT)).expanduser()
-    return f"{LOCAL_QDRANT}{folder / place}"
+    return f"{LOCAL_QDRANT}{portable(folder / place)}"
 
 
 def _is_installed(name: str) -> bool:

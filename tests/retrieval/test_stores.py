@@ -10,9 +10,11 @@ import pytest
 
 from rag_study import data as qa_datasets
 from rag_study import retrieval
+from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.retrieval import store_names, stores
 from rag_study.study import identity
+from rag_study.study.config import load_study
 from rag_study.study.groups import Point, Retrieval
 from rag_study.study.stages import STAGES, used_by
 
@@ -259,3 +261,19 @@ def test_a_run_id_has_the_kind_of_store_and_not_its_place(monkeypatch):
     assert used(store="postgresql://a@one/x") == used(store="postgres://b@two:5433/y")
     assert used(store="postgresql://a@one/x") != used() != used(store="http://one:6333")
     assert used(store="http://one:6333", retriever="bm25") == used(retriever="bm25")
+
+
+def test_a_folder_of_qdrant_counts_from_the_study_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_names, "_is_installed", lambda name: True)
+    study = tmp_path / "study.yaml"
+    files.write_text(
+        study,
+        "name: q\nmodels: [random-llama]\ndatasets: [{name: fictional}]\n"
+        "judges: [{model: random-llama}]\nretrieval: {store: 'qdrant:points'}\n",
+    )
+    monkeypatch.chdir("/")
+    assert load_study(study).retrieval.store == f"qdrant:{tmp_path / 'points'}"
+    files.write_text(study, study.read_text().replace("qdrant:points", f"http://a:{PASSWORD}@h"))
+    with pytest.raises(StudyError, match="comes from the environment") as refused:
+        load_study(study)
+    assert PASSWORD not in str(refused.value)
