@@ -58,7 +58,7 @@ def questions(
         ),
     ] = "factoid,list,summary",
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="to write to  [questions/<name>]")
+        Path | None, typer.Option(metavar="FOLDER", help="to write to  [questions/NAME]")
     ] = None,
     tries: Annotated[int, typer.Option(min=1, max=50, help="for each question, at most")] = 4,
     reasoning: Annotated[
@@ -153,8 +153,11 @@ def _make(
 ) -> None:
     from rag_study.questions import making, writer
 
+    before = len(store.standing)
+    if before:
+        _say(f"{counted(before, 'question')} of {sum(asked.values()):,} are there already.")
     try:
-        with writer.open_writer(model, reasoning) as opened, _progress(len(store.kept)) as told:
+        with writer.open_writer(model, reasoning) as opened, _progress(before) as told:
             making.Making(store, places, opened, model, told).make(asked, tries)
     except KeyboardInterrupt:
         store.write()
@@ -242,6 +245,7 @@ def _tell_result(store: Store, model: str, asked: int) -> None:
     from rag_study.questions.checks import REASONS
 
     tried, kept = len(store.tries), len(store.kept)
+    standing = store.standing
     if not tried:
         return
     reasons = Counter(row["reason"] for row in store.tries if row["reason"])
@@ -253,13 +257,14 @@ def _tell_result(store: Store, model: str, asked: int) -> None:
     for words, number in rows:
         table.add_row(words, f"{number:,}", f"{number / tried:.0%}".replace("%", " %"))
     console.print(table)
-    by_kind = Counter(row["kind"] for row in store.kept)
+    by_kind = Counter(row["kind"] for row in standing)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(by_kind.items()))
-    _say(f"Kept: {counted(kept, 'question')} ({kinds or 'none'}).")
-    if kept < asked:
+    struck = f"; people struck out {kept - len(standing):,}" if kept > len(standing) else ""
+    _say(f"Kept: {counted(len(standing), 'question')} ({kinds or 'none'}){struck}.")
+    if len(standing) < asked:
         _say(
-            f"{asked - kept:,} fewer than asked for: the tries are used up (--tries), or every "
-            "passage has been asked about."
+            f"{asked - len(standing):,} fewer than asked for: the tries are used up (--tries), or "
+            "every passage has been asked about."
         )
     if kept < _FEW * tried:
         _say(

@@ -131,7 +131,7 @@ class Making:
             self._write(tried)
             self._check(tried)
             self._store.add([one.row(self._model) for one in tried])
-            kept = Counter(row["kind"] for row in self._store.kept)
+            kept = Counter(row["kind"] for row in self._store.standing)
             have = sum(min(kept[kind], number) for kind, number in asked.items())
             self._told(have, sum(asked.values()), len(self._store.tries))
 
@@ -139,7 +139,7 @@ class Making:
         self, waiting: dict[str, Iterator[Task]], asked: dict[str, int], tries: int
     ) -> list[Task]:
         """The tasks of the next batch: of the kinds that lack most, as many as may be kept."""
-        kept = Counter(row["kind"] for row in self._store.kept)
+        kept = Counter(row["kind"] for row in self._store.standing)
         begun = Counter(row["kind"] for row in self._store.tries)
         batch: list[Task] = []
         while len(batch) < self._writer.batch:

@@ -90,6 +90,16 @@ class Store:
         """The tries that gave a question."""
         return [row for row in self.tries if not row["reason"]]
 
+    @property
+    def standing(self) -> list[dict[str, Any]]:
+        """Of these all that no person has struck out."""
+        reviews = self.reviews()
+        return [
+            row
+            for row in self.kept
+            if reviews.get(row["question"]["id"], {}).get("verdict") != STRUCK_OUT
+        ]
+
     def reviews(self) -> dict[str, dict[str, str]]:
         """What people said, by question id: `verdict`, and of mended ones `question`, `answer`."""
         file = self.folder / REVIEWS
@@ -108,11 +118,10 @@ class Store:
         reviewed = {"read": len(rows), STRUCK_OUT: counts[STRUCK_OUT], MENDED: counts[MENDED]}
         groups = joined_groups(row["groups"] for row in self.kept)
         written = []
-        for row in self.kept:
-            said = reviews.get(row["question"]["id"], {})
-            if said.get("verdict") == STRUCK_OUT:
-                continue
-            question = mended(row["question"], said)
+        for row in self.standing:
+            question = mended(row["question"], reviews.get(row["question"]["id"], {}))
+            if question["answer_type"] == "unanswerable":
+                question |= {"answers": [], "reference": ""}  # how it is said is the reader's
             written.append(
                 {
                     **question,

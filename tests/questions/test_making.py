@@ -4,11 +4,13 @@ import pytest
 import writing_server
 from writing_server import WritingServer, text_of
 
+from rag_study import data
 from rag_study.common.errors import StudyError
-from rag_study.common.files import read_jsonl
-from rag_study.data.schema import WRITTEN_BY, Document
+from rag_study.common.files import read_jsonl, write_jsonl
+from rag_study.data.schema import NO_ANSWER, WRITTEN_BY, Document
 from rag_study.models import api_key
 from rag_study.questions import checks, making, writer
+from rag_study.questions.kinds import KINDS
 from rag_study.questions.making import Making
 from rag_study.questions.passages import Places, groups_of
 from rag_study.questions.store import Store
@@ -206,6 +208,50 @@ def test_an_interrupt_loses_nothing_and_nothing_is_asked_twice(serve, tmp_path):
     assert len(server.requests) == asked
     make(server, tmp_path / "made", {"factoid": 20}, documents, tries=3)
     assert len(server.writings) == len(set(server.writings)) > first
+
+
+def test_what_people_strike_out_is_made_up_for_by_others(serve, tmp_path):
+    server = serve()
+    store = make(server, tmp_path / "made", {"factoid": 5})
+    gone = [row["question"]["id"] for row in store.kept[:2]]
+    store.review({question_id: {"verdict": "struck_out"} for question_id in gone})
+    assert len(read_jsonl(tmp_path / "made" / "questions.jsonl")) == 3
+    make(server, tmp_path / "made", {"factoid": 5}, tries=2)
+    rows = read_jsonl(tmp_path / "made" / "questions.jsonl")
+    assert len(rows) == 5
+    assert not {row["id"] for row in rows} & {*gone}
+    assert rows[0]["reviewed"] == {"read": 2, "struck_out": 2, "mended": 0}
+
+
+def test_every_kind_is_read_by_a_study_as_it_was_written(serve, tmp_path):
+    writes = {
+        "factoid": writing_server.factoid,
+        "yes_no": lambda n: f"Question: Does Tower {n} have 1 step?\nAnswer: no",
+        "list": lambda n: f"Question: Tower {n} is made of what?\nAnswer: grey stone; oak",
+        "summary": lambda n: (
+            f"Question: Describe it, how came Tower {n} to be?\nAnswer: Person {n} built it of "
+            f"grey stone and of oak.\nPoints: Person {n}; grey stone"
+        ),
+        "unanswerable": lambda n: f"Question: How old is the clock of Tower {n}?",
+    }
+    kinds = {}
+    for kind, write in writes.items():
+        server = serve(writes=dict.fromkeys(range(12), write))
+        folder = tmp_path / kind
+        make(server, folder, {kind: 2}, tries=4)
+        documents = [{"doc_id": d.doc_id, "title": d.title, "text": d.text} for d in towers()]
+        write_jsonl(folder / "corpus.jsonl", documents)
+        dataset = data.load("own", str(folder / "questions.jsonl"), str(folder / "corpus.jsonl"))
+        assert not dataset.dropped
+        kinds[kind] = dataset.questions
+    types = {kind: questions[0].answer_type for kind, questions in kinds.items()}
+    assert types == {k: v for k, v in KINDS.items() if k != "two_documents"}
+    for questions in kinds.values():
+        assert len(questions) == 2
+        assert questions[0].extra[WRITTEN_BY]
+        assert questions[0].gold_doc_ids
+        assert checks.is_right(questions[0].reference, questions[0])
+    assert kinds["unanswerable"][0].answers == NO_ANSWER
 
 
 def test_a_line_that_was_cut_is_made_again_and_a_damaged_one_told(serve, tmp_path):
