@@ -43,7 +43,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rag_study.analysis.equivalence import FAILS, LIMIT, MIN_QUESTIONS, NOT_KNOWN, PASSES, Part
+from rag_study.analysis.equivalence import (
+    FAILS,
+    LIMIT,
+    MIN_QUESTIONS,
+    NOT_KNOWN,
+    PASSES,
+    UNSEEN,
+    Part,
+)
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import (
     ALL_SEEDS,
@@ -223,15 +231,15 @@ class _Auditor:
     ) -> Iterator[dict[str, Any]]:
         limit = LIMIT * float(self.margins.get(name["metric"]) or np.nan)
         judge, metric = name["judge"], name["metric"]
-        scale = self.metrics[metric].width
+        unseen = min(UNSEEN / LIMIT * limit, self.metrics[metric].width)
         parts: dict[str, Part] = {}
         for merit in MERITS:
             rungs = self.styled.rungs(name["dataset"], judge, metric, merit)
-            parts[RUNGS[merit]] = _from_rungs(RUNGS[merit], rungs, mixture.weights, scale)
+            parts[RUNGS[merit]] = _from_rungs(RUNGS[merit], rungs, mixture.weights, unseen)
         if metric not in COUNTERPARTS.values():
             right = scores[scores["right_tuned"] & scores["right_base"]]
             change = (right["score_tuned"] - right["score_base"]).to_numpy(float)
-            parts[OWN] = Part.of(OWN, change, _clusters(right), scale)
+            parts[OWN] = Part.of(OWN, change, _clusters(right), unseen)
         if error := self.errors.get(tuple(name[column] for column in KEY_COLUMNS)):
             parts[PEOPLE] = error
         status, reason, decided = _together(parts, limit, mixture, name)
@@ -257,14 +265,16 @@ class _Auditor:
         }
 
 
-def _from_rungs(source: str, rungs: pd.DataFrame | None, weights: np.ndarray, scale: float) -> Part:
+def _from_rungs(
+    source: str, rungs: pd.DataFrame | None, weights: np.ndarray, unseen: float
+) -> Part:
     """`rungs` has one row per question: its group and a column for each style."""
     if rungs is None or rungs.empty:
         return Part(source, 0, 0)
     used = [name for name, w in zip(STYLES, weights, strict=True) if abs(w) > 1e-9]
     complete = rungs.dropna(subset=used)
     values = complete[used].to_numpy(float) @ weights[[list(STYLES).index(name) for name in used]]
-    return Part.of(source, values, _clusters(complete), scale, tests=len(MERITS))
+    return Part.of(source, values, _clusters(complete), unseen, tests=len(MERITS))
 
 
 def _together(

@@ -4,7 +4,7 @@ What is tested, and what follows, is in `audit`. An interval that comes from the
 knows nothing of errors that none of the questions shows: of equal values it has no width at all.
 So a source passes only where there is room for these, too: in as large a share of all questions as
 the exact binomial bound allows where none of n was in error (Clopper and Pearson 1934; about
-3 / n), each by UNSEEN of the scale.
+3 / n), each by UNSEEN margins.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ PASSES, FAILS, NOT_KNOWN = "passes", "fails", "not known"
 # A source with fewer questions says nothing (as `validity.MIN_QUESTIONS`); people: groups.
 MIN_QUESTIONS = 20
 ALPHA = 0.05
-# Of the scale: how large an error is that no question shows. A quarter is one of the steps from 1
-# to 5. People decide whatever all else says, and of their labels the whole scale is allowed for.
-UNSEEN, UNSEEN_BY_PEOPLE = 0.25, 1.0
+# How large an error is that no question shows, in margins: one of the steps from 1 to 5, where the
+# margin is a quarter of a point. People decide whatever all else says, and of their labels errors
+# as wide as the scale are allowed for (`judge_errors`).
+UNSEEN = 4.0
 _RESAMPLES = 2_000
 
 
@@ -50,10 +51,10 @@ class Part:
 
     @classmethod
     def of(
-        cls, source: str, values: np.ndarray, clusters: np.ndarray, scale: float, tests: int = 1
+        cls, source: str, values: np.ndarray, clusters: np.ndarray, unseen: float, tests: int = 1
     ) -> Part:
-        """From one value per question, in a metric whose ends are `scale` apart. `tests`: how many
-        share the 5 % of a failure."""
+        """From one value per question; `unseen` is the size of an error that none of them shows.
+        `tests`: how many share the 5 % of a failure."""
         n, groups = len(values), len(np.unique(clusters))
         if n < MIN_QUESTIONS or groups < 2:
             return cls(source, n, groups)
@@ -61,7 +62,6 @@ class Part:
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(float)
         se = float(standard_errors(sums[None], counts[None])[0])
         df = float(degrees_of_freedom(effective_clusters(counts)))
-        unseen = UNSEEN * scale
         part = cls.known(source, float(values.mean()), se, n, groups, df, unseen, tests)
         levels = (1 - 2 * ALPHA, 1 - ALPHA / tests)
         (near, far) = bca_intervals(sums[None], counts[None], levels, _RESAMPLES)[:, :, 0]

@@ -21,7 +21,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clusters
-from rag_study.analysis.equivalence import LIMIT, UNSEEN_BY_PEOPLE, Part
+from rag_study.analysis.equivalence import LIMIT, Part
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.resampling import standard_errors
@@ -70,7 +70,7 @@ def judge_errors(
     rows = []
     for metric, judge, graded in _graded(labels, results, metrics):
         limit = LIMIT * float(margins.get(metric, metrics[metric].margin) or np.nan)
-        unseen = UNSEEN_BY_PEOPLE * metrics[metric].width
+        unseen = metrics[metric].width
         keys = [*RUN_COLUMNS, "context"]
         states = dict(tuple(graded.groupby(keys, dropna=False, sort=True)))
         base_of = _bases(states)

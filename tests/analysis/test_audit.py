@@ -249,7 +249,7 @@ def test_at_the_limit_at_most_one_in_twenty_passes(kind, n):
     for _ in range(runs):
         sign = rng.choice([-1, 1])
         values = sign * (LIMIT + spread(kind, rng, n, clusters))
-        found = Part.of("x", values, clusters, 4.0, tests=2).status(LIMIT)
+        found = Part.of("x", values, clusters, 1.0, tests=2).status(LIMIT)
         passed += found == PASSES
         failed += found == FAILS
     assert passed / runs <= 0.072  # 5 % and two standard errors of 400 runs
@@ -263,7 +263,7 @@ def test_both_merits_must_pass_so_the_level_holds_for_the_two_together():
         right = LIMIT + rng.normal(0, 0.3, 60)
         wrong = rng.normal(0, 0.3, 60)
         found = {
-            Part.of("x", values, np.arange(60), 4.0, tests=2).status(LIMIT)
+            Part.of("x", values, np.arange(60), 1.0, tests=2).status(LIMIT)
             for values in (right, wrong)
         }
         passed += found == {PASSES}
@@ -276,38 +276,38 @@ def test_a_fair_judge_of_realistic_spread_passes(n, sd, least):
     rng = np.random.default_rng([9, n])
     passed = 0
     for _ in range(150):
-        parts = [Part.of("x", rng.normal(0, sd, n), np.arange(n), 4.0, tests=2) for _ in range(2)]
+        parts = [Part.of("x", rng.normal(0, sd, n), np.arange(n), 1.0, tests=2) for _ in range(2)]
         passed += all(part.status(LIMIT) == PASSES for part in parts)
     assert passed / 150 >= least
 
 
 def test_questions_needed_are_those_that_pass():
     rng = np.random.default_rng(11)
-    part = Part.of("x", np.tile([-0.3, 0.3], 30), np.arange(60), 4.0)
+    part = Part.of("x", np.tile([-0.3, 0.3], 30), np.arange(60), 1.0)
     assert part.status(LIMIT) == PASSES
-    wide = Part.of("x", np.tile([-0.8, 0.8], 30), np.arange(60), 4.0)
+    wide = Part.of("x", np.tile([-0.8, 0.8], 30), np.arange(60), 1.0)
     assert wide.status(LIMIT) == NOT_KNOWN
     n = int(wide.needed(LIMIT))
     passed = sum(
-        Part.of("x", rng.normal(0, 0.8, n), np.arange(n), 4.0).status(LIMIT) == PASSES
+        Part.of("x", rng.normal(0, 0.8, n), np.arange(n), 1.0).status(LIMIT) == PASSES
         for _ in range(400)
     )
     assert 0.72 < passed / 400 < 0.90
-    assert np.isnan(Part.of("x", np.full(30, 0.2), np.arange(30), 4.0).needed(LIMIT))
+    assert np.isnan(Part.of("x", np.full(30, 0.2), np.arange(30), 1.0).needed(LIMIT))
 
 
 @pytest.mark.parametrize(("n", "status"), [(20, NOT_KNOWN), (24, PASSES)])
 def test_equal_values_say_no_more_than_their_number_does(n, status):
     """Without an error among 20, one in seven may be wrong (Clopper and Pearson)."""
-    part = Part.of("x", np.zeros(n), np.arange(n), 4.0)
+    part = Part.of("x", np.zeros(n), np.arange(n), 1.0)
     assert part.high == pytest.approx(1 - 0.05 ** (1 / n))
     assert part.status(LIMIT) == status
     assert n <= part.needed(LIMIT) == max(n, 23)
     # Hardly different scores are no other evidence.
-    near = Part.of("x", np.tile([-0.001, 0.001], n // 2), np.arange(n), 4.0)
+    near = Part.of("x", np.tile([-0.001, 0.001], n // 2), np.arange(n), 1.0)
     assert near.status(LIMIT) == status
     # What all answers show is known, however few they are.
-    assert Part.of("x", np.full(n, 0.3), np.arange(n), 4.0).status(LIMIT) == FAILS
+    assert Part.of("x", np.full(n, 0.3), np.arange(n), 1.0).status(LIMIT) == FAILS
 
 
 @pytest.mark.parametrize("n", [20, 40, 80])
@@ -315,7 +315,7 @@ def test_rare_errors_of_a_grade_seldom_pass_for_none(n):
     """A share of questions such that the whole makes the limit: most samples show few of them."""
     rng = np.random.default_rng([13, n])
     passed = sum(
-        Part.of("x", (rng.random(n) < LIMIT).astype(float), np.arange(n), 4.0).status(LIMIT)
+        Part.of("x", (rng.random(n) < LIMIT).astype(float), np.arange(n), 1.0).status(LIMIT)
         == PASSES
         for _ in range(400)
     )
