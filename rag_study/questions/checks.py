@@ -37,6 +37,8 @@ REASONS = (
 
 _MOST_WORDS, _LEAST_WORDS = 45, 3
 _MARKS = "?？؟⸮՞"
+# What a model asks whoever talks to it.
+_CHAT = regex.compile(r"\byour (?:question|query|request)\b|\b(?:assist|help) you\b", regex.I)
 _LATIN = regex.compile(r"\p{Latin}")
 # What somebody must have been named for. "They" and "it" are mostly named inside the question, but
 # for very short ones ("When did it open?").
@@ -81,6 +83,8 @@ def is_question(text: str) -> bool:
     """Whether a text is one question of a usual length. Where Latin letters are written, a question
     has its mark."""
     if "\n" in text.strip() or not _LEAST_WORDS <= words(text) <= _MOST_WORDS:
+        return False
+    if _CHAT.search(text):
         return False
     asked = text.rstrip(" \"'”’»)*_")
     if asked.endswith(tuple(_MARKS)):

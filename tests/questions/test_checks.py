@@ -89,6 +89,7 @@ def test_somebody_is_named_before_a_pronoun(question, stands):
         ("Who paid for the canal?", True),
         ("The canal was paid for by Ann.", False),
         ("Why?", False),
+        ("I am here now. How can I help you today?", False),
         ("这条运河是谁付的钱？", True),
         ("这条运河是安付的钱。", False),
         ("คลองนี้ใครเป็นคนจ่ายเงิน", True),
