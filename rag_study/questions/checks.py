@@ -21,7 +21,7 @@ REFUSED = "the server refused a request"
 NO_REPLY = "the reply holds no question with an answer"
 NO_QUESTION = "it is no question, or one of more than 45 words"
 ABOUT_THE_PASSAGE = "it is about the passage itself (“this text”)"
-NOT_BY_ITSELF = "it does not say whom or what it is about (“he”, “she”)"
+NOT_BY_ITSELF = "it does not say whom or what it is about (“he”, “the film”)"
 GIVEN_AWAY = "the question gives its answer away"
 NO_FORM = "the answer is not of the form that was asked for"
 NOT_IN_PASSAGE = "the answer does not stand in the passage"
@@ -37,17 +37,26 @@ REASONS = (
 
 _MOST_WORDS, _LEAST_WORDS = 45, 3
 _MARKS = "?？؟⸮՞"
+# What a model asks whoever talks to it.
+_CHAT = regex.compile(r"\byour (?:question|query|request)\b|\b(?:assist|help) you\b", regex.I)
 _LATIN = regex.compile(r"\p{Latin}")
 # What somebody must have been named for. "They" and "it" are mostly named inside the question, but
 # for very short ones ("When did it open?").
 _PERSON = regex.compile(r"\b(?:he|she|him|his|her|hers|himself|herself)\b", regex.IGNORECASE)
 _THING = regex.compile(r"\b(?:it|its|they|them|their)\b", regex.IGNORECASE)
 _SHORT_WORDS = 5
+# "Who directed the film?" is about one that was named before.
+_WORK = regex.compile(
+    r"\bthe (?:series|film|movie|song|book|novel|game|show|episode|album|play|poem|band)"
+    r"(?:['’]s(?: \w+){1,3})?\W*\Z",
+    regex.IGNORECASE,
+)
 _NAME = regex.compile(r"(?<=\w[^.?!]*\s[\"“(]*)\p{Lu}")
 _NOUN_BEFORE = regex.compile(
     r"\b(?:a|an|the|each|every|any|whose) \p{L}+.*\b(?:he|she|him|his|her)\b", regex.IGNORECASE
 )
 _FILE = Path(__file__).with_name("about_the_passage.yaml")
+_QUOTED = regex.compile(r"[\d\"“”‘]")
 _NUMBER = regex.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -75,6 +84,8 @@ def is_question(text: str) -> bool:
     has its mark."""
     if "\n" in text.strip() or not _LEAST_WORDS <= words(text) <= _MOST_WORDS:
         return False
+    if _CHAT.search(text):
+        return False
     asked = text.rstrip(" \"'”’»)*_")
     if asked.endswith(tuple(_MARKS)):
         return True
@@ -88,7 +99,9 @@ def is_about_the_passage(question: str) -> bool:
 
 
 def stands_by_itself(question: str) -> bool:
-    """Whether an English question names whom or what it means by "he", "she" or "it"."""
+    """Whether an English question names whom or what it means by "he", "it" or "the film"."""
+    if _WORK.search(question) and not _NAME.search(question) and not _QUOTED.search(question):
+        return False
     thing = words(question) <= _SHORT_WORDS and _THING.search(question)
     if not (thing or _PERSON.search(question)):
         return True

@@ -57,11 +57,9 @@ class _Try:
 
 @dataclass(frozen=True)
 class Cost:
-    """What questions may cost: tries, calls of the model and tokens, if every try is kept (`least`)
+    """What questions may cost: calls of the model and tokens, if every try is kept (`least`)
     and if all tries are needed (`most`). Tokens are counted from words, not by a tokenizer."""
 
-    least_tries: int
-    most_tries: int
     least_calls: int
     most_calls: int
     least_read: int
@@ -86,10 +84,7 @@ def cost(places: Places, asked: dict[str, int], tries: int) -> Cost:
             calls[name] += asks * amount
             read[name] += each * amount
             written[name] += (new + answer * (asks - 1)) * amount
-    total = sum(asked.values())
     return Cost(
-        total,
-        total * tries,
         calls["least"],
         calls["most"],
         round(read["least"]),
