@@ -23,10 +23,11 @@ PASSES, FAILS, NOT_KNOWN = "passes", "fails", "not known"
 # A source with fewer questions says nothing (as `validity.MIN_QUESTIONS`); people: groups.
 MIN_QUESTIONS = 20
 ALPHA = 0.05
-# How large an error is that no question shows, in margins: one of the steps from 1 to 5, where the
-# margin is a quarter of a point. People decide whatever all else says, and of their labels errors
-# as wide as the scale are allowed for (`judge_errors`).
-UNSEEN = 4.0
+# How large an error is that no question shows, in margins: nearly one of the steps from 1 to 5,
+# where the margin is a quarter of a point. The largest with which 20 groups without an error, the
+# fewest that carry a verdict, can pass. People decide whatever all else says, and of their labels
+# errors as wide as the scale are allowed for (`judge_errors`).
+UNSEEN = 3.5
 _RESAMPLES = 2_000
 
 

@@ -70,7 +70,9 @@ def study(write_study, outputs):
                 files.write_parquet(folder.path / "retention.parquet", pd.DataFrame(rows))
             case "validate_judge":
                 files.write_parquet(folder.path / "ladder.parquet", pd.DataFrame({"rung": ["x"]}))
-                styled = pd.DataFrame(style.style_rungs(split.pools["test"][:24]))
+                pools = [question for pool in split.pools.values() for question in pool]
+                of_groups = list({question.group: question for question in pools}.values())
+                styled = pd.DataFrame(style.style_rungs(of_groups[:24]))
                 scores = dict.fromkeys((*collect.REFERENCE, *config.judged_metrics), 0.5)
                 files.write_parquet(folder.path / "styles.parquet", styled.assign(**scores))
                 row = {"scorer": "random-llama", "criterion": "accuracy", "higher": "right"}
