@@ -206,16 +206,25 @@ def _whole(prepared: StageRun) -> Path | None:
     return folder.path if stages.is_done(prepared) and not folder.damages(quick=True) else None
 
 
-@lru_cache(maxsize=4)  # dividing thousands of questions takes a second, too
 def pools_of(prepared: StageRun) -> Pools | None:
     """The questions by pool, as far as they can be had while planning; else None."""
     if folder := _whole(prepared):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return data.load_pools(folder)
+            return _saved(folder)
     dataset = prepared.point.dataset
     if data.registry.find(dataset.name).is_instant(data.source_of(*dataset.source)):
-        return data.split(data.load(*dataset.source), dataset.test_share).pools
-    return None
+        return _divided(prepared)
+    return None  # not kept: stage 01 may end while this process runs
+
+
+# Reading and dividing thousands of questions takes a second.
+_saved = lru_cache(maxsize=4)(data.load_pools)
+
+
+@lru_cache(maxsize=4)
+def _divided(prepared: StageRun) -> Pools:
+    dataset = prepared.point.dataset
+    return data.split(data.load(*dataset.source), dataset.test_share).pools
 
 
 def answers_of(run: StageRun, pools: Pools | None) -> dict[str, int]:

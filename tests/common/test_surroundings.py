@@ -231,7 +231,7 @@ def test_names_that_are_no_utf_8_are_refused_in_a_sentence(tmp_path, write_study
     study, moved = write_study(), f"{old}/study.yaml"
     Path(moved).write_bytes(study.read_bytes())
     for named, outputs in ((moved, str(tmp_path)), (str(study), old)):
-        command = ["-m", "rag_study", "run", named]
+        command = ["-m", "rag_study", "run", named, "--anyway"]
         done = in_locale("C.UTF-8", *command, RAG_STUDY_OUTPUTS=outputs)
         assert done.returncode == 2
         assert b"rme" in done.stderr
