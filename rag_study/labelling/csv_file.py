@@ -13,7 +13,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,18 +74,11 @@ def write(
     `passages` maps (dataset, question_id) to the text of a column of its own. Raises StudyError
     when the file exists: somebody's labels may be in it.
     """
-    if path.exists():
-        raise StudyError(
-            f"{path} exists and may hold somebody's labels. Name another file with --out, or "
-            "delete it."
-        )
     criteria = QUESTIONS
     columns = ["answer_id", "question", "reference_answer", "answer", *criteria]
     if passages is not None:
         columns.insert(3, "passages")
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
+    rows = []
     for answer in sample.answers:
         cells = {
             "answer_id": answer["answer_id"],
@@ -95,9 +88,7 @@ def write(
         }
         if passages is not None:
             cells["passages"] = passages[answer["dataset"], answer["question_id"]]
-        writer.writerow({name: escape(cell_text(cell)) for name, cell in cells.items()})
-    files.write_text(path, "\ufeff" + text.getvalue())
-    sheet = path.with_name(f"{path.stem}-instructions.txt")
+        rows.append(cells)
     instructions = INSTRUCTIONS.format(
         file=path.name,
         answers=counted(len(sample.answers), "answer"),
@@ -105,8 +96,36 @@ def write(
         criteria=listed([f"“{name}”" for name in criteria]),
         guide="\n\n".join(f"{name.upper()}\n{text}" for name, text in criteria.items()),
     )
-    files.write_text(sheet, instructions)
-    return sheet
+    return write_sheet(
+        path, columns, rows, instructions, holding="somebody's labels", option="--out"
+    )
+
+
+def write_sheet(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, str]],
+    instructions: str,
+    *,
+    holding: str,
+    option: str,
+) -> Path:
+    """Write a sheet that spreadsheets open as it is, columns without cells left empty, and
+    instructions beside it, whose path is returned. Raises StudyError when the file exists, which
+    may hold `holding`; `option` names another."""
+    if path.exists():
+        raise StudyError(
+            f"{path} exists and may hold {holding}. Name another file with {option}, or delete it."
+        )
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: escape(cell_text(cell)) for name, cell in row.items()})
+    files.write_text(path, "\ufeff" + text.getvalue())
+    beside = path.with_name(f"{path.stem}-instructions.txt")
+    files.write_text(beside, instructions)
+    return beside
 
 
 def sample_name(path: Path) -> str:

@@ -8,21 +8,19 @@ where no spreadsheet can have made it.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rag_study.common import files
-from rag_study.common.cells import escape, unescape
+from rag_study.common.cells import unescape
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted, listed
 from rag_study.data.reading import delimited
 from rag_study.data.reading.source_files import Reading, SourceFile, records
 from rag_study.data.splits import hash_order
+from rag_study.labelling import csv_file
 from rag_study.labelling.sheet_rows import cell_text, may_become, same
 
 _SHOWN = ("id", "passage", "question", "answer", "points", "kind")
@@ -68,25 +66,14 @@ class Read:
 def write(path: Path, kept: Sequence[Mapping[str, Any]]) -> Path:
     """Write questions that were made (`store.Store.kept`) for a person to read, and instructions
     beside them, whose path is returned. Raises StudyError when the file exists."""
-    if path.exists():
-        raise StudyError(
-            f"{path} exists and may hold what somebody wrote. Name another file with --sheet, or "
-            "delete it."
-        )
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*_SHOWN, *_FILLED_IN], restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for row in sorted(kept, key=lambda row: hash_order(row["question"]["id"])):
-        writer.writerow({name: escape(cell_text(c)) for name, c in _cells(row).items()})
-    files.write_text(path, "\ufeff" + text.getvalue())
-    sheet = path.with_name(f"{path.stem}-instructions.txt")
-    files.write_text(
-        sheet,
-        INSTRUCTIONS.format(
-            file=path.name, questions=counted(len(kept), "question"), no_answer=_NO_ANSWER
-        ),
+    rows = map(_cells, sorted(kept, key=lambda row: hash_order(row["question"]["id"])))
+    instructions = INSTRUCTIONS.format(
+        file=path.name, questions=counted(len(kept), "question"), no_answer=_NO_ANSWER
     )
-    return sheet
+    columns = [*_SHOWN, *_FILLED_IN]
+    return csv_file.write_sheet(
+        path, columns, rows, instructions, holding="what somebody wrote", option="--sheet"
+    )
 
 
 def read(path: Path, kept: Sequence[Mapping[str, Any]]) -> Read:

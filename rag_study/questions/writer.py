@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol
+from typing import Any
 
 from rag_study.answering import generation, served
 from rag_study.answering.generation import Settings
@@ -25,18 +25,29 @@ BRIEF = Prompting("brief")
 BATCH_LOCAL, BATCH_SERVED = 8, 16
 
 
-class Writer(Protocol):
+class Writer(ABC):
     """Replies to requests, and answers to questions, None where a server refuses one alone.
 
-    `replies` takes (the name that its draws go by, text); `answers` asks as a study does. Both
-    raise StudyError where the model cannot answer at all.
+    Each reply may have `reasoning` tokens more than are asked for. All raise StudyError where the
+    model cannot answer at all.
     """
 
     batch: int
 
+    def __init__(self, reasoning: int):
+        self._reasoning = reasoning
+
+    def __enter__(self) -> Writer:
+        return self
+
+    @abstractmethod
+    def __exit__(self, *error: object) -> None: ...
+
+    @abstractmethod
     def replies(
         self, requests: Sequence[tuple[str, str]], new_tokens: int, temperature: float = 0.0
-    ) -> list[str | None]: ...
+    ) -> list[str | None]:
+        """Replies to requests, each (the name that its draws go by, text)."""
 
     def answers(
         self,
@@ -44,16 +55,21 @@ class Writer(Protocol):
         passages: Sequence[Sequence[Passage]],
         new_tokens: int,
         prompting: Prompting = AS_USUAL,
-    ) -> list[str | None]: ...
+    ) -> list[str | None]:
+        """Answers to questions with given passages, asked as a study asks."""
+        if not questions:
+            return []
+        rows = self._rows(questions, passages, new_tokens + self._reasoning, prompting)
+        return [None if row["lost"] else row["answer"] for row in rows]
 
-    def __enter__(self) -> Writer: ...
-
-    def __exit__(
+    @abstractmethod
+    def _rows(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+        questions: Sequence[Question],
+        passages: Sequence[Sequence[Passage]],
+        new_tokens: int,
+        prompting: Prompting,
+    ) -> list[dict[str, Any]]: ...
 
 
 def open_writer(name: str, reasoning: int = 0) -> Writer:
@@ -62,16 +78,13 @@ def open_writer(name: str, reasoning: int = 0) -> Writer:
     return _Served(name, reasoning) if names.is_endpoint(name) else _Local(name, reasoning)
 
 
-class _Local:
+class _Local(Writer):
     batch = BATCH_LOCAL
 
     def __init__(self, name: str, reasoning: int):
-        self._reasoning = reasoning
+        super().__init__(reasoning)
         machine.apply_threads(machine.resolve_threads(0))
         self._lm = loading.load_generator(name, machine.resolve_dtype("auto"))
-
-    def __enter__(self) -> _Local:
-        return self
 
     def __exit__(self, *error: object) -> None:
         pass
@@ -82,30 +95,16 @@ class _Local:
         settings = Settings(new_tokens + self._reasoning, temperature=temperature, top_p=TOP_P)
         return [*generation.reply_batch(self._lm, requests, settings)] if requests else []
 
-    def answers(
-        self,
-        questions: Sequence[Question],
-        passages: Sequence[Sequence[Passage]],
-        new_tokens: int,
-        prompting: Prompting = AS_USUAL,
-    ) -> list[str | None]:
-        if not questions:
-            return []
-        rows = generation.answer_batch(
-            self._lm, questions, passages, new_tokens + self._reasoning, prompting
-        )
-        return [row["answer"] for row in rows]
+    def _rows(self, *asked: Any) -> list[dict[str, Any]]:
+        return generation.answer_batch(self._lm, *asked)
 
 
-class _Served:
+class _Served(Writer):
     batch = BATCH_SERVED
 
     def __init__(self, name: str, reasoning: int):
-        self._reasoning = reasoning
+        super().__init__(reasoning)
         self._session = Session(endpoint.connect(name))
-
-    def __enter__(self) -> _Served:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._session.__exit__(*error)
@@ -130,14 +129,5 @@ class _Served:
             return None
         return answer_in(completion.text).text
 
-    def answers(
-        self,
-        questions: Sequence[Question],
-        passages: Sequence[Sequence[Passage]],
-        new_tokens: int,
-        prompting: Prompting = AS_USUAL,
-    ) -> list[str | None]:
-        rows = served.answer_batch(
-            self._session, questions, passages, new_tokens + self._reasoning, prompting
-        )
-        return [None if row["lost"] else row["answer"] for row in rows]
+    def _rows(self, *asked: Any) -> list[dict[str, Any]]:
+        return served.answer_batch(self._session, *asked)

@@ -28,6 +28,17 @@ def rag_study(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+def asked_of(server, write_study, **servers):
+    """A study of a model behind the server; `servers` are settings of how it is asked."""
+    return write_study(
+        models=[f"{server.url}#tower-model"],
+        fine_tuning=None,
+        prompting=["default", "brief"],
+        contexts=["none", "retrieved"],
+        servers={"timeout_s": 20, **servers} if servers else None,
+    )
+
+
 def prompts_of(server):
     return [body["messages"][-1]["content"] for body in server.requests]
 
@@ -44,12 +55,7 @@ def test_a_study_goes_on_where_its_server_died(outputs, write_study, monkeypatch
         hangs_up(handler, body)
 
     server.script = dict.fromkeys(range(ANSWERED, 1000), dies)
-    study = write_study(
-        models=[f"{server.url}#tower-model"],
-        fine_tuning=None,
-        prompting=["default", "brief"],
-        contexts=["none", "retrieved"],
-    )
+    study = asked_of(server, write_study)
     code, said = rag_study("run", str(study))
     assert code == 1, said
     assert "cannot be reached" in said
@@ -100,13 +106,7 @@ def test_a_study_goes_on_without_the_answers_that_its_server_refuses(
             ok(handler, body)
 
     server.script = {"all": respond}
-    study = write_study(
-        models=[f"{server.url}#tower-model"],
-        fine_tuning=None,
-        prompting=["default", "brief"],
-        contexts=["none", "retrieved"],
-        servers={"concurrency": 2, "timeout_s": 20, "max_retries": 1},
-    )
+    study = asked_of(server, write_study, concurrency=2, max_retries=1)
     code, said = rag_study("run", str(study))
     server.close()
     assert code == 0, said
@@ -181,13 +181,7 @@ def test_no_file_and_no_screen_shows_a_key_that_the_server_repeats(
                 ok(handler, body)
 
     server.script = {"all": respond}
-    study = write_study(
-        models=[f"{server.url}#tower-model"],
-        fine_tuning=None,
-        prompting=["default", "brief"],
-        contexts=["none", "retrieved"],
-        servers={"concurrency": 1, "timeout_s": 20, "max_retries": 0},
-    )
+    study = asked_of(server, write_study, concurrency=1, max_retries=0)
     said = [rag_study("run", str(study), "--executor", "serial")]
     said += [rag_study("run", str(study), "--debug"), rag_study("status", str(study))]
     said += [rag_study("export", str(study), str(tmp_path / "study.tar.gz"))]

@@ -47,9 +47,8 @@ def judge_prompt(
     """
     if rubrics is None:
         rubrics = {criterion.name: criterion.rubric for criterion in find_all(DEFAULT)}
-    before, _ = judge_frame(tokenizer)
-    beginning = before + judge_prefix(question, reference, candidate, tokenizer)
-    texts = [judge_text(tokenizer, question, reference, candidate, r) for r in rubrics.values()]
+    beginning = _beginning(tokenizer, question, reference, candidate)
+    texts = [beginning + _ending(tokenizer, rubric) for rubric in rubrics.values()]
     lead = digit_lead(tokenizer)
     whole = [[*tokenizer.encode(text, add_special_tokens=False), *lead] for text in texts]
     # The last token of the beginning may become another one before what follows.
@@ -69,22 +68,28 @@ def judge_text(
 
     Judges here and judges on servers are asked with the tokens of this one text.
     """
-    return f"{_asked(tokenizer, question, reference, candidate, rubric)}{JUDGE_REPLY}"
+    return _beginning(tokenizer, question, reference, candidate) + _ending(tokenizer, rubric)
 
 
 def reasoning_text(
     tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str, rubric: str
 ) -> str:
     """The prompt as text, up to where a judge that reasons begins to write."""
-    rubric = f"{rubric}\n{JUDGE_REASONING}"
-    return _asked(tokenizer, question, reference, candidate, rubric)
+    _, after = judge_frame(tokenizer)
+    beginning = _beginning(tokenizer, question, reference, candidate)
+    return f"{beginning}{rubric}\n{JUDGE_REASONING}{after}"
 
 
-def _asked(
-    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str, rubric: str
+def _beginning(
+    tokenizer: PreTrainedTokenizerBase, question: str, reference: str, candidate: str
 ) -> str:
-    before, after = judge_frame(tokenizer)
-    return before + judge_prefix(question, reference, candidate, tokenizer) + rubric + after
+    before, _ = judge_frame(tokenizer)
+    return before + judge_prefix(question, reference, candidate, tokenizer)
+
+
+def _ending(tokenizer: PreTrainedTokenizerBase, rubric: str) -> str:
+    _, after = judge_frame(tokenizer)
+    return f"{rubric}{after}{JUDGE_REPLY}"
 
 
 @lru_cache(maxsize=8)
