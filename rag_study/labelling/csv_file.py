@@ -22,6 +22,7 @@ from rag_study.common.cells import escape, unescape
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain
 from rag_study.common.wording import counted, listed
+from rag_study.data.reading import delimited
 from rag_study.labelling.questions import QUESTIONS
 from rag_study.labelling.sample import Sample
 from rag_study.labelling.sheet_rows import Matching, cell_text, match_rows, shown
@@ -303,7 +304,7 @@ def _delimiter(text: str) -> str:
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
-    """The text of a file in UTF-8, UTF-16 or, with a note, in the code page of Western Windows."""
+    """The text of a file, with a note where it is in none of the encodings of Unicode."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -312,21 +313,13 @@ def _text(path: Path) -> tuple[str, list[str]]:
         raise StudyError(f"{path}: cannot be read ({error.strerror or error}).") from None
     if raw.startswith(b"PK"):
         raise StudyError(f"{path} is a workbook. Save its sheet as “CSV UTF-8”, then again.")
+    text, encoding = delimited.decoded(raw)
     notes = []
-    try:
-        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            text = raw.decode("utf-16")
-        else:
-            text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = raw.decode("cp1252")
-        except UnicodeDecodeError:
-            raise StudyError(
-                f"{path} is not in UTF-8. Save it as “CSV UTF-8”, then again."
-            ) from None
-        notes.append("The file is not in UTF-8; it was read as Windows-1252.")
-    if "\0" in text:
+    if not encoding.startswith("utf"):
+        name = "Windows-1252" if encoding == "cp1252" else encoding
+        notes.append(f"The file is not in UTF-8; it was read as {name}.")
+    # Where an encoding was guessed, a byte that it does not have means that it is none.
+    if "\0" in text or (notes and "\ufffd" in text):
         raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
     return text, notes
 
