@@ -318,8 +318,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
     if not encoding.startswith("utf"):
         name = "Windows-1252" if encoding == "cp1252" else encoding
         notes.append(f"The file is not in UTF-8; it was read as {name}.")
-    # Where an encoding was guessed, a byte that it does not have means that it is none.
-    if "\0" in text or (notes and "\ufffd" in text):
+    if "\0" in text:
         raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
     return text, notes
 

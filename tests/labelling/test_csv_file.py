@@ -321,13 +321,14 @@ def test_many_problems_are_told_together_and_cut(written, sample):
 def test_files_that_are_something_else(written, sample, tmp_path):
     with pytest.raises(StudyError, match="there is no such file"):
         csv_file.read(tmp_path / "no.csv", sample)
-    for content in (b"PK\x03\x04", b"answer_id,answer\0", b"\x81\x8d\x8f"):
+    for content in (b"PK\x03\x04", b"answer_id,answer\0"):
         written.write_bytes(content)
         with pytest.raises(StudyError, match="“CSV UTF-8”"):
             csv_file.read(written, sample)
-    written.write_text("")
-    with pytest.raises(StudyError, match="no column"):
-        csv_file.sample_name(written)
+    for content in (b"", b"\x81\x8d\x8f"):
+        written.write_bytes(content)
+        with pytest.raises(StudyError, match="no column"):
+            csv_file.sample_name(written)
     written.write_text(",".join(["answer_id", "answer", *QUESTIONS]) + "\n")
     with pytest.raises(StudyError, match="the file has no rows"):
         csv_file.sample_name(written)
