@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rag_study.cli.console import clock, coloured, console, line_of
 from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.wording import counted
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
@@ -118,7 +119,7 @@ def _left(progress: Progress) -> str:
     estimable = progress.left + len(progress.running) - unknown
     if not estimable:
         return f"{progress.left + len(progress.running)} left, no estimate yet"
-    more = f" and {unknown} runs of stages not finished yet" if unknown else ""
+    more = f" and {counted(unknown, 'run')} of stages not finished yet" if unknown else ""
     return f"about {clock(seconds)} left{more}"
 
 
