@@ -1,5 +1,6 @@
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +210,12 @@ def test_the_cost_of_a_check_counts_its_style_rungs(rungs):
 def test_a_question_is_said_again_as_a_statement_where_a_rule_makes_one(question, statement):
     assert style._statement(question, "Mount Vell") == statement
     assert style._statement(question, "It is a whole sentence.") == ""
+
+
+def test_documents_whose_lines_are_as_wide_as_a_page_have_sentences_as_well(asked):
+    documents = styled_study.documents(asked)
+    wrapped = [
+        Document(doc_id=d.doc_id, title=d.title, text=textwrap.fill(d.text, 60)) for d in documents
+    ]
+    assert any("\n" in d.text for d in wrapped)
+    assert style.style_rungs(asked, wrapped) == style.style_rungs(asked, documents)

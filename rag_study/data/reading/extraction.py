@@ -19,12 +19,13 @@ from typing import Any
 from rag_study.common import files
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
+from rag_study.common.unwrapping import unwrapped
 from rag_study.data.reading.delimited import decoded
 from rag_study.data.reading.parts import cut
 from rag_study.data.reading.workbooks import check_archive
 
 # Raise it when the same files give other parts: what was read before is then read again.
-VERSION = 1
+VERSION = 2
 # Of memory for one file. Larger ones than `most_bytes` would take more, or minutes.
 MEMORY_BYTES = 3_000_000_000
 _MOST_XML_BYTES = 100_000_000
@@ -132,9 +133,7 @@ def _pdf(path: Path) -> Iterator[Part]:
         )
     for number, heading, text in texts:
         title = " › ".join(filter(None, (path.stem, heading)))[:_LONGEST_TITLE]
-        # A word that the end of a line divides is one word.
-        text = re.sub(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])", "", text)
-        yield Part(f"p{number}", f"{title}, page {number}", text, number)
+        yield Part(f"p{number}", f"{title}, page {number}", unwrapped(text), number)
 
 
 def _outline(reader: Any) -> dict[int, str]:
@@ -288,7 +287,8 @@ def _markdown(path: Path) -> Iterator[Part]:
 
 
 def _text(path: Path) -> Iterator[Part]:
-    yield from sections([(0, decoded(path.read_bytes())[0])], path.stem)
+    lines = decoded(path.read_bytes())[0].splitlines()
+    yield from sections([(0, unwrapped("\n".join(lines)))], path.stem)
 
 
 FORMS = {

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from rag_study.common.text import contains, normalise
+from rag_study.common.unwrapping import unwrapped
 from rag_study.data.schema import Document, Question
 from rag_study.evaluation.refusals import is_refusal
 
@@ -288,7 +289,7 @@ def _sentences_of(
 def _split(text: str) -> list[str]:
     return [
         sentence.strip()
-        for sentence in _SENTENCE_END.split(text[:20_000])
+        for sentence in _SENTENCE_END.split(unwrapped(text[:20_000]))
         if _FEWEST <= _amount(sentence) <= _MOST and "\n" not in sentence.strip()
     ]
 
