@@ -41,7 +41,7 @@ lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/rag-study lab
 
 docs: $(DOCS)/.ready  ## the guides, the notebooks and the Python functions as a site, in site/
-	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@echo "site/index.html is the first page. With the search:" \
 	"$(DOCS)/bin/python -m http.server --directory site"
 

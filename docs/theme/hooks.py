@@ -1,7 +1,7 @@
 """The site has every page under its path in the repository.
 
-So a link from one page to another is written once, as the code host wants it, and works there and on
-the site alike. MkDocs takes README.md for the first page.
+So a link from one page to another is written once, as the code host wants it, and works there and
+on the site alike. MkDocs takes README.md for the first page.
 """
 
 from pathlib import Path
