@@ -6,6 +6,7 @@ packages of its own. Anchors here are those of the code host.
 
 import importlib
 import itertools
+import json
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from rag_study.common.paths import PROJECT_ROOT
 
 TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "outputs/README.md", "benchmarks/README.md")
+NOTEBOOKS = sorted(f"notebooks/{p.name}" for p in (PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 GUIDES = sorted(f"docs/{path.name}" for path in (PROJECT_ROOT / "docs").glob("*.md"))
 
 
@@ -33,7 +35,12 @@ NAVIGATION = list(named(SITE["nav"]))
 
 
 def read(page):
-    return (PROJECT_ROOT / page).read_text(encoding="utf-8")
+    """What a page says; of a notebook its cells of text."""
+    text = (PROJECT_ROOT / page).read_text(encoding="utf-8")
+    if not page.endswith(".ipynb"):
+        return text
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells)
 
 
 def spans(text):
@@ -83,7 +90,7 @@ def broken(page, text):
     return [t for t in links(text) if not elsewhere.match(t) and not resolves(page, t, pages)]
 
 
-@pytest.mark.parametrize("page", [*TOP, *GUIDES])
+@pytest.mark.parametrize("page", [*TOP, *GUIDES, *NOTEBOOKS])
 def test_links_of_a_page_lead_somewhere(page):
     assert not broken(page, read(page))
 

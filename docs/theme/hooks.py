@@ -4,6 +4,9 @@ So a link from one page to another is written once, as the code host wants it, a
 on the site alike. MkDocs takes README.md for the first page.
 """
 
+import logging
+import posixpath
+import re
 from pathlib import Path
 
 from mkdocs.plugins import event_priority
@@ -11,6 +14,9 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = ("LICENSE", "CITATION.cff")  # what pages link to as it is
+# What an attribute links to within the site, and the heading there.
+_LINK = re.compile(r'href="(?![a-z][a-z0-9+.-]*:|/|#)([^"#]+)(#[^"]*)?"')
+_log = logging.getLogger("mkdocs.hooks.repository")
 
 
 def _named(entries):
@@ -38,3 +44,22 @@ def on_files(files, config):
             ),
         ]
     )
+
+
+def on_page_content(html, page, config, files):
+    """Links of notebooks, which MkDocs leaves as they are, lead to the pages of the site.
+
+    A golden copy has the links of its original, which lies in notebooks/. Those that lead nowhere
+    are warnings, which stop a strict build.
+    """
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+
+    def on_the_site(link):
+        target = files.get_file_from_path(posixpath.normpath(f"notebooks/{link[1]}"))
+        if target is None:
+            _log.warning("%s links to '%s', which is no page here.", page.file.src_uri, link[1])
+            return link[0]
+        return f'href="{target.url_relative_to(page.file)}{link[2] or ""}"'
+
+    return _LINK.sub(on_the_site, html)
