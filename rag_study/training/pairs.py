@@ -26,7 +26,14 @@ from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order
 from rag_study.retrieval.passage import Passage
-from rag_study.training.recipe import ANSWER_STYLES, OTHERWISE, TRAIN_FORMATS
+from rag_study.training.recipe import (
+    ANSWER_STYLES,
+    BY_MODEL,
+    IN_PLACE,
+    LEFT_OUT,
+    OTHERWISE,
+    TRAIN_FORMATS,
+)
 
 GENERAL = Path(__file__).with_name("general_instructions.jsonl")
 Answered = tuple[Question, str]  # a question and the answer that is learned for it
@@ -135,9 +142,9 @@ def with_answers(
     givers, copied = _exchange(questions, answers, label_noise, seed)
     learned = [(q, answers[givers.get(i, i)]) for i, q in enumerate(questions)]
     of_model = {
-        "answers that a model wrote": by_model,
-        "gold answers in their place": len(questions) - by_model,
-        "left out, as the written answer disagrees": asked - len(questions),
+        BY_MODEL: by_model,
+        IN_PLACE: len(questions) - by_model,
+        LEFT_OUT: asked - len(questions),
     }
     return learned, {
         **({} if written is None else of_model),

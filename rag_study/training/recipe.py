@@ -18,6 +18,10 @@ ANSWERED_FROM = {"passages": "from passages", "few_shot": "few-shot", "closed_bo
 NUM_EXAMPLES = 4  # shown where it is `few_shot`
 # What a question gets whose written answer disagrees with the gold answer.
 OTHERWISE = ("gold", "left_out")
+# What became of it, in the counts of `pairs.with_answers`.
+BY_MODEL = "answers that a model wrote"
+IN_PLACE = "gold answers in their place"
+LEFT_OUT = "left out, as the written answer disagrees"
 HELD_OUT = 40  # validation questions that the held-out loss is measured on
 _DEDUPLICATED = ", deduplicated"
 
