@@ -40,7 +40,8 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
 }
-_OF_WRITTEN = ("answered_from", "otherwise")
+# What gold answers or those of a model do not have: nothing to be said of the others.
+_OF_SOME_ANSWERS = ("answered_from", "otherwise", "answer_style")
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {
     "max_new_tokens": "at most {} new tokens",
@@ -115,7 +116,7 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
             key: {json.dumps(settings.get(key)) for settings in members.values()}
             for key in (*_VARIANTS, "sequence")
         }
-        for key in _OF_WRITTEN:  # gold answers have neither, which the first word says already
+        for key in _OF_SOME_ANSWERS:
             values[key].discard("null")
         differing = [key for key, different in values.items() if len(different) > 1]
         for run_id, settings in members.items():
