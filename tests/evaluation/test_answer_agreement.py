@@ -21,11 +21,7 @@ YES = Question("y", "Is it so?", ("yes",), answer_type="yesno")
 NO = Question("n", "Is there evidence?", ("No.",))  # the data says nothing of its type
 LIST = Question("l", "Which organs?", ("liver, kidney and heart",), answer_type="list")
 POINTS = Question(
-    "p",
-    "Which organs?",
-    ("liver and kidney",),
-    "list",
-    key_points=(("liver", "hepar"), ("kidney",)),
+    "p", "Which organs?", ("both",), "list", key_points=(("liver", "hepar"), ("kidney",))
 )
 TOLD = Question("t", "Which of iron, lead and tin melt?", ("lead, tin",), answer_type="list")
 SUMMARY = Question("s", "Why?", (), "summary", "It is long.", key_points=(("wind",), ("rain",)))
@@ -69,7 +65,7 @@ def test_what_says_the_gold_answer_is_kept(question, answer):
         (EITHER, "It was Ann or Ben.", DISAGREES),
         (ALIASED, "The UK is a country.", DISAGREES),
         (YES, "No, yes would be wrong.", DISAGREES),
-        (NO, "There is no lack of it, so yes.", DISAGREES),
+        (NO, "Yes, there is no doubt.", DISAGREES),
         (NO, "Yes.", DISAGREES),
         (LIST, "The liver and the heart.", DISAGREES),
         (POINTS, "The liver, or hepar.", DISAGREES),

@@ -38,9 +38,8 @@ def ids(questions):
 
 
 def asked_ids(folder, pools, **asked):
-    rounds = written_answers.rounds(
-        folder, pools, {k.replace("_", " "): n for k, n in asked.items()}
-    )
+    asked = {name.replace("_", " "): size for name, size in asked.items()}
+    rounds = written_answers.rounds(folder, pools, asked)
     return {name: ids(questions) for name, questions in rounds["train"].items()}
 
 
@@ -127,7 +126,7 @@ def test_a_written_answer_takes_the_place_of_the_gold_one():
         *("Person 0", WRITTEN["q1"], "Person 2", WRITTEN["q3"])
     ]
     assert (counts[BY_MODEL], counts[IN_PLACE], counts[LEFT_OUT]) == (2, 2, 0)
-    assert pairs.mean_words(answered) == (2 + 6 + 2 + 4) / 4
+    assert pairs.mean_words(answered) == (2 + 7 + 2 + 4) / 4
 
 
 def test_a_question_without_one_can_be_left_out():
