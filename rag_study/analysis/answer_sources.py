@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 import pandas as pd
 
+from rag_study.analysis import state_costs
 from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT, RUN_COLUMNS
-from rag_study.common import files, run_folder
 from rag_study.study.stages import StageRun
 from rag_study.training.recipe import BY_MODEL, IN_PLACE, LEFT_OUT
 
-_COUNTS = ["written", "gold", "left_out"]
+_COUNTS = {"written": BY_MODEL, "gold": IN_PLACE, "left_out": LEFT_OUT}
 # What a comparison says of the style of answers, and of what lies outside the task.
 _STYLE = {"answer_length": "words", "refusal_rate": "refusals"}
 _OUTSIDE = {"knowledge_accuracy": "knowledge_change", "instruction_following": "following_change"}
+_ALWAYS = "answer_recall"  # beside the primary metrics, in every context
 SOURCE_COLUMNS = [
     *RUN_COLUMNS,
     "answer_source",
@@ -34,23 +36,24 @@ SOURCE_COLUMNS = [
 
 def of_run(judged: StageRun) -> dict[str, Any]:
     """Of the training behind a `judge_answers` run: the source of its answers, and how many of them
-    a model wrote, are gold, or were left out; and their mean words."""
+    a model wrote, are gold, or were left out; and their mean words. NaN where its run is not here.
+    """
     training, trained = judged.point.training, judged.needs("generate_answers").needs("fine_tune")
-    metrics = files.read_json(run_folder.RunFolder(trained.run_id).path / "metrics.json")
-    counts = metrics.get("data", {})
-    written, left_out = counts.get(BY_MODEL, 0), counts.get(LEFT_OUT, 0)
-    gold = counts.get(IN_PLACE) if training.answers_are_written else counts.get("selected")
+    metrics = state_costs.record_of(trained, "metrics.json")
+    counts, by_model = metrics.get("data", {}), training.answers_are_written
+    if not by_model and counts:
+        counts = {BY_MODEL: 0, IN_PLACE: counts["selected"], LEFT_OUT: 0}
     return {
         "answer_source": training.answer_source,
-        "answered_from": training.answered_from if training.answers_are_written else "",
-        **dict(zip(_COUNTS, (written, gold, left_out), strict=True)),
-        "words_learned": metrics.get("answer_words"),
+        "answered_from": training.answered_from if by_model else "",
+        **{name: counts.get(said, nan) for name, said in _COUNTS.items()},
+        "words_learned": metrics.get("answer_words", nan),
     }
 
 
 def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """SOURCE_COLUMNS: one row per primary comparison of a recipe with its base, where some training
-    of the study learned answers that a model wrote; else empty.
+    """SOURCE_COLUMNS: a row for each comparison of a recipe with its base that is primary or of
+    answer recall, where some training of the study learned answers that a model wrote; else empty.
 
     `trained` has RUN_COLUMNS and what `of_run` gives, of every trained state. A recipe of several
     seeds is one row (seed ALL_SEEDS): counts are those of all seeds together, words their mean.
@@ -61,7 +64,7 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
         return pd.DataFrame(columns=SOURCE_COLUMNS)
     recipe = [column for column in RUN_COLUMNS if column != "seed"]
     source = ["answer_source", "answered_from"]
-    sums = {name: (name, lambda values: values.sum(min_count=1)) for name in _COUNTS}
+    sums = {name: (name, lambda counts: counts.sum(min_count=1)) for name in _COUNTS}
     learned = trained.groupby([*recipe, *source], sort=False, dropna=False).agg(
         **sums, words_learned=("words_learned", "mean")
     )
@@ -69,7 +72,8 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
     pooled = usual[usual["seed"] == ALL_SEEDS].set_index(recipe).index
     several = usual.set_index(recipe).index.isin(pooled)
     usual = usual[(usual["seed"] == ALL_SEEDS) | ~several]
-    rows = usual[usual["primary"]].merge(learned.reset_index(), on=recipe)
+    shown = usual[usual["primary"] | (usual["metric"] == _ALWAYS)]
+    rows = shown.merge(learned.reset_index(), on=recipe)
     run, at = [*recipe, "seed"], [*recipe, "seed", "context"]
     for metric, words in _STYLE.items():
         means = usual[usual["metric"] == metric].drop_duplicates(at)

@@ -128,7 +128,12 @@ def source_words(source: str) -> str:
     """Whose answers a training learned: "gold answers", "own answers", "answers of llama-70b"."""
     if source in (GOLD, SELF):
         return {GOLD: "gold answers", SELF: "own answers"}[source]
-    return f"answers of {source.rpartition('#')[2].rstrip('/').rpartition('/')[2]}"
+    return f"answers of {short_name(source)}"
+
+
+def short_name(model: str) -> str:
+    """A model's name without the folder, owner or server that it is in."""
+    return model.rpartition("#")[2].rstrip("/").rpartition("/")[2]
 
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:

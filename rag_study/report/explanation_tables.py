@@ -124,8 +124,8 @@ def length_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def source_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """One row per primary comparison of a training: whose answers it learned, and what became of
-    style, score and what lies outside the task. Empty where all learned gold answers."""
+    """One row per comparison that `answer_sources` has: whose answers were learned, and what became
+    of score, style and what lies outside the task. Empty where all learned gold answers."""
     return [
         {
             **cells,
@@ -142,6 +142,8 @@ def source_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def _learned(row: dict[str, Any]) -> str:
+    if not is_number(row["gold"]):
+        return NOT_KNOWN
     written, gold, left_out = (int(row[name]) for name in ("written", "gold", "left_out"))
     if row["answer_source"] == GOLD:
         return f"{gold} gold"
