@@ -18,6 +18,7 @@ from pathlib import Path
 from rag_study.answering import generation, served
 from rag_study.answering.contexts import Context, ContextBuilder
 from rag_study.common import files
+from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
 from rag_study.data.splits import train_subset
@@ -92,8 +93,13 @@ def write_answers(
     `context` is the round.
 
     `source` has the passages of these questions where `answered_from` is `passages`. Raises
-    StudyError as `generate_answers` and `served.generate_answers`.
+    StudyError where no question has any, and as `generate_answers` and `served.generate_answers`.
     """
+    if answered_from == "passages" and not any(q.gold_doc_ids for q in questions_of(asked)):
+        raise StudyError(
+            "answered_from: passages needs gold documents, and no training question names one "
+            "(gold_doc_ids). Take few_shot or closed_book."
+        )
     by_server = isinstance(lm, Endpoint)
     answer = served.generate_answers if by_server else generation.generate_answers
     shown = _Shown(source.builder if answered_from == "passages" else None)
@@ -126,9 +132,11 @@ def rows_of(folder: RunFolder) -> list[dict]:
     return sorted(rows, key=lambda row: (row["context"], row["position"]))
 
 
-def kept(folder: Path) -> dict[str, str]:
+def kept(folder: Path | None) -> dict[str, str] | None:
     """The answers to learn by question id, of the table that stage `write_training_answers` wrote:
-    those in whose way nothing stood (`rejected` is empty)."""
+    those in whose way nothing stood (`rejected` is empty). None without its folder."""
+    if folder is None:
+        return None
     table = files.read_parquet(folder / "answers.parquet")
     table = table[table["rejected"] == ""]
     return dict(zip(table["question_id"], table["answer"].str.strip(), strict=True))
