@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis import decomposition, effects
-from rag_study.analysis.answer_sources import answer_sources
+from rag_study.analysis.answer_sources import answer_sources, source_notes
 from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
@@ -117,6 +117,7 @@ def analyse(
         notes=[
             *collected.notes,
             *warnings(collected),
+            *source_notes(collected.answer_sources),
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
         ],
         **_decomposed(collected.results),

@@ -9,8 +9,10 @@ import pandas as pd
 
 from rag_study.analysis import state_costs
 from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.run_names import source_words
+from rag_study.analysis.states import state_label
 from rag_study.study.stages import StageRun
-from rag_study.training.recipe import BY_MODEL, IN_PLACE, LEFT_OUT
+from rag_study.training.recipe import BY_MODEL, GOLD, IN_PLACE, LEFT_OUT
 
 _COUNTS = {"written": BY_MODEL, "gold": IN_PLACE, "left_out": LEFT_OUT}
 # What a comparison says of the style of answers, and of what lies outside the task.
@@ -60,7 +62,7 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
     `words_` and `refusals_` are means of the answers given in the context; `_change` is the
     difference to the base outside the task, missing where it was not measured.
     """
-    if trained.empty or comparisons.empty or (trained["answer_source"] == "gold").all():
+    if trained.empty or comparisons.empty or (trained["answer_source"] == GOLD).all():
         return pd.DataFrame(columns=SOURCE_COLUMNS)
     recipe = [column for column in RUN_COLUMNS if column != "seed"]
     source = ["answer_source", "answered_from"]
@@ -83,3 +85,22 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
         outside = usual[usual["metric"] == metric].rename(columns={"difference": change})
         rows = rows.merge(outside[[*run, change]].drop_duplicates(run), on=run, how="left")
     return rows[SOURCE_COLUMNS].reset_index(drop=True)
+
+
+def source_notes(trained: pd.DataFrame) -> list[str]:
+    """A sentence on each training whose answers are said to be a model's and mostly are not; of
+    `trained` as in `answer_sources`."""
+    if trained.empty or (trained["answer_source"] == GOLD).all():
+        return []
+    by_model = trained[trained["answer_source"] != GOLD].dropna(subset=["written", "gold"])
+    sentences = []
+    for row in by_model[by_model["written"] < by_model["gold"]].to_dict("records"):
+        said = row["variant"] or source_words(row["answer_source"])
+        where = f"{row['model']} on {row['dataset']}, {state_label(row)}"
+        number = row["written"] + row["gold"]
+        sentences.append(
+            f"{where} ({said}, seed {row['seed']}): only {row['written']:.0f} of its {number:.0f} "
+            "training answers were written by a model, the others are gold. What is said of it is "
+            "said of both."
+        )
+    return sentences

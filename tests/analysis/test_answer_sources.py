@@ -5,7 +5,7 @@ import pytest
 from generated import RUN, TUNED, rows
 
 from rag_study.analysis import effects
-from rag_study.analysis.answer_sources import SOURCE_COLUMNS, answer_sources
+from rag_study.analysis.answer_sources import SOURCE_COLUMNS, answer_sources, source_notes
 from rag_study.analysis.pairing import ALL_SEEDS, RUN_COLUMNS
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import explanation_tables, page
@@ -91,6 +91,13 @@ def test_without_answers_that_a_model_wrote_there_is_no_table():
         made = answer_sources(nothing, compared((0,)))
         assert made.empty
         assert list(made.columns) == SOURCE_COLUMNS
+
+
+def test_a_training_of_mostly_gold_answers_is_not_passed_off_as_the_models_own():
+    assert source_notes(trained((0,))) == source_notes(pd.DataFrame()) == []
+    (said,) = source_notes(trained((0,), written=10, gold=40))
+    assert said.startswith("small on fictional, LoRA 50 (own answers, seed 0): only 10 of its 50 ")
+    assert source_notes(trained((0,), written=None, gold=None)) == []  # its run is not here
 
 
 @pytest.mark.parametrize(
