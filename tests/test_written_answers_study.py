@@ -1,4 +1,4 @@
-"""Training on another model's answers, through the notebooks."""
+"""Training on another model's answers, by the cells of the notebooks that compute."""
 
 import re
 
@@ -10,7 +10,6 @@ from rag_study.common import files, run_folder
 from rag_study.evaluation.answer_agreement import DISAGREES, REFUSES
 from rag_study.models import api_key
 from rag_study.study import plan, stages
-from rag_study.study.running import runner
 
 
 @pytest.fixture
@@ -30,6 +29,14 @@ def _says(number):
     return f"It was built by Person {number}." if number % 2 == 0 else "Nobody built it."
 
 
+def do(run):
+    """What the run's notebook does, in this process."""
+    cells = dict(run.parameters)
+    for cell in stages.stage_cells(run.notebook):
+        exec(cell.source, cells)
+    assert stages.is_done(run), run.run_id
+
+
 def test_a_training_learns_what_was_kept_of_another_models_answers(
     write_study, own_data, server, outputs
 ):
@@ -44,7 +51,7 @@ def test_a_training_learns_what_was_kept_of_another_models_answers(
     for run in trained:
         for needed in (*stages.all_upstream(run), run):
             if not stages.is_done(needed):
-                assert runner.execute(needed).outcome == "done", needed.run_id
+                do(needed)
     folders = {
         run.stage.name: run_folder.RunFolder(run.run_id).path
         for run in (*trained[0].upstream, trained[0])

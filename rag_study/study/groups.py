@@ -413,8 +413,6 @@ class Point(Group):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Point:
-        if names.is_endpoint(self.model) and self.training is not None:
-            raise ValueError("training: a model behind a server is not trained here; give {}")
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         return self

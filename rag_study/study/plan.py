@@ -79,6 +79,8 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         return comparison(merge.load_studies([point.study_file, *point.others]))
     if stage.name == "measure_retention" and names.is_endpoint(point.model):
         raise StudyError("model: retention is not measured of a model behind a server")
+    if stage.name == "fine_tune" and names.is_endpoint(point.model):
+        raise StudyError("training: a model behind a server is not trained here; give {}")
     if stage.name == "write_training_answers" and not point.training.answers_are_written:
         raise StudyError("training: with answer_source gold, there is nothing to write; take self")
     point = _seen_by(stage, point)

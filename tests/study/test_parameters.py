@@ -52,7 +52,11 @@ def point(stage="fine_tune", cells=(), **changes):
         ("generate_answers", {"model": "random-lama"}, "model: 'random-lama' is not a preset"),
         ("generate_answers", {"answering": {"contexts": ["oracel"]}}, "did you mean 'oracle'?"),
         ("generate_answers", {"seed": -1}, "seed: input should be greater than or equal to 0"),
-        ("generate_answers", {"model": "http://h:1/v1#m"}, "a model behind a server is not traine"),
+        (
+            "generate_answers",
+            {"model": "http://h:1/v1#m", "answering": {}},
+            "a model behind a server is not trained",
+        ),
         ("judge_answers", {"judge": {"model": "random-llama", "samples": 2}}, "judge: samples:"),
         ("judge_answers", {"judge": {}}, "judge.model: the key 'model' is required"),
         (
