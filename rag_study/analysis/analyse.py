@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis import decomposition, effects
+from rag_study.analysis.answer_sources import answer_sources, source_notes
 from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
@@ -49,6 +50,7 @@ TABLES = (
     "follows",
     "context_gain",
     "costs",
+    "answer_sources",
     "ladder_auc",
     "ladder_facts",
     "judge_agreement",
@@ -101,6 +103,7 @@ def analyse(
         summary=effects.summarise(scored, n_resamples, collected.metrics),
         interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
         trends=trends(scored, n_resamples, collected.metrics),
+        answer_sources=answer_sources(collected.answer_sources, comparisons),
         heterogeneity=heterogeneity(comparisons),
         length_adjusted=length_adjusted(collected.results, comparisons, collected.metrics),
         claims=claims(
@@ -114,6 +117,7 @@ def analyse(
         notes=[
             *collected.notes,
             *warnings(collected),
+            *source_notes(collected.answer_sources),
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
         ],
         **_decomposed(collected.results),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rag_study import data
-from rag_study.analysis import judge_agreement, state_costs, written_questions
+from rag_study.analysis import answer_sources, judge_agreement, state_costs, written_questions
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
@@ -39,7 +39,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     What is computed from it (`analysis.analyse`, `figures.draw`) is empty.
     """
     variants = variants_of(comparison.upstream, config)
-    answered, systems, outside, searches = [], [], [], {}
+    answered, systems, outside, learned, searches = [], [], [], [], {}
     ladders, aucs, facts, checks, styles = [], [], [], [], []
     retention: dict[tuple, Path] = {}
     questions: dict[str, pd.DataFrame] = {}
@@ -78,7 +78,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 systems.append(_answers(*judged, "", ""))
                 continue
             answered.append(_answers(*judged, variants[run.run_id], searches_of(run, config)))
-            spent.append(answered[-1][RUN_COLUMNS].iloc[:1].assign(**state_costs.of_run(run)))
+            state = answered[-1][RUN_COLUMNS].iloc[:1]
+            spent.append(state.assign(**state_costs.of_run(run)))
+            if run.point.training is not None:
+                learned.append(state.assign(**answer_sources.of_run(run)))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -108,6 +111,9 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         passages=seen.passages(),
         costs=_concat(spent).drop_duplicates(RUN_COLUMNS, ignore_index=True)
         if spent
+        else _concat([]),
+        answer_sources=_concat(learned).drop_duplicates(RUN_COLUMNS, ignore_index=True)
+        if learned
         else _concat([]),
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rag_study.study.config import StudyConfig
 from rag_study.study.groups import Dataset
 from rag_study.study.stages import StageRun
+from rag_study.training.recipe import ANSWERED_FROM, GOLD, SELF
 
 # What may differ in a search, and in a training, in words.
 _SEARCHES = {
@@ -19,7 +20,10 @@ _SEARCHES = {
     "max_context_tokens": "at most {} tokens",
     "passage_order": "{}",
 }
-_VARIANTS = {
+_VARIANTS: dict[str, str | Callable[[Any], str]] = {
+    "answer_source": lambda source: source_words(source),
+    "answered_from": ANSWERED_FROM.__getitem__,
+    "otherwise": {"gold": "else gold", "left_out": "else left out"}.__getitem__,
     "epochs": "{} epochs",
     "max_steps": "{} steps",
     "learning_rate": "learning rate {:g}",
@@ -32,10 +36,12 @@ _VARIANTS = {
     "num_distractors": "{} distractors",
     "replay": "replay {:.0%}",
     "label_noise": "{:.0%} wrong answers",
-    "answer_style": "answers {}",
+    "answer_style": lambda style: f"answers {style.replace('_', ' ')}",
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
 }
+# What gold answers or those of a model do not have: nothing to be said of the others.
+_OF_SOME_ANSWERS = ("answered_from", "otherwise", "answer_style")
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {
     "max_new_tokens": "at most {} new tokens",
@@ -90,7 +96,9 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
     """
 
     def words(training: dict[str, Any]) -> Iterator[str]:
-        yield from (_VARIANTS[key].format(training[key]) for key in _VARIANTS if training.get(key))
+        for key, said in _VARIANTS.items():
+            if value := training.get(key):
+                yield said.format(value) if isinstance(said, str) else said(value)
         if labels := training.get("sequence"):
             yield f"trained on {', then '.join(labels)}"
 
@@ -99,18 +107,33 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
         if run.stage.name == "judge_answers":
             settings = dict(run.parameters["training"])
             if training := run.point.training:
+                settings["answer_source"] = training.answer_source  # gold is no parameter
                 settings["sequence"] = [_label(dataset, config) for dataset in training.sequence]
             groups[settings.get("method"), settings.get("train_format")][run.run_id] = settings
     variants = {}
     for members in groups.values():
-        differing = [
-            key
+        values = {
+            key: {json.dumps(settings.get(key)) for settings in members.values()}
             for key in (*_VARIANTS, "sequence")
-            if len({json.dumps(settings.get(key)) for settings in members.values()}) > 1
-        ]
+        }
+        for key in _OF_SOME_ANSWERS:
+            values[key].discard("null")
+        differing = [key for key, different in values.items() if len(different) > 1]
         for run_id, settings in members.items():
             variants[run_id] = ", ".join(words({key: settings.get(key) for key in differing}))
     return variants
+
+
+def source_words(source: str) -> str:
+    """Whose answers a training learned: "gold answers", "own answers", "answers of llama-70b"."""
+    if source in (GOLD, SELF):
+        return {GOLD: "gold answers", SELF: "own answers"}[source]
+    return f"answers of {short_name(source)}"
+
+
+def short_name(model: str) -> str:
+    """A model's name without the folder, owner or server that it is in."""
+    return model.rpartition("#")[2].rstrip("/").rpartition("/")[2]
 
 
 def searches_of(run: StageRun, config: StudyConfig) -> str:

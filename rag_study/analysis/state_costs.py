@@ -32,13 +32,13 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
     trained = [r for r in all_upstream(answering) if r.stage.name == "fine_tune"]
     if trained:
         runs = {run.run_id: run for run in trained}.values()
-        metrics = [_read(run, "metrics.json") for run in runs]
-        tokens = [_read(run, "provenance.json").get("tokens") or {} for run in runs]
+        metrics = [record_of(run, "metrics.json") for run in runs]
+        tokens = [record_of(run, "provenance.json").get("tokens") or {} for run in runs]
         seconds = _sum(entry.get("training_seconds") for entry in metrics)
         costs["training_minutes"] = None if seconds is None else seconds / 60
         costs["training_tokens"] = _sum(entry.get("trained") for entry in tokens)
         costs["training_memory_mb"] = max(entry.get("peak_memory_mb", 0) for entry in metrics)
-    metrics, made = _read(answering, "metrics.json"), _read(answering, "provenance.json")
+    metrics, made = record_of(answering, "metrics.json"), record_of(answering, "provenance.json")
     costs["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
     costs["answering_memory_mb"] = made.get("peak_memory_mb")
     processed = _sum(metrics.get(name) for name in ("prompt_tokens", "answer_tokens"))
@@ -47,7 +47,8 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
     return costs
 
 
-def _read(run: StageRun, name: str) -> dict[str, Any]:
+def record_of(run: StageRun, name: str) -> dict[str, Any]:
+    """What a run wrote to a JSON file of its folder; {} where that is not here."""
     file = run_folder.RunFolder(run.run_id).path / name
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 

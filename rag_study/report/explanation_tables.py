@@ -3,6 +3,7 @@ where answers go wrong. Like `tables`, numbers come out as words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import NOT_KNOWN, is_number, number, p_words, signed
 from rag_study.report.claim_sentences import claim_sentence
 from rag_study.report.tables import common_cells, run_factors
+from rag_study.training.recipe import GOLD
 
 # What a fact of a judge's check is in words, and whether its value is a share.
 JUDGE_FACTS = {
@@ -119,6 +121,39 @@ def length_rows(results: StudyResults) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def source_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """One row per comparison that `answer_sources` has: whose answers were learned, and what became
+    of score, style and what lies outside the task. Empty where all learned gold answers."""
+    return [
+        {
+            **cells,
+            "learned": _learned(row),
+            "words_learned": number(row["words_learned"], 1),
+            "difference": signed(row["difference"], row["metric"]),
+            "words": _from_to(row, "words", lambda mean: number(mean, 1)),
+            "refusals": _from_to(row, "refusals", _percent),
+            "knowledge": signed(row["knowledge_change"]),
+            "following": signed(row["following_change"]),
+        }
+        for row, cells in _with_cells(results.answer_sources, results)
+    ]
+
+
+def _learned(row: dict[str, Any]) -> str:
+    if not is_number(row["gold"]):
+        return NOT_KNOWN
+    written, gold, left_out = (int(row[name]) for name in ("written", "gold", "left_out"))
+    if row["answer_source"] == GOLD:
+        return f"{gold} gold"
+    kept = f"{written} of {written + gold + left_out} written"
+    return f"{kept}, {left_out} left out" if left_out else f"{kept}, {gold} gold"
+
+
+def _from_to(row: dict[str, Any], name: str, words: Callable[[float], str]) -> str:
+    means = [row[f"{name}_base"], row[f"{name}_tuned"]]
+    return " → ".join(map(words, means)) if all(map(is_number, means)) else NOT_KNOWN
 
 
 def decomposition_table(results: StudyResults) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from rag_study.models import loading, names, prompts
 from rag_study.report import markup
 from rag_study.study import plan, study_tables
 from rag_study.study.merge import load_studies
+from rag_study.training.recipe import BY_MODEL, GOLD, IN_PLACE, SELF
 
 # What `vllm serve --max-lora-rank` takes (vllm/config/lora.py); an adapter's own may be lower.
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -42,7 +43,7 @@ _NOT_IN_VLLM = (
 )
 _IDENTIFYING = ("model", "method", "train_format", "train_size", "seed")
 # Parameters that are no hyperparameters, or are places on this machine.
-_NOT_LISTED = {"sequence", *_IDENTIFYING}
+_NOT_LISTED = {"sequence", "answer_source", *_IDENTIFYING}
 _WEIGHTS = "adapter_model.safetensors"
 
 
@@ -254,6 +255,17 @@ def _base(model: str) -> dict[str, Any]:
     return {"name": name, "revision": revision, "origin": origin, "on_hub": on_hub}
 
 
+def _learned(params: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """Whose answers were learned, where they are not all gold. A model is named without its place:
+    cards are published."""
+    counts = metrics.get("data", {})
+    written, gold = counts.get(BY_MODEL, 0), counts.get(IN_PLACE, 0)
+    source = params.get("answer_source", GOLD)
+    writer = "its base" if source == SELF else run_names.short_name(source)
+    others = ", the others are gold" if gold else ""
+    return f"{written} of its {written + gold} training answers were written by {writer}{others}."
+
+
 def _card(
     params: Mapping[str, Any],
     metrics: Mapping[str, Any],
@@ -275,6 +287,7 @@ def _card(
             params["dataset"]["name"] == "fictional"
         ),
         "Its base has random weights: its answers are noise.": params["model"] == "random-llama",
+        _learned(params, metrics): params.get("answer_source"),
         "It was trained over a 4-bit base and merged into the unquantised one.": (
             merged and params["method"] == "qlora"
         ),

@@ -111,6 +111,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "claims": explanation_tables.claim_rows(results),
         "trends": explanation_tables.trend_rows(results),
         "heterogeneity": explanation_tables.heterogeneity_rows(results),
+        "sources": explanation_tables.source_rows(results),
         "lengths": explanation_tables.length_rows(results),
         "decomposition": explanation_tables.decomposition_table(results),
         "follows": explanation_tables.follows_table(results),

@@ -28,7 +28,8 @@ from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import beside, is_endpoint
 from rag_study.study import batch
-from rag_study.study.groups import Compute, Context, Group, Prompting, Servers, check_language_model
+from rag_study.study.groups import Compute, Context, Group, Prompting, Servers
+from rag_study.study.model_checks import check_language_model
 from rag_study.study.sections import (
     AnsweringConfig,
     DatasetConfig,
@@ -115,6 +116,7 @@ class StudyConfig(Group):
         for tuning in self.fine_tuning:
             if unknown := [name for name in tuning.sequence if name not in labels]:
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
+        self._check_written_answers()
         if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
@@ -125,6 +127,22 @@ class StudyConfig(Group):
                 f"primary.contexts names {missing}, which `contexts` {self.contexts} does not have"
             )
         return self
+
+    def _check_written_answers(self) -> None:
+        written = [r for t in self.fine_tuning for r in t.each() if r.answers_are_written]
+        if "training" in self.contexts and any(r.otherwise == "left_out" for r in written):
+            raise ValueError(
+                "otherwise: with `left_out` it is not known before which questions are trained on, "
+                "which the context `training` asks; take `gold`, or that context out"
+            )
+        served = [r for r in written if is_endpoint(r.answer_source)]
+        if any(r.answered_from == "passages" for r in served) and any(
+            self.retrieval.max_context_tokens
+        ):
+            raise ValueError(
+                "answer_source: a server does not give the tokenizer that `max_context_tokens` "
+                "needs; set that to 0, or take another `answered_from`"
+            )
 
     @property
     def judged_metrics(self) -> list[str]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from rag_study.models import names
 from rag_study.study.config import StudyConfig
-from rag_study.study.groups import Answering, Dataset, Point
+from rag_study.study.groups import Answering, Dataset, Point, Training
 from rag_study.study.sections import DatasetConfig
+from rag_study.training.recipe import SELF
+
+# (model, what it is shown) -> what it is asked, as `Training.asked` has it.
+Asked = dict[tuple[str, str], dict[str, int]]
 
 
 def points(config: StudyConfig) -> Iterator[Point]:
     sets = {dataset.display_name: dataset.single for dataset in config.datasets}
     judges = [judge.single for judge in config.judges]
+    asked = _asked(config)
     for dataset in config.datasets:
         answering = Answering.model_construct(
             **dict(config.answering), contexts=list(config.contexts), test_size=dataset.test_size
@@ -33,6 +39,8 @@ def points(config: StudyConfig) -> Iterator[Point]:
             for state in _states(config, dataset, sets, answering):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint
+                if training := state.get("training"):
+                    state["training"] = _with_source(training, model, asked)
                 for judge in judges:
                     yield Point.model_construct(**{**shared, **here, **state, "judge": judge})
         for system in config.systems:
@@ -58,3 +66,30 @@ def _states(
             training = recipe.model_copy(update={"sequence": sequence})
             for seed in config.seeds:
                 yield {"answering": answering, "training": training, "seed": seed}
+
+
+def _asked(config: StudyConfig) -> Asked:
+    """What each model that writes answers is asked for all trainings of the study together."""
+    asked: Asked = defaultdict(dict)
+    trained = [model for model in config.models if not names.is_endpoint(model)]
+    recipes = [recipe for tuning in config.fine_tuning for recipe in tuning.each()]
+    for model, recipe, seed in itertools.product(trained, recipes, config.seeds):
+        if recipe.answers_are_written:
+            sizes = asked[_writer(recipe, model), recipe.answered_from]
+            for name, size in recipe.subset(seed).items():
+                sizes[name] = max(size, sizes.get(name, 0))
+    return asked
+
+
+def _with_source(training: Training, model: str, asked: Asked) -> Training:
+    """The training of a model with what is asked of the source of its answers."""
+    if not training.answers_are_written:
+        return training
+    writer = _writer(training, model)
+    source = SELF if writer == model else writer
+    sizes = dict(sorted(asked[writer, training.answered_from].items()))
+    return training.model_copy(update={"answer_source": source, "asked": sizes})
+
+
+def _writer(training: Training, model: str) -> str:
+    return model if training.answer_source == SELF else training.answer_source

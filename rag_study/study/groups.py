@@ -7,9 +7,7 @@ grid holds one of each.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -21,11 +19,21 @@ from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
 from rag_study.evaluation import criteria
-from rag_study.models import architectures, endpoint, folders, methods, names
+from rag_study.models import endpoint, methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model, store_names
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
-from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
+from rag_study.study.model_checks import check_language_model, check_model, only_data
+from rag_study.training.recipe import (
+    ANSWER_STYLES,
+    ANSWERED_FROM,
+    GOLD,
+    OTHERWISE,
+    SELF,
+    TRAIN_FORMATS,
+    subset_name,
+    subset_of,
+)
 
 Context = Literal[tuple(CONDITIONS)]
 Prompting = Literal[tuple(PROMPTINGS)]
@@ -173,6 +181,8 @@ class Training(Group):
 
     `max_steps` replaces `epochs`. The learning rate, left out, is the method's own. The data sets
     of `sequence` are trained on one after the other; without it, the data set that is asked.
+    `asked` says which training questions the source of the answers is asked: how many of each
+    `recipe.subset_name`. All trainings of a study share them.
     """
 
     method: Literal[tuple(methods.METHODS)] = "lora"
@@ -192,10 +202,34 @@ class Training(Group):
     num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
     replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
     label_noise: Share = Field(0.0, description="share of wrong answers")
-    answer_style: Literal[ANSWER_STYLES] = "as_given"
+    answer_style: Literal[ANSWER_STYLES] = Field("as_given", description="of gold answers")
+    answer_source: str = Field(
+        GOLD, description="whose answers are learned: gold, self (the base's own), or a model"
+    )
+    answered_from: Literal[tuple(ANSWERED_FROM)] = Field(
+        "passages", description="what a model is shown when it writes them: the gold passages, ..."
+    )
+    otherwise: Literal[OTHERWISE] = Field(
+        "gold", description="what a question gets whose written answer disagrees with the gold one"
+    )
     deduplicate: bool = Field(False, description="no near-duplicates among the questions")
     strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
     sequence: list[Dataset] = []
+    asked: dict[str, Annotated[int, Field(ge=1)]] = {}
+
+    @field_validator("answer_source")
+    @classmethod
+    def _known_source(cls, name: str) -> str:
+        if name not in (GOLD, SELF):
+            check_language_model(name, also=(GOLD, SELF))
+        return name
+
+    @field_validator("asked")
+    @classmethod
+    def _known_subsets(cls, asked: dict[str, int]) -> dict[str, int]:
+        for name in asked:
+            subset_of(name)
+        return asked
 
     @model_validator(mode="after")
     def _is_possible(self) -> Training:
@@ -203,7 +237,25 @@ class Training(Group):
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
         if self.learning_rate is None:
             self.__dict__["learning_rate"] = methods.METHODS[self.method].learning_rate
+        for key in self._idle:  # so that trainings that are the same are equal
+            self.__dict__[key] = type(self).model_fields[key].default
         return self
+
+    @property
+    def answers_are_written(self) -> bool:
+        """Whether a model writes the answers that are learned."""
+        return self.answer_source != GOLD
+
+    def subset(self, seed: int) -> dict[str, int]:
+        """The questions of this training with a seed, as `asked` says them."""
+        return {subset_name(seed, self.deduplicate): self.train_size}
+
+    @property
+    def _idle(self) -> frozenset[str]:
+        """Keys about the source of the answers that mean nothing here."""
+        if not self.answers_are_written:
+            return frozenset(("answered_from", "otherwise", "asked"))
+        return frozenset(("answer_style",) if self.otherwise == "left_out" else ())
 
     @property
     def with_passages(self) -> bool:
@@ -214,6 +266,7 @@ class Training(Group):
         family = methods.METHODS[self.method].family
         keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
         keys |= {"epochs"} if self.max_steps else {"max_steps"}
+        keys |= self._idle if self.answers_are_written else self._idle | {"answer_source"}
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )
@@ -360,46 +413,6 @@ class Point(Group):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Point:
-        if names.is_endpoint(self.model) and self.training is not None:
-            raise ValueError("training: a model behind a server is not trained here; give {}")
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         return self
-
-
-def check_language_model(name: str, also: Sequence[str] = ()) -> None:
-    """As `check_model`, and for a model of which it is known that it cannot write text."""
-    check_model(name, also)
-    try:
-        architectures.check(name)
-    except StudyError as error:
-        raise ValueError(str(error)) from None
-
-
-def only_data(folder: Path, what: str) -> None:
-    """Raise ValueError where a folder with a model would have code of its own run."""
-    try:
-        folders.check(folder, what)
-    except StudyError as error:
-        raise ValueError(str(error)) from None
-
-
-def check_model(name: str, also: Sequence[str] = ()) -> None:
-    """Raise ValueError for a name that is no model; `also` are names that would do as well."""
-    if name.startswith(("http://", "https://")):
-        try:
-            endpoint.connect(name)
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-    if names.is_known(name):
-        names.check_installed(name)
-        return
-    if name in names.JUDGES:
-        raise ValueError(f"'{name}' was trained to grade answers: it is a judge (`judges`)")
-    presets = [*names.GENERATORS, *also]
-    near = difflib.get_close_matches(name, presets, n=1, cutoff=0.4)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise ValueError(
-        f"'{name}' is not a preset ({', '.join(presets)}), not a folder, "
-        f"and not a hub id (owner/name){hint}"
-    )

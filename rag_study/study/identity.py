@@ -18,6 +18,7 @@ from rag_study.models import names, prompts
 from rag_study.retrieval import store_names
 from rag_study.study.groups import Point
 from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
+from rag_study.training.recipe import SELF
 
 
 @lru_cache(maxsize=32)
@@ -63,7 +64,11 @@ EVIDENCE_FILES = (
     "cleaning.py",
 )
 # Keys that name a model; where it lies in a folder, its content says which it is.
-_MODELS = {"judge": ("model", "tokenizer"), "retrieval": ("embedding_model", "reranker")}
+_MODELS = {
+    "judge": ("model", "tokenizer"),
+    "retrieval": ("embedding_model", "reranker"),
+    "training": ("answer_source",),
+}
 
 
 def _resolved(used: dict[str, Any]) -> dict[str, Any]:
@@ -73,13 +78,18 @@ def _resolved(used: dict[str, Any]) -> dict[str, Any]:
         used["model"] = names.name_in_ids(used["model"])
     for group, keys in _MODELS.items():
         models = used.get(group, {})
-        models.update({key: names.name_in_ids(models[key]) for key in keys if models.get(key)})
+        models.update({key: _name_in_ids(models[key]) for key in keys if models.get(key)})
     if search := used.get("retrieval", {}):
         search.update({"store": store_names.kind_of(s)} if (s := search.get("store")) else {})
     if compute := used.get("compute"):
         dtype, threads = resolve_dtype(compute["dtype"]), resolve_threads(compute["threads"])
         used["compute"] = {"dtype": dtype, "threads": threads}
     return used
+
+
+def _name_in_ids(name: str) -> str:
+    """As `names.name_in_ids`, also where no model but the base itself is named."""
+    return name if name == SELF else names.name_in_ids(name)
 
 
 def revisions(stage: Stage, point: Point) -> dict[str, Any]:
@@ -143,11 +153,15 @@ def slug_of(stage: Stage, point: Point) -> str:
     state = "base" if prompting == "default" else prompting
     if training := point.training:
         state = f"{training.method}-{training.train_format}-n{training.train_size}-s{point.seed}"
+        if training.answers_are_written:
+            source = _name_in_ids(training.answer_source).rsplit("/", 1)[-1]
+            state += f"-{source}-{training.answered_from}"
     if point.system:
         state = point.system.name
     words = {
         "prepare_data": [dataset],
         "index_corpus": [dataset, f"c{point.retrieval.chunk_size}"],
+        "write_training_answers": [dataset, model, training.answered_from if training else ""],
         "fine_tune": [dataset, model, state],
         "generate_answers": [dataset, model, state],
         "import_answers": [dataset, state],

@@ -24,7 +24,7 @@ from rag_study.models import names
 from rag_study.study import merge, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
-from rag_study.study.groups import Point
+from rag_study.study.groups import Point, Training
 from rag_study.study.identity import identity_of, slug_of
 from rag_study.study.stages import (
     STAGES,
@@ -36,6 +36,7 @@ from rag_study.study.stages import (
     parameters_of,
     stages_before,
 )
+from rag_study.training.recipe import SELF
 
 Pools = Mapping[str, Sequence[Question]]
 
@@ -44,6 +45,7 @@ _MODEL = {"model": "the name of a model is required"}
 _JUDGE = {"judge": "the key 'model' is required"}
 _REQUIRED = {
     "prepare_data": {"dataset": "the key 'name' is required"},
+    "write_training_answers": {"training": "whose answers, and from what, is required"} | _MODEL,
     "fine_tune": {"training": "{} is the base model, which is not trained"} | _MODEL,
     "generate_answers": _MODEL,
     "import_answers": {"system": "the keys 'name' and 'answers' are required"},
@@ -77,6 +79,10 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         return comparison(merge.load_studies([point.study_file, *point.others]))
     if stage.name == "measure_retention" and names.is_endpoint(point.model):
         raise StudyError("model: retention is not measured of a model behind a server")
+    if stage.name == "fine_tune" and names.is_endpoint(point.model):
+        raise StudyError("training: a model behind a server is not trained here; give {}")
+    if stage.name == "write_training_answers" and not point.training.answers_are_written:
+        raise StudyError("training: with answer_source gold, there is nothing to write; take self")
     point = _seen_by(stage, point)
     parameters = parameters_of(stage, point)
     key = json.dumps([stage.name, parameters])
@@ -103,8 +109,9 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     """The point as it is for a stage.
 
     Training takes place on its own data sets (`training.sequence`, in this order), which need not
-    be the one whose questions are asked. Seeds are drawn from where something is drawn. Another
-    system is neither a model of the study nor trained here.
+    be the one whose questions are asked. Whoever writes the answers for it is not trained itself,
+    and depends on nothing of the training but what is asked. Seeds are drawn from where something
+    is drawn. Another system is neither a model of the study nor trained here.
     """
     if point.system:
         point = point.model_copy(update={"model": "", "training": None})
@@ -113,6 +120,14 @@ def _seen_by(stage: Stage, point: Point) -> Point:
         *before, last = training.sequence
         sequence = [*before, last] if before else []
         change = {"dataset": last, "training": training.model_copy(update={"sequence": sequence})}
+    if stage.name == "write_training_answers":
+        source = training.answer_source
+        change["model"] = point.model if source == SELF else source
+        change["training"] = Training(
+            answer_source=SELF,
+            answered_from=training.answered_from,
+            asked=training.asked or training.subset(point.seed),
+        )
     if not (training or point.answering.few_shot or point.answering.temperature):
         change["seed"] = 0
     change["retrieval"] = point.retrieval.deep_enough(point.answering.contexts)

@@ -34,6 +34,7 @@ from rag_study.study.groups import (
     System,
     Training,
 )
+from rag_study.training.recipe import GOLD, SELF
 
 T = TypeVar("T")
 ReferenceMetric = Literal[REFERENCE]
@@ -69,12 +70,13 @@ class Section(Group):
         return self
 
     def each(self) -> list[Any]:
-        """The group once for every combination of its factors."""
+        """The group once for every combination of its factors that makes a difference."""
         fixed = {key: getattr(self, key) for key in self.own_keys if key not in self.factors}
-        return [
-            self.group.model_validate(fixed | dict(zip(self.factors, values, strict=True)))
-            for values in itertools.product(*(getattr(self, key) for key in self.factors))
-        ]
+        made = []
+        for values in itertools.product(*(getattr(self, key) for key in self.factors)):
+            one = self.group.model_validate(fixed | dict(zip(self.factors, values, strict=True)))
+            made += [] if one in made else [one]
+        return made
 
 
 def section_of(
@@ -124,16 +126,23 @@ class SystemConfig(System):
         return System.model_construct(**self.model_dump(exclude={"dataset"}))
 
 
-_FACTORS = ("method", "train_format", "train_size", "replay", "label_noise", "answer_style")
+_FACTORS = (
+    "method",
+    "train_format",
+    "train_size",
+    "replay",
+    "label_noise",
+    "answer_style",
+    "answer_source",
+    "answered_from",
+    "otherwise",
+    "deduplicate",
+    "strength",
+)
 
 
 class FineTuningConfig(
-    section_of(
-        Training,
-        factors=(*_FACTORS, "deduplicate", "strength"),
-        required=("train_size",),
-        without=("sequence",),
-    )
+    section_of(Training, factors=_FACTORS, required=("train_size",), without=("sequence", "asked"))
 ):
     """Ways to fine-tune: every list is a factor, and every combination is trained."""
 
@@ -144,6 +153,11 @@ class FineTuningConfig(
     def _former_names(cls, content: Any) -> Any:
         former = {"train_sizes": "train_size", "strengths": "strength"}
         return renamed(content, former | {"train_batch_size": "batch_size"})
+
+    @field_validator("answer_source", mode="before")
+    @classmethod
+    def _source_beside_the_study_file(cls, value: Any, info: ValidationInfo) -> Any:
+        return [name if name in (GOLD, SELF) else _placed(name, info) for name in _listed(value)]
 
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:

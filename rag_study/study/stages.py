@@ -88,14 +88,28 @@ STAGES = {
             },
         ),
         Stage(
+            "write_training_answers",
+            "03_write_training_answers",
+            1,
+            ("prepare_data", "index_corpus"),
+            uses={
+                "retrieval": only("top_k", "max_context_tokens", "passage_order"),
+                "model": ALL,
+                "training": only("answer_source", "answered_from"),
+                "answering": only("max_new_tokens", "batch_size"),
+                "compute": ALL,
+            },
+            beside={"training": only("asked"), "servers": ALL},
+        ),
+        Stage(
             "fine_tune",
             "03_fine_tune",
             4,
-            ("prepare_data", "index_corpus"),
+            ("prepare_data", "index_corpus", "write_training_answers"),
             uses={
                 "retrieval": only("top_k"),
                 "model": ALL,
-                "training": all_but("strength", "sequence"),
+                "training": all_but("strength", "sequence", "asked"),
                 "seed": ALL,
                 "compute": ALL,
             },
@@ -163,15 +177,26 @@ def stages_before(stage: Stage, point: Point) -> tuple[str, ...]:
     absent = {"generate_answers" if point.system else "import_answers"}
     if point.training is None:
         absent.add("fine_tune")
-    elif stage.name == "fine_tune" and not point.training.with_passages:
+    elif not _reads_passages(stage, point):
         absent.add("index_corpus")
+    if point.training is None or not point.training.answers_are_written:
+        absent.add("write_training_answers")
     return tuple(name for name in stage.upstream if name not in absent)
+
+
+def _reads_passages(stage: Stage, point: Point) -> bool:
+    """Whether a stage that can do without the search's passages reads them; else True."""
+    if stage.name == "fine_tune":
+        return point.training.with_passages
+    if stage.name == "write_training_answers":
+        return point.training.answered_from == "passages"
+    return True
 
 
 def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
     """The groups that a stage's own work depends on, with the values that count, as plain JSON."""
     uses = dict(stage.uses)
-    if stage.name == "fine_tune" and not point.training.with_passages:
+    if not _reads_passages(stage, point):
         del uses["retrieval"]
     return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
 
@@ -250,11 +275,14 @@ class StageRun:
 
     @property
     def extent(self) -> dict[str, int]:
-        """How much is asked for: questions by context; of a comparison, all of the study's runs."""
+        """How much is asked for: questions by context, or by subset of the training pool; of a
+        comparison, all of the study's runs."""
         if self.is_comparison:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
             return {"items": self.point.retention}
+        if self.stage.name == "write_training_answers":
+            return dict(self.point.training.asked)
         if "answering" not in self.stage.beside:
             return {}
         if self.point.system is not None:

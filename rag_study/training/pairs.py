@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,14 @@ from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order
 from rag_study.retrieval.passage import Passage
-from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
+from rag_study.training.recipe import (
+    ANSWER_STYLES,
+    BY_MODEL,
+    IN_PLACE,
+    LEFT_OUT,
+    OTHERWISE,
+    TRAIN_FORMATS,
+)
 
 GENERAL = Path(__file__).with_name("general_instructions.jsonl")
 Answered = tuple[Question, str]  # a question and the answer that is learned for it
@@ -96,8 +103,14 @@ def with_answers(
     *,
     label_noise: float = 0.0,
     seed: int = 0,
+    written: Mapping[str, str] | None = None,
+    otherwise: str = "gold",
 ) -> tuple[list[Answered], dict[str, int]]:
     """Each question with the answer to be learned.
+
+    `written` are answers of a model by question id (`written_answers.kept`). A question that is not
+    among them gets its gold answer, or is left out, as `otherwise` says; StudyError where none is
+    left.
 
     Styles: `as_given` is the reference; `short` the answer with the fewest words (the reference
     where there are no short answers); `long` the one with the most words among rewording,
@@ -110,15 +123,40 @@ def with_answers(
     and more. Raises StudyError when fewer questions can be given a wrong answer.
     """
     _check("answer style", answer_style, ANSWER_STYLES)
-    answers = [_styled(question, answer_style) for question in questions]
-    restyled = sum(a != q.reference for q, a in zip(questions, answers, strict=True))
+    _check("way to go on otherwise", otherwise, OTHERWISE)
+    kept, asked = {} if written is None else written, len(questions)
+    if written is not None and otherwise == "left_out":
+        questions = [question for question in questions if question.id in kept]
+        if not questions:
+            raise StudyError(
+                f"none of the {asked} answers that a model wrote agrees with the gold answer, and "
+                "`otherwise: left_out` leaves nothing to train on. Take `otherwise: gold`, or "
+                "another answer_source or answered_from."
+            )
+    by_model = sum(question.id in kept for question in questions)
+    gold = [_styled(question, answer_style) for question in questions]
+    restyled = sum(
+        a != q.reference for q, a in zip(questions, gold, strict=True) if q.id not in kept
+    )
+    answers = [kept.get(q.id, a) for q, a in zip(questions, gold, strict=True)]
     givers, copied = _exchange(questions, answers, label_noise, seed)
     learned = [(q, answers[givers.get(i, i)]) for i, q in enumerate(questions)]
+    of_model = {
+        BY_MODEL: by_model,
+        IN_PLACE: len(questions) - by_model,
+        LEFT_OUT: asked - len(questions),
+    }
     return learned, {
+        **({} if written is None else of_model),
         "answers other than the reference, by style": restyled,
         "wrong answers, by label noise": len(givers),
         "of these copied, not exchanged": copied,
     }
+
+
+def mean_words(answered: Sequence[Answered]) -> float:
+    """Mean length of the answers to be learned, in words (`text.length`)."""
+    return sum(length(answer) for _, answer in answered) / len(answered)
 
 
 def _styled(question: Question, style: str) -> str:
@@ -206,19 +244,20 @@ def search_passages(
 
 class PassageSource:
     """Gold passages and distractors, from the tables of `retrieval.chunk_table` and
-    `retrieval.retrieve` (for the training questions); `top_k` as at answering time."""
+    `retrieval.retrieve` (for the training questions); `top_k` as at answering time. `builder` has
+    every other context of these questions."""
 
     def __init__(self, chunks: pd.DataFrame, hits: pd.DataFrame, top_k: int):
-        self._builder = ContextBuilder(chunks, hits, top_k)
+        self.builder = ContextBuilder(chunks, hits, top_k)
 
     def gold(self, question: Question) -> list[Passage]:
         """What the model is shown in the context `oracle`; empty without gold documents."""
-        return list(self._builder.context(question, "oracle").passages or ())
+        return list(self.builder.context(question, "oracle").passages or ())
 
     def distractors(self, question: Question) -> list[Passage]:
         """The best passages of the search that are of no gold document and help with no answer:
         no right answer stands in them, and no wording of a key point. Best first."""
-        return self._builder.distractors(question)
+        return self.builder.distractors(question)
 
 
 def make_pairs(

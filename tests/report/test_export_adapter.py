@@ -16,6 +16,7 @@ from rag_study.common.errors import StudyError
 from rag_study.models import adapters, loading, prompts
 from rag_study.models.names import GENERATORS
 from rag_study.report import export_adapter
+from rag_study.training.recipe import BY_MODEL, IN_PLACE
 
 TRAINING = {
     **{"method": "lora", "train_format": "closed_book", "train_size": 16, "epochs": 2},
@@ -182,6 +183,18 @@ def test_the_card_is_one_for_the_hub_and_says_what_was_found(make_run, tmp_path)
         assert text in card.text, text
     assert "max steps" not in card.text  # 0 stands for "not used"
     assert not re.search(r"\{\{|%\}|None|\n\n\n", card.text)
+
+
+def test_the_card_says_who_wrote_the_answers_and_not_where_they_are(make_run, tmp_path):
+    source = "http://secret-host:8000/v1#teams/large"
+    training = {**TRAINING, "answer_source": source, "answered_from": "passages"}
+    run = make_run(training=training)
+    counts = {BY_MODEL: 12, IN_PLACE: 4}
+    files.write_json(run / "metrics.json", METRICS | {"data": counts})
+    folder = export_adapter.export_adapter(run, tmp_path / "a", findings=[ROW])
+    card = (folder / "README.md").read_text()
+    assert "12 of its 16 training answers were written by large, the others are gold" in card
+    assert "secret-host" not in card
 
 
 def test_a_merged_model_has_a_card_of_its_own(make_run, tmp_path):

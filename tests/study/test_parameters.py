@@ -52,7 +52,6 @@ def point(stage="fine_tune", cells=(), **changes):
         ("generate_answers", {"model": "random-lama"}, "model: 'random-lama' is not a preset"),
         ("generate_answers", {"answering": {"contexts": ["oracel"]}}, "did you mean 'oracle'?"),
         ("generate_answers", {"seed": -1}, "seed: input should be greater than or equal to 0"),
-        ("generate_answers", {"model": "http://h:1/v1#m"}, "a model behind a server is not traine"),
         ("judge_answers", {"judge": {"model": "random-llama", "samples": 2}}, "judge: samples:"),
         ("judge_answers", {"judge": {}}, "judge.model: the key 'model' is required"),
         (
@@ -144,6 +143,11 @@ def test_a_parameters_cell_that_cannot_be_used(edited, source, namespace, expect
             "measure_retention",
             {"model": "http://h:1/v1#m", "training": {}},
             "model: retention is not measured of a model behind a server",
+        ),
+        (
+            "generate_answers",
+            {"model": "http://h:1/v1#m", "answering": {}},
+            "training: a model behind a server is not trained here; give {}",
         ),
         ("compare", {"study_file": ""}, "study_file: the path of a study file is required"),
         (

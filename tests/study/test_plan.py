@@ -45,18 +45,22 @@ def test_notebook_defaults_are_runs_of_the_smoke_study():
     expected = set(ids(SMOKE))
     for stage in STAGES.values():
         defaults = Point.model_validate(notebook_parameters(stage.path))
-        assert plan.stage_run(stage.name, defaults).run_id in expected
+        run = plan.stage_run(stage.name, defaults)
+        if stage.name == "write_training_answers":  # which that study does without
+            assert {needed.run_id for needed in run.upstream} <= expected
+        else:
+            assert run.run_id in expected
 
 
 def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
     """No others, and all together few enough to read."""
     told = {stage.name: list(notebook_parameters(stage.path)) for stage in STAGES.values()}
     assert told == {stage.name: declared(stage) for stage in STAGES.values()}
-    assert sum(map(len, told.values())) <= 48
+    assert sum(map(len, told.values())) <= 58
 
 
 @pytest.mark.parametrize(
-    "name", ["smoke", "continual", "formats", "methods", "retrievers", "embeddings"]
+    "name", ["smoke", "continual", "formats", "methods", "retrievers", "embeddings", "teacher"]
 )
 def test_what_a_notebook_is_given_makes_the_run_that_was_planned(name):
     for run in plan.expand(PROJECT_ROOT / "params" / f"{name}.yaml"):

@@ -17,6 +17,7 @@ from rag_study.study.stages import StageRun
 
 _USES = {
     "index_corpus": "embed passages",
+    "write_training_answers": "answer training questions",
     "fine_tune": "train",
     "generate_answers": "answer",
     "measure_retention": "answer",

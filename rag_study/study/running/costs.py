@@ -29,6 +29,7 @@ from rag_study.study import stages
 from rag_study.study.groups import Judge, Point
 from rag_study.study.running import resources
 from rag_study.study.stages import STAGES, StageRun
+from rag_study.training.recipe import HELD_OUT, NUM_EXAMPLES
 
 # Tokens of the parts of prompts and answers, counted in the demo with its model's tokenizer: the
 # prompt itself without and with passages, the judge's, and each criterion as any judge is told it
@@ -47,8 +48,8 @@ _BATCH = 16
 _MORE_TOKENS, _PADDING = 1.15, 1.1
 # Bytes of a document to a token of the embedding model.
 _BYTES_PER_TOKEN = 4.2
-# Held-out pairs, and how often they are measured beside once per epoch.
-_HELD_OUT, _HELD_OUT_ROUNDS = 40, 1
+# How often the held-out pairs are measured beside once per epoch.
+_HELD_OUT_ROUNDS = 1
 # Retrieved passages of each kind of context; None: the study's top_k.
 _PASSAGES = {"none": 0, "training": 0, "retrieved": None, "distractor": None}
 _GOLD_PASSAGES = 1.2
@@ -168,12 +169,22 @@ def tokens(run: StageRun) -> dict[str, float]:
         shown = {"with_context": _GOLD_PASSAGES, "raft": 1 + training.num_distractors}
         number = shown.get(training.train_format, 0)
         prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + number * passage
-        example = prompt + _QUESTION + _REFERENCE
+        learned = answering.max_new_tokens if training.answers_are_written else _REFERENCE
+        example = prompt + _QUESTION + learned
         epochs, examples = training.epochs, training.train_size * training.epochs
         if training.max_steps:
             epochs, examples = 0, training.max_steps * training.batch_size
         trained = examples * example * _PADDING
-        read = _HELD_OUT * example * (epochs + _HELD_OUT_ROUNDS) * _PADDING
+        read = HELD_OUT * example * (epochs + _HELD_OUT_ROUNDS) * _PADDING
+    elif stage == "write_training_answers":
+        # Subsets of several seeds overlap; that they do not is on the high side.
+        questions = sum(run.extent.values()) + HELD_OUT
+        number = _GOLD_PASSAGES if training.answered_from == "passages" else 0
+        prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + _QUESTION + number * passage
+        if training.answered_from == "few_shot":
+            prompt += NUM_EXAMPLES * (_QUESTION + _REFERENCE)
+        read = questions * prompt * _PADDING
+        written = questions * (answering.max_new_tokens - 1)
     elif stage == "generate_answers":
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, _GOLD_PASSAGES)

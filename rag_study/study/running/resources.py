@@ -70,7 +70,9 @@ def models_of(run: StageRun) -> list[str]:
             models = [point.retrieval.embedding_model, point.retrieval.reranker]
         case "fine_tune" if point.training.with_passages:
             models = [point.model, point.retrieval.reranker]
-        case "fine_tune" | "generate_answers" | "measure_retention":
+        case "write_training_answers" if point.training.answered_from == "passages":
+            models = [point.model, point.retrieval.reranker]
+        case "fine_tune" | "write_training_answers" | "generate_answers" | "measure_retention":
             models = [point.model]
         case "judge_answers" | "validate_judge":
             models = [point.judge.model]
