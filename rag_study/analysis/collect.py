@@ -128,10 +128,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
 
 
 def _state(run: StageRun, answering: StageRun) -> tuple:
-    """What a model state is: the model, its training, and how much of it is applied."""
-    trained = answering.needs("fine_tune")
-    strength = run.point.training.strength if trained else 1.0
-    return run.point.model, trained.run_id if trained else None, strength
+    """What a model state is: the model, its training, and how far and how much it is applied."""
+    trained, training = answering.needs("fine_tune"), run.point.training
+    of = (trained.run_id, training.strength, training.checkpoint) if trained else None
+    return run.point.model, of
 
 
 def _judged(comparison: StageRun) -> list[StageRun]:

@@ -35,6 +35,7 @@ _VARIANTS = {
     "answer_style": "answers {}",
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
+    "checkpoint": "after {:.0%} of the steps",
 }
 # What else of two studies may differ in how the same questions are answered, in words.
 _ANSWERING = {

@@ -25,11 +25,17 @@ from rag_study.models import architectures, endpoint, folders, methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model, store_names
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
-from rag_study.training.recipe import ANSWER_STYLES, TRAIN_FORMATS
+from rag_study.training.recipe import (
+    ANSWER_STYLES,
+    TRAIN_FORMATS,
+    checkpoint_steps,
+    optimizer_steps,
+)
 
 Context = Literal[tuple(CONDITIONS)]
 Prompting = Literal[tuple(PROMPTINGS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PartOfSteps = Annotated[float, Field(gt=0, le=1)]
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search;
 # passages without the gold ones are looked for further down.
 MIN_DEPTH, DISTRACTOR_DEPTH = 10, 30
@@ -195,15 +201,33 @@ class Training(Group):
     answer_style: Literal[ANSWER_STYLES] = "as_given"
     deduplicate: bool = Field(False, description="no near-duplicates among the questions")
     strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
+    checkpoints: list[PartOfSteps] = Field(
+        [1.0], min_length=1, description="shares of the steps after which the weights are kept"
+    )
+    checkpoint: PartOfSteps = Field(1.0, description="of which of them the state has the weights")
     sequence: list[Dataset] = []
 
     @model_validator(mode="after")
     def _is_possible(self) -> Training:
         if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
+        if self.checkpoint not in (1, *self.checkpoints):
+            raise ValueError(f"checkpoint {self.checkpoint:g} is none of {self.checkpoints}")
+        if self.checkpoints != [1]:
+            self._check_checkpoints()
         if self.learning_rate is None:
             self.__dict__["learning_rate"] = methods.METHODS[self.method].learning_rate
         return self
+
+    def _check_checkpoints(self) -> None:
+        if self.early_stopping:
+            raise ValueError("checkpoints: early_stopping keeps the best weights; leave one out")
+        pairs = round(self.train_size / (1 - self.replay))
+        steps = optimizer_steps(pairs, self.batch_size, self.epochs, self.max_steps)
+        try:
+            checkpoint_steps(self.checkpoints, steps)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def with_passages(self) -> bool:
@@ -214,6 +238,7 @@ class Training(Group):
         family = methods.METHODS[self.method].family
         keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
         keys |= {"epochs"} if self.max_steps else {"max_steps"}
+        keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )

@@ -85,7 +85,7 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
     upstream = tuple(stage_run(before, point, made) for before in stages_before(stage, point))
     if stage.name == "fine_tune" and point.training.sequence:
         *before, _ = point.training.sequence
-        earlier = point.training.model_copy(update={"sequence": before})
+        earlier = point.training.model_copy(update={"sequence": before, "checkpoints": [1.0]})
         upstream += (stage_run("fine_tune", point.model_copy(update={"training": earlier}), made),)
     made[key] = StageRun(
         stage,

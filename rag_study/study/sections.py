@@ -132,7 +132,7 @@ class FineTuningConfig(
         Training,
         factors=(*_FACTORS, "deduplicate", "strength"),
         required=("train_size",),
-        without=("sequence",),
+        without=("sequence", "checkpoint"),
     )
 ):
     """Ways to fine-tune: every list is a factor, and every combination is trained."""
@@ -147,8 +147,17 @@ class FineTuningConfig(
 
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:
-        refuse_repeats("sequence", self.sequence)
+        for key in ("sequence", "checkpoints"):
+            refuse_repeats(key, getattr(self, key))
         return self
+
+    def each(self) -> list[Training]:
+        """As of any section, and for every checkpoint of a training the state that has it."""
+        return [
+            recipe.model_copy(update={"checkpoint": share})
+            for recipe in super().each()
+            for share in self.checkpoints
+        ]
 
 
 class RetrievalConfig(

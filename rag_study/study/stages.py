@@ -95,7 +95,7 @@ STAGES = {
             uses={
                 "retrieval": only("top_k"),
                 "model": ALL,
-                "training": all_but("strength", "sequence"),
+                "training": all_but("strength", "checkpoint", "sequence"),
                 "seed": ALL,
                 "compute": ALL,
             },
@@ -109,7 +109,7 @@ STAGES = {
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
                 "model": ALL,
-                "training": only("strength"),
+                "training": only("strength", "checkpoint"),
                 "seed": ALL,
                 "answering": all_but("contexts", "test_size"),
                 "compute": ALL,
@@ -137,7 +137,7 @@ STAGES = {
             "measure_retention",
             1,
             ("fine_tune",),
-            uses={"model": ALL, "training": only("strength"), "compute": ALL},
+            uses={"model": ALL, "training": only("strength", "checkpoint"), "compute": ALL},
             beside={"retention": ALL},
         ),
         Stage(

@@ -173,7 +173,8 @@ def tokens(run: StageRun) -> dict[str, float]:
         if training.max_steps:
             epochs, examples = 0, training.max_steps * training.batch_size
         trained = examples * example * _PADDING
-        read = _HELD_OUT * example * (epochs + _HELD_OUT_ROUNDS) * _PADDING
+        measured = epochs + _HELD_OUT_ROUNDS + len(training.checkpoints) - 1
+        read = _HELD_OUT * example * measured * _PADDING
     elif stage == "generate_answers":
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, _GOLD_PASSAGES)
