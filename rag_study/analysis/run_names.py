@@ -33,6 +33,7 @@ _VARIANTS = {
     "replay": "replay {:.0%}",
     "label_noise": "{:.0%} wrong answers",
     "answer_style": "answers {}",
+    "train_on": "trained on {} questions",
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
     "checkpoint": "after {:.0%} of the steps",

@@ -47,7 +47,7 @@ _WEIGHTS = "adapter_model.safetensors"
 
 
 def findings_of(run_id: str) -> list[dict[str, Any]]:
-    """What the studies in the outputs folder found about a training run at its end and full strength.
+    """What the studies in the outputs folder found about a training run, at its end and in full.
 
     Where several have it, the one that was compared last speaks.
     """

@@ -36,6 +36,7 @@ from rag_study.study.groups import (
     Compute,
     Dataset,
     Judge,
+    Knowledge,
     Point,
     Retrieval,
     Servers,
@@ -60,6 +61,7 @@ class ActiveRun:
     model: str
     seed: int
     training: Training | None
+    knowledge: Knowledge | None
     answering: Answering
     system: System | None
     judge: Judge

@@ -28,6 +28,7 @@ from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunk
 from rag_study.training.recipe import (
     ANSWER_STYLES,
     TRAIN_FORMATS,
+    TRAIN_ON,
     checkpoint_steps,
     optimizer_steps,
 )
@@ -199,6 +200,9 @@ class Training(Group):
     replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
     label_noise: Share = Field(0.0, description="share of wrong answers")
     answer_style: Literal[ANSWER_STYLES] = "as_given"
+    train_on: Literal[TRAIN_ON] = Field(
+        "all", description="questions of which kind, by what the model knew of them (`knowledge`)"
+    )
     deduplicate: bool = Field(False, description="no near-duplicates among the questions")
     strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
     checkpoints: list[PartOfSteps] = Field(
@@ -211,6 +215,8 @@ class Training(Group):
     def _is_possible(self) -> Training:
         if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
+        if self.train_on != "all" and self.sequence:
+            raise ValueError("train_on: what is known of several data sets is not; leave one out")
         if self.checkpoint not in (1, *self.checkpoints):
             raise ValueError(f"checkpoint {self.checkpoint:g} is none of {self.checkpoints}")
         if self.checkpoints != [1]:
@@ -239,9 +245,23 @@ class Training(Group):
         keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
         keys |= {"epochs"} if self.max_steps else {"max_steps"}
         keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
+        keys |= {"train_on"} if self.train_on == "all" else set()
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )
+
+
+class Knowledge(Group):
+    """How it is found out what a model knows of questions before any training: how it is asked."""
+
+    exemplar_sets: int = Field(4, ge=1, le=50, description="greedy answers, each behind its own")
+    num_examples: int = Field(4, ge=1, le=32, description="examples before a question")
+    samples: int = Field(8, ge=1, le=1000, description="sampled answers, spread over the sets")
+    temperature: float = Field(0.5, gt=0, le=2, description="of the samples")
+    max_new_tokens: int = Field(32, ge=1, le=2048)
+    batch_size: int = Field(16, ge=1)
+    test_questions: int = Field(0, ge=0, description="from the front of the test pool")
+    train_questions: int = Field(500, ge=0, description="of the train pool; all, where it has less")
 
 
 class Answering(Group):
@@ -366,6 +386,7 @@ class Point(Group):
     model: str = ""
     seed: int = Field(0, ge=0)
     training: Annotated[Training | None, _NoneForNothing] = None
+    knowledge: Annotated[Knowledge | None, _NoneForNothing] = None
     answering: Answering = Answering()
     system: Annotated[System | None, _NoneForNothing] = None
     judge: Judge | None = None
@@ -387,6 +408,8 @@ class Point(Group):
     def _is_possible(self) -> Point:
         if names.is_endpoint(self.model) and self.training is not None:
             raise ValueError("training: a model behind a server is not trained here; give {}")
+        if self.training and self.training.train_on != "all" and self.knowledge is None:
+            self.__dict__["knowledge"] = Knowledge()
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         return self

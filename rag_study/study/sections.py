@@ -30,6 +30,7 @@ from rag_study.study.groups import (
     Dataset,
     Group,
     Judge,
+    Knowledge,
     Retrieval,
     System,
     Training,
@@ -127,10 +128,15 @@ class SystemConfig(System):
 _FACTORS = ("method", "train_format", "train_size", "replay", "label_noise", "answer_style")
 
 
+class KnowledgeConfig(section_of(Knowledge, without=("test_questions",))):
+    """How it is found out what the models know before any training, of the test questions and of so
+    many of the train pool."""
+
+
 class FineTuningConfig(
     section_of(
         Training,
-        factors=(*_FACTORS, "deduplicate", "strength"),
+        factors=(*_FACTORS, "train_on", "deduplicate", "strength"),
         required=("train_size",),
         without=("sequence", "checkpoint"),
     )
@@ -147,8 +153,9 @@ class FineTuningConfig(
 
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:
-        for key in ("sequence", "checkpoints"):
-            refuse_repeats(key, getattr(self, key))
+        refuse_repeats("sequence", self.sequence)
+        if self.sequence and self.train_on != ["all"]:
+            raise ValueError("train_on: what is known of several data sets is not; leave one out")
         return self
 
     def each(self) -> list[Training]:

@@ -96,6 +96,7 @@ STAGES = {
                 "retrieval": only("top_k"),
                 "model": ALL,
                 "training": all_but("strength", "checkpoint", "sequence"),
+                "knowledge": all_but("test_questions"),
                 "seed": ALL,
                 "compute": ALL,
             },
@@ -141,6 +142,18 @@ STAGES = {
             beside={"retention": ALL},
         ),
         Stage(
+            "probe_knowledge",
+            "probe_knowledge",
+            1,
+            ("prepare_data",),
+            uses={
+                "model": ALL,
+                "knowledge": all_but("test_questions", "train_questions"),
+                "compute": ALL,
+            },
+            beside={"knowledge": only("test_questions", "train_questions"), "servers": ALL},
+        ),
+        Stage(
             "validate_judge",
             "validate_judge",
             5,
@@ -173,6 +186,8 @@ def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
     uses = dict(stage.uses)
     if stage.name == "fine_tune" and not point.training.with_passages:
         del uses["retrieval"]
+    if stage.name == "fine_tune" and point.training.train_on == "all":
+        del uses["knowledge"]
     return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
 
 
@@ -255,6 +270,9 @@ class StageRun:
             return {run.run_id: 1 for run in self.upstream}
         if self.stage.name == "measure_retention":
             return {"items": self.point.retention}
+        if self.stage.name == "probe_knowledge":
+            asked = self.point.knowledge
+            return {"test": asked.test_questions, "train": asked.train_questions}
         if "answering" not in self.stage.beside:
             return {}
         if self.point.system is not None:

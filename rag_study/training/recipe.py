@@ -13,6 +13,12 @@ TRAIN_FORMATS = {
     "with_context": "trained with the gold passage",
     "raft": "trained with gold and distractor passages",
 }
+# What a model knew of a question before: the classes of Gekhman et al. (2024, arXiv 2405.05904), of
+# which the first three together are "known" there, and here.
+HIGHLY, MAYBE, WEAKLY = "highly known", "maybe known", "weakly known"
+UNKNOWN = "unknown"
+KNOWN_BEFORE = {"known": (HIGHLY, MAYBE, WEAKLY), "unknown": (UNKNOWN,)}
+TRAIN_ON = ("all", *KNOWN_BEFORE)
 ANSWER_STYLES = ("as_given", "short", "long")
 
 
@@ -24,8 +30,9 @@ class Recipe:
     family (alpha = 2 x rank, PEFT's usual setting), `num_virtual_tokens` prompt and prefix tuning,
     `target_modules` (names, or one pattern; None: the method's own) LoRA and IA3.
     `checkpoints` are the shares of the steps after which the weights are kept; those after the
-    last step (1) always are. `early_stopping` keeps the weights with the lowest held-out loss. `gradient_checkpointing`
-    trades about a third of the speed for most of the memory of activations.
+    last step (1) always are. `early_stopping` keeps the weights with the lowest held-out loss.
+    `gradient_checkpointing` trades about a third of the speed for most of the memory of
+    activations.
     """
 
     method: str = "lora"
@@ -48,10 +55,15 @@ def optimizer_steps(examples: int, batch_size: int, epochs: int, max_steps: int 
     return max_steps or -(-examples // batch_size) * epochs
 
 
+def checkpoint_step(share: float, steps: int) -> int:
+    """The step after which this share of the steps is done."""
+    return max(1, round(share * steps))
+
+
 def checkpoint_steps(checkpoints: Sequence[float], steps: int) -> dict[int, float]:
     """The step of each checkpoint -> its share of the `steps`. Raises StudyError where two are the
     same step, so that their weights would be."""
-    shares = {max(1, round(share * steps)): share for share in checkpoints}
+    shares = {checkpoint_step(share, steps): share for share in checkpoints}
     if len(shares) < len(checkpoints):
         said = ", ".join(f"{share:g}" for share in checkpoints)
         raise StudyError(

@@ -1,5 +1,6 @@
 """Factors of training, and which runs they share."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -75,6 +76,36 @@ def test_strengths_share_one_training(write_study):
     assert stages(path)["fine_tune"] == 1
     assert stages(path)["generate_answers"] == 3  # base and two strengths
     assert stages(path)["measure_retention"] == 3
+
+
+def test_checkpoints_share_one_training_and_change_nothing_where_there_is_one(write_study):
+    path = write_study(fine_tuning=[{"train_size": [16], "checkpoints": [0.5, 1]}])
+    assert stages(path)["fine_tune"] == 1
+    assert stages(path)["generate_answers"] == 3  # base, half way and the end
+    assert stages(path)["measure_retention"] == 3
+    names = run_names.variants_of(plan.expand(path)[-1].upstream, load_study(path))
+    assert {*names.values()} == {"", "after 50% of the steps", "after 100% of the steps"}
+    plain, said = (
+        runs_of(write_study(fine_tuning=[{"train_size": [16], **more}]), "judge_answers")
+        for more in ({}, {"checkpoints": [1]})
+    )
+    assert [run.run_id for run in plain] == [run.run_id for run in said]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"checkpoints": [0.1, 0.2, 1]}, "of 6 steps, two of 0.1, 0.2, 1 are after the same one"),
+        ({"checkpoints": [0.5, 1], "early_stopping": True}, "early_stopping keeps the best"),
+        ({"checkpoints": [0, 1]}, "checkpoints"),
+        ({"checkpoints": [0.5, 0.5]}, "two of 0.5, 0.5 are after the same one"),
+        ({"checkpoint": 0.5}, "unknown key 'checkpoint'"),
+    ],
+)
+def test_checkpoints_that_cannot_be_are_refused(write_study, wrong, said):
+    path = write_study(fine_tuning=[{"train_size": [16], **wrong}])
+    with pytest.raises(StudyError, match=re.escape(said)):
+        load_study(path)
 
 
 def test_one_adapter_is_one_retention_run_however_its_answers_are_made(write_study):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -335,15 +336,14 @@ def test_checkpoints_are_states_of_the_very_training_that_is_done_without_them(
         assert share == 1 or not all(torch.equal(saved[name], whole[name]) for name in whole)
         lm = loading.load_generator("random-llama", dtype, adapter_dir=where)
         held_out = finetune.examples(lm, pairs["validation"][:8])[0]
-        loss = validation_loss(
-            lm.model, held_out, lambda b: collate(b, lm.tokenizer.pad_token_id), 8
-        )
+        collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
+        loss = validation_loss(lm.model, held_out, collator, 8)
         assert loss == pytest.approx(losses[12 * share], rel=1e-5 if dtype == "float32" else 0.02)
 
 
 def test_checkpoints_that_are_one_step_are_refused(pairs, outputs):
     recipe = replace(SMALL, max_steps=3, checkpoints=(0.1, 0.3, 1.0))
-    with pytest.raises(StudyError, match="of 3 steps, two of 0.1, 0.3, 1 are after the same one"):
+    with pytest.raises(StudyError, match=r"of 3 steps, two of 0\.1, 0\.3, 1 are after"):
         train(pairs, recipe)
 
 

@@ -20,6 +20,7 @@ _USES = {
     "fine_tune": "train",
     "generate_answers": "answer",
     "measure_retention": "answer",
+    "probe_knowledge": "answer",
     "judge_answers": "grade",
     "validate_judge": "grade",
 }

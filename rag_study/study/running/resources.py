@@ -70,7 +70,7 @@ def models_of(run: StageRun) -> list[str]:
             models = [point.retrieval.embedding_model, point.retrieval.reranker]
         case "fine_tune" if point.training.with_passages:
             models = [point.model, point.retrieval.reranker]
-        case "fine_tune" | "generate_answers" | "measure_retention":
+        case "fine_tune" | "generate_answers" | "measure_retention" | "probe_knowledge":
             models = [point.model]
         case "judge_answers" | "validate_judge":
             models = [point.judge.model]
