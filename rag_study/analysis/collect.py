@@ -53,7 +53,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     questions: dict[str, pd.DataFrame] = {}
     of_data: dict[str, list[Question]] = {}  # the test questions by data set
     finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
-    trained: list[pd.DataFrame] = []
+    paths: list[pd.DataFrame] = []
     for run in comparison.upstream:
         folder = run_folder.RunFolder(run.run_id)
         if not stages.is_done(run):
@@ -92,7 +92,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             state = answered[-1][RUN_COLUMNS].iloc[:1]
             spent.append(state.assign(**state_costs.of_run(run)))
             if course := courses.of_run(run):
-                trained.append(state.assign(**course))
+                paths.append(state.assign(**course))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -114,17 +114,18 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     if len(everything) and isinstance(config, MergedStudy):
         everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
     known = known_before.frame(comparison, config)
-    if len(known) and len(everything):
+    if len(everything):
         everything = everything.merge(known, "left", ["dataset", "model", "question_id"])
     results = everything.drop(columns=seen.columns, errors="ignore")
+    along = _by_state(paths, [*RUN_COLUMNS, *courses.COLUMNS])
     return StudyResults(
         study=config.model_dump(mode="json"),
         metrics=config.metrics,
         results=results,
         evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
         passages=seen.passages(),
-        costs=_by_state(spent),
-        courses=_by_state(trained),
+        costs=_by_state(spent, []),
+        courses=along,
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
@@ -134,11 +135,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         ceiling=_concat([ceiling(asked).assign(dataset=name) for name, asked in of_data.items()]),
-        data_warnings=[
-            *warnings,
-            *_data_warnings(of_data, config),
-            *_trained_on_fewer(_by_state(trained)),
-        ],
+        data_warnings=[*warnings, *_data_warnings(of_data, config), *_trained_on_fewer(along)],
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
@@ -290,9 +287,11 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
-def _by_state(rows: list[pd.DataFrame]) -> pd.DataFrame:
-    """One row per model state, whatever number of judges had it."""
-    return _concat(rows).drop_duplicates(RUN_COLUMNS, ignore_index=True) if rows else _concat([])
+def _by_state(rows: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """One row per model state, whatever number of judges had it; `columns` where there is none."""
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    return _concat(rows).drop_duplicates(RUN_COLUMNS, ignore_index=True)
 
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -59,8 +59,9 @@ def of_run(judged: StageRun) -> dict[str, Any] | None:
 def learning_curves(courses: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     """The means of `summary` (`effects.summarise`) after shares of the steps, for trainings that
     answered at several; the base is share 0 of each of them. Columns: those of both tables."""
+    columns = [*summary.columns, *COLUMNS]
     if courses.empty or summary.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=columns)
     one = ["training", "strength"]
     several = courses.groupby(one)["checkpoint"].transform("nunique") > 1
     states = courses[several]
@@ -71,5 +72,5 @@ def learning_curves(courses: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFram
     trained_as = [column for column in RUN_COLUMNS if column not in BASE_COLUMNS]
     start = base.drop(columns=trained_as).merge(at_start, on=BASE_COLUMNS)
     start["held_out_loss"] = start["held_out_loss"].where(start["strength"] == 1)
-    table = pd.concat([curves, start[curves.columns]], ignore_index=True)
+    table = pd.concat([curves[columns], start[columns]], ignore_index=True)
     return table.sort_values([*one, "context", "metric", "judge", "checkpoint"], ignore_index=True)

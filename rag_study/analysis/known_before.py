@@ -45,7 +45,7 @@ def classify(answers: pd.DataFrame, questions: Mapping[str, Question]) -> pd.Dat
         index=answers.index,
         dtype=float,
     )
-    can_be_known = [question.answer_type != "unanswerable" for question in asked]
+    can_be_known = np.array([question.answer_type != "unanswerable" for question in asked], bool)
     right = Right().of(scores).where(answers["missing_reason"].isna() & can_be_known)
     greedy = answers["draw"].str.startswith("greedy")
     rows = answers.assign(greedy_right=right.where(greedy), sampled_right=right.where(~greedy))

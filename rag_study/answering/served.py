@@ -102,7 +102,7 @@ def draw_batch(
     session: Session, asked: Sequence[tuple[Question, Prompting]], settings: Settings, draw: str
 ) -> list[dict]:
     """As `generation.draw_batch`; of questions that the server refuses alone the rows have no
-    answer. Raises StudyError when it refuses all."""
+    answer."""
     place: dict[str, str | int] = {"context": draw}
     pending = [
         session.submit(_answer, session, one, Context(()), settings, prompting, place)
