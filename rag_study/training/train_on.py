@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.data.schema import Question
 from rag_study.training.recipe import KNOWN_BEFORE
 
 KNOWLEDGE = "knowledge.parquet"  # what stage `probe_knowledge` writes
@@ -24,18 +25,20 @@ def of_kind(train_on: str, probed: Path | None, asked: int) -> set[str] | None:
     return {*table.loc[table["known_before"].isin(KNOWN_BEFORE[train_on]), "question_id"]}
 
 
-def check(train_on: str, number: int, train_size: int) -> None:
-    """Raise StudyError where the `number` of questions of a kind is too small; say so where it is
-    smaller than what is asked for."""
-    if number >= train_size:
+def record(folder: Path, train_on: str, chosen: Sequence[Question], train_size: int) -> None:
+    """Keep, in a training's folder, which questions of a kind it is trained on. Raises StudyError
+    where they are too few, and says so where they are fewer than were asked for."""
+    if train_on == "all":
         return
-    if number < min(LEAST, train_size):
+    if len(chosen) < min(LEAST, train_size):
         raise StudyError(
-            f"train_on {train_on}: only {number} of the train pool's questions that the model was "
-            f"asked are {train_on} to it, and {min(LEAST, train_size)} are the least that is "
+            f"train_on {train_on}: only {len(chosen)} of the train pool's questions that the model "
+            f"was asked are {train_on} to it, and {min(LEAST, train_size)} are the least that is "
             "trained on. Raise knowledge.train_questions, or leave this kind out."
         )
-    print(sentence(train_on, number, train_size))
+    if len(chosen) < train_size:
+        print(sentence(train_on, len(chosen), train_size))
+    files.write_json(folder / TRAINED_ON, sorted(question.id for question in chosen))
 
 
 def sentence(train_on: str, number: int, train_size: int) -> str:
@@ -46,13 +49,8 @@ def sentence(train_on: str, number: int, train_size: int) -> str:
     )
 
 
-def save(folder: Path, ids: Collection[str]) -> None:
-    """Keep, in a training's folder, what it was trained on."""
-    files.write_json(folder / TRAINED_ON, sorted(ids))
-
-
 def saved(folder: Path | None) -> set[str] | None:
-    """What `save` kept; None where nothing was left out for what the model knows, or there is no
+    """What `record` kept; None where nothing was left out for what the model knows, or there is no
     training."""
     file = folder / TRAINED_ON if folder else None
     return set(files.read_json(file)) if file and file.exists() else None

@@ -48,18 +48,18 @@ def test_selected_are_those_of_the_kind_in_the_order_of_the_seed(probed):
 
 
 def test_fewer_are_said_and_too_few_are_refused(capsys, tmp_path):
-    train_on.check("unknown", 30, 30)
+    train_on.record(tmp_path, "unknown", POOL[:30], 30)
     assert capsys.readouterr().out == ""
-    train_on.check("unknown", 12, 30)
+    train_on.record(tmp_path, "unknown", POOL[:12], 30)
     assert "trained on 12 questions instead of 30" in capsys.readouterr().out
-    train_on.check("unknown", 4, 4)  # so few were asked for
+    assert train_on.saved(tmp_path) == {f"q{i:02d}" for i in range(12)}
+    train_on.record(tmp_path, "unknown", POOL[:4], 4)  # so few were asked for
     for number in (0, 9):
         with pytest.raises(StudyError, match=f"only {number} of the train pool's .* unknown to it"):
-            train_on.check("unknown", number, 30)
+            train_on.record(tmp_path, "unknown", POOL[:number], 30)
 
 
-def test_what_was_trained_on_can_be_asked_again(tmp_path):
-    assert train_on.saved(None) is None
+def test_without_a_kind_nothing_is_kept(tmp_path):
+    train_on.record(tmp_path, "all", POOL[:3], 30)
     assert train_on.saved(tmp_path) is None
-    train_on.save(tmp_path, ["b", "a"])
-    assert train_on.saved(tmp_path) == {"a", "b"}
+    assert train_on.saved(None) is None
