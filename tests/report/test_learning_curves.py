@@ -78,6 +78,21 @@ def test_the_figure_shows_scores_with_intervals_and_the_loss(tables):
     assert "a training of half the length is another one" in flat(figure)
 
 
+def test_trainings_that_differ_in_what_they_are_trained_on_are_told_apart(tables):
+    along, summary = tables
+    for table in (along, summary):
+        of_one = (table["train_size"] == 50) & (table["seed"] == 1)
+        table.loc[of_one, "variant"] = "trained on known questions, " + table["variant"]
+        table.loc[table["train_size"] == 50, "seed"] = 0
+    figure = plots.learning_curves(
+        courses.learning_curves(along, summary), ["answer_recall"], "retrieved"
+    )
+    recall = figure.axes[0]
+    assert len(marked_line(recall, "o")) == len(marked_line(recall, "s")) == 1
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["LoRA 50", "LoRA 50 · trained on known questions"]
+
+
 def test_weights_moved_back_have_scores_and_no_loss(tables):
     along, summary = tables
     half = along[along["training"] == "fine_tune/0"].assign(

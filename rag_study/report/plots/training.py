@@ -129,16 +129,11 @@ def learning_curves(
 def _labels(rows: pd.DataFrame, named: Sequence[str]) -> list[str]:
     """The words for each row's training; those of one training, its base included, are alike."""
     of = ["training", "strength", *SETTINGS]
-    strengths = rows["strength"].nunique() > 1
-    trained = rows[rows["checkpoint"] > 0].drop_duplicates(of)
-    words = {
-        tuple(row[name] for name in of): " · ".join(
-            [
-                state_label(row),
-                *factor_words(row, named),
-                *([f"strength {row['strength']:g}"] if strengths else []),
-            ]
-        )
-        for row in trained.to_dict("records")
-    }
+    words = {}
+    for key, states in rows[rows["checkpoint"] > 0].groupby(of, sort=False):
+        # Of what the variants say, that which the states of a training share: not how far it was.
+        said = [variant.split(", ") for variant in states["variant"].unique()]
+        shared = [phrase for phrase in said[0] if phrase and all(phrase in one for one in said)]
+        first = states.iloc[0].to_dict()
+        words[key] = " · ".join([state_label(first), *shared, *factor_words(first, named)])
     return [words[key] for key in rows[of].itertuples(index=False, name=None)]
