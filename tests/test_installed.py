@@ -88,7 +88,7 @@ def test_it_works_in_an_empty_folder(run, tmp_path):
     assert run("-h")[1] == run("--help")[1] != ""
     code, out, err = run("plan", "smoke")
     assert (code, err) == (0, "")
-    assert "19 stage runs: 0 reuse, 19 run, 0 blocked" in out
+    assert "20 stage runs: 0 reuse, 20 run, 0 blocked" in out
     code, out, _ = run("run", "params/smoke.yaml", "--only", "prepare_data")
     assert code == 0, out
     assert [p.name for p in (tmp_path / "empty").iterdir()] == ["outputs"]

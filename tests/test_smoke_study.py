@@ -28,7 +28,7 @@ def first():
 
 def test_everything_is_done_and_the_report_is_named(first, command_line):
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "19 run, 0 reused, 0 failed, 0 blocked" in first.stdout
+    assert "20 run, 0 reused, 0 failed, 0 blocked" in first.stdout
     report = run_folder.study_dir("smoke") / "report.html"
     assert str(report) in first.stdout
     assert "random-llama" in report.read_text()

@@ -18,6 +18,7 @@ from rag_study.analysis.answer_sources import answer_sources, source_notes
 from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
+from rag_study.analysis.courses import learning_curves
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
@@ -51,6 +52,8 @@ TABLES = (
     "context_gain",
     "costs",
     "answer_sources",
+    "courses",
+    "learning_curves",
     "ladder_auc",
     "ladder_facts",
     "judge_agreement",
@@ -95,12 +98,14 @@ def analyse(
         ),
     )
     comparisons = with_bounds(comparisons, audited["audit"])
+    summary = effects.summarise(scored, n_resamples, collected.metrics)
     return replace(
         collected,
         comparisons=comparisons,
         people=people,
         **audited,
-        summary=effects.summarise(scored, n_resamples, collected.metrics),
+        summary=summary,
+        learning_curves=learning_curves(collected.courses, summary),
         interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
         trends=trends(scored, n_resamples, collected.metrics),
         answer_sources=answer_sources(collected.answer_sources, comparisons),

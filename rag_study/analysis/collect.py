@@ -10,10 +10,18 @@ from typing import Any
 import pandas as pd
 
 from rag_study import data
-from rag_study.analysis import answer_sources, judge_agreement, state_costs, written_questions
+from rag_study.analysis import (
+    answer_sources,
+    courses,
+    judge_agreement,
+    known_before,
+    state_costs,
+    written_questions,
+)
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
+from rag_study.analysis.states import state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files, run_folder
 from rag_study.data.schema import Question
@@ -28,6 +36,7 @@ from rag_study.study import stages
 from rag_study.study.config import StudyConfig
 from rag_study.study.merge import MergedStudy
 from rag_study.study.stages import StageRun, all_upstream
+from rag_study.training import train_on
 
 _EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_log_likelihood")
 _SCALARS = (str, int, float)
@@ -45,6 +54,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     questions: dict[str, pd.DataFrame] = {}
     of_data: dict[str, list[Question]] = {}  # the test questions by data set
     finished, missing, spent, seen = [], [], [], Evidence(config.judged_metrics)
+    paths: list[pd.DataFrame] = []
     for run in comparison.upstream:
         folder = run_folder.RunFolder(run.run_id)
         if not stages.is_done(run):
@@ -66,6 +76,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 tables.append(table.assign(dataset=labels["dataset"]))
             metrics = (folder.path / "metrics.json").read_text(encoding="utf-8")
             checks.append(json.loads(metrics)["check"] | labels)
+        elif run.stage.name == "probe_knowledge":
+            continue  # all of them together, see below
         elif run.stage.name == "measure_retention":
             retention[_state(run, run)] = folder.path / "retention.parquet"
         else:
@@ -82,6 +94,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             spent.append(state.assign(**state_costs.of_run(run)))
             if run.point.training is not None:
                 learned.append(state.assign(**answer_sources.of_run(run)))
+            if course := courses.of_run(run):
+                paths.append(state.assign(**course))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
     for table, run in zip(answered, _judged(comparison), strict=True):
@@ -102,19 +116,20 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
     if len(everything) and isinstance(config, MergedStudy):
         everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
+    known = known_before.frame(comparison, config)
+    if len(everything):
+        everything = everything.merge(known, "left", ["dataset", "model", "question_id"])
     results = everything.drop(columns=seen.columns, errors="ignore")
+    along = _by_state(paths, [*RUN_COLUMNS, *courses.COLUMNS])
     return StudyResults(
         study=config.model_dump(mode="json"),
         metrics=config.metrics,
         results=results,
         evidence=everything.reindex(columns=[*KEY_COLUMNS, *seen.columns]),
         passages=seen.passages(),
-        costs=_concat(spent).drop_duplicates(RUN_COLUMNS, ignore_index=True)
-        if spent
-        else _concat([]),
-        answer_sources=_concat(learned).drop_duplicates(RUN_COLUMNS, ignore_index=True)
-        if learned
-        else _concat([]),
+        costs=_by_state(spent, []),
+        answer_sources=_by_state(learned, []),
+        courses=along,
         retention=_concat(outside).drop_duplicates() if outside else pd.DataFrame(),
         judge_checks=_worst_by_judge(checks),
         ladder=_concat(ladders),
@@ -124,7 +139,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         ceiling=_concat([ceiling(asked).assign(dataset=name) for name, asked in of_data.items()]),
-        data_warnings=[*warnings, *_data_warnings(of_data, config)],
+        data_warnings=[*warnings, *_data_warnings(of_data, config), *_trained_on_fewer(along)],
         missing=missing,
         provenance=_provenance(comparison),
         finished=finished,
@@ -134,10 +149,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
 
 
 def _state(run: StageRun, answering: StageRun) -> tuple:
-    """What a model state is: the model, its training, and how much of it is applied."""
-    trained = answering.needs("fine_tune")
-    strength = run.point.training.strength if trained else 1.0
-    return run.point.model, trained.run_id if trained else None, strength
+    """What a model state is: the model, its training, and how far and how much it is applied."""
+    trained, training = answering.needs("fine_tune"), run.point.training
+    of = (trained.run_id, training.strength, training.checkpoint) if trained else None
+    return run.point.model, of
 
 
 def _judged(comparison: StageRun) -> list[StageRun]:
@@ -188,6 +203,19 @@ def _data_warnings(of_data: Mapping[str, list[Question]], config: StudyConfig) -
             *fit_sentences([judge.model for judge in config.judges], asked),
             *ceiling_sentences(ceiling(asked), config.primary.reference_metrics, config.metrics),
         ]
+    ]
+
+
+def _trained_on_fewer(courses: pd.DataFrame) -> list[str]:
+    """A sentence for each training that had fewer questions than its size, for want of more that
+    the model knew, or did not."""
+    if courses.empty:
+        return []
+    fewer = courses[courses["questions"] < courses["train_size"]].drop_duplicates("training")
+    return [
+        f"{row['dataset']}: {row['model']}, {state_label(row)}, seed {row['seed']}: "
+        + train_on.sentence(row["train_on"], row["questions"], row["train_size"])
+        for row in fewer.to_dict("records")
     ]
 
 
@@ -261,6 +289,13 @@ def _provenance(comparison: StageRun) -> list[dict[str, Any]]:
         if file.exists():
             entries[run.run_id] = json.loads(file.read_text(encoding="utf-8"))
     return list(entries.values())
+
+
+def _by_state(rows: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """One row per model state, whatever number of judges had it; `columns` where there is none."""
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    return _concat(rows).drop_duplicates(RUN_COLUMNS, ignore_index=True)
 
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -37,8 +37,10 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "replay": "replay {:.0%}",
     "label_noise": "{:.0%} wrong answers",
     "answer_style": lambda style: f"answers {style.replace('_', ' ')}",
+    "train_on": "trained on {} questions",
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
+    "checkpoint": "after {:.0%} of the steps",
 }
 # What gold answers or those of a model do not have: nothing to be said of the others.
 _OF_SOME_ANSWERS = ("answered_from", "otherwise", "answer_style")

@@ -44,7 +44,8 @@ class StudyResults:
     tables of `labelling.human_tables`. `evidence` and `passages` are the tables of
     `evidence`, `costs` has one row per model state with the columns of `state_costs`.
     `answer_sources` has what `answer_sources.of_run` gives until `analyse` makes it that module's
-    table. `retrieval`:
+    table; `courses` one row per trained state (`courses.of_run`), `learning_curves` is what follows
+    of them. `retrieval`:
     as `plots.retrieval_quality`. `finished` has the ids of the runs that went in, `missing` names
     those without a result: run_id, stage, state, message. `provenance`, one dict per run: run_id,
     stage, what `meter.Meter` measures and `provenance.collect` gives.
@@ -86,6 +87,8 @@ class StudyResults:
     passages: pd.DataFrame = field(default_factory=_no_table)
     costs: pd.DataFrame = field(default_factory=_no_table)
     answer_sources: pd.DataFrame = field(default_factory=_no_table)
+    courses: pd.DataFrame = field(default_factory=_no_table)
+    learning_curves: pd.DataFrame = field(default_factory=_no_table)
     finished: Sequence[str] = ()
     missing: Sequence[Mapping[str, Any]] = ()
     provenance: Sequence[Mapping[str, Any]] = ()

@@ -146,6 +146,16 @@ def answer_batch(
     return _answer(lm, items, settings)
 
 
+def draw_batch(
+    lm: LanguageModel, asked: Sequence[tuple[Question, Prompting]], settings: Settings, draw: str
+) -> list[dict]:
+    """Answers without passages to questions of which each is asked in its own way, in one batch and
+    without a run folder; `draw` names what is sampled. Raises StudyError as `generate_answers`."""
+    place: dict[str, str | int] = {"context": draw}
+    items = [_item(lm, one, Context(()), settings, prompting, place) for one, prompting in asked]
+    return _answer(lm, items, settings)
+
+
 def reply_batch(
     lm: LanguageModel, instructions: Sequence[tuple[str, str]], settings: Settings
 ) -> list[str]:

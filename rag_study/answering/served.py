@@ -98,6 +98,19 @@ def answer_batch(
     return [row for future in pending for row in future.result()]
 
 
+def draw_batch(
+    session: Session, asked: Sequence[tuple[Question, Prompting]], settings: Settings, draw: str
+) -> list[dict]:
+    """As `generation.draw_batch`; of questions that the server refuses alone the rows have no
+    answer."""
+    place: dict[str, str | int] = {"context": draw}
+    pending = [
+        session.submit(_answer, session, one, Context(()), settings, prompting, place)
+        for one, prompting in asked
+    ]
+    return [row for future in pending for row in future.result()]
+
+
 def _answer(
     session: Session,
     question: Question,

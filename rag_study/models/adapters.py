@@ -18,6 +18,11 @@ from rag_study.models.methods import find
 NOTE_FILE = "rag_study.json"
 
 
+def folder_in(run: Path, share: float = 1.0) -> Path:
+    """Where a training's folder has the weights after this share of its steps."""
+    return run / ("adapter" if share == 1 else f"adapter_after_{100 * share:g}_percent")
+
+
 def keep_positions(model: Any) -> None:
     """Let prompt tuning count positions by the mask, virtual tokens first.
 

@@ -244,7 +244,7 @@ def hash_for(stage_name: str) -> str:
     parts: tuple[Any, ...]
     templates = (chat_templates.PLAIN, chat_templates.TODAY.isoformat())
     match stage_name:
-        case "fine_tune" | "write_training_answers" | "generate_answers":
+        case "fine_tune" | "write_training_answers" | "generate_answers" | "probe_knowledge":
             parts = (
                 *templates,
                 ANSWER_SYSTEM,

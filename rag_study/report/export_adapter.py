@@ -48,7 +48,7 @@ _WEIGHTS = "adapter_model.safetensors"
 
 
 def findings_of(run_id: str) -> list[dict[str, Any]]:
-    """What the studies in the outputs folder found about a training run at full strength.
+    """What the studies in the outputs folder found about a training run, at its end and in full.
 
     Where several have it, the one that was compared last speaks.
     """
@@ -70,7 +70,7 @@ def findings_of(run_id: str) -> list[dict[str, Any]]:
             if (
                 trained is not None
                 and trained.run_id == run_id
-                and run.point.training.strength == 1
+                and (run.point.training.strength, run.point.training.checkpoint) == (1, 1)
             ):
                 with study_tables.reading(file.parent):
                     comparisons = files.read_parquet(file.parent / "comparisons.parquet")

@@ -76,6 +76,15 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
     if not results.style_means.empty:
         styles = plots.style_means(results.style_means, invalid, known_metrics)
         drawn.append(("Long and short answers", "styles", styles))
+    if not results.learning_curves.empty:
+        curves = plots.learning_curves(
+            results.learning_curves,
+            metrics,
+            context,
+            f"judge not trusted, carries no verdict: {', '.join(invalid)}" if invalid else "",
+            known_metrics,
+        )
+        drawn.append(("Along the training", "learning_curves", curves))
     if not followed.empty:
         figure = plots.context_or_memory(followed, right, _notes(followed))
         drawn.append(("Context or memory", "context_or_memory", figure))

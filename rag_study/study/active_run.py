@@ -29,12 +29,14 @@ from rag_study.common import (
 )
 from rag_study.common.errors import StudyError
 from rag_study.common.shown import plain_tables
+from rag_study.models import adapters
 from rag_study.study import batch, differences, parameters, plan, stages, study_tables
 from rag_study.study.groups import (
     Answering,
     Compute,
     Dataset,
     Judge,
+    Knowledge,
     Point,
     Retrieval,
     Servers,
@@ -43,8 +45,8 @@ from rag_study.study.groups import (
 )
 from rag_study.study.stages import is_done
 
-# Folders of a run: what was trained, and what a search looks in.
-_LARGE = ("adapter/", "index/")
+# Folders of a run: what was trained (`adapters.folder_in`), and what a search looks in.
+_LARGE = ("adapter", "index/")
 
 
 class ActiveRun:
@@ -59,6 +61,7 @@ class ActiveRun:
     model: str
     seed: int
     training: Training | None
+    knowledge: Knowledge | None
     answering: Answering
     system: System | None
     judge: Judge
@@ -116,6 +119,12 @@ class ActiveRun:
         """Folder of an upstream run; None where there is none (a base has no fine-tuning run)."""
         needed = self.run.needs(stage_name)
         return run_folder.RunFolder(needed.run_id).path if needed else None
+
+    @property
+    def adapter(self) -> Path | None:
+        """Folder of the trained weights that the run's state has; None for a base model."""
+        trained = self.input("fine_tune")
+        return adapters.folder_in(trained, self.training.checkpoint) if trained else None
 
     def collect(self, batches: Iterable[list[dict]], total: int, size: int) -> list[dict]:
         """Go through batches of `size` items and return all their rows.

@@ -35,6 +35,7 @@ from rag_study.study.sections import (
     DatasetConfig,
     FineTuningConfig,
     JudgeConfig,
+    KnowledgeConfig,
     PrimaryConfig,
     RetrievalConfig,
     SystemConfig,
@@ -56,6 +57,7 @@ class StudyConfig(Group):
     contexts: list[Context] = Field(["none", "retrieved", "oracle"], min_length=1)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
     answering: AnsweringConfig = AnsweringConfig()
+    knowledge: KnowledgeConfig | None = Field(None, description="left out: only for `train_on`")
     retention: int = Field(1000, ge=0, description="items per task; 0: not measured")
     judges: list[JudgeConfig] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
@@ -117,6 +119,9 @@ class StudyConfig(Group):
             if unknown := [name for name in tuning.sequence if name not in labels]:
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
         self._check_written_answers()
+        kinds = {kind for tuning in self.fine_tuning for kind in tuning.train_on}
+        if kinds - {"all"}:
+            self.__dict__["knowledge"] = self.knowledge or KnowledgeConfig()
         if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
@@ -262,6 +267,7 @@ def _keys_at(location: list[Any]) -> list[str]:
         "fine_tuning": FineTuningConfig,
         "retrieval": RetrievalConfig,
         "answering": AnsweringConfig,
+        "knowledge": KnowledgeConfig,
         "judges": JudgeConfig,
         "primary": PrimaryConfig,
         "compute": Compute,

@@ -9,7 +9,7 @@ from typing import Any
 
 from rag_study.models import names
 from rag_study.study.config import StudyConfig
-from rag_study.study.groups import Answering, Dataset, Point, Training
+from rag_study.study.groups import Answering, Dataset, Knowledge, Point, Training
 from rag_study.study.sections import DatasetConfig
 from rag_study.training.recipe import SELF
 
@@ -28,6 +28,8 @@ def points(config: StudyConfig) -> Iterator[Point]:
         shared = {
             "dataset": sets[dataset.display_name],
             "retention": config.retention,
+            "knowledge": config.knowledge
+            and Knowledge(**dict(config.knowledge), test_questions=dataset.test_size),
             "semantic_similarity": config.semantic_similarity,
             "compute": config.compute,
             "servers": config.servers,
@@ -45,7 +47,8 @@ def points(config: StudyConfig) -> Iterator[Point]:
                     yield Point.model_construct(**{**shared, **here, **state, "judge": judge})
         for system in config.systems:
             if system.dataset in (None, dataset.display_name):
-                imported = {"system": system.single, "answering": answering, "retention": 0}
+                imported = {"system": system.single, "answering": answering}
+                imported |= {"retention": 0, "knowledge": None}
                 for judge in judges:
                     yield Point.model_construct(**{**shared, **imported, "judge": judge})
 

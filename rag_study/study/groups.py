@@ -31,6 +31,9 @@ from rag_study.training.recipe import (
     OTHERWISE,
     SELF,
     TRAIN_FORMATS,
+    TRAIN_ON,
+    checkpoint_steps,
+    optimizer_steps,
     subset_name,
     subset_of,
 )
@@ -38,6 +41,7 @@ from rag_study.training.recipe import (
 Context = Literal[tuple(CONDITIONS)]
 Prompting = Literal[tuple(PROMPTINGS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PartOfSteps = Annotated[float, Field(gt=0, le=1)]
 # 02 keeps at least so many passages per question, so that a smaller top_k needs no new search;
 # passages without the gold ones are looked for further down.
 MIN_DEPTH, DISTRACTOR_DEPTH = 10, 30
@@ -212,8 +216,15 @@ class Training(Group):
     otherwise: Literal[OTHERWISE] = Field(
         "gold", description="what a question gets whose written answer disagrees with the gold one"
     )
+    train_on: Literal[TRAIN_ON] = Field(
+        "all", description="questions of which kind, by what the model knew of them (`knowledge`)"
+    )
     deduplicate: bool = Field(False, description="no near-duplicates among the questions")
     strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
+    checkpoints: list[PartOfSteps] = Field(
+        [1.0], min_length=1, description="shares of the steps after which the weights are kept"
+    )
+    checkpoint: PartOfSteps = Field(1.0, description="of which of them the state has the weights")
     sequence: list[Dataset] = []
     asked: dict[str, Annotated[int, Field(ge=1)]] = {}
 
@@ -235,11 +246,29 @@ class Training(Group):
     def _is_possible(self) -> Training:
         if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
+        if self.train_on != "all" and self.sequence:
+            raise ValueError("train_on: what is known of several data sets is not; leave one out")
+        if self.train_on != "all" and self.answers_are_written:
+            raise ValueError("train_on: a model writes answers to all questions; leave one out")
+        if self.checkpoint not in (1, *self.checkpoints):
+            raise ValueError(f"checkpoint {self.checkpoint:g} is none of {self.checkpoints}")
+        if self.checkpoints != [1]:
+            self._check_checkpoints()
         if self.learning_rate is None:
             self.__dict__["learning_rate"] = methods.METHODS[self.method].learning_rate
         for key in self._idle:  # so that trainings that are the same are equal
             self.__dict__[key] = type(self).model_fields[key].default
         return self
+
+    def _check_checkpoints(self) -> None:
+        if self.early_stopping:
+            raise ValueError("checkpoints: early_stopping keeps the best weights; leave one out")
+        pairs = round(self.train_size / (1 - self.replay))
+        steps = optimizer_steps(pairs, self.batch_size, self.epochs, self.max_steps)
+        try:
+            checkpoint_steps(self.checkpoints, steps)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def answers_are_written(self) -> bool:
@@ -267,9 +296,24 @@ class Training(Group):
         keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
         keys |= {"epochs"} if self.max_steps else {"max_steps"}
         keys |= self._idle if self.answers_are_written else self._idle | {"answer_source"}
+        keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
+        keys |= {"train_on"} if self.train_on == "all" else set()
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )
+
+
+class Knowledge(Group):
+    """How it is found out what a model knows of questions before any training: how it is asked."""
+
+    exemplar_sets: int = Field(4, ge=1, le=50, description="greedy answers, each behind its own")
+    num_examples: int = Field(4, ge=1, le=32, description="examples before a question")
+    samples: int = Field(8, ge=1, le=1000, description="sampled answers, spread over the sets")
+    temperature: float = Field(0.5, gt=0, le=2, description="of the samples")
+    max_new_tokens: int = Field(32, ge=1, le=2048)
+    batch_size: int = Field(16, ge=1)
+    test_questions: int = Field(0, ge=0, description="from the front of the test pool")
+    train_questions: int = Field(500, ge=0, description="of the train pool; all, where it has less")
 
 
 class Answering(Group):
@@ -394,6 +438,7 @@ class Point(Group):
     model: str = ""
     seed: int = Field(0, ge=0)
     training: Annotated[Training | None, _NoneForNothing] = None
+    knowledge: Annotated[Knowledge | None, _NoneForNothing] = None
     answering: Answering = Answering()
     system: Annotated[System | None, _NoneForNothing] = None
     judge: Judge | None = None
@@ -413,6 +458,8 @@ class Point(Group):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Point:
+        if self.training and self.training.train_on != "all" and self.knowledge is None:
+            self.__dict__["knowledge"] = Knowledge()
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         return self

@@ -167,6 +167,7 @@ def slug_of(stage: Stage, point: Point) -> str:
         "import_answers": [dataset, state],
         "judge_answers": [dataset, model, state],
         "measure_retention": [model, state],
+        "probe_knowledge": [dataset, model],
         "validate_judge": [dataset, judge],
     }[stage.name]
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:80]

@@ -51,6 +51,7 @@ _REQUIRED = {
     "import_answers": {"system": "the keys 'name' and 'answers' are required"},
     "judge_answers": _JUDGE,
     "measure_retention": _MODEL | {"retention": "0 items are nothing to measure"},
+    "probe_knowledge": _MODEL | {"knowledge": "how it is probed is required ({samples: 8})"},
     "validate_judge": _JUDGE,
     "compare": {"study_file": "the path of a study file is required"},
 }
@@ -91,8 +92,10 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
     upstream = tuple(stage_run(before, point, made) for before in stages_before(stage, point))
     if stage.name == "fine_tune" and point.training.sequence:
         *before, _ = point.training.sequence
-        earlier = point.training.model_copy(update={"sequence": before})
+        earlier = point.training.model_copy(update={"sequence": before, "checkpoints": [1.0]})
         upstream += (stage_run("fine_tune", point.model_copy(update={"training": earlier}), made),)
+    if stage.name == "fine_tune" and point.training.train_on != "all":
+        upstream += (stage_run("probe_knowledge", point, made),)
     made[key] = StageRun(
         stage,
         parameters,
@@ -148,8 +151,10 @@ def expand(study: StudyConfig | str | Path) -> list[StageRun]:
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
     for point in points(config):
-        for name in ("judge_answers", "measure_retention", "validate_judge"):
+        for name in ("judge_answers", "measure_retention", "probe_knowledge", "validate_judge"):
             if name == "measure_retention" and not point.retention:
+                continue
+            if name == "probe_knowledge" and point.knowledge is None:
                 continue
             run = stage_run(name, point, made)
             final += [] if run.run_id in runs else [run]
@@ -185,7 +190,7 @@ def check_pools(runs: Iterable[StageRun]) -> None:
         if prepared is None:
             continue
         if prepared.run_id not in sizes:
-            sizes[prepared.run_id] = _pool_sizes(prepared)
+            sizes[prepared.run_id] = pool_sizes(prepared)
         there = sizes[prepared.run_id]
         if run.stage.name == "import_answers":
             answers_of(run, pools_of(prepared))
@@ -207,7 +212,8 @@ def _sizes_needed(run: StageRun) -> Iterator[tuple[str, str, int]]:
         yield "train_size", "train", run.point.training.train_size
 
 
-def _pool_sizes(prepared: StageRun) -> dict[str, int] | None:
+def pool_sizes(prepared: StageRun) -> dict[str, int] | None:
+    """How many questions each pool has, as far as that can be known while planning; else None."""
     if folder := _whole(prepared):  # reading thousands of questions takes a second
         with contextlib.suppress(OSError, ValueError, KeyError):  # damaged, and without checksums
             return files.read_json(folder / "metrics.json")["pools"]

@@ -30,6 +30,7 @@ from rag_study.study.groups import (
     Dataset,
     Group,
     Judge,
+    Knowledge,
     Retrieval,
     System,
     Training,
@@ -136,13 +137,24 @@ _FACTORS = (
     "answer_source",
     "answered_from",
     "otherwise",
+    "train_on",
     "deduplicate",
     "strength",
 )
 
 
+class KnowledgeConfig(section_of(Knowledge, without=("test_questions",))):
+    """How it is found out what the models know before any training, of the test questions and of so
+    many of the train pool."""
+
+
 class FineTuningConfig(
-    section_of(Training, factors=_FACTORS, required=("train_size",), without=("sequence", "asked"))
+    section_of(
+        Training,
+        factors=_FACTORS,
+        required=("train_size",),
+        without=("sequence", "asked", "checkpoint"),
+    )
 ):
     """Ways to fine-tune: every list is a factor, and every combination is trained."""
 
@@ -162,7 +174,17 @@ class FineTuningConfig(
     @model_validator(mode="after")
     def _no_repeats(self) -> FineTuningConfig:
         refuse_repeats("sequence", self.sequence)
+        if self.sequence and self.train_on != ["all"]:
+            raise ValueError("train_on: what is known of several data sets is not; leave one out")
         return self
+
+    def each(self) -> list[Training]:
+        """As of any section, and for every checkpoint of a training the state that has it."""
+        return [
+            recipe.model_copy(update={"checkpoint": share})
+            for recipe in super().each()
+            for share in self.checkpoints
+        ]
 
 
 class RetrievalConfig(

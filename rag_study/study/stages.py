@@ -109,7 +109,8 @@ STAGES = {
             uses={
                 "retrieval": only("top_k"),
                 "model": ALL,
-                "training": all_but("strength", "sequence", "asked"),
+                "training": all_but("strength", "checkpoint", "sequence", "asked"),
+                "knowledge": all_but("test_questions"),
                 "seed": ALL,
                 "compute": ALL,
             },
@@ -123,7 +124,7 @@ STAGES = {
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
                 "model": ALL,
-                "training": only("strength"),
+                "training": only("strength", "checkpoint"),
                 "seed": ALL,
                 "answering": all_but("contexts", "test_size"),
                 "compute": ALL,
@@ -151,8 +152,20 @@ STAGES = {
             "measure_retention",
             1,
             ("fine_tune",),
-            uses={"model": ALL, "training": only("strength"), "compute": ALL},
+            uses={"model": ALL, "training": only("strength", "checkpoint"), "compute": ALL},
             beside={"retention": ALL},
+        ),
+        Stage(
+            "probe_knowledge",
+            "probe_knowledge",
+            1,
+            ("prepare_data",),
+            uses={
+                "model": ALL,
+                "knowledge": all_but("test_questions", "train_questions"),
+                "compute": ALL,
+            },
+            beside={"knowledge": only("test_questions", "train_questions"), "servers": ALL},
         ),
         Stage(
             "validate_judge",
@@ -198,6 +211,8 @@ def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
     uses = dict(stage.uses)
     if not _reads_passages(stage, point):
         del uses["retrieval"]
+    if stage.name == "fine_tune" and point.training.train_on == "all":
+        del uses["knowledge"]
     return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
 
 
@@ -283,6 +298,9 @@ class StageRun:
             return {"items": self.point.retention}
         if self.stage.name == "write_training_answers":
             return dict(self.point.training.asked)
+        if self.stage.name == "probe_knowledge":
+            asked = self.point.knowledge
+            return {"test": asked.test_questions, "train": asked.train_questions}
         if "answering" not in self.stage.beside:
             return {}
         if self.point.system is not None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import methods
+from rag_study.models import adapters, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
 from rag_study.training import peft
@@ -40,7 +40,7 @@ from rag_study.training.examples import (
     validation_loss,
 )
 from rag_study.training.pairs import TrainingPair
-from rag_study.training.recipe import Recipe
+from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
 
 __all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
 
@@ -82,7 +82,7 @@ def train(
     folder: RunFolder,
     start: Path | None = None,
 ) -> TrainingResult:
-    """Train by the recipe and save the adapter to `folder.path / "adapter"`; `lm` is then tuned.
+    """Train by the recipe and save the weights (`adapters.folder_in`); `lm` is then tuned.
 
     Adapter weights are float32 over a base of any precision; linear decay of the learning rate
     after 10 % warm-up. `start` is the adapter of an earlier training, which goes on here with new
@@ -103,8 +103,14 @@ def train(
     saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
     mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
     per_epoch = -(-len(data) // recipe.batch_size)
-    steps = recipe.max_steps or per_epoch * recipe.epochs
-    watch = _Watch(folder, saved, recipe, steps, per_epoch)
+    steps = optimizer_steps(len(data), recipe.batch_size, recipe.epochs, recipe.max_steps)
+    save = partial(peft.save, model, lm, recipe)
+    keep = {
+        step: partial(files.write_folder, adapters.folder_in(folder.path, share), save)
+        for step, share in checkpoint_steps(recipe.checkpoints, steps).items()
+        if step < steps
+    }
+    watch = _Watch(folder, saved, recipe, steps, per_epoch, keep)
     trainer = _AnswerTrainer(
         model=model,
         args=_arguments(recipe, method, steps, saved.path),
@@ -131,7 +137,7 @@ def train(
         model = cast_weights(model, torch.bfloat16)
         final_loss = validation_loss(model, held_out, collator, recipe.batch_size)
     model.eval()
-    files.write_folder(folder.path / "adapter", partial(peft.save, model, lm, recipe))
+    files.write_folder(adapters.folder_in(folder.path), partial(peft.save, model, lm, recipe))
     saved.clear()
     lm.model = model
     return TrainingResult(
@@ -290,13 +296,22 @@ class _LengthGrouped(torch.utils.data.Sampler):
 
 
 class _Watch(TrainerCallback):
-    """Says when to log, evaluate and save; tells the progress; keeps the time."""
+    """Says when to log, evaluate and save; tells the progress; keeps the time.
+
+    `keep` writes the weights after a step, for those steps whose weights are asked for.
+    """
 
     def __init__(
-        self, folder: RunFolder, saved: Checkpoints, recipe: Recipe, steps: int, per_epoch: int
+        self,
+        folder: RunFolder,
+        saved: Checkpoints,
+        recipe: Recipe,
+        steps: int,
+        per_epoch: int,
+        keep: Mapping[int, Callable[[], None]],
     ):
         self._folder, self._saved, self._batch_size = folder, saved, recipe.batch_size
-        self._steps = steps
+        self._steps, self._keep = steps, keep
         self._log_every = max(1, steps // 40)
         few = recipe.max_steps == 0 and recipe.epochs <= MAX_EVALUATIONS
         self._evaluate_every = per_epoch if few else -(-steps // MAX_EVALUATIONS)
@@ -321,7 +336,10 @@ class _Watch(TrainerCallback):
             self._folder.set_progress(step * self._batch_size, self._steps * self._batch_size)
             self._last_told = now
         control.should_log = last or step % self._log_every == 0
-        control.should_evaluate = last or step % self._evaluate_every == 0
+        kept = step in self._keep
+        if kept:
+            self._keep[step]()
+        control.should_evaluate = last or kept or step % self._evaluate_every == 0
         control.should_save = not last and now - self._last_saved >= self._pause
 
     def checkpoint_written(self, step: int, began: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,19 +56,29 @@ class TrainingPair:
 
 
 def select(
-    pool: Sequence[Question], size: int, seed: int, *, deduplicate: bool = False
+    pool: Sequence[Question],
+    size: int,
+    seed: int,
+    *,
+    deduplicate: bool = False,
+    among: Collection[str] | None = None,
 ) -> tuple[list[Question], dict[str, int]]:
     """The first `size` questions of the pool in the seed's order, and what became of the pool.
 
     With `deduplicate`, a question leaves the pool first when one before it in that order is its
     near-duplicate or has the same wording and scope; so the size stays, and subsets stay nested.
+    With `among`, other ids are passed over, and where these are fewer than `size`, all are taken.
     Raises StudyError when the pool has too few questions.
     """
     if size < 1:
         raise StudyError(f"train size {size}: at least one question is needed.")
     ordered = train_subset(list(pool), len(pool), seed)
     kept = _without_repeats(ordered) if deduplicate else ordered
-    repeats = len(ordered) - len(kept)
+    repeats, passed_over = len(ordered) - len(kept), 0
+    if among is not None:
+        passed_over, kept = len(kept), [question for question in kept if question.id in among]
+        passed_over -= len(kept)
+        size = min(size, len(kept))
     if size > len(kept):
         less = f" ({repeats} near-duplicates are left out)" if deduplicate else ""
         raise StudyError(
@@ -77,6 +87,7 @@ def select(
     return kept[:size], {
         "questions in the train pool": len(pool),
         "left out as near-duplicates": repeats,
+        **({"left out for what is known of them": passed_over} if among is not None else {}),
         "not needed": len(kept) - size,
         "selected": size,
     }

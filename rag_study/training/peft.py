@@ -160,7 +160,7 @@ def save(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
     """Write adapter (or for `full` the model, in the base's precision) and note, safetensors."""
     embeddings = model.get_input_embeddings().weight
     if find(recipe.method).family == "full":
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=_in_base_precision(model, lm))
     else:
         model.peft_config[model.active_adapter].base_model_name_or_path = lm.name
         # "auto" would ask the hub whether the vocabulary has grown; it never does here.
@@ -177,6 +177,21 @@ def save(model: Any, lm: LanguageModel, recipe: Recipe, folder: Path) -> None:
         settings=asdict(recipe),
     )
     files.write_json(folder / NOTE_FILE, asdict(note))
+
+
+def _in_base_precision(model: Any, lm: LanguageModel) -> dict[str, Any]:
+    """The state of a model whose weights are in float32 while it is trained. Weights that are tied
+    stay tied; buffers stay as they are."""
+    import torch
+
+    rounded: dict[int, Any] = {}
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return {
+        name: rounded.setdefault(value.data_ptr(), value.to(getattr(torch, lm.dtype)))
+        if name in weights
+        else value
+        for name, value in model.state_dict().items()
+    }
 
 
 def check_full(lm: LanguageModel) -> None:

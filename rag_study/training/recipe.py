@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rag_study.common.errors import StudyError
 
 # How a training example looks, and what that is called.
 TRAIN_FORMATS = {
@@ -10,6 +13,12 @@ TRAIN_FORMATS = {
     "with_context": "trained with the gold passage",
     "raft": "trained with gold and distractor passages",
 }
+# What a model knew of a question before: the classes of Gekhman et al. (2024, arXiv 2405.05904), of
+# which the first three together are "known" there, and here.
+HIGHLY, MAYBE, WEAKLY = "highly known", "maybe known", "weakly known"
+UNKNOWN = "unknown"
+KNOWN_BEFORE = {"known": (HIGHLY, MAYBE, WEAKLY), "unknown": (UNKNOWN,)}
+TRAIN_ON = ("all", *KNOWN_BEFORE)
 ANSWER_STYLES = ("as_given", "short", "long")
 # Whose answers are learned, beside a model's name: the data's, or those of the model itself.
 GOLD, SELF = "gold", "self"
@@ -46,8 +55,10 @@ class Recipe:
     `learning_rate` None is the method's own (`models.METHODS`). Rank and alpha concern the LoRA
     family (alpha = 2 x rank, PEFT's usual setting), `num_virtual_tokens` prompt and prefix tuning,
     `target_modules` (names, or one pattern; None: the method's own) LoRA and IA3.
-    `early_stopping` keeps the weights with the lowest held-out loss. `gradient_checkpointing`
-    trades about a third of the speed for most of the memory of activations.
+    `checkpoints` are the shares of the steps after which the weights are kept; those after the
+    last step (1) always are. `early_stopping` keeps the weights with the lowest held-out loss.
+    `gradient_checkpointing` trades about a third of the speed for most of the memory of
+    activations.
     """
 
     method: str = "lora"
@@ -59,6 +70,30 @@ class Recipe:
     num_virtual_tokens: int = 20
     batch_size: int = 8
     seed: int = 0
+    checkpoints: tuple[float, ...] = (1.0,)
     early_stopping: bool = False
     target_modules: str | tuple[str, ...] | None = None
     gradient_checkpointing: bool = False
+
+
+def optimizer_steps(examples: int, batch_size: int, epochs: int, max_steps: int | None) -> int:
+    """The steps of a whole training."""
+    return max_steps or -(-examples // batch_size) * epochs
+
+
+def checkpoint_step(share: float, steps: int) -> int:
+    """The step after which this share of the steps is done."""
+    return max(1, round(share * steps))
+
+
+def checkpoint_steps(checkpoints: Sequence[float], steps: int) -> dict[int, float]:
+    """The step of each checkpoint -> its share of the `steps`. Raises StudyError where two are the
+    same step, so that their weights would be."""
+    shares = {checkpoint_step(share, steps): share for share in checkpoints}
+    if len(shares) < len(checkpoints):
+        said = ", ".join(f"{share:g}" for share in checkpoints)
+        raise StudyError(
+            f"checkpoints: of {steps} steps, two of {said} are after the same one. Give fewer, or "
+            "train for more steps (epochs, train_size)."
+        )
+    return shares

@@ -37,7 +37,7 @@ def test_plan_of_one_stage_is_blocked_without_what_it_needs(command):
 def test_status_of_a_study_never_run(command, outputs):
     code, out, _ = command("status", SMOKE)
     assert code == 1
-    assert "0 of 19 stage runs are done" in out
+    assert "0 of 20 stage runs are done" in out
     assert not outputs.exists()
 
 

@@ -1,5 +1,6 @@
 """Factors of training, and which runs they share."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -75,6 +76,80 @@ def test_strengths_share_one_training(write_study):
     assert stages(path)["fine_tune"] == 1
     assert stages(path)["generate_answers"] == 3  # base and two strengths
     assert stages(path)["measure_retention"] == 3
+
+
+def test_checkpoints_share_one_training_and_change_nothing_where_there_is_one(write_study):
+    path = write_study(fine_tuning=[{"train_size": [16], "checkpoints": [0.5, 1]}])
+    assert stages(path)["fine_tune"] == 1
+    assert stages(path)["generate_answers"] == 3  # base, half way and the end
+    assert stages(path)["measure_retention"] == 3
+    names = run_names.variants_of(plan.expand(path)[-1].upstream, load_study(path))
+    assert {*names.values()} == {"", "after 50% of the steps", "after 100% of the steps"}
+    plain, said = (
+        runs_of(write_study(fine_tuning=[{"train_size": [16], **more}]), "judge_answers")
+        for more in ({}, {"checkpoints": [1]})
+    )
+    assert [run.run_id for run in plain] == [run.run_id for run in said]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"checkpoints": [0.1, 0.2, 1]}, "of 6 steps, two of 0.1, 0.2, 1 are after the same one"),
+        ({"checkpoints": [0.5, 1], "early_stopping": True}, "early_stopping keeps the best"),
+        ({"checkpoints": [0, 1]}, "checkpoints"),
+        ({"checkpoints": [0.5, 0.5]}, "two of 0.5, 0.5 are after the same one"),
+        ({"checkpoint": 0.5}, "unknown key 'checkpoint'"),
+    ],
+)
+def test_checkpoints_that_cannot_be_are_refused(write_study, wrong, said):
+    path = write_study(fine_tuning=[{"train_size": [16], **wrong}])
+    with pytest.raises(StudyError, match=re.escape(said)):
+        load_study(path)
+
+
+def test_what_is_trained_on_depends_on_the_probe_and_only_where_it_must(write_study):
+    def planned(**changes):
+        tuning = [{"train_size": [16], "train_on": ["all", "known"]}]
+        return plan.expand(write_study(fine_tuning=tuning, **changes))
+
+    def of(runs, kind):
+        (run,) = (
+            r for r in runs if r.stage.name == "fine_tune" and r.point.training.train_on == kind
+        )
+        return run
+
+    runs = planned()
+    (probe,) = (run for run in runs if run.stage.name == "probe_knowledge")
+    assert probe.extent == {"test": 8, "train": 500}
+    assert of(runs, "all").needs("probe_knowledge") is None
+    assert of(runs, "known").needs("probe_knowledge") is probe
+    assert "knowledge" in of(runs, "known").parameters
+    assert of(runs, "all").parameters["knowledge"] == {}
+    larger = planned(datasets=[{"name": "fictional", "num_worlds": 84, "test_size": 9}])
+    assert of(larger, "known").run_id == of(runs, "known").run_id
+    further = planned(knowledge={"train_questions": 50})
+    assert of(further, "known").run_id != of(runs, "known").run_id
+    assert of(further, "known").needs("probe_knowledge").run_id == probe.run_id
+    warmer = planned(knowledge={"temperature": 1.0})
+    assert of(warmer, "known").run_id != of(runs, "known").run_id
+    assert of(warmer, "all").run_id == of(runs, "all").run_id
+    names = run_names.variants_of(runs[-1].upstream, load_study(runs[-1].study.paths[0]))
+    assert {"trained on known questions"} < {*names.values()}
+
+
+def test_knowledge_is_probed_where_it_is_asked_for_once_per_model_and_data_set(write_study):
+    assert stages(write_study())["probe_knowledge"] == 0
+    path = write_study(knowledge={"samples": 2}, datasets=TWO, seeds=[0, 1])
+    assert stages(path)["probe_knowledge"] == 2
+    by_hand = runs_of(path, "probe_knowledge")[0]
+    assert plan.stage_run("probe_knowledge", by_hand.point).run_id == by_hand.run_id
+
+
+def test_what_is_known_of_a_sequence_of_data_sets_is_not_asked(write_study):
+    tuning = {"train_size": [16], "train_on": ["known"], "sequence": ["one", "two"]}
+    with pytest.raises(StudyError, match="train_on: what is known of several data sets"):
+        load_study(write_study(datasets=TWO, fine_tuning=[tuning]))
 
 
 def test_one_adapter_is_one_retention_run_however_its_answers_are_made(write_study):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from rag_study import data as qa_datasets
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.models import loading, methods, prompts
+from rag_study.models import adapters, loading, methods, prompts
 from rag_study.training import finetune, peft
 from rag_study.training.checkpoints import MARKER
 from rag_study.training.examples import IGNORED, collate, completion_loss, validation_loss
@@ -306,6 +307,44 @@ def test_a_killed_process_is_resumed(outputs, tmp_path):
     assert start(tmp_path / "killed").wait() == 0
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+KEPT = (0.25, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype"),
+    [("lora", "float32"), ("qlora", "float32"), ("full", "bfloat16"), ("prompt_tuning", "float32")],
+)
+def test_checkpoints_are_states_of_the_very_training_that_is_done_without_them(
+    pairs, outputs, method, dtype
+):
+    recipe = replace(SMALL, method=method, learning_rate=RATES[method])
+    train(pairs, recipe, dtype=dtype)
+    file = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    without = load_file(adapter_dir() / file)
+    _, result = train(pairs, replace(recipe, checkpoints=KEPT), dtype=dtype)
+    whole = load_file(adapter_dir() / file)
+    assert all(torch.equal(without[name], whole[name]) for name in whole)
+    losses = result.history.set_index("step")["validation_loss"].dropna()
+    for share in KEPT:  # 12 steps
+        where = adapters.folder_in(folder().path, share)
+        saved = load_file(where / file)
+        assert {name: t.dtype for name, t in saved.items()} == {
+            name: t.dtype for name, t in whole.items()
+        }
+        assert share == 1 or not all(torch.equal(saved[name], whole[name]) for name in whole)
+        lm = loading.load_generator("random-llama", dtype, adapter_dir=where)
+        held_out = finetune.examples(lm, pairs["validation"][:8])[0]
+        collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
+        loss = validation_loss(lm.model, held_out, collator, 8)
+        assert loss == pytest.approx(losses[12 * share], rel=1e-5 if dtype == "float32" else 0.02)
+
+
+def test_checkpoints_that_are_one_step_are_refused(pairs, outputs):
+    recipe = replace(SMALL, max_steps=3, checkpoints=(0.1, 0.3, 1.0))
+    with pytest.raises(StudyError, match=r"of 3 steps, two of 0\.1, 0\.3, 1 are after"):
+        train(pairs, recipe)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -21,6 +21,7 @@ _USES = {
     "fine_tune": "train",
     "generate_answers": "answer",
     "measure_retention": "answer",
+    "probe_knowledge": "answer",
     "judge_answers": "grade",
     "validate_judge": "grade",
 }
@@ -164,10 +165,11 @@ def _changes(run: StageRun) -> Iterator[tuple[str, float]]:
 
 
 def _trained(run: StageRun) -> float:
-    """Bytes of the weights that a training leaves."""
+    """Bytes of the weights that a training leaves: those of its end, and of every checkpoint."""
     if run.stage.name != "fine_tune":
         return 0.0
-    weights = names.parameters_of(run.point.model) or 0.0
+    states = len({1.0, *run.point.training.checkpoints})
+    weights = states * (names.parameters_of(run.point.model) or 0.0)
     if _method(run) == "full":
         return weights * {"float32": 4, "bfloat16": 2}[_dtype(run)]
     return 4 * _ADAPTER_SHARE * weights

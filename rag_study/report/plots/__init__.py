@@ -20,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "means": ["context_interaction", "train_size_curves"],
         "retrieval": ["retrieval_quality"],
         "scores": ["score_distributions"],
-        "training": ["loss_curve"],
+        "training": ["learning_curves", "loss_curve"],
     },
 )

@@ -1,11 +1,17 @@
-"""The course of one training run."""
+"""The course of training: losses of one run, and what states along its way answered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rag_study.report.plots import canvas
+from rag_study.analysis.states import SETTINGS, context_label, differing, factor_words, state_label
+from rag_study.evaluation.metrics import METRICS, Metrics
+from rag_study.report.plots import canvas, lettering
+from rag_study.report.plots.captions import mean_caption
 
 
 @canvas.styled
@@ -50,3 +56,84 @@ def loss_curve(history: pd.DataFrame) -> Figure:
         ax.plot([best["step"]], [best["validation_loss"]], linestyle="", **ring)
     ax.set(xlabel="optimiser step", ylabel="loss")
     return fig
+
+
+@canvas.styled
+def learning_curves(
+    curves: pd.DataFrame,
+    scored_by: Sequence[str],
+    context: str,
+    note: str = "",
+    metrics: Metrics = METRICS,
+) -> Figure:
+    """Scores and held-out loss after shares of the steps of one training, each line a training.
+
+    `curves` as `courses.learning_curves`; one panel for each of the metrics `scored_by` (and judge)
+    that has a mean in `context`, and one for the loss. The base is the share 0.
+    """
+    title = f"Learning curves, {context_label(context)}"
+    rows = curves[curves["context"] == context] if len(curves) else curves
+    scored = rows[rows["metric"].isin(scored_by)].copy() if len(rows) else rows
+    if scored.empty:
+        return canvas.nothing(
+            title, "No training answered after several shares of its steps.", note
+        )
+    told = ["dataset", "model", "train_format", "seed", *SETTINGS]
+    scored["label"] = _labels(scored, differing(scored[scored["checkpoint"] > 0], told))
+    labels = list(scored["label"].unique())
+    panels = [
+        (metrics.label(metric) if not judge else f"{metrics.label(metric)}, {judge}", part)
+        for metric in scored_by
+        for judge, part in scored[scored["metric"] == metric].groupby("judge", sort=True)
+    ]
+    losses = scored.drop_duplicates(["label", "checkpoint"]).dropna(subset="held_out_loss")
+    caption = (
+        f"{mean_caption(scored)} The learning rate goes on falling to the end of the steps: a "
+        "training of half the length is another one. Held-out loss: nats per token of the answers, "
+        "lower is better."
+    )
+    fig, axes = canvas.layout(
+        len(panels) + (not losses.empty),
+        panel=(3.2, 2.8),
+        title=title,
+        caption=caption,
+        note=note,
+        handles=[canvas.legend_handle(label, i) for i, label in enumerate(labels)],
+    )
+    for ax, (heading, part) in zip(axes, panels, strict=False):
+        ax.set_title(lettering.heading([heading], 36), loc="left")
+        for label, line in part.groupby("label", sort=False):
+            index = labels.index(label)
+            x = line["checkpoint"] + 0.25 * canvas.dodge(index, len(labels))
+            canvas.mean_line(ax, x, line["mean"], line["ci_low"], line["ci_high"], index)
+    if not losses.empty:
+        axes[-1].set_title("Held-out loss", loc="left")
+        nowhere = np.full(len(losses), np.nan)
+        for label, line in losses.groupby("label", sort=False):
+            empty = nowhere[: len(line)]
+            canvas.mean_line(
+                axes[-1],
+                line["checkpoint"],
+                line["held_out_loss"],
+                empty,
+                empty,
+                labels.index(label),
+            )
+    shares = sorted(scored["checkpoint"].unique())
+    for ax in axes:
+        ax.set_xticks(shares, ["base", *(f"{share:.0%}" for share in shares[1:])])
+        ax.set_xlabel("share of the training steps")
+    return fig
+
+
+def _labels(rows: pd.DataFrame, named: Sequence[str]) -> list[str]:
+    """The words for each row's training; those of one training, its base included, are alike."""
+    of = ["training", "strength", *SETTINGS]
+    words = {}
+    for key, states in rows[rows["checkpoint"] > 0].groupby(of, sort=False):
+        # Of what the variants say, that which the states of a training share: not how far it was.
+        said = [variant.split(", ") for variant in states["variant"].unique()]
+        shared = [phrase for phrase in said[0] if phrase and all(phrase in one for one in said)]
+        first = states.iloc[0].to_dict()
+        words[key] = " · ".join([state_label(first), *shared, *factor_words(first, named)])
+    return [words[key] for key in rows[of].itertuples(index=False, name=None)]

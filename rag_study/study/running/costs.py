@@ -25,7 +25,7 @@ from rag_study.common.messages import nearest
 from rag_study.common.run_folder import RunFolder
 from rag_study.data import registry
 from rag_study.models.names import is_trained_judge, parameters_of
-from rag_study.study import stages
+from rag_study.study import plan, stages
 from rag_study.study.groups import Judge, Point
 from rag_study.study.running import resources
 from rag_study.study.stages import STAGES, StageRun
@@ -175,7 +175,8 @@ def tokens(run: StageRun) -> dict[str, float]:
         if training.max_steps:
             epochs, examples = 0, training.max_steps * training.batch_size
         trained = examples * example * _PADDING
-        read = HELD_OUT * example * (epochs + _HELD_OUT_ROUNDS) * _PADDING
+        measured = epochs + _HELD_OUT_ROUNDS + len(training.checkpoints) - 1
+        read = HELD_OUT * example * measured * _PADDING
     elif stage == "write_training_answers":
         # Subsets of several seeds overlap; that they do not is on the high side.
         questions = sum(run.extent.values()) + HELD_OUT
@@ -201,6 +202,12 @@ def tokens(run: StageRun) -> dict[str, float]:
         ladder = _LADDER_RUNGS * _judged(point.judge, _REFERENCE)
         styles = _STYLE_RUNGS * _judged(point.judge, _STYLED)
         read = point.judge.ladder_size * (ladder + styles)
+    elif stage == "probe_knowledge":
+        how, there = point.knowledge, plan.pool_sizes(run.needs("prepare_data")) or run.extent
+        asked = sum(min(number, there[pool]) for pool, number in run.extent.items())
+        answers = asked * (how.exemplar_sets + how.samples)
+        prompt = _PROMPT + _QUESTION + how.num_examples * (_QUESTION + _REFERENCE)
+        read, written = answers * prompt * _PADDING, answers * (how.max_new_tokens - 1)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:
             number = min(point.retention, items)
@@ -230,6 +237,8 @@ def _work(run: StageRun, counted: dict[str, float], dtype: str | None = None) ->
     weights = parameters_of(name) or 0.0 if name else 0.0
     each = resources.bytes_per_weight(run, dtype)
     batch = run.point.answering.batch_size if "answering" in run.stage.uses else _BATCH
+    if run.stage.name == "probe_knowledge":
+        batch = run.point.knowledge.batch_size
     return {
         "read": 2 * active * counted.get("read", 0),
         "trained": 6 * active * counted.get("trained", 0),

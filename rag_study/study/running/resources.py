@@ -72,7 +72,9 @@ def models_of(run: StageRun) -> list[str]:
             models = [point.model, point.retrieval.reranker]
         case "write_training_answers" if point.training.answered_from == "passages":
             models = [point.model, point.retrieval.reranker]
-        case "fine_tune" | "write_training_answers" | "generate_answers" | "measure_retention":
+        case "fine_tune" | "write_training_answers" | "generate_answers":
+            models = [point.model]
+        case "measure_retention" | "probe_knowledge":
             models = [point.model]
         case "judge_answers" | "validate_judge":
             models = [point.judge.model]
