@@ -32,6 +32,7 @@ from rag_study.training.recipe import (
     SELF,
     TRAIN_FORMATS,
     TRAIN_ON,
+    Recipe,
     checkpoint_steps,
     optimizer_steps,
     subset_name,
@@ -269,6 +270,22 @@ class Training(Group):
             checkpoint_steps(self.checkpoints, steps)
         except StudyError as error:
             raise ValueError(str(error)) from None
+
+    def recipe(self, seed: int) -> Recipe:
+        """What `training.finetune` takes."""
+        return Recipe(
+            method=self.method,
+            epochs=self.epochs,
+            max_steps=self.max_steps or 0,
+            learning_rate=self.learning_rate,
+            lora_rank=self.lora_rank,
+            lora_alpha=self.lora_alpha,
+            num_virtual_tokens=self.num_virtual_tokens,
+            batch_size=self.batch_size,
+            seed=seed,
+            early_stopping=self.early_stopping,
+            checkpoints=tuple(self.checkpoints),
+        )
 
     @property
     def answers_are_written(self) -> bool:
