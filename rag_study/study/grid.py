@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from rag_study.models import names
+from rag_study.models import architectures, names
+from rag_study.study import readers
 from rag_study.study.config import StudyConfig
 from rag_study.study.groups import Answering, Dataset, Point
 from rag_study.study.sections import DatasetConfig
@@ -28,9 +29,11 @@ def points(config: StudyConfig) -> Iterator[Point]:
         }
         for model, search in itertools.product(config.models, config.retrieval.each()):
             here = {"model": model, "retrieval": search}
-            if served := names.is_endpoint(model):
+            served = names.is_endpoint(model)
+            if served or architectures.kind_of(model) != architectures.DECODER:
                 here["retention"] = 0
-            for state in _states(config, dataset, sets, answering):
+            states = _states(config, dataset, sets, answering)
+            for state in readers.states_of(model, states):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint
                 for judge in judges:

@@ -355,7 +355,7 @@ class Point(Group):
     @classmethod
     def _known_model(cls, name: str) -> str:
         if name:
-            check_language_model(name)
+            check_reader(name)
         return name
 
     @model_validator(mode="after")
@@ -370,8 +370,18 @@ class Point(Group):
 def check_language_model(name: str, also: Sequence[str] = ()) -> None:
     """As `check_model`, and for a model of which it is known that it cannot write text."""
     check_model(name, also)
+    _check_kind(name, (architectures.DECODER,))
+
+
+def check_reader(name: str) -> None:
+    """Raise ValueError for a name of no model that answers questions, whatever its kind."""
+    check_model(name, list(names.EMBEDDINGS))
+    _check_kind(name, architectures.READERS)
+
+
+def _check_kind(name: str, kinds: tuple[str, ...]) -> None:
     try:
-        architectures.check(name)
+        architectures.check(name, kinds)
     except StudyError as error:
         raise ValueError(str(error)) from None
 
@@ -391,7 +401,7 @@ def check_model(name: str, also: Sequence[str] = ()) -> None:
             endpoint.connect(name)
         except StudyError as error:
             raise ValueError(str(error)) from None
-    if names.is_known(name):
+    if names.is_known(name) or name in also:
         names.check_installed(name)
         return
     if name in names.JUDGES:

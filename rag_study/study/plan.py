@@ -21,7 +21,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
 from rag_study.data.schema import Question
 from rag_study.models import names
-from rag_study.study import merge, stages
+from rag_study.study import merge, readers, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
 from rag_study.study.groups import Point
@@ -77,6 +77,8 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         return comparison(merge.load_studies([point.study_file, *point.others]))
     if stage.name == "measure_retention" and names.is_endpoint(point.model):
         raise StudyError("model: retention is not measured of a model behind a server")
+    if point.model and not point.system:
+        readers.check(point.model, stage.name, point)
     point = _seen_by(stage, point)
     parameters = parameters_of(stage, point)
     key = json.dumps([stage.name, parameters])
