@@ -161,10 +161,12 @@ def _load(
 ) -> tuple[Any, Any]:
     """(model, tokenizer) of a name; the model is None where only the tokenizer is asked for."""
     from transformers import AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()  # a second of loading is not worth a bar in every notebook
     known, kind = preset(name), architectures.kind_of(name)
+    if kind == EXTRACTIVE:
+        set_verbosity_error()  # `_from_pretrained` says which weights are missing
     if known and known.source == "random":
         from rag_study.models.random_llama import build, build_t5
 

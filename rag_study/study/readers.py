@@ -126,8 +126,8 @@ _NAMES = {
 }
 _LIMITS = {
     ENCODER_DECODER: "it reads the prompt as one text without turns, and has no retention",
-    EXTRACTIVE: "it points at words of the passages and writes none. What does not stand there word "
-    "for word (yes and no, most lists and summaries) it cannot learn and cannot answer, and these "
-    "questions count as wrong. It is asked with passages only, and has no other prompts, no "
+    EXTRACTIVE: "it points at words of the passages and writes none. What does not stand there "
+    "word for word (yes and no, most lists and summaries) it cannot learn and cannot answer, and "
+    "these questions count as wrong. It is asked with passages only, and has no other prompts, no "
     "context gain and no retention",
 }
