@@ -17,6 +17,7 @@ from rag_study.analysis import decomposition, effects
 from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
+from rag_study.analysis.extractable import extractable
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
@@ -39,6 +40,7 @@ TABLES = (
     "retention",
     "summary",
     "comparisons",
+    "extractable",
     "interactions",
     "trends",
     "heterogeneity",
@@ -99,6 +101,7 @@ def analyse(
         people=people,
         **audited,
         summary=effects.summarise(scored, n_resamples, collected.metrics),
+        extractable=extractable(collected.results, study, n_resamples, collected.metrics),
         interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
         trends=trends(scored, n_resamples, collected.metrics),
         heterogeneity=heterogeneity(comparisons),

@@ -97,6 +97,12 @@ def state_name(model: str, training: Any) -> str:
     return f"{Path(model).name} {method} {training.train_size}{raft}"
 
 
+def names_alone(models: Sequence[str], trainings: Sequence[Any]) -> set[str]:
+    """`state_name` of every state of a study that stands alone."""
+    without = [model for model in models if not has_untrained_state(model)]
+    return {state_name(model, training) for model in without for training in trainings}
+
+
 def notes(models: Sequence[str], trainings: Sequence[Any]) -> list[str]:
     """What a reader of the study must know about its models that are no decoders."""
     sentences = []
