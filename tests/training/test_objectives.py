@@ -34,13 +34,13 @@ def bert(tmp_path_factory):
     return save_bert(tmp_path_factory.mktemp("bert"), WORDS)
 
 
-def trained(name, method, folder, seed=0):
-    lm = loading.load_generator(name)
+def trained(name, method, folder, seed=0, dtype="float32", start=None):
+    lm = loading.load_generator(name, dtype)
     data, _ = finetune.examples(lm, PAIRS)
     run = run_folder.RunFolder(f"fine_tune/{folder}")
     run.path.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(**{**vars(RECIPE), "method": method, "seed": seed})
-    result = finetune.train(lm, data, data[:8], recipe, run)
+    result = finetune.train(lm, data, data[:8], recipe, run, start)
     return lm, result, run.path / "adapter"
 
 
@@ -70,15 +70,25 @@ def test_a_new_head_begins_by_the_seed(outputs, bert):
     assert not torch.equal(first[head], other[head])
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_an_encoder_decoder_learns_and_is_read_back(outputs, method):
-    lm, result, adapter = trained("random-t5", method, method)
+@pytest.mark.parametrize(
+    ("method", "dtype"), [("lora", "float32"), ("full", "float32"), ("lora", "bfloat16")]
+)
+def test_an_encoder_decoder_learns_and_is_read_back(outputs, method, dtype):
+    lm, result, adapter = trained("random-t5", method, method, dtype=dtype)
     assert result.validation_loss < result.base_validation_loss
     given = finetune.answers(lm, PAIRS[:4], 8)
     assert (
         finetune.answers(loading.load_generator("random-t5", adapter_dir=adapter), PAIRS[:4], 8)
         == given
     )
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_training_goes_on_from_an_earlier_one_head_and_all(outputs, bert, method):
+    _, first, adapter = trained(bert, method, f"first-{method}")
+    _, second, _ = trained(bert, method, f"second-{method}", start=adapter)
+    assert second.trainable_parameters == first.trainable_parameters
+    assert second.validation_loss < first.validation_loss
 
 
 def test_what_there_is_to_point_at(bert):
