@@ -19,6 +19,7 @@ from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
 from rag_study.analysis.courses import learning_curves
+from rag_study.analysis.extractable import extractable
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
@@ -41,6 +42,7 @@ TABLES = (
     "retention",
     "summary",
     "comparisons",
+    "extractable",
     "interactions",
     "trends",
     "heterogeneity",
@@ -106,6 +108,7 @@ def analyse(
         **audited,
         summary=summary,
         learning_curves=learning_curves(collected.courses, summary),
+        extractable=extractable(collected.results, study, n_resamples, collected.metrics),
         interactions=effects.interactions(collected.results, n_resamples, collected.metrics),
         trends=trends(scored, n_resamples, collected.metrics),
         answer_sources=answer_sources(collected.answer_sources, comparisons),

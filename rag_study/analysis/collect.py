@@ -32,7 +32,7 @@ from rag_study.evaluation.judging.requirements import NOT_SHOWN_VALID
 from rag_study.evaluation.languages import language_limits
 from rag_study.evaluation.metrics import REFERENCE
 from rag_study.models import names
-from rag_study.study import stages
+from rag_study.study import readers, stages
 from rag_study.study.config import StudyConfig
 from rag_study.study.merge import MergedStudy
 from rag_study.study.stages import StageRun, all_upstream
@@ -88,6 +88,10 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
             judged = (run, config, questions[prepared.run_id], seen, label)
             if run.point.system is not None:
                 systems.append(_answers(*judged, "", ""))
+                continue
+            if readers.stands_alone(run.point.model, run.point.training):
+                search = searches_of(run, config)
+                systems.append(_answers(*judged, variants[run.run_id], search))
                 continue
             answered.append(_answers(*judged, variants[run.run_id], searches_of(run, config)))
             state = answered[-1][RUN_COLUMNS].iloc[:1]
@@ -159,7 +163,9 @@ def _judged(comparison: StageRun) -> list[StageRun]:
     return [
         run
         for run in comparison.upstream
-        if run.stage.name == "judge_answers" and run.point.system is None and stages.is_done(run)
+        if run.stage.name == "judge_answers"
+        and not (run.point.system or readers.stands_alone(run.point.model, run.point.training))
+        and stages.is_done(run)
     ]
 
 
@@ -259,14 +265,18 @@ def _answers(
 
 
 def _beside_each_base(systems: list[pd.DataFrame], answered: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of other systems once for every base of their data set, to be compared with it."""
+    """The rows of other systems, and of models without an untrained state, once for every base of
+    their data set (and their search, where they have one), to be compared with it."""
     if answered.empty:
         return systems
     bases = answered.loc[answered["method"] == "none", BASE_COLUMNS].drop_duplicates()
-    return [
-        table.drop(columns=BASE_COLUMNS[1:]).merge(bases, on="dataset")[table.columns]
-        for table in systems
-    ]
+    beside = []
+    for table in systems:
+        searched = [c for c in BASE_COLUMNS[2:] if table[c].astype(bool).all()]
+        shared = ["dataset", *searched]
+        taken = [column for column in BASE_COLUMNS if column not in shared]
+        beside.append(table.drop(columns=taken).merge(bases, on=shared)[table.columns])
+    return beside
 
 
 def _worst_by_judge(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -310,8 +320,12 @@ def _notes(config: StudyConfig) -> list[str]:
             "The data set “fictional” is invented, text and facts alike: it shows how the study "
             "works and is no evidence about real questions."
         )
-    if "random-llama" in config.models:
-        sentences.append("The model “random-llama” has random weights: its answers are noise.")
+    sentences += [
+        f"The model “{name}” has random weights: its answers are noise."
+        for name in config.models
+        if (known := names.preset(name)) and known.source == "random"
+    ]
+    sentences += readers.notes(config.models, config.trainings)
     for served in filter(names.is_endpoint, config.models):
         sentences.append(
             f"The model “{served.rpartition('#')[2]}” is behind a server, which gives neither "

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rag_study.study import readers
 from rag_study.study.config import StudyConfig
 from rag_study.study.groups import Dataset
 from rag_study.study.stages import StageRun
@@ -66,6 +67,9 @@ def columns_of(run: StageRun) -> dict[str, Any]:
     trained = {"method": "none", "train_format": "none", "train_size": 0}
     if training is not None:
         trained = {key: getattr(training, key) for key in trained}
+    if readers.stands_alone(point.model, training):
+        name = readers.state_name(point.model, training)
+        trained = {"method": name, "train_format": "", "train_size": 0}
     search = {key: getattr(point.retrieval, key) for key in ("retriever", "chunk_size", "top_k")}
     return {"model": point.model, **trained, **answering, **search}
 

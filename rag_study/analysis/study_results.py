@@ -62,6 +62,7 @@ class StudyResults:
     retention: pd.DataFrame = field(default_factory=_no_table)
     summary: pd.DataFrame = field(default_factory=_no_table)
     comparisons: pd.DataFrame = field(default_factory=_no_table)
+    extractable: pd.DataFrame = field(default_factory=_no_table)
     interactions: pd.DataFrame = field(default_factory=_no_table)
     trends: pd.DataFrame = field(default_factory=_no_table)
     heterogeneity: pd.DataFrame = field(default_factory=_no_table)

@@ -20,7 +20,8 @@ from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.common.wording import counted
 from rag_study.data.schema import Question
-from rag_study.models import chat_templates, prompts
+from rag_study.models import chat_templates, prompts, sequence_to_sequence, span_reader
+from rag_study.models.architectures import ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
 from rag_study.models.prompts import AS_USUAL, Prompting
 from rag_study.models.sampling import item_seed
@@ -297,6 +298,10 @@ def _item(
     passages = context.passages or ()
     if settings.max_context_tokens:
         passages = passages[: _within(lm, passages, settings.max_context_tokens)]
+    if lm.kind == EXTRACTIVE:  # reads on in further windows, so that nothing is dropped
+        read = _read(lm, question, passages, settings)
+        ids = [token for window in read.windows for token in window.input_ids]
+        return _Item(question, context, tuple(passages), ids, place)
     for number in range(len(passages), -1, -1):
         kept = passages[:number]
         shown = [(p.title, p.text) for p in in_prompt_order(kept, settings.passage_order)]
@@ -356,12 +361,12 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
     from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
     try:
-        answers = _generate(lm, items, settings)
+        rows = (_pointed_at if lm.kind == EXTRACTIVE else _written)(lm, items, settings)
     except RuntimeError as error:
         if not should_reduce_batch_size(error):
             raise
-        answers = None
-    if answers is None:  # outside the handler: the error holds on to what filled the memory
+        rows = None
+    if rows is None:  # outside the handler: the error holds on to what filled the memory
         clear_device_cache(garbage_collection=True)
         if len(items) == 1:
             raise StudyError(
@@ -371,7 +376,33 @@ def _answer(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> li
         _log.warning("out of memory with %d questions at once; answering in halves", len(items))
         half = len(items) // 2
         return _answer(lm, items[:half], settings) + _answer(lm, items[half:], settings)
+    return rows
+
+
+def _pointed_at(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> list[dict]:
+    """The rows of a batch by an extractive reader. Nothing is written, so nothing is cut."""
+    readings = [_read(lm, item.question, item.kept, settings) for item in items]
+    found = span_reader.answers(lm, readings)
+    return [
+        item.place
+        | answer_row(
+            item.question, item.context, item.kept, span.text, span.tokens, 0, len(item.ids)
+        )
+        for item, span in zip(items, found, strict=True)
+    ]
+
+
+def _read(
+    lm: LanguageModel, question: Question, kept: Sequence[Passage], settings: Settings
+) -> span_reader.Reading:
+    shown = [(p.title, p.text) for p in in_prompt_order(kept, settings.passage_order)]
+    return span_reader.read(lm, question.question, shown)
+
+
+def _written(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> list[dict]:
+    """The rows of a batch by a model that writes."""
     ends = end_tokens(lm)
+    answers = _generate(lm, items, settings)
     rows = []
     for item, new in zip(items, answers, strict=True):
         length = next((i for i, token in enumerate(new) if token in ends), len(new))
@@ -400,10 +431,7 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
     from rag_study.models import prefill
 
     prompt_ids = [item.ids for item in items]
-    input_ids, attention_mask = left_pad(prompt_ids, lm.tokenizer.pad_token_id)
-    longest = input_ids.shape[1]
     options: dict[str, Any] = {}
-    cache = prefill.fixed_cache(lm, longest + settings.max_new_tokens)
     if settings.temperature:
         from rag_study.models.sampling import SeededSampling
 
@@ -411,6 +439,11 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
         seeds = [item_seed(settings.seed, *place) for place in places]
         sampling = SeededSampling(settings.temperature, settings.top_p, seeds)
         options["logits_processor"] = [sampling]
+    if lm.kind == ENCODER_DECODER:
+        return sequence_to_sequence.generate(lm, prompt_ids, settings.max_new_tokens, **options)
+    input_ids, attention_mask = left_pad(prompt_ids, lm.tokenizer.pad_token_id)
+    longest = input_ids.shape[1]
+    cache = prefill.fixed_cache(lm, longest + settings.max_new_tokens)
     with torch.inference_mode():
         if cache is not None:
             prefill.read(lm, prompt_ids, cache)

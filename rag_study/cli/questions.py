@@ -19,6 +19,7 @@ from rich.table import Table
 from rag_study.cli.console import Debug, clock, console
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
+from rag_study.models import architectures
 from rag_study.models.names import GENERATORS, is_endpoint, is_known, parameters_of
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _check_model(model: str, cost: bool) -> None:
             f"--model {model}: is no address of a server, no folder, no hub id (owner/name) and no "
             f"preset ({', '.join(GENERATORS)})."
         )
+    architectures.check(model, (architectures.DECODER, architectures.ENCODER_DECODER))
     weights = parameters_of(model)
     if not is_endpoint(model) and weights is not None and weights < _WEAK and not cost:
         _say(_WEAK_WORDS.format(model=model), style="yellow")

@@ -33,7 +33,7 @@ from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import gpus
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.study import differences, stages, study_tables
+from rag_study.study import differences, readers, stages, study_tables
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
 from rag_study.study.plan import Comparison, answer_notes, check_pools, comparison, expand
@@ -91,7 +91,8 @@ def plan(
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
-    for sentence in [*answer_notes(runs), *data_warnings(runs)]:
+    of_models = readers.notes(study[-1].study.models, study[-1].study.trainings)
+    for sentence in [*of_models, *answer_notes(runs), *data_warnings(runs)]:
         console.print(sentence, style="yellow", soft_wrap=True)
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}

@@ -54,7 +54,8 @@ class Meter:
 
 def count_tokens(model: Any) -> None:
     """Count the tokens that a model (transformers) computes from now on: those it is trained on,
-    reads, or writes one by one. Hung on its input embedding, which every pass goes through once.
+    reads, or writes one by one. Hung on its input embedding, which every pass goes through once
+    (of an encoder-decoder both sides, which may share its weights).
     """
 
     def count(layer: Any, inputs: tuple[Any, ...], _output: Any) -> None:
@@ -63,7 +64,11 @@ def count_tokens(model: Any) -> None:
             batch * length
         )
 
-    model.get_input_embeddings().register_forward_hook(count)
+    embedding = model.get_input_embeddings()
+    for layer in model.modules():
+        shares = type(layer) is type(embedding) and layer.weight is embedding.weight
+        if layer is embedding or shares:
+            layer.register_forward_hook(count)
 
 
 def totals(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

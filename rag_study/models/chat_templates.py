@@ -83,11 +83,17 @@ PLAIN = (
     "{% else %}{{ '\\n\\n### Response:\\n' + m['content'] + ending }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '\\n\\n### Response:\\n' }}{% endif %}"
 )
+# For encoder-decoders, which read one text as a whole and know no turns.
+_ONE_TEXT = (
+    "{% for m in messages %}{{ ('' if loop.first else '\\n') + m['content'] }}{% endfor %}"
+    "{{ closing }}"
+)
 
 
-def prepare(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+def prepare(tokenizer: PreTrainedTokenizerBase, name: str, reads_whole: bool = False) -> None:
     """Have a tokenizer's chat template render the same on every day and within limits, and give
-    one that has none the plain one, in place; what is changed is recorded."""
+    one that has none the plain one, in place; what is changed is recorded. A model that
+    `reads_whole` (an encoder-decoder) has its special tokens around the text instead of turns."""
     tokenizer.name_or_path = name  # what messages call it, wherever it lies
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -103,9 +109,13 @@ def prepare(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         if name not in names.bundled_names():
             tokenizer.apply_chat_template = partial(_within_limits, tokenizer)
         return
-    begins = tokenizer.encode("a")[:1] == [tokenizer.bos_token_id]
-    lead = tokenizer.bos_token if begins and tokenizer.bos_token else ""
+    sample = tokenizer.encode("a")
+    lead = tokenizer.bos_token if tokenizer.bos_token_id in sample[:1] else ""
     ending = tokenizer.eos_token or ""
+    if reads_whole:
+        closing = ending if tokenizer.eos_token_id in sample[-1:] else ""
+        tokenizer.chat_template = f"{{% set closing = {closing!r} %}}{{{{ {lead!r} }}}}{_ONE_TEXT}"
+        return
     tokenizer.chat_template = f"{{% set ending = {ending!r} %}}{{{{ {lead!r} }}}}{PLAIN}"
     circumstances.remember(
         f"The model '{name}' has no chat template (a base model): it is asked by a plain one, with "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_study.common.errors import StudyError
+from rag_study.models.architectures import DECODER
 
 if TYPE_CHECKING:
     import torch
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class LanguageModel:
-    """A causal language model ready for inference or training, with its tokenizer.
+    """A model that answers, ready for inference or training, with its tokenizer.
 
-    `dtype` is that of the base's weights; in a `quantised` base, that of its computations.
+    `dtype` is that of the base's weights; in a `quantised` base, that of its computations. `kind`
+    is one of `architectures.READERS`.
     """
 
     name: str
@@ -26,6 +28,7 @@ class LanguageModel:
     tokenizer: PreTrainedTokenizerBase
     dtype: str = "float32"
     quantised: bool = False
+    kind: str = DECODER
 
     @property
     def max_length(self) -> int:
@@ -91,7 +94,8 @@ def window_of(config: Any, tokenizer: Any = None) -> int:
 
 
 def use_own_decoding(model: Any) -> None:
-    """Take away, in place, what a model's makers set for its generation: only its end tokens stay.
+    """Take away, in place, what a model's makers set for its generation: only its end tokens stay,
+    and the token that an encoder-decoder's answers begin with.
 
     A penalty, tokens that are forced or suppressed, a least length or another form of output would
     make what it writes differ from what the others write, or crash.
@@ -102,7 +106,10 @@ def use_own_decoding(model: Any) -> None:
     ends = getattr(made, "eos_token_id", None)
     if ends is None:
         ends = getattr(text_config(model.config), "eos_token_id", None)
-    model.generation_config = GenerationConfig(eos_token_id=ends)
+    begins = getattr(made, "decoder_start_token_id", None)  # None but for an encoder-decoder
+    if begins is None and getattr(model.config, "is_encoder_decoder", False):
+        begins = model.config.decoder_start_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends, decoder_start_token_id=begins)
 
 
 def decoding(lm: LanguageModel) -> dict[str, Any]:
@@ -140,6 +147,16 @@ def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor,
         padded[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
     return padded, mask
+
+
+def right_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `left_pad`, padded on the right: encoders count positions from the first column."""
+    import torch
+
+    longest = max(map(len, sequences))
+    rows = [[*ids, *[pad_id] * (longest - len(ids))] for ids in sequences]
+    mask = [[1] * len(ids) + [0] * (longest - len(ids)) for ids in sequences]
+    return torch.tensor(rows), torch.tensor(mask)
 
 
 def check_weights(model: Any, what: str) -> None:

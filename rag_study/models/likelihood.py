@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag_study.common.errors import StudyError
+from rag_study.models import sequence_to_sequence
+from rag_study.models.architectures import ENCODER_DECODER
 from rag_study.models.language_model import LanguageModel, forward, left_pad
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ def log_likelihoods(lm: LanguageModel, sequences: Sequence[tuple[list[int], int]
     """
     import torch
     from torch.nn.functional import cross_entropy
+
+    if lm.kind == ENCODER_DECODER:
+        return sequence_to_sequence.log_likelihoods(lm, sequences)
 
     ids, mask = padded(lm, [sequence for sequence, _ in sequences])
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Language models by name: bundled, random (for tests), from a hub, from a folder.
+"""Models that answer, by name: bundled, random (for tests), from a hub, from a folder.
 
 Nothing here imports torch at module level: planning a study needs only names and revisions.
 """
@@ -15,7 +15,8 @@ from filelock import FileLock
 
 from rag_study.common import checksums, files, meter
 from rag_study.common.errors import StudyError
-from rag_study.models import chat_templates, folders, prompts
+from rag_study.models import architectures, chat_templates, folders, prompts
+from rag_study.models.architectures import ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import (
     LanguageModel,
     cast_weights,
@@ -23,19 +24,25 @@ from rag_study.models.language_model import (
     use_own_decoding,
 )
 from rag_study.models.names import (
-    GENERATORS,
     JUDGES,
     Preset,
     bundled_names,
     folder_of,
     is_endpoint,
     package_file,
+    preset,
     verify_checksum,
 )
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_CAUSAL = "AutoModelForCausalLM"
+_CLASSES = {ENCODER_DECODER: "AutoModelForSeq2SeqLM", EXTRACTIVE: "AutoModelForQuestionAnswering"}
+# What transformers calls the layer that scores every token as a span's beginning and end.
+SPAN_HEAD = "qa_outputs"
 
 
 def load_generator(
@@ -45,11 +52,13 @@ def load_generator(
     quantised: bool | None = None,
     strength: float = 1.0,
 ) -> LanguageModel:
-    """Load a causal language model for inference or training, with an adapter if one is given.
+    """Load a model of any kind for inference or training, with an adapter if one is given.
 
-    `dtype` is "float32" or "bfloat16". `quantised` loads the base in 4-bit (NF4); left out, the
-    base is loaded as the adapter knew it in training. `strength` moves the tuned weights back
-    towards the base: 1 is the adapter, 0 the base. Several GPUs hold one model together. Weights
+    `dtype` is "float32" or "bfloat16"; an extractive reader computes in float32 always: it is
+    small, and its head is trained in the precision that it has. `quantised` loads the base in
+    4-bit (NF4); left out, the base is loaded as the adapter knew it in training. `strength` moves
+    the tuned weights back towards the base: 1 is the adapter, 0 the base. Several GPUs hold one
+    model together. Weights
     are read from safetensors only, and code that comes with a model is never run. Raises
     StudyError when the model cannot be had, is not 4-bit where it should be, has weights that are
     no numbers, or is not the one that the adapter was made for.
@@ -73,6 +82,8 @@ def load_generator(
         folders.check(Path(adapter_dir), "adapter")
     if quantised is None:
         quantised = bool(note and note.quantised)
+    kind = architectures.kind_of(name)
+    dtype = "float32" if kind == EXTRACTIVE else dtype
     torch_dtype = getattr(torch, dtype)
     # Its backward pass gives NaN for masked bfloat16 sequences of some lengths (128 n + 64) on
     # Hopper GPUs: pytorch/pytorch#196678, in 2.11 to 2.13. Other kernels take over.
@@ -88,11 +99,12 @@ def load_generator(
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
     check_weights(model, f"the model '{name}'" + (f" with {adapter_dir}" if adapter_dir else ""))
-    use_own_decoding(model)
-    fit_tokenizer(name, model, tokenizer)
+    if kind != EXTRACTIVE:  # which writes nothing, and is asked without a template
+        use_own_decoding(model)
+        fit_tokenizer(name, model, tokenizer)
     model.eval()
     meter.count_tokens(model)
-    return LanguageModel(name, model, tokenizer, dtype, quantised)
+    return LanguageModel(name, model, tokenizer, dtype, quantised, kind)
 
 
 def fit_tokenizer(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -129,12 +141,12 @@ def load_judge(
     name: str, dtype: str, adapter_dir: Path | None = None, quantised: bool | None = None
 ) -> LanguageModel:
     """As `load_generator`; of a preset that was trained to grade, with its adapter."""
-    preset = JUDGES.get(name)
-    if preset is None:
+    trained = JUDGES.get(name)
+    if trained is None:
         return load_generator(name, dtype, adapter_dir, quantised)
-    adapter = Path(__file__).parent / preset.adapter
-    verify_checksum(adapter / "adapter_model.safetensors", preset.revision)
-    return replace(load_generator(preset.base, dtype, adapter, quantised), name=name)
+    adapter = Path(__file__).parent / trained.adapter
+    verify_checksum(adapter / "adapter_model.safetensors", trained.revision)
+    return replace(load_generator(trained.base, dtype, adapter, quantised), name=name)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -149,27 +161,35 @@ def _load(
 ) -> tuple[Any, Any]:
     """(model, tokenizer) of a name; the model is None where only the tokenizer is asked for."""
     from transformers import AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()  # a second of loading is not worth a bar in every notebook
-    preset = GENERATORS.get(name)
-    if preset and preset.source == "random":
-        from rag_study.models.random_llama import build
+    known, kind = preset(name), architectures.kind_of(name)
+    if kind == EXTRACTIVE:
+        set_verbosity_error()  # `_from_pretrained` says which weights are missing
+    if known and known.source == "random":
+        from rag_study.models.random_llama import build, build_t5
 
-        model, tokenizer = build()
+        model, tokenizer = build_t5() if kind == ENCODER_DECODER else build()
+        chat_templates.prepare(tokenizer, name, reads_whole=kind == ENCODER_DECODER)
         if quantised:
             with tempfile.TemporaryDirectory() as folder:
                 model.save_pretrained(folder)
                 return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
         return cast_weights(model.to(_first_device()), dtype), tokenizer
-    location, revision = _location(name, preset)
+    location, revision = _location(name, known)
     if folder := folder_of(name):
         folders.check(folder, f"model '{name}'")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             location, revision=revision, trust_remote_code=False
         )
-        chat_templates.prepare(tokenizer, name)
+        if (found := architectures.kind_of(name)) != kind:  # its files have come just now
+            raise StudyError(
+                f"the model '{name}' turned out to be {architectures.words_for(found)} when it was "
+                "downloaded. Run the study again: it is planned anew with what is known now."
+            )
+        chat_templates.prepare(tokenizer, name, reads_whole=kind == ENCODER_DECODER)
         if tokenizer_only:
             return None, tokenizer
         return _from_pretrained(location, revision, dtype, quantised, name), tokenizer
@@ -198,27 +218,36 @@ def _load(
 def _from_pretrained(
     location: str, revision: str | None, dtype: torch.dtype, quantised: bool, name: str
 ) -> PreTrainedModel:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    import torch
+    import transformers
 
     from rag_study.models import quantisation
 
     options: dict[str, Any] = {}
     if quantised:
         options["quantization_config"] = quantisation.four_bit_config(dtype)
-        config = AutoConfig.from_pretrained(location, revision=revision, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(
+            location, revision=revision, trust_remote_code=False
+        )
         quantisation.check_config(name, config, dtype)
-    model, loaded = AutoModelForCausalLM.from_pretrained(
-        location,
-        revision=revision,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        device_map=_device_map(),
-        output_loading_info=True,
-        **options,
-    )
+    kind = architectures.kind_of(name)
+    with torch.random.fork_rng():  # what a new span head begins with, until `peft.wrap` draws it
+        torch.manual_seed(0)
+        model, loaded = getattr(transformers, _CLASSES.get(kind, _CAUSAL)).from_pretrained(
+            location,
+            revision=revision,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            device_map=_device_map(),
+            output_loading_info=True,
+            **options,
+        )
     # transformers would go on with random numbers in their place.
-    if missing := sorted(loaded["missing_keys"]):
+    missing = sorted(loaded["missing_keys"])
+    if kind == EXTRACTIVE and not architectures.has_untrained_state(name):
+        missing = [key for key in missing if not key.startswith(f"{SPAN_HEAD}.")]
+    if missing:
         raise StudyError(
             f"the files of '{name}' have no weights for {missing[0]}"
             f"{f' and {len(missing) - 1} others' if len(missing) > 1 else ''}: this is no whole "
@@ -247,19 +276,23 @@ def _first_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
-def _location(name: str, preset: Preset | None) -> tuple[str, str | None]:
-    if preset is None:
+def _location(name: str, known: Preset | None) -> tuple[str, str | None]:
+    if known is None:
         folder = folder_of(name)
         return (str(folder), None) if folder else (name, None)
-    if preset.source.startswith("package:"):
-        return str(_converted(name, preset)), None
-    return preset.source, preset.revision
+    if known.source.startswith("package:"):
+        file = package_file(name, known)
+        if file.is_dir():  # safetensors as they are
+            verify_checksum(file / "model.safetensors", known.revision)
+            return str(file), None
+        return str(_converted(name, known)), None
+    return known.source, known.revision
 
 
-def _converted(name: str, preset: Preset) -> Path:
+def _converted(name: str, known: Preset) -> Path:
     """Safetensors copy of a bundled GGUF file, made once (30 s) so that later loads take 1 s, and
     again where it is damaged."""
-    target = files.cache_dir() / f"{name}-{preset.revision[:12]}"
+    target = files.cache_dir() / f"{name}-{known.revision[:12]}"
 
     def is_there() -> bool:
         return target.exists() and not checksums.damages(target, quick=True)
@@ -270,11 +303,11 @@ def _converted(name: str, preset: Preset) -> Path:
 
     if is_there():
         return target
-    source = package_file(name, preset)
+    source = package_file(name, known)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
         if not is_there():
-            verify_checksum(source, preset.revision)
+            verify_checksum(source, known.revision)
             files.write_folder(target, write)
     return target
 

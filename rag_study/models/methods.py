@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rag_study.common.errors import StudyError
+from rag_study.models.architectures import DECODER, words_for
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,17 @@ def find(name: str) -> Method:
     if name not in METHODS:
         raise StudyError(f"there is no method '{name}'; methods: {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+# What an encoder-decoder and an extractive reader are trained by: virtual tokens, scales and 4-bit
+# bases are made for decoders here.
+_OF_ANY_KIND = ("lora", "dora", "rslora", "full")
+
+
+def check_kind(kind: str, method: str) -> None:
+    """Raise StudyError where models of a kind (`architectures.READERS`) are not trained so."""
+    if kind != DECODER and method not in _OF_ANY_KIND:
+        raise StudyError(
+            f"method {method} is for decoders; {words_for(kind)} is trained by "
+            f"{', '.join(_OF_ANY_KIND)}."
+        )

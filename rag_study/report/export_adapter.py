@@ -22,7 +22,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.shown import markdown, markdown_code
 from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import METRICS, Metrics
-from rag_study.models import loading, names, prompts
+from rag_study.models import architectures, loading, names, prompts
 from rag_study.report import markup
 from rag_study.study import plan, study_tables
 from rag_study.study.merge import load_studies
@@ -156,6 +156,12 @@ def export_adapter(
     import torch
 
     params, metrics, provenance = _read_run(run_dir)
+    if (kind := architectures.kind_of(params["model"])) != architectures.DECODER:
+        raise StudyError(
+            f"{run_dir}: its model is {architectures.words_for(kind)}, and what is exported here, "
+            "with its card, is for decoders. What was trained lies in the folder `adapter` of the "
+            "run, as transformers and PEFT load it."
+        )
     config = _adapter_config(run_dir, params, merge)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StudyError(f"{target}: is there already. Name a folder that is new or empty.")

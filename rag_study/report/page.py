@@ -107,6 +107,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "formats": sorted({format_label(f) for f in trained_formats & set(TRAIN_FORMATS)}),
         "closed_book": "closed_book" in trained_formats,
         "prompts": tables.prompt_rows(results),
+        "extractable": tables.extractable_rows(results),
         "retention": tables.retention_rows(results),
         "claims": explanation_tables.claim_rows(results),
         "trends": explanation_tables.trend_rows(results),

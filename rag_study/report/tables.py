@@ -115,6 +115,11 @@ def prompt_rows(results: StudyResults) -> list[dict[str, Any]]:
     return _difference_rows(results, best.drop_duplicates(keys).sort_index())
 
 
+def extractable_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """Extractive readers minus bases, where the passages held an answer."""
+    return _difference_rows(results, against_base(results.extractable))
+
+
 def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
     """Trained minus base outside the task."""
     comparisons = results.comparisons

@@ -27,9 +27,9 @@ from rag_study.common.paths import located, params_dir, portable
 from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import beside, is_endpoint
-from rag_study.study import batch
-from rag_study.study.groups import Compute, Context, Group, Prompting, Servers
-from rag_study.study.model_checks import check_language_model
+from rag_study.study import batch, readers
+from rag_study.study.groups import Answering, Compute, Context, Group, Prompting, Servers, Training
+from rag_study.study.model_checks import check_reader
 from rag_study.study.sections import (
     AnsweringConfig,
     DatasetConfig,
@@ -86,7 +86,7 @@ class StudyConfig(Group):
         folder = (info.context or {}).get("folder")
         placed = [beside(folder, name) if folder else name for name in models]
         for name in placed:
-            check_language_model(name)
+            check_reader(name)
         return placed
 
     @model_validator(mode="after")
@@ -126,6 +126,11 @@ class StudyConfig(Group):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
+        for model in self.models:
+            states = [{"answering": self._asked(), "training": one} for one in self.trainings]
+            states += [{"answering": self._asked()}]
+            if not any(True for _ in readers.states_of(model, states)):
+                raise ValueError(" ".join(("models:", *readers.notes([model], self.trainings))))
         missing = [c for c in self.primary.contexts if c not in self.contexts]
         if missing:
             raise ValueError(
@@ -148,6 +153,14 @@ class StudyConfig(Group):
                 "answer_source: a server does not give the tokenizer that `max_context_tokens` "
                 "needs; set that to 0, or take another `answered_from`"
             )
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Every way to fine-tune, once for each of its combinations."""
+        return [training for tuning in self.fine_tuning for training in tuning.each()]
+
+    def _asked(self) -> Answering:
+        return Answering.model_construct(**dict(self.answering), contexts=list(self.contexts))
 
     @property
     def judged_metrics(self) -> list[str]:

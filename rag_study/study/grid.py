@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from rag_study.models import names
+from rag_study.models import architectures, names
+from rag_study.study import readers
 from rag_study.study.config import StudyConfig
 from rag_study.study.groups import Answering, Dataset, Knowledge, Point, Training
 from rag_study.study.sections import DatasetConfig
@@ -36,9 +37,13 @@ def points(config: StudyConfig) -> Iterator[Point]:
         }
         for model, search in itertools.product(config.models, config.retrieval.each()):
             here = {"model": model, "retrieval": search}
-            if served := names.is_endpoint(model):
+            served = names.is_endpoint(model)
+            if served or architectures.kind_of(model) != architectures.DECODER:
                 here["retention"] = 0
-            for state in _states(config, dataset, sets, answering):
+            if architectures.kind_of(model) == architectures.EXTRACTIVE:
+                here["knowledge"] = None  # without passages there is nothing to ask it
+            states = _states(config, dataset, sets, answering)
+            for state in readers.states_of(model, states):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint
                 if training := state.get("training"):

@@ -23,7 +23,7 @@ from rag_study.models import endpoint, methods, names
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model, store_names
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
-from rag_study.study.model_checks import check_language_model, check_model, only_data
+from rag_study.study.model_checks import check_language_model, check_model, check_reader, only_data
 from rag_study.training.recipe import (
     ANSWER_STYLES,
     ANSWERED_FROM,
@@ -470,7 +470,7 @@ class Point(Group):
     @classmethod
     def _known_model(cls, name: str) -> str:
         if name:
-            check_language_model(name)
+            check_reader(name)
         return name
 
     @model_validator(mode="after")

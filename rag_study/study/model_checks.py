@@ -13,8 +13,18 @@ from rag_study.models import architectures, endpoint, folders, names
 def check_language_model(name: str, also: Sequence[str] = ()) -> None:
     """As `check_model`, and for a model of which it is known that it cannot write text."""
     check_model(name, also)
+    _check_kind(name, (architectures.DECODER,))
+
+
+def check_reader(name: str) -> None:
+    """Raise ValueError for a name of no model that answers questions, whatever its kind."""
+    check_model(name, list(names.EMBEDDINGS))
+    _check_kind(name, architectures.READERS)
+
+
+def _check_kind(name: str, kinds: tuple[str, ...]) -> None:
     try:
-        architectures.check(name)
+        architectures.check(name, kinds)
     except StudyError as error:
         raise ValueError(str(error)) from None
 
@@ -34,7 +44,7 @@ def check_model(name: str, also: Sequence[str] = ()) -> None:
             endpoint.connect(name)
         except StudyError as error:
             raise ValueError(str(error)) from None
-    if names.is_known(name):
+    if names.is_known(name) or name in also:
         names.check_installed(name)
         return
     if name in names.JUDGES:

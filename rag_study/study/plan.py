@@ -21,7 +21,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
 from rag_study.data.schema import Question
 from rag_study.models import names
-from rag_study.study import merge, stages
+from rag_study.study import merge, readers, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
 from rag_study.study.groups import Point, Training
@@ -84,6 +84,8 @@ def stage_run(name: str, point: Point, made: dict[str, StageRun] | None = None) 
         raise StudyError("training: a model behind a server is not trained here; give {}")
     if stage.name == "write_training_answers" and not point.training.answers_are_written:
         raise StudyError("training: with answer_source gold, there is nothing to write; take self")
+    if point.model and not point.system:
+        readers.check(point.model, stage.name, point)
     point = _seen_by(stage, point)
     parameters = parameters_of(stage, point)
     key = json.dumps([stage.name, parameters])

@@ -136,14 +136,16 @@ def validation_loss(
     data: Sequence[Example],
     collator: Callable[[Sequence[Example]], Batch],
     batch_size: int,
+    loss: Callable[..., torch.Tensor] = completion_loss,
 ) -> float:
-    """Mean loss per completion token over all examples (not the mean of batch means)."""
+    """Mean loss per label (a token of a completion) over all examples, not the mean of batch
+    means."""
     model.eval()
     ordered = sorted(data, key=lambda example: len(example["input_ids"]))  # little padding
     total = labels = 0.0
     for start in range(0, len(ordered), batch_size):
         batch = collator(ordered[start : start + batch_size])
         batch = {key: value.to(model.device) for key, value in batch.items()}
-        total += float(completion_loss(model, batch, items=1))
+        total += float(loss(model, batch, items=1))
         labels += int((batch["labels"] != IGNORED).sum())
     return total / labels

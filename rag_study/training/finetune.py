@@ -29,16 +29,10 @@ from rag_study.data.schema import Question
 from rag_study.models import adapters, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
-from rag_study.training import peft
+from rag_study.training import objectives, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
-from rag_study.training.examples import (
-    Example,
-    collate,
-    completion_loss,
-    example,
-    examples,
-    validation_loss,
-)
+from rag_study.training.examples import Example, example, validation_loss
+from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
 from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
 
@@ -97,8 +91,16 @@ def train(
         )
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
-    collator = partial(collate, pad_id=lm.tokenizer.pad_token_id)
-    base_loss = validation_loss(lm.model, held_out, collator, recipe.batch_size)
+    objective = objectives.of(lm)
+    collator = partial(objective.collate, pad_id=lm.tokenizer.pad_token_id)
+    measured = partial(
+        validation_loss,
+        data=held_out,
+        collator=collator,
+        batch_size=recipe.batch_size,
+        loss=objective.loss,
+    )
+    base_loss = measured(lm.model)
     model = peft.wrap(lm, recipe, start)
     saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
     mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
@@ -119,7 +121,8 @@ def train(
         data_collator=collator,
         callbacks=[watch],
     )
-    trainer.prepare(watch, saved, recipe, torch.bfloat16 if mixed_precision else None)
+    precision = torch.bfloat16 if mixed_precision else None
+    trainer.prepare(watch, saved, recipe, objective, precision)
     if lm.dtype == "bfloat16" and not torch.cuda.is_available():
         trainer.plain_attention = PLAIN_ATTENTION
     if torch.cuda.is_available():
@@ -135,7 +138,7 @@ def train(
     final_loss = float(losses[kept_step])
     if mixed_precision:  # what is saved and measured are the rounded weights
         model = cast_weights(model, torch.bfloat16)
-        final_loss = validation_loss(model, held_out, collator, recipe.batch_size)
+        final_loss = measured(model)
     model.eval()
     files.write_folder(adapters.folder_in(folder.path), partial(peft.save, model, lm, recipe))
     saved.clear()
@@ -151,6 +154,13 @@ def train(
         seconds=watch.seconds(),
         peak_memory_mb=_peak_memory_mb(),
     )
+
+
+def examples(
+    lm: LanguageModel, pairs: Sequence[TrainingPair], reserved: int = 0
+) -> tuple[list[Example], dict[str, int]]:
+    """(examples, counts) of pairs, as a model of this kind learns them (`objectives`)."""
+    return objectives.of(lm).examples(lm, pairs, reserved)
 
 
 def answers(
@@ -196,9 +206,15 @@ class _AnswerTrainer(Trainer):
     plain_attention = 0  # longest batch for it
 
     def prepare(
-        self, watch: _Watch, saved: Checkpoints, recipe: Recipe, autocast: torch.dtype | None
+        self,
+        watch: _Watch,
+        saved: Checkpoints,
+        recipe: Recipe,
+        objective: Objective,
+        autocast: torch.dtype | None,
     ) -> None:
         self._watch, self._saved, self._recipe, self._autocast = watch, saved, recipe, autocast
+        self._loss = objective.loss
         self._attention = self.model.config._attn_implementation
         self.remove_callback(PrinterCallback)
 
@@ -222,7 +238,7 @@ class _AnswerTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         self.attend(inputs["input_ids"].shape[1])
         with self._precision():
-            loss = completion_loss(model, inputs, num_items_in_batch)
+            loss = self._loss(model, inputs, num_items_in_batch)
         if not math.isfinite(float(loss.detach())):
             raise _astray("training loss", self.state.global_step + 1)
         self._watch.tokens += int(inputs["attention_mask"].sum())
@@ -233,7 +249,11 @@ class _AnswerTrainer(Trainer):
         self.attend()
         with self._precision():
             loss = validation_loss(
-                self.model, self.eval_dataset, self.data_collator, self._recipe.batch_size
+                self.model,
+                self.eval_dataset,
+                self.data_collator,
+                self._recipe.batch_size,
+                self._loss,
             )
         if not math.isfinite(loss):
             raise _astray("held-out loss", self.state.global_step)

@@ -45,6 +45,8 @@ class TrainingPair:
 
     `has_gold`: whether a gold passage is among them; None where the format has none. A pair of
     kind `general` is from outside the task: its prompt is the bare text, not "Question: ...".
+    `wordings` are the question's right answers, by which an extractive reader finds what to point
+    at, and `answer_type` says whether there is anything.
     """
 
     id: str
@@ -53,6 +55,8 @@ class TrainingPair:
     passages: tuple[tuple[str, str], ...] = ()
     has_gold: bool | None = None
     kind: Literal["task", "general"] = "task"
+    wordings: tuple[str, ...] = ()
+    answer_type: str = "factoid"
 
 
 def select(
@@ -316,7 +320,17 @@ def make_pairs(
             passages += best.values() if has_gold else []
             passages.sort(key=lambda p: hash_order(f"place:{seed}:{question.id}:{p.chunk_id}"))
         texts = tuple((passage.title, passage.text) for passage in passages)
-        pairs.append(TrainingPair(question.id, question.question, answer, texts, has_gold))
+        pairs.append(
+            TrainingPair(
+                question.id,
+                question.question,
+                answer,
+                texts,
+                has_gold,
+                wordings=question.answers,
+                answer_type=question.answer_type,
+            )
+        )
     return pairs, {
         "pairs": len(pairs),
         "with a gold passage": sum(bool(pair.has_gold) for pair in pairs),

@@ -20,12 +20,17 @@ from rag_study.models.adapters import (
     keep_positions,
     read_note,
 )
+from rag_study.models.architectures import DECODER, ENCODER_DECODER, EXTRACTIVE, has_untrained_state
 from rag_study.models.language_model import forward, text_config
-from rag_study.models.methods import Method, find
+from rag_study.models.loading import SPAN_HEAD
+from rag_study.models.methods import Method, check_kind, find
 
 if TYPE_CHECKING:
     from rag_study.models.language_model import LanguageModel
     from rag_study.training.recipe import Recipe
+
+
+_TASKS = {DECODER: "CAUSAL_LM", ENCODER_DECODER: "SEQ_2_SEQ_LM", EXTRACTIVE: "QUESTION_ANS"}
 
 
 def virtual_tokens(recipe: Recipe) -> int:
@@ -45,6 +50,7 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     from peft import get_peft_model
 
     method = find(recipe.method)
+    check_kind(lm.kind, recipe.method)
     if getattr(lm.model, "peft_config", None):
         raise StudyError(
             f"this copy of {lm.name} carries an adapter already. Load it again before training."
@@ -72,9 +78,13 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
         check_full(lm)
         if start is not None:
             lm.model = loading.load_generator(lm.name, lm.dtype, start).model
+        if lm.kind == EXTRACTIVE and start is None:
+            _draw_span_head(lm)
         return language_model.cast_weights(lm.model, torch.float32).requires_grad_(True)
     if start is not None:
         return attach(lm.model, start, lm.name, trainable=True)
+    if lm.kind == EXTRACTIVE:
+        _draw_span_head(lm)
     try:
         with warnings.catch_warnings():
             # Said of fused experts, for which PEFT sets the pattern itself and does follow it.
@@ -104,7 +114,9 @@ def _configuration(lm: LanguageModel, recipe: Recipe, method: Method) -> Any:
             r=recipe.lora_rank,
             lora_alpha=recipe.lora_alpha,
             target_modules=targets or "all-linear",
-            task_type="CAUSAL_LM",
+            # The head is trained whole (PEFT's QUESTION_ANS does it), not by matrices beside it.
+            exclude_modules=[SPAN_HEAD] if lm.kind == EXTRACTIVE else None,
+            task_type=_TASKS[lm.kind],
             **method.options,
         )
     if method.family == "scaling":
@@ -117,10 +129,18 @@ def _configuration(lm: LanguageModel, recipe: Recipe, method: Method) -> Any:
             raise ValueError("IA3 takes target_modules as a list of names, not as one pattern")
         chosen = None if targets is None else [name for name in inputs if name in targets]
         return peft.IA3Config(
-            target_modules=targets, feedforward_modules=chosen, task_type="CAUSAL_LM"
+            target_modules=targets, feedforward_modules=chosen, task_type=_TASKS[lm.kind]
         )
     kind = peft.PromptTuningConfig if recipe.method == "prompt_tuning" else peft.PrefixTuningConfig
     return kind(num_virtual_tokens=recipe.num_virtual_tokens, task_type="CAUSAL_LM")
+
+
+def _draw_span_head(lm: LanguageModel) -> None:
+    """Draw a new span head's weights from the seed that is set; a trained head is kept."""
+    if not has_untrained_state(lm.name):
+        head = lm.model.get_submodule(SPAN_HEAD)
+        head.weight.data.normal_(0.0, lm.model.config.initializer_range)
+        head.bias.data.zero_()
 
 
 def _linear_layers(model: Any) -> list[str]:

@@ -11,6 +11,7 @@ from rag_study.common.errors import StudyError
 from rag_study.models import adapters, language_model, loading, methods
 from rag_study.models.language_model import left_pad
 from rag_study.training import finetune, peft
+from rag_study.training.examples import collate, completion_loss
 from rag_study.training.recipe import Recipe
 
 SENTENCES = ("Hello there, what is it?", "Hi")
@@ -260,7 +261,7 @@ def test_lora_reaches_fused_experts(tmp_path, tiny):
     tuned = [name for name, p in model.named_parameters() if p.requires_grad]
     assert sum(".experts." in name for name in tuned) == 2 * 2 * 2  # layers, matrices, A and B
     batch = finetune.example(tiny, tiny.tokenizer.encode("Who?"), "Ada")
-    loss = finetune.completion_loss(model, finetune.collate([batch] * 2, 0))
+    loss = completion_loss(model, collate([batch] * 2, 0))
     loss.backward()
     grown = [p.grad.abs().sum() for n, p in model.named_parameters() if "experts.lora_B" in n]
     assert all(grad > 0 for grad in grown)

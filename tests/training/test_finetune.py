@@ -16,7 +16,7 @@ from rag_study import data as qa_datasets
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.models import adapters, loading, methods, prompts
-from rag_study.training import finetune, peft
+from rag_study.training import finetune, objectives, peft
 from rag_study.training.checkpoints import MARKER
 from rag_study.training.examples import IGNORED, collate, completion_loss, validation_loss
 from rag_study.training.pairs import TrainingPair
@@ -56,6 +56,17 @@ def train(pairs, recipe=SMALL, size=24, dtype="float32"):
     data = finetune.examples(lm, pairs["train"][:size])[0]
     held_out = finetune.examples(lm, pairs["validation"][:8])[0]
     return lm, finetune.train(lm, data, held_out, recipe, folder())
+
+
+def while_training(monkeypatch, loss):
+    """Have the trainer take another loss; evaluations keep theirs."""
+
+    def chosen(model, *arguments, **options):
+        taken = loss if model.training else completion_loss
+        return taken(model, *arguments, **options)
+
+    decoder = objectives.OBJECTIVES["decoder"]
+    monkeypatch.setitem(objectives.OBJECTIVES, "decoder", replace(decoder, loss=chosen))
 
 
 def folder():
@@ -163,7 +174,7 @@ def test_short_batches_in_bfloat16_are_trained_with_plain_attention(
         used.append(model.config._attn_implementation)
         return completion_loss(model, *arguments)
 
-    monkeypatch.setattr(finetune, "completion_loss", watched)
+    while_training(monkeypatch, watched)
     recipe = replace(SMALL, method=method, learning_rate=RATES[method])
     if method != "prefix_tuning":  # activations computed again: with the same attention
         recipe = replace(recipe, gradient_checkpointing=True)
@@ -231,7 +242,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_weights(
             raise KeyboardInterrupt
         return completion_loss(*arguments)
 
-    monkeypatch.setattr(finetune, "completion_loss", failing)
+    while_training(monkeypatch, failing)
     with pytest.raises(KeyboardInterrupt):
         train(pairs)
     (checkpoint,) = (folder().path / "checkpoints").glob("checkpoint-*")
@@ -349,13 +360,12 @@ def test_checkpoints_that_are_one_step_are_refused(pairs, outputs):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_a_number_stops_with_advice(pairs, outputs, monkeypatch, value):
-    monkeypatch.setattr(
-        finetune,
-        "completion_loss",
-        lambda model, batch, items=None: (
-            sum(p.sum() for p in model.parameters() if p.requires_grad) * 0 + value
-        ),
-    )
+    decoder = objectives.OBJECTIVES["decoder"]
+
+    def loss(model, batch, items=None):
+        return sum(p.sum() for p in model.parameters() if p.requires_grad) * 0 + value
+
+    monkeypatch.setitem(objectives.OBJECTIVES, "decoder", replace(decoder, loss=loss))
     with pytest.raises(StudyError, match=r"not a number.*step 1\. .*lower learning_rate"):
         train(pairs)
     assert not adapter_dir().exists()

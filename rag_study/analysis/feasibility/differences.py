@@ -21,6 +21,7 @@ from rag_study.analysis.planning import (
 from rag_study.common import run_folder
 from rag_study.common.wording import counted, listed, rounded_up
 from rag_study.evaluation.metrics import Metric, Metrics
+from rag_study.models.architectures import has_untrained_state
 from rag_study.study.config import StudyConfig
 from rag_study.study.stages import StageRun
 
@@ -133,7 +134,9 @@ def family_size(runs: Iterable[StageRun], study: StudyConfig) -> int:
     states = {
         run.point.model_copy(update={"seed": 0, "judge": None}).model_dump_json()
         for run in runs
-        if run.stage.name == "judge_answers" and run.point.training is not None
+        if run.stage.name == "judge_answers"
+        and run.point.training is not None
+        and has_untrained_state(run.point.model)
     }
     return max(1, len(states) * len(study.primary.contexts) * len(study.primary.metrics))
 

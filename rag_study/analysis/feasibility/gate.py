@@ -13,6 +13,7 @@ from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
+from rag_study.models.architectures import has_untrained_state
 from rag_study.study import stages
 from rag_study.study.config import StudyConfig
 from rag_study.study.stages import StageRun
@@ -52,8 +53,11 @@ def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
 
 
 def asks_for_verdict(runs: Sequence[StageRun]) -> bool:
-    """Whether a study trains anything: only that is compared with a verdict."""
-    return any(run.stage.name == "fine_tune" for run in runs)
+    """Whether a study trains anything that has an untrained state: only that is compared with a
+    verdict."""
+    return any(
+        run.stage.name == "fine_tune" and has_untrained_state(run.point.model) for run in runs
+    )
 
 
 def sentence(asked: Asked) -> str:

@@ -20,7 +20,7 @@ from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import LEVELS, NO_VERDICT, NOTE, PROBLEM, Finding
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.fitness import fit_sentences
-from rag_study.study import stages
+from rag_study.study import readers, stages
 from rag_study.study.config import StudyConfig
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.plan import answer_notes
@@ -73,6 +73,8 @@ def check(runs: Sequence[StageRun], study: StudyConfig) -> Feasibility:
     made.findings += _too_small([j for j in study.judges if j.display_name not in known])
     made.findings += [Finding(NOTE, "data", text) for text in data_warnings(runs)]
     made.findings += [Finding(NOTE, "systems", text) for text in answer_notes(runs)]
+    of_models = readers.notes(study.models, study.trainings)
+    made.findings += [Finding(NOTE, "models", text) for text in of_models]
     left = [run for run in runs if not stages.is_done(run)]
     made.models, of_memory = machine.memory(runs)
     made.time, of_time = machine.time(runs)

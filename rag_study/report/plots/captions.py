@@ -26,9 +26,7 @@ def recipe_caption(rows: pd.DataFrame) -> str:
     """Which training the figure is about, in one sentence; empty without trained runs."""
     tuned = rows[rows["train_size"] > 0]
     systems = rows.loc[(rows["method"] != "none") & (rows["train_size"] == 0), "method"].unique()
-    others = f" Not trained here, answers from elsewhere: {', '.join(systems)}." * bool(
-        len(systems)
-    )
+    others = f" Beside them, without an untrained state: {', '.join(systems)}." * bool(len(systems))
     if tuned.empty:
         return others.strip()
     formats = " or ".join(format_label(f) for f in sorted(tuned["train_format"].unique()))

@@ -24,6 +24,7 @@ from rag_study.common.machine import resolve_dtype
 from rag_study.common.messages import nearest
 from rag_study.common.run_folder import RunFolder
 from rag_study.data import registry
+from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_trained_judge, parameters_of
 from rag_study.study import plan, stages
 from rag_study.study.groups import Judge, Point
@@ -194,7 +195,8 @@ def tokens(run: StageRun) -> dict[str, float]:
             if answering.few_shot:
                 prompt += answering.num_examples * (_QUESTION + _REFERENCE)
             read += questions * prompt * _PADDING * (2 if answering.context_gain else 1)
-            written += questions * (answering.max_new_tokens - 1)
+            if kind_of(point.model) != EXTRACTIVE:
+                written += questions * (answering.max_new_tokens - 1)
     elif stage == "judge_answers":
         answer = _REFERENCE if point.system else answering.max_new_tokens
         read = sum(run.extent.values()) * _judged(point.judge, answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rag_study.common.machine import cores, resolve_dtype, resolve_threads
+from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_endpoint, parameters_of
 from rag_study.study.stages import StageRun
 
@@ -41,6 +42,8 @@ def bytes_per_weight(run: StageRun, auto: str | None = None) -> float:
         return _FULL_TRAINING_BYTES
     if training and training.method == "qlora":
         return _QUANTISED_BYTES
+    if "model" in run.stage.uses and run.point.model and kind_of(run.point.model) == EXTRACTIVE:
+        return _BYTES["float32"]  # whatever the others compute in
     judge = run.point.judge if "judge" in run.stage.uses else None
     if judge and judge.dtype == "4bit":
         return _QUANTISED_BYTES
