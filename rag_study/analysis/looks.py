@@ -243,8 +243,8 @@ def looks_sentence(looks: pd.DataFrame, sizes: Sequence[int]) -> str:
         parts.append(f"{left} not, at {int(last.loc[~last['settled'], 'n_asked'].max())}")
     declared = listed([str(size) for size in sizes])
     return (
-        f"Looks were declared at {declared} questions; of {counted(len(last), 'primary comparison')}"
-        f" settled: {listed(parts)}. P values and intervals allow for the looks; an estimate that "
+        f"Looks were declared at {declared} questions. Of {counted(len(last), 'primary comparison')} "
+        f"settled: {listed(parts)}. P values and intervals allow for the looks; an estimate that "
         "ended a study early lies a little too far out on average."
     )
 
