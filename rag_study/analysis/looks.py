@@ -9,8 +9,8 @@ whatever comes later. A state of which all primary comparisons are settled is as
 
 Nothing is remembered but answers and scores: every look is computed anew from the first questions,
 which stay the same, so that a study that was stopped early and one that asked everything give the
-same verdicts. How much information a look has is the number of groups of equal size that the
-questions asked so far are worth, known before any is answered.
+same verdicts. How much information a look has is known before any question is answered
+(`spending.times_of`).
 """
 
 from __future__ import annotations
@@ -141,11 +141,11 @@ class Looks:
         for dataset, questions in self.asked.groupby("dataset", sort=False):
             group = questions["group"].fillna("").astype(str)
             name = ("group " + group).where(group != "", "question " + questions["question_id"])
-            information = [
+            groups = [
                 effective_clusters(name[questions["position"] < n].value_counts().to_numpy(float))
                 for n in self.sizes
             ]
-            found[dataset] = times_of(information)[: number + 1]
+            found[dataset] = times_of(self.sizes, groups)[: number + 1]
         return found
 
     def replay(
@@ -219,10 +219,8 @@ def with_looks(comparisons: pd.DataFrame, looked: pd.DataFrame) -> pd.DataFrame:
         if of_default[i]
     }
     others = table["primary"]
-    table.loc[others, ["verdict", "reason"]] = (
-        "",
-        "not what carried the verdict when it was settled",
-    )
+    table.loc[others, "verdict"] = ""
+    table.loc[others, "reason"] = "not what carried the verdict when it was settled"
     table.loc[others, ["primary", "at_least_margin"]] = False
     at = [where[key] for key in _tuples(looked, KEY_COLUMNS)]
     for name in comparisons.columns:
@@ -243,8 +241,8 @@ def looks_sentence(looks: pd.DataFrame, sizes: Sequence[int]) -> str:
         parts.append(f"{left} not, at {int(last.loc[~last['settled'], 'n_asked'].max())}")
     declared = listed([str(size) for size in sizes])
     return (
-        f"Looks were declared at {declared} questions. Of {counted(len(last), 'primary comparison')} "
-        f"settled: {listed(parts)}. P values and intervals allow for the looks; an estimate that "
+        f"Looks were declared at {declared} questions. Of "
+        f"{counted(len(last), 'primary comparison')} settled: {listed(parts)}. P values and intervals allow for the looks; an estimate that "
         "ended a study early lies a little too far out on average."
     )
 

@@ -34,11 +34,18 @@ _FAR = 9.0  # standard deviations beyond which nothing is left
 _LEAST_NEWS = 1e-3  # of all information: a look that adds less has no boundary of its own
 
 
-def times_of(information: Sequence[float]) -> Times:
-    """Fractions of the information of the last look. More questions may be worth less, where a
-    large group fills up: such a look adds nothing."""
-    most = np.maximum.accumulate(np.asarray(information, dtype=float))
-    return tuple(np.round(most / most[-1], 3).tolist())
+def times_of(sizes: Sequence[int], groups: Sequence[float]) -> Times:
+    """Fractions of the information of the last look, from the numbers of questions and the groups
+    of equal size that they are worth.
+
+    Questions of one group tell as much as one, or as much as so many: which, is not known before
+    they are answered. The fraction is the smaller one, of questions or of groups. Looks then have
+    at least as much in common as said, and error is saved for what is still to come. More questions
+    may be worth fewer groups, where a large one fills up: such a look adds nothing.
+    """
+    fractions = [np.maximum.accumulate(np.asarray(n, dtype=float)) for n in (sizes, groups)]
+    least = np.minimum(*(one / one[-1] for one in fractions))
+    return tuple(np.round(least, 3).tolist())
 
 
 def spent(alpha: np.ndarray | float, time: float) -> np.ndarray | float:

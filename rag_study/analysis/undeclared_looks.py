@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_study.analysis.spending import error_of_looking, times_of
+from rag_study.analysis.spending import error_of_looking
 from rag_study.common import files, run_folder
 from rag_study.common.run_folder import RunFolder
 from rag_study.common.wording import counted, listed
@@ -37,14 +37,14 @@ def undeclared_looks(comparison: StageRun, config: StudyConfig) -> str:
     if not seen:
         return ""
     most = max(sizes.values())
-    error = error_of_looking(times_of([*sorted(seen), most]))
+    error = error_of_looking(tuple(size / most for size in (*sorted(seen), most)))
     at = listed([str(size) for size in sorted(seen)])
     declared = "among the `looks` declared now" if config.looks else "declared (`looks`)"
     return (
         f"These states were compared before at {at} of the {most} test questions "
         f"({seen[min(seen)]}), which were no looks {declared}. Looked at "
-        f"{counted(len(seen) + 1, 'time')}, a comparison without any effect comes out significant at 5 % in about {100 * error:.0f} % "
-        "of studies: the p values, intervals and verdicts here promise more than they keep. "
+        f"{counted(len(seen) + 1, 'time')}, a comparison without any effect comes out significant "
+        f"at 5 % in about {100 * error:.0f} % of studies: the p values, intervals and verdicts here promise more than they keep. "
         "Questions that nobody has looked at, or looks declared beforehand, do not have that."
     )
 

@@ -18,7 +18,7 @@ def looks_table(results: StudyResults) -> Shown | None:
     for row in looks.to_dict("records"):
         metric = row["metric"]
         interval = f"({signed(row['ci_low'], metric)}, {signed(row['ci_high'], metric)})"
-        setting = common_cells(row, factors, results).["factors"]
+        setting = common_cells(row, factors, results)["factors"]
         state = ", ".join(filter(None, (state_label(row), setting)))
         rows.append(
             [

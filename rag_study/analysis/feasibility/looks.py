@@ -24,7 +24,7 @@ def findings(asked: Asked, study: StudyConfig) -> list[Finding]:
     if not study.looks or not asked.pools:
         return []
     groups = [groups_of(asked.pools["test"][:size]) for size in study.looks]
-    times = times_of([worth for _, worth in groups])
+    times = times_of(study.looks, [worth for _, worth in groups])
     change = [2 * level for level in levels(times, ALPHA / 2)]
     sentence = (
         f"{asked.name}: looks at {_listed(study.looks)} questions in "
@@ -56,13 +56,11 @@ def expected(
     if not study.looks or not asked.pools or not rows:
         return None
     worth = [groups_of(asked.pools["test"][:size])[1] for size in study.looks]
-    words = []
+    words, times = [], times_of(study.looks, worth)
     for row in rows:
         errors = [row["spread"] / math.sqrt(w) for w in worth]
         numbers = [
-            expected_questions(
-                study.looks, errors, times_of(worth), row["margin"], margins, family_size
-            )
+            expected_questions(study.looks, errors, times, row["margin"], margins, family_size)
             for margins in (0, 1, 2)
         ]
         words.append(f"{listed([rounded_up(n) for n in numbers])} in {of.in_text(row['metric'])}")
