@@ -242,8 +242,9 @@ def looks_sentence(looks: pd.DataFrame, sizes: Sequence[int]) -> str:
     declared = listed([str(size) for size in sizes])
     return (
         f"Looks were declared at {declared} questions. Of "
-        f"{counted(len(last), 'primary comparison')} settled: {listed(parts)}. P values and intervals allow for the looks; an estimate that "
-        "ended a study early lies a little too far out on average."
+        f"{counted(len(last), 'primary comparison')} settled: {listed(parts)}. P values and "
+        "intervals allow for the looks; an estimate that ended a study early lies a little too far "
+        "out on average."
     )
 
 

@@ -44,7 +44,8 @@ def undeclared_looks(comparison: StageRun, config: StudyConfig) -> str:
         f"These states were compared before at {at} of the {most} test questions "
         f"({seen[min(seen)]}), which were no looks {declared}. Looked at "
         f"{counted(len(seen) + 1, 'time')}, a comparison without any effect comes out significant "
-        f"at 5 % in about {100 * error:.0f} % of studies: the p values, intervals and verdicts here promise more than they keep. "
+        f"at 5 % in about {100 * error:.0f} % of studies: the p values, intervals and verdicts "
+        "here promise more than they keep. "
         "Questions that nobody has looked at, or looks declared beforehand, do not have that."
     )
 
