@@ -144,15 +144,15 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run what is not done yet, then print the effects and where the report is."""
-    if until_settled:
-        _refuse_steps(study_file, only)
     runs = expand(study_file, whole=True)
+    if until_settled:
+        _refuse_steps(study_file, runs[-1].study, only)
     ready = _ready(runs, only is not None or anyway, force=force)
     ready()
     options = Options(keep_going, cell_timeout)
     while True:
         if until_settled:
-            runs = _begin_step(study_file, runs[-1].study, force=force)
+            runs = _begin_step(runs[-1].study, force=force)
         chosen = _chosen(runs, only)
         place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
         run_folder.check_writable()
@@ -170,10 +170,10 @@ def run(
         force = False
 
 
-def _refuse_steps(study_file: Path, only: str | None) -> None:
+def _refuse_steps(study_file: Path, study: StudyConfig, only: str | None) -> None:
     if only is not None:
         raise StudyError("--until-settled runs the whole study in steps; leave out --only.")
-    if not load_studies([study_file]).looks:
+    if not study.looks:
         raise StudyError(
             f"{study_file}: --until-settled needs the numbers of test questions at which to look. "
             "Declare them before anything is answered: `looks: [50, 100, 200]`, of which the last "
@@ -181,11 +181,11 @@ def _refuse_steps(study_file: Path, only: str | None) -> None:
         )
 
 
-def _begin_step(study_file: Path, study: StudyConfig, *, force: bool) -> list[StageRun]:
+def _begin_step(study: StudyConfig, *, force: bool) -> list[StageRun]:
     """The runs of the present step of a study that is run in steps; the first, where none began."""
     if force or asked.asked_now(study) is None:
         asked.ask(study, {})
-    return expand(study_file)
+    return expand(study)
 
 
 def _goes_on(comparison: Comparison) -> bool:
