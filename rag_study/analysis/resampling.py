@@ -133,7 +133,7 @@ def _far_out(sums: np.ndarray, observed: float, n_flips: int) -> float:
     sizes = np.abs(sums)
     moving, low, high = sizes[sizes > TIE], 0.0, 1.0
     least = 2.0 ** (1 - len(moving))  # all of one sign
-    if observed >= moving.sum() - TIE:
+    if observed > moving.sum() - 2 * moving.min():
         return least
     while (moving * np.tanh(high * moving)).sum() < observed and high < 1e6:
         high *= 2
