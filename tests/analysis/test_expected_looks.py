@@ -32,11 +32,11 @@ def test_expected_questions_are_those_of_simulated_studies(margins, family):
 
 
 def test_check_and_plan_say_the_looks(command, write_study):
-    data = [{"name": "fictional", "num_worlds": 200, "test_size": 90}]
-    path = write_study(datasets=data, looks=[12, 30, 90])
+    data = [{"name": "fictional", "num_worlds": 84, "test_size": 22}]
+    path = write_study(datasets=data, looks=[12, 21, 22])
     for verb in ("check", "plan"):
         _, out, _ = command(verb, path)
         out = " ".join(out.split())
-        assert "looks at 12, 30 and 90 questions" in out
+        assert "looks at 12, 21 and 22 questions" in out
         assert "at 12 questions there are fewer than 20 groups" in out
         assert ("is expected to take about" in out) == (verb == "check")
