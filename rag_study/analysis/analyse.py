@@ -23,6 +23,14 @@ from rag_study.analysis.extractable import extractable
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
+from rag_study.analysis.looks import (
+    LOOK_COLUMNS,
+    ONLY_LOOK,
+    Look,
+    Looks,
+    looks_sentence,
+    with_looks,
+)
 from rag_study.analysis.objections import objections
 from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
 from rag_study.analysis.people import people_rows
@@ -43,6 +51,7 @@ TABLES = (
     "summary",
     "comparisons",
     "extractable",
+    "looks",
     "interactions",
     "trends",
     "heterogeneity",
@@ -84,26 +93,44 @@ def analyse(
     primary = study.primary
     named = [*primary.metrics, *primary.reference_metrics]
     against = objections(collected.results, collected.ceiling, named, collected.metrics)
-    comparisons = effects.compare(
-        scored,
-        primary.contexts,
-        primary.metrics,
-        primary.reference_metrics,
-        study.margins,
-        valid,
-        n_resamples,
-        collected.metrics,
-        against,
-        audited["audit"],
-        people_rows(
-            people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
-        ),
-    )
+
+    def compare(rows: pd.DataFrame, audit_table: pd.DataFrame, look: Look) -> pd.DataFrame:
+        return effects.compare(
+            rows,
+            primary.contexts,
+            primary.metrics,
+            primary.reference_metrics,
+            study.margins,
+            valid,
+            n_resamples,
+            collected.metrics,
+            against,
+            audit_table,
+            people_rows(
+                people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
+            ),
+            look,
+        )
+
+    def at_look(rows: pd.DataFrame, look: Look) -> pd.DataFrame:
+        audited_then = _audited(replace(collected, results=rows), study, people)
+        return compare(rows, audited_then["audit"], look)
+
+    comparisons = compare(scored, audited["audit"], ONLY_LOOK)
+    seen = pd.DataFrame(columns=LOOK_COLUMNS)
+    looking = collected.looked_before
+    if study.looks and not collected.results.empty:
+        looks = Looks(study.looks, collected.asked, primary.contexts)
+        looked, seen = looks.replay(collected.results, at_look)
+        comparisons = with_looks(comparisons, looked)
+        looking = " ".join(filter(None, [looks_sentence(seen, study.looks), looking]))
     comparisons = with_bounds(comparisons, audited["audit"])
     summary = effects.summarise(scored, n_resamples, collected.metrics)
     return replace(
         collected,
         comparisons=comparisons,
+        looks=seen,
+        looking=looking,
         people=people,
         **audited,
         summary=summary,
@@ -127,6 +154,7 @@ def analyse(
             *warnings(collected),
             *source_notes(collected.answer_sources),
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
+            *filter(None, [looking]),
         ],
         **_decomposed(collected.results),
     )

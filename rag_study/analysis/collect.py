@@ -23,6 +23,7 @@ from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
 from rag_study.analysis.states import state_label
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.undeclared_looks import undeclared_looks
 from rag_study.common import files, run_folder
 from rag_study.data.schema import Question
 from rag_study.evaluation.ceiling import ceiling, ceiling_sentences
@@ -143,6 +144,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         judge_agreement=judge_agreement.between_judges(results, config.metrics),
         retrieval=_concat(retrieval),
         ceiling=_concat([ceiling(asked).assign(dataset=name) for name, asked in of_data.items()]),
+        asked=_asked(of_data),
+        looked_before=undeclared_looks(comparison, config),
         data_warnings=[*warnings, *_data_warnings(of_data, config), *_trained_on_fewer(along)],
         missing=missing,
         provenance=_provenance(comparison),
@@ -197,6 +200,17 @@ def _questions(prepared: StageRun) -> pd.DataFrame:
 
 def _test_questions(prepared: StageRun) -> list[Question]:
     return data.load_pools(run_folder.RunFolder(prepared.run_id).path)["test"]
+
+
+def _asked(of_data: Mapping[str, list[Question]]) -> pd.DataFrame:
+    """The test questions in the order in which they are asked."""
+    columns = ["dataset", "question_id", "group", "position"]
+    rows = [
+        (label, q.id, q.group or "", position)
+        for label, questions in of_data.items()
+        for position, q in enumerate(questions)
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _data_warnings(of_data: Mapping[str, list[Question]], config: StudyConfig) -> list[str]:

@@ -27,6 +27,7 @@ import pandas as pd
 
 from rag_study.analysis.carriers import Trust, assign
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
+from rag_study.analysis.looks import ONLY_LOOK, TEST_COLUMNS, Look
 from rag_study.analysis.missing_scores import Lost
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores, describe, pair_runs, read
 from rag_study.analysis.planning import detectable
@@ -95,6 +96,7 @@ def compare(
     objections: Mapping[tuple[str, str], str] | None = None,
     audited: pd.DataFrame | None = None,
     people: pd.DataFrame | None = None,
+    look: Look = ONLY_LOOK,
 ) -> pd.DataFrame:
     """Every tuned run against the bases of the same data, model and retrieval.
 
@@ -116,9 +118,9 @@ def compare(
     (metric, judge) why no row of these may carry a verdict (see `objections`).
 
     `mde` is the difference that 80 % of such studies would detect (`planning.detectable`);
-    `effect_size` is d_z, the difference in standard deviations of the paired differences. The
-    smallest p is 1 in 10,000 flips; families above 100 get 100 flips for each member, or Holm's
-    correction could find nothing. See `verdicts` for the verdicts.
+    `effect_size` is d_z, the difference in standard deviations of the paired differences. See
+    `verdicts` for the verdicts. `look` says which of the study's looks this is, and what was
+    settled at earlier ones.
 
     Raises ValueError for an unknown metric, for a margin that is not above 0 or infinite, for two
     bases of one tuned run and as `summarise`.
@@ -164,14 +166,15 @@ def compare(
     table, worst, best = (_beside(people, rows) for rows in (table, worst, best))
     incomplete = [i + len(people) for i in incomplete]
     table["audit"] = [trust.audited(tuple(row))[0] for row in table[KEY_COLUMNS].to_numpy()]
-    table = add_verdicts(table, metrics, incomplete, worst, best)[COMPARISON_COLUMNS]
+    table = add_verdicts(table, metrics, incomplete, worst, best, look)
+    table = table[COMPARISON_COLUMNS + TEST_COLUMNS * bool(look.times)]
     table.attrs["skipped"] = skipped
     return table
 
 
 def _estimated(runs: pd.DataFrame, samples: list[Sample], n_resamples: int) -> pd.DataFrame:
     """The comparisons with all that does not depend on verdicts."""
-    estimates = _estimate_by_family(samples, n_resamples).rename(columns={"mean": "difference"})
+    estimates = estimate(samples, n_resamples).rename(columns={"mean": "difference"})
     estimates["mde"] = detectable(estimates["se"], estimates["df"])
     difference, sd = estimates["difference"].to_numpy(), estimates["sd"].to_numpy()
     spread = sd > TOLERANCE
@@ -338,20 +341,6 @@ def _beside(people: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     if people.empty:
         return table
     return pd.concat([people.astype(table.dtypes), table], ignore_index=True)
-
-
-def _estimate_by_family(samples: list[Sample], n_resamples: int) -> pd.DataFrame:
-    """The estimates, with more sign flips for the primary samples where these are many."""
-    primary = [i for i, sample in enumerate(samples) if sample.extra["primary"]]
-    others = [i for i, sample in enumerate(samples) if not sample.extra["primary"]]
-    flips = max(10_000, 100 * len(primary))
-    if flips == 10_000 or not others:
-        return estimate(samples, n_resamples, flips)
-    parts = [
-        estimate([samples[i] for i in chosen], n_resamples, n_flips).set_axis(chosen)
-        for chosen, n_flips in ((primary, flips), (others, 10_000))
-    ]
-    return pd.concat(parts).sort_index()
 
 
 def interactions(

@@ -28,6 +28,8 @@ TOLERANCE = 1e-8
 # batches of other length, must not decide which flips are beyond the estimate.
 TIE = 1e-4
 _BLOCK_ELEMENTS = 4_000_000
+# So few random flips beyond the estimate say too little of how rare these are.
+_FEW_HITS = 25
 
 
 def bca_intervals(
@@ -102,7 +104,9 @@ def sign_flip_p_values(sums: np.ndarray, n_flips: int = 10_000) -> np.ndarray:
 
     `sums` (n_samples, n_clusters): sums of paired differences, exchangeable in sign under no
     effect. All 2**n_clusters flips when they are at most 10,000, else `n_flips` random ones with
-    (hits + 1) / (n_flips + 1), so that p is never zero (Phipson and Smyth 2010).
+    (hits + 1) / (n_flips + 1), so that p is never zero (Phipson and Smyth 2010). Where hardly any
+    of these is as far out, flips are drawn that are (`_far_out`): a family of many comparisons, and
+    the first looks of several, ask for p values that no 10,000 flips can show.
     """
     n_samples, n_clusters = sums.shape
     sums = _on_grid(sums)
@@ -112,7 +116,40 @@ def sign_flip_p_values(sums: np.ndarray, n_flips: int = 10_000) -> np.ndarray:
     for signs in _all_signs(n_clusters) if exact else _random_signs(n_clusters, n_flips):
         hits += (np.abs(sums @ signs.T) >= observed[:, None]).sum(axis=1)
         flips += len(signs)
-    return hits / flips if exact else (hits + 1) / (flips + 1)
+    if exact:
+        return hits / flips
+    p = (hits + 1) / (flips + 1)
+    for i in np.flatnonzero(hits < _FEW_HITS):
+        p[i] = _far_out(sums[i], observed[i], n_flips)
+    return p
+
+
+def _far_out(sums: np.ndarray, observed: float, n_flips: int) -> float:
+    """The p value of a mean that few flips reach, by importance sampling (Siegmund 1976).
+
+    Signs are drawn with such chances that the flipped sum is `observed` on average, and weighed by
+    how much less often they come up without.
+    """
+    sizes = np.abs(sums)
+    moving, low, high = sizes[sizes > TIE], 0.0, 1.0
+    least = 2.0 ** (1 - len(moving))  # all of one sign
+    if observed > moving.sum() - 2 * moving.min():
+        return least
+    while (moving * np.tanh(high * moving)).sum() < observed and high < 1e6:
+        high *= 2
+    for _ in range(60):
+        tilt = (low + high) / 2
+        short = (moving * np.tanh(tilt * moving)).sum() < observed
+        low, high = (tilt, high) if short else (low, tilt)
+    rng = np.random.default_rng([3, len(moving)])
+    # log cosh, where cosh itself would be too large.
+    usual = (tilt * moving + np.log1p(np.exp(-2 * tilt * moving)) - np.log(2)).sum()
+    weighed = 0.0
+    for start, stop in _row_blocks(n_flips, len(moving)):
+        up = rng.random((stop - start, len(moving))) < 1 / (1 + np.exp(-2 * tilt * moving))
+        flipped = (2.0 * up - 1.0) @ moving
+        weighed += np.exp(usual - tilt * flipped[flipped >= observed]).sum()
+    return float(max(2 * weighed / n_flips, least))
 
 
 def standard_errors(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

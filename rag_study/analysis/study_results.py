@@ -52,6 +52,9 @@ class StudyResults:
     `ceiling` is what the references themselves score (`evaluation.ceiling`) with the data set,
     `data_warnings` says what searches could not read of the data and scores cannot do with them.
     `written` says "on questions that a model wrote" where it is so (`written_questions`).
+    `asked` has the test questions in the order in which they are asked: dataset, question_id,
+    group, position. `looks` is what was seen at each declared look (`looks.LOOK_COLUMNS`),
+    `looking` says it in words, and `looked_before` where looks were taken without being declared.
     `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
     sentences shown beside the verdict.
     """
@@ -63,6 +66,7 @@ class StudyResults:
     summary: pd.DataFrame = field(default_factory=_no_table)
     comparisons: pd.DataFrame = field(default_factory=_no_table)
     extractable: pd.DataFrame = field(default_factory=_no_table)
+    looks: pd.DataFrame = field(default_factory=_no_table)
     interactions: pd.DataFrame = field(default_factory=_no_table)
     trends: pd.DataFrame = field(default_factory=_no_table)
     heterogeneity: pd.DataFrame = field(default_factory=_no_table)
@@ -96,6 +100,9 @@ class StudyResults:
     ceiling: pd.DataFrame = field(default_factory=_no_table)
     data_warnings: Sequence[str] = ()
     written: str = ""
+    asked: pd.DataFrame = field(default_factory=_no_table)
+    looked_before: str = ""
+    looking: str = ""
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

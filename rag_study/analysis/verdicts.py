@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 
+from rag_study.analysis.looks import ONLY_LOOK, TEST_COLUMNS, Look
 from rag_study.analysis.missing_scores import lost_words
 from rag_study.analysis.planning import (
     ALPHA,
@@ -32,6 +33,7 @@ from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
 # The most telling first.
 VERDICTS = ("helps", "hurts", "no difference that matters", "cannot tell", "no verdict")
+_ENDS = ["ci_low", "ci_high", "ci90_low", "ci90_high"]
 
 
 def add_verdicts(
@@ -40,12 +42,15 @@ def add_verdicts(
     incomplete: Sequence[int] = (),
     worst: pd.DataFrame | None = None,
     best: pd.DataFrame | None = None,
+    look: Look = ONLY_LOOK,
 ) -> pd.DataFrame:
     """A copy of the table with p_holm, p_equivalence, shrunken, n_no_difference, n_twice_margin,
     verdict, at_least_margin and reason of its primary rows.
 
     Holm's correction (Holm 1979) covers the primary rows and no others, once for the tests of a
-    difference and once for those of no difference. In this order:
+    difference and once for those of no difference. Where several looks were declared, the p values
+    that it corrects allow for them, rows that were settled at earlier ones are members of the
+    family, and the primary rows' intervals are repeated ones (`looks`). In this order:
 
     - something speaks against a verdict (`objection`): 'no verdict';
     - both one-sided tests against +- margin are significant after correction (`equivalence_p`;
@@ -59,24 +64,31 @@ def add_verdicts(
     these rows at the ends of their scale, unchanged where a scale has none.
     Rows that are not primary get the verdict '' and keep their reason.
     """
-    table = _decided(comparisons, metrics)
+    table = _decided(comparisons, metrics, look)
     if len(incomplete):
-        extremes = [_decided(end, metrics) for end in (worst, best)]
+        extremes = [_decided(end, metrics, look) for end in (worst, best)]
         for label in incomplete:
             _hold_at_bounds(table, label, metrics, [end.loc[label] for end in extremes])
     return table
 
 
-def _decided(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
+def _decided(comparisons: pd.DataFrame, metrics: Metrics, look: Look) -> pd.DataFrame:
     """The table with verdicts, as if every score were there."""
     table = comparisons.copy()
-    primary = table["primary"].to_numpy(dtype=bool)
-    rows = table[primary]
-    table["p_holm"] = _holm(rows["p_value"]).reindex(table.index)
-    table["p_equivalence"] = _holm(equivalence_p(rows)).reindex(table.index)
+    table["primary"] = table["primary"].to_numpy(dtype=bool)
+    if not look.settled.empty:
+        table["primary"] &= look.is_open(table)
+    rows = table[table["primary"]]
+    tests = look.tests(rows, equivalence_p(rows)).reindex(table.index)
+    table[TEST_COLUMNS] = tests
+    for corrected, name in zip(("p_holm", "p_equivalence"), TEST_COLUMNS, strict=True):
+        family = look.family(name, tests.loc[rows.index, name])
+        table[corrected] = _holm(family).reindex(table.index)
     table["shrunken"] = shrunken(rows).reindex(table.index)
+    table.loc[rows.index, _ENDS] = look.widen(rows)[_ENDS]
+    size = len(rows) + len(look.settled)
     made = [
-        _decide(row, metrics[row["metric"]], len(rows))
+        _decide(row, metrics[row["metric"]], size, look)
         if row["primary"]
         else {"verdict": "", "reason": row["reason"]}
         for row in table.to_dict("records")
@@ -137,7 +149,7 @@ def objection(row: dict, metric: Metric) -> str:
     return ""
 
 
-def _decide(row: dict, metric: Metric, family_size: int) -> dict:
+def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
     """Verdict, reason, planning numbers and whether a change is certain to reach the margin."""
     # What people's rows take to be settled is labels, not questions.
     of_people = row.get("planning", "")
@@ -147,11 +159,12 @@ def _decide(row: dict, metric: Metric, family_size: int) -> dict:
     margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
     digits = 3 if metric.high == 1.0 else 2
     low, high = row["ci_low"], row["ci_high"]
-    interval = f"the 95 % interval {_signed(low, digits)} to {_signed(high, digits)}"
-    corrected = f"{_p(p_holm)} after Holm's correction"
+    named = f"interval{look.interval_words}"
+    interval = f"the 95 % {named} {_signed(low, digits)} to {_signed(high, digits)}"
+    corrected = f"{_p(p_holm)} after {look.correction_words}"
     inner = f"{_signed(row['ci90_low'], digits)} to {_signed(row['ci90_high'], digits)}"
-    inside = f"the 90 % interval {inner} lies inside the margin of ±{margin:g}"
-    equivalence = f"{_p(row['p_equivalence'])} after Holm's correction"
+    inside = f"the 90 % {named} {inner} lies inside the margin of ±{margin:g}"
+    equivalence = f"{_p(row['p_equivalence'])} after {look.correction_words}"
     if row["p_equivalence"] < ALPHA:
         reason = f"{inside}; {equivalence}" if family_size > 1 else inside
         return {"verdict": "no difference that matters", "reason": reason, **plan}
@@ -179,7 +192,7 @@ def _decide(row: dict, metric: Metric, family_size: int) -> dict:
         why = f"{interval} ends at the margin of {margin:g}"
     if large:
         why += f", and {corrected} over {counted(family_size, 'comparison')}"
-    settles = of_people or planning_words(row | plan)
+    settles = of_people or look.further or planning_words(row | plan)
     return {"verdict": "cannot tell", "reason": f"{why}; {settles}", **plan}
 
 

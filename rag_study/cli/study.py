@@ -33,7 +33,9 @@ from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import gpus
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.study import differences, readers, stages, study_tables
+from rag_study.common.wording import counted
+from rag_study.study import asked, differences, readers, stages, study_tables
+from rag_study.study.config import StudyConfig
 from rag_study.study.data_warnings import data_warnings
 from rag_study.study.merge import load_studies
 from rag_study.study.plan import Comparison, answer_notes, check_pools, comparison, expand
@@ -133,23 +135,75 @@ def run(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="also where no verdict is possible (rag-study check)")
     ] = False,
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="ask in steps, at the study's `looks`, and each state only as far as it takes",
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Run what is not done yet, then print the effects and where the report is."""
-    runs = expand(study_file)
-    chosen = _chosen(runs, only)
-    place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
+    runs = expand(study_file, whole=True)
+    if until_settled:
+        _refuse_steps(study_file, runs[-1].study, only)
     ready = _ready(runs, only is not None or anyway, force=force)
     ready()
-    run_folder.check_writable()
-    cleanup.announce(runs[-1])
     options = Options(keep_going, cell_timeout)
-    progress = _execute(chosen, options, place, force=force, prepared=ready)
-    _show_result(runs[-1], progress)
-    if not all(
-        progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
-    ):
-        raise typer.Exit(1)
+    while True:
+        if until_settled:
+            runs = _begin_step(runs[-1].study, force=force)
+        chosen = _chosen(runs, only)
+        place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
+        run_folder.check_writable()
+        if not until_settled and only is None:
+            asked.ask(runs[-1].study, None)
+        cleanup.announce(runs[-1])
+        progress = _execute(chosen, options, place, force=force, prepared=ready)
+        _show_result(runs[-1], progress)
+        if not all(
+            progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
+        ):
+            raise typer.Exit(1)
+        if not (until_settled and _goes_on(runs[-1])):
+            return
+        force = False
+
+
+def _refuse_steps(study_file: Path, study: StudyConfig, only: str | None) -> None:
+    if only is not None:
+        raise StudyError("--until-settled runs the whole study in steps; leave out --only.")
+    if not study.looks:
+        raise StudyError(
+            f"{study_file}: --until-settled needs the numbers of test questions at which to look. "
+            "Declare them before anything is answered: `looks: [50, 100, 200]`, of which the last "
+            "is `test_size`."
+        )
+
+
+def _begin_step(study: StudyConfig, *, force: bool) -> list[StageRun]:
+    """The runs of the present step of a study that is run in steps; the first, where none began."""
+    if force or asked.asked_now(study) is None:
+        asked.ask(study, {})
+    return expand(study)
+
+
+def _goes_on(comparison: Comparison) -> bool:
+    """Whether anything is left to be settled; if so the next step is asked for, and said."""
+    from rag_study.analysis.next_step import next_step
+
+    folder = run_folder.study_dir(comparison.slug)
+    with study_tables.reading(folder):
+        looks = files.read_parquet(folder / "looks.parquet")
+    further = next_step(comparison, comparison.study, looks)
+    if further is None:
+        return False
+    asked.ask(comparison.study, further)
+    most = max(further.values())
+    states = counted(sum(size == most for size in further.values()), "model state")
+    console.print(f"Not all is settled: {states}, bases among them, go on to {most} questions.")
+    return True
 
 
 def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> None:
@@ -175,8 +229,8 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
                 note += f", {_OTHER_CODE}"
         elif state == "running":
             tally = folder.progress()
-            counted = f"{tally[0]} of {tally[1]}, " if tally else ""
-            note = f"{counted}process {current.pid} on {current.host}"
+            done_so_far = f"{tally[0]} of {tally[1]}, " if tally else ""
+            note = f"{done_so_far}process {current.pid} on {current.host}"
         print_line(state, stage_run.run_id, note)
         if why and stage_run.run_id in earlier:
             print_why(earlier[stage_run.run_id])

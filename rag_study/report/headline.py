@@ -21,8 +21,8 @@ from rag_study.report.basis import basis
 
 def headline(results: StudyResults) -> str:
     """The answer of the study in at most three sentences: verdict, main difference, what the
-    verdict rests on."""
-    return " ".join(filter(None, headline_parts(results)))
+    verdict rests on; and what the looks at growing data make of it, where there were several."""
+    return " ".join(filter(None, (*headline_parts(results), results.looking)))
 
 
 def headline_parts(results: StudyResults) -> tuple[str, str]:

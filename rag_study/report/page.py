@@ -28,6 +28,7 @@ from rag_study.report import audit_tables, explanation_tables, markup, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
+from rag_study.report.looks_table import looks_table
 from rag_study.report.reproduction import reproduction_of
 from rag_study.report.verdict_looks import LOOKS
 from rag_study.training.recipe import TRAIN_FORMATS
@@ -102,6 +103,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "opening": figures[:1],
         "figures": figures[1:],
         "effects": effects,
+        "looks": looks_table(results),
         "n_primary": sum(row["primary"] for row in effects),
         "several_seeds": ALL_SEEDS in set(comparisons.get("seed", [])),
         "formats": sorted({format_label(f) for f in trained_formats & set(TRAIN_FORMATS)}),

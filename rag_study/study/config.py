@@ -7,6 +7,7 @@ what was given and what is allowed.
 from __future__ import annotations
 
 import difflib
+import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,9 @@ class StudyConfig(Group):
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     primary: PrimaryConfig = PrimaryConfig()
     semantic_similarity: bool = Field(True, description="also compare embeddings of the answers")
+    looks: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="numbers of test questions at which to look; the last is test_size"
+    )
     margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field({})
     compute: Compute = Compute()
     servers: Servers = Servers()
@@ -136,6 +140,23 @@ class StudyConfig(Group):
             raise ValueError(
                 f"primary.contexts names {missing}, which `contexts` {self.contexts} does not have"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _looks_end_at_all_questions(self) -> StudyConfig:
+        if not self.looks:
+            return self
+        if len(self.looks) < 2 or any(b <= a for a, b in itertools.pairwise(self.looks)):
+            raise ValueError(
+                f"looks: {self.looks} must be two or more numbers of test questions, each larger "
+                "than the one before, as [50, 100, 200]; leave it out to look once"
+            )
+        for dataset in self.datasets:
+            if dataset.test_size != self.looks[-1]:
+                raise ValueError(
+                    f"looks: the last one, {self.looks[-1]}, is at all test questions, and "
+                    f"`test_size` of {dataset.display_name} is {dataset.test_size}; make them equal"
+                )
         return self
 
     def _check_written_answers(self) -> None:

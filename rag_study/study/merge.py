@@ -83,6 +83,11 @@ def _check_alike(first: StudyConfig, other: StudyConfig) -> None:
                 f"{theirs} in the other, and what is primary must be said before results are "
                 "seen. Make them alike in the study files, or report each alone."
             )
+    if first.looks != other.looks:
+        raise StudyError(
+            f"{both} cannot share a report: `looks` are {first.looks or 'not declared'} in the one "
+            f"and {other.looks or 'not declared'} in the other. Report each alone."
+        )
     for metric in sorted({*first.margins, *other.margins} & {*first.metrics} & {*other.metrics}):
         mine, theirs = (study.metrics[metric].margin for study in (first, other))
         if mine != theirs:

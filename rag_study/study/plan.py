@@ -21,7 +21,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import located, portable
 from rag_study.data.schema import Question
 from rag_study.models import names
-from rag_study.study import merge, readers, stages
+from rag_study.study import asked, merge, readers, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
 from rag_study.study.groups import Point, Training
@@ -55,6 +55,10 @@ _REQUIRED = {
     "validate_judge": _JUDGE,
     "compare": {"study_file": "the path of a study file is required"},
 }
+
+
+# What a comparison is told by the study file.
+_ANALYSIS = {"name", "primary", "margins", "looks", "notes"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -139,9 +143,10 @@ def _seen_by(stage: Stage, point: Point) -> Point:
     return point.model_copy(update=change)
 
 
-def expand(study: StudyConfig | str | Path) -> list[StageRun]:
+def expand(study: StudyConfig | str | Path, *, whole: bool = False) -> list[StageRun]:
     """All stage runs of a study, or of the study of a file, each once, in an order that respects
-    dependencies.
+    dependencies. A study that is run until all is settled asks each state for as many questions as
+    its present step does (`asked`); with `whole`, for all.
 
     The last one is the comparison. Notebooks and study file are read now, and what they say is
     with the runs from here on. Raises StudyError when the data has fewer questions than the study
@@ -152,6 +157,7 @@ def expand(study: StudyConfig | str | Path) -> list[StageRun]:
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}
     final: list[StageRun] = []
+    step = None if whole else asked.asked_now(config)
     for point in points(config):
         for name in ("judge_answers", "measure_retention", "probe_knowledge", "validate_judge"):
             if name == "measure_retention" and not point.retention:
@@ -159,11 +165,20 @@ def expand(study: StudyConfig | str | Path) -> list[StageRun]:
             if name == "probe_knowledge" and point.knowledge is None:
                 continue
             run = stage_run(name, point, made)
+            if name == "judge_answers" and step is not None:
+                size = asked.size_of(config, step, answering(run).run_id)
+                fewer = point.answering.model_copy(update={"test_size": size})
+                run = stage_run(name, point.model_copy(update={"answering": fewer}), made)
             final += [] if run.run_id in runs else [run]
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
     return [*runs.values(), _compare_run(config, tuple(final))]
+
+
+def answering(run: StageRun) -> StageRun:
+    """The run whose answers a judge scores."""
+    return run.needs("import_answers") or run.needs("generate_answers")
 
 
 def comparison(study: StudyConfig) -> Comparison:
@@ -277,7 +292,7 @@ def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison
         # Names in tables count where they are given, not where they are those of folders.
         "labels": [dataset.label or dataset.name for dataset in config.datasets],
         "judges": [judge.name or names.name_in_ids(judge.model) for judge in config.judges],
-        "analysis": config.model_dump(include={"name", "primary", "margins", "notes"}, mode="json"),
+        "analysis": config.model_dump(include=_ANALYSIS, mode="json"),
     }
     texts = {
         str(file.resolve()): file.read_text(encoding="utf-8-sig")

@@ -85,9 +85,18 @@ def test_sign_flip_p_agrees_with_scipy(n, shift):
     assert ours == pytest.approx(oracle, abs=1e-12 if n == 10 else 5 * error + 2e-4)
 
 
-def test_smallest_p_of_random_flips_is_not_zero():
-    assert sign_flip_p_values(np.ones((1, 60)), 10_000)[0] == pytest.approx(1 / 10_001)
-    assert sign_flip_p_values(np.ones((1, 10)))[0] == pytest.approx(2 / 2**10)
+@pytest.mark.parametrize(("n", "up"), [(60, 60), (30, 28), (40, 33), (100, 90), (10, 10)])
+def test_p_values_that_hardly_any_flip_reaches_are_those_of_the_binomial(n, up):
+    values = np.r_[np.ones(up), -np.ones(n - up)][None]
+    exact = 2 * stats.binom.sf(up - 1, n, 0.5)
+    for scale in (0.25, 1.0, 7.0):
+        assert sign_flip_p_values(values * scale)[0] == pytest.approx(exact, rel=0.1)
+
+
+def test_a_change_of_few_clusters_cannot_be_rarer_than_their_signs():
+    values = np.r_[np.full(20, 0.5), np.zeros(60)][None]
+    assert sign_flip_p_values(values)[0] == pytest.approx(2.0**-19)
+    assert sign_flip_p_values(np.zeros((1, 30)))[0] == 1.0
 
 
 def test_ties_of_sums_that_float_cannot_hold_count_as_ties():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag_study.analysis.feasibility import asked as asking
-from rag_study.analysis.feasibility import groups, judges
+from rag_study.analysis.feasibility import groups, judges, looks
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common.errors import StudyError
@@ -45,11 +45,12 @@ def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
     """A sentence for each data set: how many questions in how many groups, and what is wrong."""
     wanted = asks_for_verdict(runs)
     possible = " A verdict is possible." if wanted else ""
-    return [
-        (groups.finding(asked) if wanted else None)
-        or Finding(NOTE, "questions", sentence(asked) + possible * (asked.pools is not None))
-        for asked in asking.of_study(runs, study)
-    ]
+    found = []
+    for asked in asking.of_study(runs, study):
+        said = Finding(NOTE, "questions", sentence(asked) + possible * (asked.pools is not None))
+        found.append((groups.finding(asked) if wanted else None) or said)
+        found += looks.findings(asked, study)
+    return found
 
 
 def asks_for_verdict(runs: Sequence[StageRun]) -> bool:

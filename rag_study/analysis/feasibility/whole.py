@@ -14,6 +14,7 @@ from rag_study.analysis.feasibility import (
     gate,
     groups,
     judges,
+    looks,
     machine,
 )
 from rag_study.analysis.feasibility.asked import Asked
@@ -132,6 +133,8 @@ def _of_data(made: Feasibility, asked: Asked, study: StudyConfig, family_size: i
     made.differences += rows
     if not any(one and one.level == NO_VERDICT for one in found):
         found.append(differences.finding(rows, study.metrics))
+    found += looks.findings(asked, study)
+    found.append(looks.expected(asked, study, rows, family_size, study.metrics))
     named = study.primary.reference_metrics
     said = [
         *ceiling.ceiling_sentences(table, named, study.metrics),
