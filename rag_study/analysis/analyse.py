@@ -17,12 +17,14 @@ from rag_study.analysis import decomposition, effects
 from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
+from rag_study.analysis.flips import flips
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
 from rag_study.analysis.objections import objections
-from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
+from rag_study.analysis.pairing import PEOPLE, RUN_COLUMNS, judged_metrics
 from rag_study.analysis.people import people_rows
+from rag_study.analysis.slices import slices
 from rag_study.analysis.states import context_label, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
@@ -43,6 +45,9 @@ TABLES = (
     "trends",
     "heterogeneity",
     "length_adjusted",
+    "flips",
+    "flip_examples",
+    "slices",
     "claims",
     "decomposition",
     "decomposition_changes",
@@ -93,6 +98,13 @@ def analyse(
         ),
     )
     comparisons = with_bounds(comparisons, audited["audit"])
+    flipped, examples = flips(collected.results, collected.metrics, n_resamples)
+    sliced = slices(
+        collected.results,
+        _measured_by(comparisons, primary.reference_metrics),
+        {dataset.display_name: dataset.slice_columns for dataset in study.datasets},
+        collected.metrics,
+    )
     return replace(
         collected,
         comparisons=comparisons,
@@ -103,6 +115,9 @@ def analyse(
         trends=trends(scored, n_resamples, collected.metrics),
         heterogeneity=heterogeneity(comparisons),
         length_adjusted=length_adjusted(collected.results, comparisons, collected.metrics),
+        flips=flipped,
+        flip_examples=examples,
+        slices=sliced,
         claims=claims(
             scored,
             primary.contexts,
@@ -115,9 +130,20 @@ def analyse(
             *collected.notes,
             *warnings(collected),
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
+            *sliced.attrs["notes"],
         ],
         **_decomposed(collected.results),
     )
+
+
+def _measured_by(
+    comparisons: pd.DataFrame, reference_metrics: Sequence[str]
+) -> list[tuple[str, str]]:
+    """The (metric, judge) that effects by kind of question are measured by: those that carry the
+    verdicts, or the reference metrics where scores carry none."""
+    carrying = comparisons[comparisons["primary"] & (comparisons["judge"] != PEOPLE)]
+    pairs = carrying[["metric", "judge"]].drop_duplicates().itertuples(index=False, name=None)
+    return list(pairs) or [(metric, "") for metric in reference_metrics]
 
 
 def publish(folder: Path, analysed: StudyResults) -> None:

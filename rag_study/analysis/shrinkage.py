@@ -63,10 +63,10 @@ def drawn_together(
     The model: true values are normal around a mean that is not known, with a spread t that is not
     known either; estimates are normal around them with `covariance` (n, n). The mean has a flat
     prior, t² that of Daniels (1999, Canadian Journal of Statistics 27): the share v / (v + t²) by
-    which an estimate is drawn is as likely to be anything between 0 and 1, with v the largest of the
-    variances (with their harmonic mean, intervals of the least precise of two estimates held the
-    truth in 71 % where these were far apart). Unlike `shrunken`, which takes the estimated t for
-    the true one, intervals are over all t that fit, and so say how little a few estimates tell
+    which an estimate is drawn is as likely to be anything between 0 and 1, with v the largest of
+    the variances (with their harmonic mean, intervals of the least precise of two estimates held
+    the truth in 71 % where these were far apart). Unlike `shrunken`, which takes the estimated t
+    for the true one, intervals are over all t that fit, and so say how little a few estimates tell
     about it.
 
     `df`, (n,) or one number, are the degrees of freedom of the standard errors, which are taken to

@@ -153,7 +153,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 5, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 6, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
