@@ -163,6 +163,7 @@ def _numbers(parts: Sequence[_Part]) -> pd.DataFrame:
         against_rest_low=(tests["mean"] - half_apart).where(usable),
         against_rest_high=(tests["mean"] + half_apart).where(usable),
         p_value=p.where(usable),
+        **dict.fromkeys(("shrunken", "shrunken_low", "shrunken_high", "p_slicing"), np.nan),
     )
     table["rest"] = table["rest"].where(usable)
     of = pd.Series([part.of for part in parts])
