@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 from study_tables import STRONG, answers, full_study
@@ -100,9 +101,7 @@ def test_the_heat_map_marks_only_what_holds(study):
 def test_of_several_seeds_the_row_of_all_speaks():
     first = answers(n=30, sizes=(50,))
     second = first[first["train_size"] > 0].assign(seed=1)
-    table, examples = flips(
-        first._append(second, ignore_index=True), n_resamples=200
-    )  # fmt: skip
+    table, examples = flips(pd.concat([first, second], ignore_index=True), n_resamples=200)
     results = full_study(first, flips=table, flip_examples=examples)
     assert set(question_tables.flips_shown(results)["seed"]) == {ALL_SEEDS}
     assert len(question_tables.flip_rows(results)) == len(table) / 3
