@@ -87,7 +87,7 @@ def flip_words(row: dict[str, Any]) -> str:
     if row["fell"] + row["rose"] == 0:
         return "none changed"
     if not row["p_fdr"] < 0.05:
-        return "which are more may be chance"
+        return "the difference may be chance"
     return f"more {'fell than rose' if row['difference'] < 0 else 'rose than fell'}, beyond chance"
 
 

@@ -51,7 +51,7 @@ def test_sentences_say_what_the_tables_say(study):
 
 def test_what_may_be_chance_is_said_so(study):
     row = study.flips.iloc[0].to_dict() | {"p_fdr": 0.2}
-    assert flip_words(row) == "which are more may be chance"
+    assert flip_words(row) == "the difference may be chance"
     assert flip_words(row | {"fell": 0, "rose": 0}) == "none changed"
     none = study.slices.assign(finding="")
     (said,) = slice_sentences(full_study(study.results, slices=none))

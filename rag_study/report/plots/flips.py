@@ -41,11 +41,13 @@ def flips(rows: pd.DataFrame, words: Callable[[dict[str, Any]], str]) -> Figure:
         return canvas.nothing(title, "No trained model and its base answered the same questions.")
     lines, left_out = _lines(rows, words)
     height = sum(line["height"] for line in lines)
+    several = bool((rows["n_seeds"] > 1).any())
+    test = "test over groups of questions and seeds" if several else "exact test over groups"
     caption = (
         f"Each bar is all questions, n = {span(rows['n_questions'])}; numbers are questions"
-        f"{', means over seeds' * bool((rows['n_seeds'] > 1).any())}. Right of the line: right "
-        f"after training. “Right”: {rows['definition'].iloc[0]}. “Beyond chance”: exact test over "
-        f"groups of questions, corrected for the number of states.{left_out}"
+        f"{', means over seeds' * several}. Right of the line: right after training. “Right”: "
+        f"{rows['definition'].iloc[0]}. “Beyond chance”: {test}, corrected for the number of "
+        f"states.{left_out}"
     )
     fig, (ax,) = canvas.layout(
         1,
