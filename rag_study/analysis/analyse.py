@@ -20,6 +20,7 @@ from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
 from rag_study.analysis.courses import learning_curves
 from rag_study.analysis.extractable import extractable
+from rag_study.analysis.flips import flips
 from rag_study.analysis.heterogeneity import heterogeneity
 from rag_study.analysis.judge_errors import ERROR_COLUMNS, TERM_COLUMNS, error_terms, judge_errors
 from rag_study.analysis.length_adjustment import length_adjusted
@@ -32,8 +33,9 @@ from rag_study.analysis.looks import (
     with_looks,
 )
 from rag_study.analysis.objections import objections
-from rag_study.analysis.pairing import RUN_COLUMNS, judged_metrics
+from rag_study.analysis.pairing import PEOPLE, RUN_COLUMNS, judged_metrics
 from rag_study.analysis.people import people_rows
+from rag_study.analysis.slices import slices
 from rag_study.analysis.states import context_label, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
@@ -56,6 +58,9 @@ TABLES = (
     "trends",
     "heterogeneity",
     "length_adjusted",
+    "flips",
+    "flip_examples",
+    "slices",
     "claims",
     "decomposition",
     "decomposition_changes",
@@ -126,6 +131,13 @@ def analyse(
         looking = " ".join(filter(None, [looks_sentence(seen, study.looks), looking]))
     comparisons = with_bounds(comparisons, audited["audit"])
     summary = effects.summarise(scored, n_resamples, collected.metrics)
+    flipped, examples = flips(collected.results, collected.metrics, n_resamples)
+    sliced = slices(
+        collected.results,
+        _measured_by(comparisons, primary.reference_metrics),
+        {dataset.display_name: dataset.slice_columns for dataset in study.datasets},
+        collected.metrics,
+    )
     return replace(
         collected,
         comparisons=comparisons,
@@ -141,6 +153,9 @@ def analyse(
         answer_sources=answer_sources(collected.answer_sources, comparisons),
         heterogeneity=heterogeneity(comparisons),
         length_adjusted=length_adjusted(collected.results, comparisons, collected.metrics),
+        flips=flipped,
+        flip_examples=examples,
+        slices=sliced,
         claims=claims(
             scored,
             primary.contexts,
@@ -155,9 +170,20 @@ def analyse(
             *source_notes(collected.answer_sources),
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
             *filter(None, [looking]),
+            *sliced.attrs["notes"],
         ],
         **_decomposed(collected.results),
     )
+
+
+def _measured_by(
+    comparisons: pd.DataFrame, reference_metrics: Sequence[str]
+) -> list[tuple[str, str]]:
+    """The (metric, judge) that effects by kind of question are measured by: those that carry the
+    verdicts, or the reference metrics where scores carry none."""
+    carrying = comparisons[comparisons["primary"] & (comparisons["judge"] != PEOPLE)]
+    pairs = carrying[["metric", "judge"]].drop_duplicates().itertuples(index=False, name=None)
+    return list(pairs) or [(metric, "") for metric in reference_metrics]
 
 
 def publish(folder: Path, analysed: StudyResults) -> None:

@@ -125,10 +125,8 @@ def cluster_means(
         nothing = np.full((len(levels), 2, n_samples), np.nan)
         return ClusterMeans(mean, nothing, nothing[0, 0], df, effective, effective < 0)
     evenness = np.minimum(effective / n_clusters, 1.0)
-    plain = standard_errors(sums, counts)
-    model = _random_effects_variance(totals, mean)
     unevenness = np.where(evenness < 1 - TOLERANCE, 1 - evenness**2, 0.0)
-    se = np.sqrt(plain**2 + unevenness * np.maximum(model - plain**2, 0.0))
+    se = _standard_errors(totals, mean, unevenness)
     intervals = bca_intervals(sums, counts, levels, n_resamples)
     by_t = evenness < _EVEN
     linearised = _linearised_errors(sums, counts)
@@ -145,6 +143,30 @@ def cluster_means(
     intervals = np.clip(intervals, *totals.limits[:, None, None])
     by_t = np.where(rare, np.abs(usual) > TIE, by_t)
     return ClusterMeans(mean, intervals, se, df, effective, by_t)
+
+
+def cluster_errors(totals: ClusterTotals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, standard errors and their degrees of freedom as `cluster_means` has them, all
+    (n_samples,), without the bootstrap: for tests of many small parts by t."""
+    sums, counts = totals.sums, totals.counts
+    mean = sums.sum(axis=1) / counts.sum(axis=1)
+    effective = effective_clusters(counts)
+    df = degrees_of_freedom(effective)
+    if sums.shape[1] < 2:
+        return mean, np.full(len(mean), np.nan), df
+    evenness = np.minimum(effective / sums.shape[1], 1.0)
+    unevenness = np.where(evenness < 1 - TOLERANCE, 1 - evenness**2, 0.0)
+    se = _standard_errors(totals, mean, unevenness)
+    half = stdtrit(df, 0.975) * se
+    ends = np.stack([mean - half, mean + half])[None]
+    return mean, _widen_where_rare(totals, effective, df, (0.95,), ends, se)[2], df
+
+
+def _standard_errors(totals: ClusterTotals, mean: np.ndarray, unevenness: np.ndarray) -> np.ndarray:
+    """The jackknife's, raised towards the random-effects model's as clusters are less even."""
+    plain = standard_errors(totals.sums, totals.counts)
+    model = _random_effects_variance(totals, mean)
+    return np.sqrt(plain**2 + unevenness * np.maximum(model - plain**2, 0.0))
 
 
 def _linearised_errors(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

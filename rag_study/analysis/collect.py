@@ -40,7 +40,6 @@ from rag_study.study.stages import StageRun, all_upstream
 from rag_study.training import train_on
 
 _EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_log_likelihood")
-_SCALARS = (str, int, float)
 
 
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
@@ -191,7 +190,8 @@ def _questions(prepared: StageRun) -> pd.DataFrame:
                 "answer_type": q.answer_type,
                 "question": q.question,
                 "reference": q.reference,
-                **{f"extra_{k}": str(v) for k, v in q.extra.items() if isinstance(v, _SCALARS)},
+                "gold_documents": len(q.gold_doc_ids) or float("nan"),
+                **{f"extra_{k}": str(v) for k, v in q.single_values.items()},
             }
             for q in [*pools["test"], *pools["train"]]
         ]

@@ -121,7 +121,7 @@ def estimate(
     """
     by_size, reduced = defaultdict(list), []
     for i, sample in enumerate(samples):
-        reduced.append(_totals(sample))
+        reduced.append(totals_of(sample))
         by_size[reduced[-1].sums.shape[1]].append(i)
     numbers = ["mean", "ci_low", "ci_high", "ci90_low", "ci90_high", "se", "df", "n_effective"]
     table = np.full((len(samples), len(numbers) + 1), np.nan)
@@ -154,7 +154,7 @@ def estimate(
     return with_spread_of_seeds(frame, [s.spread_of for s in samples])
 
 
-def _totals(sample: Sample) -> ClusterTotals:
+def totals_of(sample: Sample) -> ClusterTotals:
     """One sample by clusters. The values of several seeds count as one, their mean, per question:
     what seeds add is known from their means."""
     if not sample.parts:

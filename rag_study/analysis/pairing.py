@@ -41,7 +41,8 @@ class Scores:
     `blocks` maps (run, context, judge) to question codes, ascending, and an array (n_questions,
     n_metrics) whose columns are `metrics_of(judge)`. `clusters` gives each question code its
     cluster code. `judged` are the metrics that judges gave, `metrics` what is known of all.
-    `unanswered` are the questions without an answer in all of the runs, ascending.
+    `unanswered` are the questions without an answer in all of the runs, ascending. `ids` has the
+    question_id of each code.
     """
 
     runs: pd.DataFrame
@@ -50,6 +51,7 @@ class Scores:
     judged: tuple[str, ...] = ()
     metrics: Metrics = METRICS
     unanswered: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
 
     def metrics_of(self, judge: str) -> tuple[str, ...]:
         """Names of the columns of a block: a named judge's metrics, or those without a judge."""
@@ -138,7 +140,9 @@ def read(results: pd.DataFrame, metrics: Metrics = METRICS) -> Scores:
             rows = rows[np.argsort(questions[rows], kind="stable")]
             blocks[int(run), context, judge] = (questions[rows], values[rows])
     runs = table.drop_duplicates("run").sort_values("run", ignore_index=True)[RUN_COLUMNS]
-    return Scores(runs, clusters["cluster"].to_numpy(), blocks, judged, metrics, _unanswered(table))
+    ids = table.drop_duplicates("question").sort_values("question")["question_id"].to_numpy(object)
+    lost, of_questions = _unanswered(table), clusters["cluster"].to_numpy()
+    return Scores(runs, of_questions, blocks, judged, metrics, lost, ids)
 
 
 def _unanswered(table: pd.DataFrame) -> np.ndarray:
@@ -152,8 +156,10 @@ def _unanswered(table: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pair:
-    """Scores of a tuned run and its base on the questions both answered, (n, n_metrics) each."""
+    """Scores of a tuned run and its base (the run `base_run`) on the questions both answered,
+    (n, n_metrics) each."""
 
+    base_run: int
     questions: np.ndarray
     base: np.ndarray
     tuned: np.ndarray
@@ -231,7 +237,7 @@ def _pairs_of(
             questions_t, questions_b, assume_unique=True, return_indices=True
         )
         if len(shared):
-            pairs[run, context, judge] = Pair(shared, untuned[at_b], tuned[at_t])
+            pairs[run, context, judge] = Pair(base, shared, untuned[at_b], tuned[at_t])
         else:
             skipped.append(f"{here}: the two runs have no question in common")
     return pairs, skipped

@@ -103,6 +103,14 @@ def _decided(comparisons: pd.DataFrame, metrics: Metrics, look: Look) -> pd.Data
     return table
 
 
+def false_discovery(p_values: pd.Series) -> pd.Series:
+    """p values corrected so that of what is below .05 one in twenty is chance (Benjamini and
+    Hochberg 1995), over all that are known; NaN elsewhere."""
+    known = p_values.dropna()
+    adjusted = multipletests(known, method="fdr_bh")[1] if len(known) else known
+    return pd.Series(adjusted, known.index, float).reindex(p_values.index)
+
+
 def _holm(p_values: pd.Series) -> pd.Series:
     """Corrected p values; what could not be tested counts as 1."""
     if p_values.empty:

@@ -74,6 +74,11 @@ class Question:
         if not self.reference and self.answers:
             object.__setattr__(self, "reference", self.answers[0])
 
+    @property
+    def single_values(self) -> dict[str, str | int | float]:
+        """The further columns that hold one text or number each."""
+        return {k: v for k, v in self.extra.items() if isinstance(v, (str, int, float))}
+
     def _leave_out_reasoning(self) -> None:
         """Answers that a model has written may hold its reasoning, which is no part of them.
 

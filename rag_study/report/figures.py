@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rag_study.analysis.decomposition import Right
 from rag_study.analysis.study_results import StudyResults
 from rag_study.evaluation.metrics import COUNTERPARTS
-from rag_study.report import plots
+from rag_study.report import plots, question_tables
 from rag_study.report.headline import headline_row, scored_headline_row
 from rag_study.study.config import StudyConfig
 
@@ -51,6 +51,16 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
             "Where answers go wrong",
             "where_answers_go_wrong",
             plots.loss_decomposition(parts, right, _notes(parts)),
+        ),
+        (
+            "Who fell and who rose",
+            "fell_and_rose",
+            plots.flips(question_tables.flips_shown(results), question_tables.flip_words),
+        ),
+        (
+            "Which questions lost most",
+            "lost_most",
+            plots.slice_map(question_tables.slices_shown(results, context), known_metrics),
         ),
         (
             "Scores of single answers",

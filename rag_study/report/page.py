@@ -24,7 +24,7 @@ from rag_study.evaluation.judging.requirements import status_words
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
-from rag_study.report import audit_tables, explanation_tables, markup, tables
+from rag_study.report import audit_tables, explanation_tables, markup, question_tables, tables
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
@@ -42,6 +42,8 @@ _PLACES = {
     "Tuned − base": "effects",
     "Where answers go wrong": "decomposition",
     "Context or memory": "follows",
+    "Who fell and who rose": "flips",
+    "Which questions lost most": "slices",
     "Outside the task": "retention",
     "The judge's check": "judge",
     "Long and short answers": "styles",
@@ -118,6 +120,11 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "lengths": explanation_tables.length_rows(results),
         "decomposition": explanation_tables.decomposition_table(results),
         "follows": explanation_tables.follows_table(results),
+        "flips": question_tables.flip_rows(results),
+        "flip_sentences": question_tables.flip_sentences(results),
+        "flip_examples": _cut_examples(question_tables.flip_examples(results)),
+        "slices": question_tables.slice_rows(results),
+        "slice_sentences": question_tables.slice_sentences(results),
         "decomposition_notes": results.decomposition.attrs.get("notes", []),
         "checks": checks,
         "unchecked": sorted(results.invalid_judges - {check["judge"] for check in checks}),
@@ -209,6 +216,15 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
         "gains": largest(1),
         "losses": largest(-1),
     }
+
+
+def _cut_examples(found: dict[str, Any]) -> dict[str, Any]:
+    texts = ("question", "reference", "answer_base", "answer_tuned")
+    cut = {
+        kind: [row | {name: _cut(row[name]) for name in texts} for row in found[kind]]
+        for kind in ("fell", "rose")
+    }
+    return found | cut
 
 
 def _cut(text: Any) -> str:

@@ -140,6 +140,23 @@ def _header(folder: Path, dataset: QADataset) -> str:
         f"# Written by `rag-study init` for {folder.resolve().name}: {questions}, {documents}.\n"
         "# It is yours to change: docs/study-file.md has the keys, docs/data.md those of data.\n"
         "# The model is the small one that comes along: name the one that you would deploy.\n"
+        + _kept(dataset)
+    )
+
+
+def _kept(dataset: QADataset) -> str:
+    """A comment on further columns of the questions whose values are few enough to divide them."""
+    values: dict[str, set[Any]] = {}
+    for question in dataset.questions:
+        for name, value in question.single_values.items():
+            values.setdefault(name, set()).add(value)
+    most = len(dataset.questions) // 10
+    names = [name for name, seen in values.items() if 1 < len(seen) <= most and name.isprintable()]
+    if not names:
+        return ""
+    return (
+        f"# Effects can also be shown by {', '.join(names)}: name them in `slices: [...]` beside\n"
+        "# the data set's `path`.\n"
     )
 
 

@@ -18,6 +18,7 @@ from rag_study import data
 from rag_study.answering import imported
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
+from rag_study.common.messages import nearest
 from rag_study.common.paths import located, portable
 from rag_study.data.schema import Question
 from rag_study.models import names
@@ -173,6 +174,7 @@ def expand(study: StudyConfig | str | Path, *, whole: bool = False) -> list[Stag
             for needed in (*all_upstream(run), run):
                 runs.setdefault(needed.run_id, needed)
     check_pools(runs.values())
+    check_slices(config, runs.values())
     return [*runs.values(), _compare_run(config, tuple(final))]
 
 
@@ -218,6 +220,28 @@ def check_pools(runs: Iterable[StageRun]) -> None:
                     f"{key}: {size} questions are asked for, the {pool} pool of "
                     f"'{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
                     f"change test_share (now {share}), the share of all questions in the test pool."
+                )
+
+
+def check_slices(study: StudyConfig, runs: Iterable[StageRun]) -> None:
+    """Raise StudyError where `slices` names a column that no question has.
+
+    What takes long to read is not looked at; the comparison then says so.
+    """
+    prepared = [run for run in runs if run.stage.name == "prepare_data"]
+    for dataset in study.datasets:
+        same = [run for run in prepared if run.point.dataset.content == dataset.content]
+        pools = pools_of(same[0]) if same and dataset.slices else None
+        if not pools:
+            continue
+        there = {name: None for question in pools["test"] for name in question.single_values}
+        columns = {"group", "answer_type", *(f"extra_{name}" for name in there)}
+        for name, column in dataset.slice_columns.items():
+            if column not in columns:
+                raise StudyError(
+                    f"{study.paths[0] if study.paths else study.name}: `slices` of "
+                    f"'{dataset.display_name}' names '{name}', which is no column of its questions"
+                    f"{nearest(name, ['answer_type', *there])}"
                 )
 
 
@@ -291,6 +315,7 @@ def _compare_run(config: StudyConfig, final: tuple[StageRun, ...]) -> Comparison
         "extents": [run.extent for run in final],
         # Names in tables count where they are given, not where they are those of folders.
         "labels": [dataset.label or dataset.name for dataset in config.datasets],
+        "slices": [dataset.slices for dataset in config.datasets],
         "judges": [judge.name or names.name_in_ids(judge.model) for judge in config.judges],
         "analysis": config.model_dump(include=_ANALYSIS, mode="json"),
     }

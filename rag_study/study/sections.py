@@ -105,6 +105,15 @@ class DatasetConfig(Dataset):
 
     label: str | None = Field(None, description="name in tables; default: the folder's name")
     test_size: int = Field(100, ge=1, description="questions that are answered and compared")
+    slices: list[str] = Field(
+        [], description="columns of the questions by whose values effects are looked at, too"
+    )
+
+    @field_validator("slices")
+    @classmethod
+    def _each_once(cls, slices: list[str]) -> list[str]:
+        refuse_repeats("slices", slices)
+        return slices
 
     @property
     def display_name(self) -> str:
@@ -114,7 +123,16 @@ class DatasetConfig(Dataset):
 
     @property
     def single(self) -> Dataset:
-        return Dataset.model_construct(**self.model_dump(exclude={"label", "test_size"}))
+        return Dataset.model_construct(**self.model_dump(exclude={"label", "test_size", "slices"}))
+
+    @property
+    def slice_columns(self) -> dict[str, str]:
+        """The column of the results for each name in `slices`. One that `columns` says is the group
+        or the kind of answer is known by that."""
+        named = {name: key for key, name in self.model_extra.get("columns", {}).items()}
+        fixed = ("group", "answer_type")
+        read_as = {name: named.get(name, name) for name in self.slices}
+        return {name: key if key in fixed else f"extra_{key}" for name, key in read_as.items()}
 
 
 class SystemConfig(System):

@@ -130,6 +130,7 @@ def test_all_figures_and_the_page_of_a_study_with_hostile_names(tmp_path):
     frame = pd.concat(parts, ignore_index=True)
     study = SimpleNamespace(
         judged_metrics=["judge_accuracy"],
+        datasets=[],
         primary=SimpleNamespace(
             contexts=["retrieved"], metrics=["judge_accuracy"], reference_metrics=["answer_recall"]
         ),

@@ -19,7 +19,7 @@ PRIMARY = SimpleNamespace(
     metrics=["judge_accuracy", "judge_completeness"],
     reference_metrics=["answer_recall"],
 )
-CONFIG = SimpleNamespace(judged_metrics=PRIMARY.metrics, primary=PRIMARY, margins={})
+CONFIG = SimpleNamespace(judged_metrics=PRIMARY.metrics, primary=PRIMARY, margins={}, datasets=[])
 
 
 def prompts(version, number):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -18,7 +16,6 @@ from rag_study.report.plots import canvas, lettering
 from rag_study.report.plots.captions import span
 
 MOST_BARS = 40
-_LABEL_WIDTH = 34  # characters of a bar's label in one line
 _ROW = 0.34  # inches from bar to bar; a line of a label takes half of it
 # (colour of the palette, hatch). Shades of one part of the story share a colour.
 _PALETTE = sns.color_palette("colorblind")
@@ -88,7 +85,7 @@ def _stacked(
     ax.set_xlabel("share of questions")
     ax.grid(axis="y", visible=False)
     sns.despine(ax=ax, left=True)
-    _drop_what_does_not_fit(fig, labels)
+    lettering.drop_what_does_not_fit(fig, labels)
     return fig
 
 
@@ -104,17 +101,17 @@ def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
     for run in runs[RUN_COLUMNS].iloc[:MOST_BARS].to_dict("records"):
         if heading != (run["dataset"], run["model"]):
             heading = (run["dataset"], run["model"])
-            rows.append({"label": _wrapped(heading), "run": None})
-        rows.append({"label": _wrapped([state_label(run), *factor_words(run, extra)]), "run": run})
+            rows.append({"label": lettering.bar_label(heading), "run": None})
+        rows.append(
+            {
+                "label": lettering.bar_label([state_label(run), *factor_words(run, extra)]),
+                "run": run,
+            }
+        )
     for row in rows:
         row["height"] = max(1.0, 0.5 * (row["label"].count("\n") + 1) + 0.15)
     more = len(runs) - MOST_BARS
     return rows, f" {more} further model states are in the table." * (more > 0)
-
-
-def _wrapped(words: Sequence[str]) -> str:
-    # A hard space, so that no line begins with the dot.
-    return "\n".join(lettering.wrapped(lettering.row(words, "\u00a0· "), _LABEL_WIDTH))
 
 
 def _draw(
@@ -162,12 +159,3 @@ def _fill(category: str) -> tuple[tuple[float, float, float], str]:
 def _patch(category: str) -> Patch:
     colour, hatch = _fill(category)
     return Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=category)
-
-
-def _drop_what_does_not_fit(fig: Figure, labels: list[tuple[Rectangle, Text]]) -> None:
-    """Takes away the labels that are wider than their piece, once the layout is known."""
-    lettering.set_fonts(fig)
-    fig.draw_without_rendering()
-    for piece, text in labels:
-        if text.get_bbox_patch().get_window_extent().width > piece.get_window_extent().width - 2:
-            text.remove()

@@ -16,6 +16,7 @@ from pathlib import Path
 import regex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from rich.cells import cell_len
 
@@ -25,6 +26,7 @@ FONT = "DejaVu Sans"
 # The most characters of a name in a legend, of one among others in a row, and of one in a heading;
 # the tables of the report have all of them.
 WHOLE, PART, HEADING = 100, 50, 80
+_LABEL_WIDTH = 34  # letters of a bar's label in one line
 # Seen in no font: joiners, marks of direction, variation selectors.
 _UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\s]")
 # Drawings of letters' blocks, and pictures in colour, which cannot be drawn.
@@ -81,6 +83,21 @@ def heading(parts: Sequence[str], width: int) -> str:
     """The names that head a panel, each on lines of its own."""
     lines = [line for part in parts for line in wrapped(name(part, HEADING), width)]
     return "\n".join(lines)
+
+
+def bar_label(words: Iterable[str]) -> str:
+    """What a bar is about, in lines of _LABEL_WIDTH letters."""
+    # A hard space, so that no line begins with the dot.
+    return "\n".join(wrapped(row(words, "\u00a0· "), _LABEL_WIDTH))
+
+
+def drop_what_does_not_fit(figure: Figure, labels: Sequence[tuple[Rectangle, Text]]) -> None:
+    """Takes away the labels that are wider than their piece, once the layout is known."""
+    set_fonts(figure)
+    figure.draw_without_rendering()
+    for piece, text in labels:
+        if text.get_bbox_patch().get_window_extent().width > piece.get_window_extent().width - 2:
+            text.remove()
 
 
 def set_fonts(figure: Figure) -> None:
