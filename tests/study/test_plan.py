@@ -52,7 +52,7 @@ def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
     """No others, and all together few enough to read."""
     told = {stage.name: list(notebook_parameters(stage.path)) for stage in STAGES.values()}
     assert told == {stage.name: declared(stage) for stage in STAGES.values()}
-    assert sum(map(len, told.values())) <= 48
+    assert sum(map(len, told.values())) <= 50
 
 
 @pytest.mark.parametrize(
