@@ -49,8 +49,8 @@ class StudyResults:
     `ceiling` is what the references themselves score (`evaluation.ceiling`) with the data set,
     `data_warnings` says what searches could not read of the data and scores cannot do with them.
     `written` says "on questions that a model wrote" where it is so (`written_questions`).
-    `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
-    sentences shown beside the verdict.
+    `next_steps` is the table of its module. `figures` maps a caption to a PNG; the first one is
+    shown under the verdict. `notes` are sentences shown beside the verdict.
     """
 
     study: Mapping[str, Any]
@@ -89,6 +89,7 @@ class StudyResults:
     ceiling: pd.DataFrame = field(default_factory=_no_table)
     data_warnings: Sequence[str] = ()
     written: str = ""
+    next_steps: pd.DataFrame = field(default_factory=_no_table)
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

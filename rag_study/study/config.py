@@ -174,9 +174,18 @@ def load_study(path: Path | str) -> StudyConfig:
     counts from the working folder, else from the project: notebooks run in several places. In a
     batch run it is the file as it was when the study began.
     """
+    return study_of(*written(path))
+
+
+def written(path: Path | str) -> tuple[dict[str, Any], Path]:
+    """What a study file says, as it is written there, and where it is. Raises as `load_study`."""
     text = batch.study_text(located(path))
     path = located(path) if text is not None or located(path).exists() else Path(path)
-    content = _content(path, _read(path) if text is None else text)
+    return _content(path, _read(path) if text is None else text), path
+
+
+def study_of(content: dict[str, Any], path: Path) -> StudyConfig:
+    """The study that a file at `path` with this content would be. Raises as `load_study`."""
     try:
         config = StudyConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
