@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from rag_study.analysis.next_steps.step import no_steps
 from rag_study.analysis.states import untrusted_judges
 from rag_study.common import files
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -89,7 +90,7 @@ class StudyResults:
     ceiling: pd.DataFrame = field(default_factory=_no_table)
     data_warnings: Sequence[str] = ()
     written: str = ""
-    next_steps: pd.DataFrame = field(default_factory=_no_table)
+    next_steps: pd.DataFrame = field(default_factory=no_steps)
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rag_study.analysis import analyse
+from rag_study.analysis import effects
+from rag_study.analysis.length_adjustment import length_adjusted
 from rag_study.analysis.next_steps import next_steps
 from rag_study.analysis.next_steps.measured import Measured
 from rag_study.analysis.next_steps.study_lines import StudyLines
 from rag_study.analysis.planning import questions_for_no_difference
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.trends import trends
 from rag_study.common import files
 from rag_study.report.advice import steps_text
 from rag_study.study import plan
@@ -22,7 +24,7 @@ from rag_study.study.config import load_study
 STUDY = """
 name: made
 models: [random-llama]
-datasets: [{{name: fictional, num_worlds: 240, test_size: {test_size}}}]
+datasets: [{{name: fictional, num_worlds: {worlds}, test_size: {test_size}, test_share: 0.5}}]
 fine_tuning:
   - {{method: lora, train_format: {train_format}, train_size: {sizes}}}
 prompting: {prompting}
@@ -43,36 +45,39 @@ class Made:
 
     def __init__(self, tmp_path, right, n=300, seed=0, **keys):
         settings = {
-            "test_size": n, "train_format": "closed_book", "sizes": [50, 200],
+            "test_size": n, "train_format": "closed_book", "sizes": [50, 100],
             "prompting": ["default", "brief"], "contexts": ["none", "retrieved", "oracle"],
             "seeds": [0], "missed": 0.1, "check": VALID, "lengths": {}, "judged": None,
-            "noise": 0.3, "of_seed": 0.0, "changes": {},
+            "noise": 0.3, "of_seed": 0.0, "changes": {}, "trusted": False, "worlds": 150,
         } | keys  # fmt: skip
         self.path = tmp_path / "made.yaml"
-        for key in ("sizes", "prompting", "contexts", "seeds"):
-            settings[key] = json.loads(json.dumps(settings[key]))
-        text = STUDY.format(**settings)
-        files.write_text(self.path, text)
+        files.write_text(self.path, STUDY.format(**settings))
         self.study = load_study(self.path)
         self.rng, self.s = np.random.default_rng(seed), settings
         self.n, self.right = n, right
         self.level = self.rng.uniform(size=n)
         self.gold = self.rng.uniform(size=n) > settings["missed"]
+        prompts = [name for name in settings["prompting"] if name != "default"]
         rows = [
             row
-            for state in ("base", *(p for p in settings["prompting"] if p != "default"), *settings["sizes"])
+            for state in ("base", *prompts, *settings["sizes"])
             for one in (settings["seeds"] if isinstance(state, int) else [0])
             for context in settings["contexts"]
             for row in self._rows(state, context, one)
-        ]  # fmt: skip
-        collected = StudyResults(
-            study=self.study.model_dump(mode="json"), metrics=self.study.metrics,
-            results=pd.DataFrame(rows), judge_checks=[settings["check"]],
-            retention=self._outside(),
+        ]
+        results, metrics, primary = pd.DataFrame(rows), self.study.metrics, self.study.primary
+        scored = pd.concat([results, self._outside()], ignore_index=True)
+        comparisons = effects.compare(
+            scored, primary.contexts, primary.metrics, primary.reference_metrics, {},
+            {"random-llama": settings["trusted"]}, 200, metrics,
         )  # fmt: skip
-        collected = replace(collected, **settings["changes"])
-        found = analyse.analyse(collected, self.study, 300)
-        self.found = replace(found, **settings.get("after", {}))
+        self.found = StudyResults(
+            study=self.study.model_dump(mode="json"), metrics=metrics, results=results,
+            judge_checks=[settings["check"]], comparisons=comparisons,
+            trends=trends(results, 200, metrics),
+            length_adjusted=length_adjusted(results, comparisons, metrics),
+            **settings["changes"],
+        )  # fmt: skip
         self.steps = next_steps(self.found, self.study)
 
     def _state(self, state, seed):
@@ -211,7 +216,7 @@ def test_a_model_that_fails_with_the_gold_passages_is_told_from_a_search_that_do
     row = made.step("model")
     assert numbers(row)["wrong"] == pytest.approx(1 - made.recall("base", "oracle").mean())
     entry = files.parse_yaml(row["lines"])["fine_tuning"][-1]
-    assert (entry["train_format"], entry["train_size"]) == ("with_context", 200)
+    assert (entry["train_format"], entry["train_size"]) == ("with_context", 100)
     order = made.steps["rule"].tolist()
     assert order.index("model") < order.index("search") if "search" in order else True
     tried = Made(tmp_path, {"base": 0.5}, missed=0.05, train_format="raft")
@@ -227,10 +232,10 @@ def test_what_was_not_asked_is_not_supposed(tmp_path):
 
 
 def test_the_best_training_is_named_with_intervals_for_all_pairs(tmp_path):
-    made = Made(tmp_path, {"base": 0.5, "brief": 0.5, 50: 0.6, 200: 0.85}, missed=0.0)
+    made = Made(tmp_path, {"base": 0.5, "brief": 0.5, 50: 0.6, 100: 0.85}, missed=0.0)
     check(made, tmp_path)
     row = made.step("best training")
-    nearest = made.recall(200) - made.recall(50)
+    nearest = made.recall(100) - made.recall(50)
     assert numbers(row)["difference"] == pytest.approx(nearest.mean())
     assert "best of 4, with intervals for all 6 pairs" in row["sentence"]
     plain = 1.96 * nearest.std(ddof=1) / np.sqrt(made.n)
@@ -238,30 +243,30 @@ def test_the_best_training_is_named_with_intervals_for_all_pairs(tmp_path):
     content = files.parse_yaml(row["lines"])
     assert content["seeds"] == [0, 1, 2]
     assert content["fine_tuning"] == [
-        {"method": "lora", "train_format": "closed_book", "train_size": 200}
+        {"method": "lora", "train_format": "closed_book", "train_size": 100}
     ]
 
 
 def test_a_prompt_that_is_as_good_is_preferred_to_training(tmp_path):
     made = Made(
-        tmp_path, {"base": 0.3, "brief": 0.8, 50: 0.8, 200: 0.805}, n=1200, noise=0.0, missed=0.0
+        tmp_path, {"base": 0.3, "brief": 0.8, 50: 0.8, 100: 0.8}, n=400, noise=0.0, missed=0.0
     )
     check(made, tmp_path)
     row = made.step("prompt instead of training")
     assert row["sentence"].startswith("Prefer base, brief")
     assert "best training" not in made.rules
-    apart = Made(tmp_path, {"base": 0.3, "brief": 0.6, 50: 0.5, 200: 0.8}, missed=0.0)
+    apart = Made(tmp_path, {"base": 0.3, "brief": 0.6, 50: 0.5, 100: 0.8}, missed=0.0)
     assert "prompt instead of training" not in apart.rules
 
 
 def test_training_that_only_harms_is_advised_against(tmp_path):
-    made = Made(tmp_path, {"base": 0.9, "brief": 0.9, 50: 0.6, 200: 0.5}, missed=0.0)
+    made = Made(tmp_path, {"base": 0.9, "brief": 0.9, 50: 0.6, 100: 0.5}, missed=0.0)
     check(made, tmp_path)
     row = made.step("no training")
     assert numbers(row)["low"] > 0
     assert {"untested", "smaller train size"} <= made.rules
     fewer = made.step("smaller train size")
-    assert numbers(fewer)["slope"] == pytest.approx((made.recall(200) - made.recall(50)).mean() / 2)
+    assert numbers(fewer)["slope"] == pytest.approx((made.recall(100) - made.recall(50)).mean())
 
 
 def test_without_any_effect_nothing_is_picked(tmp_path):
@@ -276,22 +281,20 @@ def test_without_any_effect_nothing_is_picked(tmp_path):
 
 
 def test_an_open_verdict_says_how_many_questions_settle_it(tmp_path):
-    made = Made(tmp_path, {"base": 0.7, 200: 0.71}, n=200, missed=0.0, sizes=[200], noise=0.05)
+    made = Made(tmp_path, {"base": 0.7, 100: 0.71}, n=100, missed=0.0, sizes=[100], noise=0.02)
     check(made, tmp_path)
     row = made.step("more questions")
     told = made.found.comparisons
     told = told[told["primary"]].iloc[0]
-    wanted = questions_for_no_difference(told["se"], 200, told["margin"], 1)
+    wanted = questions_for_no_difference(told["se"], 100, told["margin"], 1)
     assert numbers(row)["n_no_difference"] == pytest.approx(wanted)
     size = files.parse_yaml(row["lines"])["datasets"][0]["test_size"]
-    pool = len(Measured(made.found, made.study, StudyLines.of(made.study), {}).pools or []) or None
-    assert pool is None
-    assert 200 < size
+    assert size > 100
     assert str(size) in row["sentence"].replace(",", "")
 
 
 def test_where_the_pool_ends_the_margin_is_named_that_it_can_keep(tmp_path):
-    made = Made(tmp_path, {"base": 0.7, 200: 0.72}, n=100, missed=0.0, sizes=[200], noise=1.0)
+    made = Made(tmp_path, {"base": 0.7, 100: 0.72}, n=100, missed=0.0, sizes=[100], noise=1.0)
     check(made, tmp_path)
     row = made.step("more questions")
     told = made.found.comparisons
@@ -305,7 +308,7 @@ def test_where_the_pool_ends_the_margin_is_named_that_it_can_keep(tmp_path):
 
 def test_seeds_that_differ_ask_for_seeds_and_not_for_questions(tmp_path):
     made = Made(
-        tmp_path, {"base": 0.6, 200: 0.62}, n=300, sizes=[200], seeds=[0, 1, 2], of_seed=0.12,
+        tmp_path, {"base": 0.6, 100: 0.62}, n=300, sizes=[100], seeds=[0, 1, 2], of_seed=0.12,
         missed=0.0, seed=3,
     )  # fmt: skip
     check(made, tmp_path)
@@ -313,7 +316,7 @@ def test_seeds_that_differ_ask_for_seeds_and_not_for_questions(tmp_path):
     seeds = files.parse_yaml(row["lines"])["seeds"]
     assert seeds[:3] == [0, 1, 2]
     assert len(seeds) == len(set(seeds)) == numbers(row)["seeds"] > 3
-    means = made.found.results.query("train_size == 200 and context == 'retrieved'")
+    means = made.found.results.query("train_size == 100 and context == 'retrieved'")
     means = means.groupby("seed")["answer_recall"].mean()
     assert numbers(row)["seed_sd"] == pytest.approx(means.std(ddof=1))
 
@@ -327,7 +330,7 @@ def test_too_few_groups_ask_for_the_number_of_questions_that_has_them(tmp_path):
 
 
 def test_a_judge_that_is_not_valid_asks_for_labels_before_anything_else(tmp_path):
-    made = Made(tmp_path, {"base": 0.7, 200: 0.6}, check=INVALID)
+    made = Made(tmp_path, {"base": 0.7, 100: 0.6}, check=INVALID)
     check(made, tmp_path)
     row = made.steps.iloc[0]
     assert row["rule"] == "labels"
@@ -354,45 +357,49 @@ def test_a_judge_whose_check_was_too_small_gets_a_larger_one(tmp_path):
 def test_a_difference_that_goes_with_length_is_called_style(tmp_path):
     """The judge gives points for words; the strings see no change."""
     made = Made(
-        tmp_path, {"base": 0.7}, n=300, noise=0.0, missed=0.0, sizes=[200],
-        prompting=["default"], lengths={"base": 12, 200: 30},
-        judged=lambda right, words: 1 + 2 * right + words / 20,
+        tmp_path, {"base": 0.7}, n=300, noise=0.0, missed=0.0, sizes=[100],
+        prompting=["default"], lengths={"base": 12, 100: 30},
+        judged=lambda right, words: 1 + 2 * right + words / 20, trusted=True,
     )  # fmt: skip
-    # The audit would refuse this judge; without style rungs its rows are not primary. Let them be.
-    forced = made.found.comparisons.copy()
-    judged = (forced["judge"] != "") & (forced["context"] == "retrieved")
-    forced["primary"] = judged & (forced["train_size"] > 0) & forced["metric"].eq("judge_accuracy")
-    found = replace(made.found, comparisons=forced)
-    steps = next_steps(found, made.study)
-    row = steps[steps["rule"] == "style"].iloc[0]
+    check(made, tmp_path)
+    row = made.step("style")
     assert "Style rather than substance" in row["sentence"]
     assert files.parse_yaml(row["lines"])["prompting"] == ["default", "brief"]
-    told = forced[forced["primary"]].iloc[0]
+    told = made.found.comparisons
+    told = told[told["primary"] & (told["metric"] == "judge_accuracy")].iloc[0]
     assert numbers(row)["difference"] == pytest.approx(told["difference"])
+    assert told["difference"] > 0.25
 
 
 def test_what_was_forgotten_is_said_with_what_is_untested(tmp_path):
-    made = Made(tmp_path, {"base": 0.7, 200: 0.75}, forgets=0.4)
+    made = Made(tmp_path, {"base": 0.7, 100: 0.75}, forgets=0.4)
     check(made, tmp_path)
     row = made.step("forgetting")
     assert numbers(row)["difference"] == pytest.approx(-0.4, abs=0.15)
     entry = files.parse_yaml(row["lines"])["fine_tuning"][-1]
     assert entry["replay"] == 0.25
     assert entry["strength"] == [0.5, 1.0]
-    assert "forgetting" not in Made(tmp_path, {"base": 0.7, 200: 0.75}, forgets=0.0).rules
+    assert "forgetting" not in Made(tmp_path, {"base": 0.7, 100: 0.75}, forgets=0.0).rules
 
 
 def test_a_rising_trend_goes_on_to_the_next_size_that_the_pool_has(tmp_path):
-    made = Made(tmp_path, {"base": 0.5, 50: 0.55, 200: 0.8}, missed=0.0)
+    made = Made(tmp_path, {"base": 0.5, 50: 0.55, 100: 0.8}, missed=0.0)
     check(made, tmp_path)
     row = made.step("larger train size")
-    assert files.parse_yaml(row["lines"])["fine_tuning"][-1]["train_size"] == 400
-    flat = Made(tmp_path, {"base": 0.5, 50: 0.7, 200: 0.702}, n=1000, noise=0.0, missed=0.0)
-    assert flat.step("stop at this train size")["lines"] == ""
+    assert files.parse_yaml(row["lines"])["fine_tuning"][-1]["train_size"] == 200
+    assert "base is reached" not in row["sentence"]
+
+
+def test_sizes_that_make_no_difference_end_the_growing(tmp_path):
+    made = Made(tmp_path, {"base": 0.5, 50: 0.7, 100: 0.7}, n=400, noise=0.0, missed=0.0)
+    check(made, tmp_path)
+    row = made.step("stop at this train size")
+    assert numbers(row)["gain"] == 0
+    assert row["lines"] == ""
 
 
 def test_steps_are_shown_in_a_terminal_of_80_columns(tmp_path):
-    made = Made(tmp_path, {"base": 0.6, "brief": 0.9, 50: 0.5, 200: 0.4}, missed=0.3, check=INVALID)
+    made = Made(tmp_path, {"base": 0.6, "brief": 0.9, 50: 0.5, 100: 0.4}, missed=0.3, check=INVALID)
     text = steps_text(made.steps, "params/made.yaml", most=3)
     assert max(map(len, text.splitlines())) <= 80 or any(
         str(tmp_path) in line for line in text.splitlines() if len(line) > 80

@@ -154,6 +154,11 @@ class Measured:
         pools = self.pools.get(dataset)
         return len(pools[name]) if pools else None
 
+    def asked(self, dataset: str) -> int:
+        """How many test questions of a data set the study asks for; 0 where it has no such set."""
+        sizes = {one.display_name: one.test_size for one in self.study.datasets}
+        return sizes.get(dataset, 0)
+
     @cached_property
     def base_answers(self) -> pd.DataFrame:
         """The base's answers to the main data with retrieved passages, as `decompose` has them: by
@@ -170,14 +175,13 @@ class Measured:
         table = decompose(rows)
         return table.drop_duplicates("question_id")
 
-    def share(self, values: pd.Series) -> Mean | None:
-        """The mean of values in -1..1 of `base_answers`; None below two groups."""
+    def share(self, values: pd.Series, least: float = 0.0) -> Mean | None:
+        """The mean of values of `base_answers` from `least` to 1; None below two groups."""
         known = values.dropna().astype(float)
         rows = self.base_answers.loc[known.index]
         if rows.empty or rows["group"].nunique() < 2:
             return None
-        limits = (-1.0, 1.0) if known.min() < 0 else (0.0, 1.0)
-        totals = ClusterTotals.of(known.to_numpy()[None], clusters_of(rows), *limits)
+        totals = ClusterTotals.of(known.to_numpy()[None], clusters_of(rows), least, 1.0)
         ((low, high),) = cluster_means(totals).intervals
         return Mean(float(known.mean()), float(low[0]), float(high[0]), len(known))
 

@@ -32,14 +32,10 @@ _SEEDS_MATTER = 0.5  # of the variance: from here on more questions bring less t
 
 def judge(m: Measured) -> Iterator[Step]:
     """A judge that carries no verdict: a larger check where that would do, else people's labels."""
-    carrying = set(m.primary["judge"]) if len(m.primary) else set()
-    if PEOPLE in carrying:
-        return  # people have spoken; what more of their labels bring is a rule of its own
+    if len(m.primary) and (m.primary["judge"] != "").any():
+        return  # a judge is believed, or people have spoken: what more labels bring is another rule
     for check in m.results.judge_checks:
-        name = check["judge"]
-        if name in carrying:
-            continue
-        audited = _audit_of(m, name)
+        audited = _audit_of(m, check["judge"])
         if check.get("valid") and audited is None:
             continue
         yield _larger_check(m, check, audited) or _labels(m, check, audited)
@@ -167,8 +163,7 @@ def too_few_groups(m: Measured) -> Iterator[Step]:
         short = shortage(int(row["n_clusters"]), row["n_effective"])
         if not short or not pool:
             continue
-        asked = next(d.test_size for d in m.study.datasets if d.display_name == label)
-        size = nearest_size(pool["test"], asked)
+        size = nearest_size(pool["test"], m.asked(label))
         numbers = {"n_clusters": int(row["n_clusters"]), "needed": MIN_CLUSTERS}
         sentence = f"{label}: {short}."
         if size is None:
@@ -237,7 +232,6 @@ def _more_seeds(m: Measured, row: dict, found: str, numbers: dict) -> Step | Non
 
 def _more_questions(m: Measured, row: dict, found: str, numbers: dict) -> Step:
     now, pool = int(row["n_questions"]), m.pool(row["dataset"], "test")
-    asked = next(d for d in m.study.datasets if d.display_name == row["dataset"])
     plans = {"n_no_difference": row["n_no_difference"], "n_twice_margin": row["n_twice_margin"]}
     plans = {name: float(n) for name, n in plans.items() if is_number(n)}
     words = {
@@ -247,7 +241,7 @@ def _more_questions(m: Measured, row: dict, found: str, numbers: dict) -> Step:
     said = " and ".join(f"about {rounded_up(n)} {words[name]}" for name, n in plans.items())
     said = f" {said[0].upper()}{said[1:]}." if said else " No number of questions settles it."
     numbers = numbers | plans
-    most = max(now, asked.test_size)
+    most = max(now, m.asked(row["dataset"]))
     usable = [n for n in plans.values() if n > most and (pool is None or n <= pool)]
     if usable:
         size = int(rounded_up(max(usable)).replace(",", ""))
@@ -255,8 +249,12 @@ def _more_questions(m: Measured, row: dict, found: str, numbers: dict) -> Step:
         said += f" Take {size} ({LOOKING_AGAIN})."
         change = m.file.with_dataset(row["dataset"], test_size=size)
         return Step("more questions", f"{found}{said}", numbers | {"test_size": size}, change)
+    if plans and max(plans.values()) <= most:
+        said += " So many were asked: the true difference lies near the margin."
+    if pool is None:
+        return Step("more questions", f"{found}{said}", numbers)
     # What the whole pool could show: its standard error, in margins.
-    size = pool or most
+    size = max(pool, now)
     least = row["se"] * math.sqrt(now / max(size, now)) * _precision(m, row)
     numbers |= {"pool": size, "margin_of_pool": least}
     said += (

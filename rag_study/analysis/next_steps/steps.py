@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from rag_study.analysis.feasibility import asked as asking
-from rag_study.analysis.next_steps import of_models, of_numbers
+from rag_study.analysis.next_steps import of_models, of_numbers, of_training
 from rag_study.analysis.next_steps.measured import Measured
-from rag_study.analysis.next_steps.step import Step
+from rag_study.analysis.next_steps.step import COLUMNS, Step, no_steps
 from rag_study.analysis.next_steps.study_lines import StudyLines
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.errors import StudyError
@@ -26,7 +26,6 @@ from rag_study.study.config import StudyConfig
 from rag_study.study.running import costs
 from rag_study.study.stages import StageRun
 
-COLUMNS = ["rank", "rule", "sentence", "numbers", "command", "lines", "minutes"]
 SHOWN = 4  # the others are folded away
 # The most important first: what nobody can rely on comes before what may be better.
 RULES: tuple[Callable[[Measured], Iterator[Step]], ...] = (
@@ -35,10 +34,10 @@ RULES: tuple[Callable[[Measured], Iterator[Step]], ...] = (
     of_numbers.cannot_tell,
     of_models.search_or_model,
     of_models.best,
-    of_models.style,
-    of_models.forgetting,
-    of_models.train_size,
-    of_models.untested,
+    of_training.style,
+    of_training.forgetting,
+    of_training.train_size,
+    of_training.untested,
     of_numbers.more_labels,
 )
 
@@ -52,7 +51,7 @@ def next_steps(results: StudyResults, study: StudyConfig) -> pd.DataFrame:
     """
     file = StudyLines.of(study)
     if file is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return no_steps()
     runs = plan.expand(study)
     pools = {one.name: one.pools for one in asking.of_study(runs, study) if one.pools}
     measured = Measured(results, study, file, pools)

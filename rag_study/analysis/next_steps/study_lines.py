@@ -69,7 +69,8 @@ class StudyLines:
     def entry(self, like: Mapping[str, Any], **keys: Any) -> dict[str, Any]:
         """The entry of `fine_tuning` behind a row of the tables, with single values of method,
         format and size, and further keys."""
-        named = {name: like[name] for name in ("method", "train_format", "train_size")}
+        named = {name: like[name] for name in ("method", "train_format")}
+        named["train_size"] = int(like["train_size"])
         former = {"train_sizes": "train_size", "strengths": "strength"}
         for entry, known in zip(
             self.content.get("fine_tuning", []), self.study.fine_tuning, strict=True
