@@ -71,11 +71,17 @@ class StudyConfig(Group):
         return renamed(content, {"generation": "answering"})
 
     _path: Path | None = PrivateAttr(None)
+    _written: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def paths(self) -> list[Path]:
         """The files that say it: one, or several of studies that are reported on together."""
         return [self._path] if self._path else []
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What its file says, key by key, as it was when the file was read."""
+        return self._written
 
     @field_validator("models")
     @classmethod
@@ -174,18 +180,13 @@ def load_study(path: Path | str) -> StudyConfig:
     counts from the working folder, else from the project: notebooks run in several places. In a
     batch run it is the file as it was when the study began.
     """
-    return study_of(*written(path))
-
-
-def written(path: Path | str) -> tuple[dict[str, Any], Path]:
-    """What a study file says, as it is written there, and where it is. Raises as `load_study`."""
     text = batch.study_text(located(path))
     path = located(path) if text is not None or located(path).exists() else Path(path)
-    return _content(path, _read(path) if text is None else text), path
+    return study_of(_content(path, _read(path) if text is None else text), path)
 
 
 def study_of(content: dict[str, Any], path: Path) -> StudyConfig:
-    """The study that a file at `path` with this content would be. Raises as `load_study`."""
+    """The study of a file at `path` that says this. Raises as `load_study`."""
     try:
         config = StudyConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
@@ -200,7 +201,7 @@ def study_of(content: dict[str, Any], path: Path) -> StudyConfig:
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
     placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
-    placed_study._path = path
+    placed_study._path, placed_study._written = path, content
     return placed_study
 
 

@@ -388,12 +388,12 @@ def test_the_terminal_s_table_says_so_as_well():
 
 
 def test_what_to_do_next_stands_right_after_the_verdict(tmp_path):
-    frame = answers()
+    frame, lines = answers(), "datasets:\n- {name: x, test_size: 300}"
     steps = pd.DataFrame(
         [
             {"rank": n, "rule": "one", "sentence": f"Step {n} has <b>{n} %</b>.", "numbers": "{}",
              "command": "rag-study run params/x.yaml" * (n == 1),
-             "minutes": 12.3 if n < 3 else math.nan, "lines": "datasets:\n- {name: x, test_size: 300}" * (n == 1)}
+             "minutes": 12.3 if n < 3 else math.nan, "lines": lines * (n == 1)}
             for n in range(1, 7)
         ]
     )  # fmt: skip

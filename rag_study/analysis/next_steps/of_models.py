@@ -18,7 +18,6 @@ from rag_study.retrieval.settings import RETRIEVERS
 # So many answers are wrong with the gold passages in the prompt before the model is to blame.
 _WRONG_WITH_GOLD = 0.10
 _SEEDS = 3  # from which on a recipe has a spread
-_FIRST_TRAINING = {"method": "lora", "train_format": "with_context", "train_size": 200}
 
 
 # --- The search, or the model ---------------------------------------------------------------------
@@ -30,35 +29,64 @@ def search_or_model(m: Measured) -> Iterator[Step]:
     answers = m.base_answers
     if answers.empty:
         return
-    shown = m.share(pd.to_numeric(answers["gold_in_context"]).rsub(1.0))
-    gain = m.share(answers["right_oracle"] - answers["right"], -1.0)
+    gold = pd.to_numeric(answers["gold_in_context"])
+    missed = m.share(1.0 - gold)
+    gain = answers["right_oracle"] - answers["right"]
+    found = []
+    for part, rule in ((gain * (1.0 - gold), _search), (gain * gold, _distraction)):
+        brought = m.share(part, -1.0)
+        if missed and brought and (step := rule(m, missed, brought)):
+            found.append((brought, step))
     wrong = m.share(1.0 - answers["right_oracle"])
-    steps = [
-        (gain.value if gain else 0.0, step)
-        for step in (_search(m, shown, gain), _not_tried(m, shown, gain))
-        if step
-    ]
     if wrong and (step := _model(m, wrong)):
-        steps.append((wrong.value, step))
-    for _, step in sorted(steps, key=lambda pair: -pair[0]):
+        found.append((wrong, step))
+    if missed and gain.isna().all() and (step := _not_tried(m, missed)):
+        found.append((missed, step))
+    for _, step in sorted(found, key=lambda pair: -pair[0].value):
         yield step
 
 
-def _search(m: Measured, missed: Mean | None, gain: Mean | None) -> Step | None:
-    """An ideal search would change more than the margin, and chance does not explain it."""
-    if not missed or not gain or gain.low <= 0 or gain.value < m.recall_margin:
+def _search(m: Measured, missed: Mean, gain: Mean) -> Step | None:
+    """Where no gold passage was shown, gold passages bring the margin or more."""
+    if gain.low <= 0 or gain.value < m.recall_margin:
         return None
     change, more, numbers = _other_search(m)
-    numbers |= {"missed": missed.value, "missed_low": missed.low, "missed_high": missed.high}
-    numbers |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
-    sentence = (
+    return Step(
+        "search",
         f"The search loses answers: for {percent(missed.value)} "
-        f"{shares_between(missed.low, missed.high)} of the questions no gold passage was shown, "
-        f"and with the gold passages the base is right on {percent(gain.value)} "
-        f"{shares_between(gain.low, gain.high)} more of all questions. So much an ideal search "
-        f"would bring.{more}"
+        f"{shares_between(missed.low, missed.high)} of the questions no gold passage was shown; "
+        f"with the gold passages the base is right on so many of these that the share of right "
+        f"answers rises by {percent(gain.value)} {shares_between(gain.low, gain.high)}. So much an "
+        f"ideal search would bring.{more}",
+        numbers | _of("missed", missed) | _of("gain", gain),
+        change,
     )
-    return Step("search", sentence, numbers, change)
+
+
+def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
+    """Where a gold passage was shown among others, the gold passages alone bring the margin."""
+    if gain.low <= 0 or gain.value < m.recall_margin:
+        return None
+    sentence = (
+        f"Other passages distract: a gold passage was shown for {percent(1 - missed.value)} of the "
+        f"questions, and on these alone the base's share of right answers rises by "
+        f"{percent(gain.value)} {shares_between(gain.low, gain.high)} with nothing but the gold "
+        "passages."
+    )
+    tops, change = m.study.retrieval.top_k, {}
+    if min(tops) > 1:
+        fewer = min(tops) // 2
+        change = m.file.with_retrieval(top_k=[fewer, *tops])
+        sentence += f" Untested here: fewer passages (`top_k: {fewer}`)."
+    elif _trains(m) and not {"raft"} & _formats(m):
+        change = {**_also_trained(m, "raft")}
+        sentence += " Untested here: training with distractor passages (RAFT)."
+    numbers = {"shown": 1 - missed.value, **_of("gain", gain)}
+    return Step("distraction", sentence, numbers, change)
+
+
+def _of(name: str, mean: Mean) -> dict[str, float]:
+    return {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
 
 
 def _other_search(m: Measured) -> tuple[dict[str, Any], str, dict[str, float]]:
@@ -85,16 +113,16 @@ def _other_search(m: Measured) -> tuple[dict[str, Any], str, dict[str, float]]:
     return {}, " All retrievers were tried: another `embedding_model` is left.", {}
 
 
-def _not_tried(m: Measured, missed: Mean | None, gain: Mean | None) -> Step | None:
+def _not_tried(m: Measured, missed: Mean) -> Step | None:
     """What an ideal search would bring is not known without the context `oracle`."""
-    if gain or not missed or missed.low <= m.recall_margin or "oracle" in m.study.contexts:
+    if missed.low <= m.recall_margin or "oracle" in m.study.contexts:
         return None
     return Step(
         "gold passages not tried",
         f"For {percent(missed.value)} {shares_between(missed.low, missed.high)} of the questions "
         "no gold passage was shown; what they would have brought is not known: add the context "
         "`oracle`.",
-        {"missed": missed.value, "missed_low": missed.low, "missed_high": missed.high},
+        _of("missed", missed),
         m.file.also("contexts", "oracle", m.study.contexts),
     )
 
@@ -102,33 +130,40 @@ def _not_tried(m: Measured, missed: Mean | None, gain: Mean | None) -> Step | No
 def _model(m: Measured, wrong: Mean) -> Step | None:
     if wrong.low < _WRONG_WITH_GOLD:
         return None
-    numbers = {"wrong": wrong.value, "wrong_low": wrong.low, "wrong_high": wrong.high}
     sentence = (
         f"The model fails where the search does not: with the gold passages in its prompt the base "
         f"is wrong on {percent(wrong.value)} {shares_between(wrong.low, wrong.high)} of the "
         "questions, and no search mends these."
     )
     change: dict[str, Any] = {}
-    formats = {name for entry in m.study.fine_tuning for name in entry.train_format}
-    local = not any(map(is_endpoint, m.study.models))
-    if formats & {"with_context", "raft"} or not local:
-        sentence += " Training with passages was tried: a larger model is left (`models`)." * local
-        sentence += " A larger model is left (`models`)." * (not local)
+    if not _trains(m):
+        sentence += " A larger model is left (`models`)."
+    elif _formats(m) & {"with_context", "raft"}:
+        sentence += " Training with passages was tried: a larger model is left (`models`)."
     else:
-        entry = _like(m, train_format="with_context")
-        change = {"fine_tuning": [*m.file.content.get("fine_tuning", []), entry]}
+        change = _also_trained(m, "with_context")
         sentence += " Untested here: training with passages in the prompt; or take a larger model."
-    return Step("model", sentence, numbers, change)
+    return Step("model", sentence, _of("wrong", wrong), change)
 
 
-def _like(m: Measured, **keys: Any) -> dict[str, Any]:
-    """An entry of `fine_tuning` like that of the largest trained state; a usual one where nothing
-    was trained."""
-    rows = m.effects
-    if rows.empty:
+def _trains(m: Measured) -> bool:
+    return not any(map(is_endpoint, m.study.models))
+
+
+def _formats(m: Measured) -> set[str]:
+    return {name for entry in m.study.fine_tuning for name in entry.train_format}
+
+
+def _also_trained(m: Measured, train_format: str) -> dict[str, Any]:
+    """One more training like that of the largest trained state, in another format; a usual one
+    where nothing was trained."""
+    if m.effects.empty:
         size = min((n for d in m.pools if (n := m.pool(d, "train"))), default=200)
-        return {**_FIRST_TRAINING, "train_size": min(200, size), **keys}
-    return m.file.entry(rows.loc[rows["train_size"].idxmax()], **keys)
+        like = {"method": "lora", "train_format": train_format, "train_size": min(200, size)}
+        return m.file.with_training(like)
+    return m.file.with_training(
+        m.effects.loc[m.effects["train_size"].idxmax()], train_format=train_format
+    )
 
 
 # --- The best state -------------------------------------------------------------------------------

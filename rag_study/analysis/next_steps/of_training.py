@@ -67,7 +67,8 @@ def _by_length(
     m: Measured, row: pd.Series, said: str, numbers: Mapping[str, float]
 ) -> tuple[str, dict[str, float]] | None:
     rows = _same(m.of_main(m.results.length_adjusted), row, _KEY)
-    rows = rows[rows["adjusted"].notna()] if len(rows) else rows
+    # Where all answers became longer, or shorter, none of equal length were seen.
+    rows = rows[rows["adjusted"].notna() & ~rows["extrapolated"]] if len(rows) else rows
     if rows.empty:
         return None
     at_length, metric = rows.iloc[0], m.main["metric"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag_study.common import files
 from rag_study.common.paths import portable
-from rag_study.study.config import StudyConfig, study_of, written
+from rag_study.study.config import StudyConfig, study_of
 
+_ONE_LINE = 72  # characters
 Change = dict[str, Any]  # key of the study file -> what stands there then
 
 
@@ -28,8 +29,7 @@ class StudyLines:
         """None for several studies together, which have no file to change."""
         if len(study.paths) != 1:
             return None
-        content, path = written(study.paths[0])
-        return cls(study, content, path)
+        return cls(study, study.written, study.paths[0])
 
     @property
     def typed_path(self) -> str:
@@ -87,10 +87,26 @@ class StudyLines:
     @staticmethod
     def lines(change: Change) -> str:
         """The change as lines of the study file."""
-        from ruamel.yaml import YAML
+        return files.yaml_text(_laid_out(change)).rstrip("\n") if change else ""
 
-        yaml = YAML(typ="safe", pure=True)
-        yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = None, False
-        yaml.width, text = 70, io.StringIO()
-        yaml.dump(change, text)
-        return text.getvalue().rstrip("\n") if change else ""
+
+def _laid_out(value: Any) -> Any:
+    """The same with what is short and simple on one line, as people write study files."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        laid = CommentedMap((key, _laid_out(inner)) for key, inner in value.items())
+        simple = all(_is_scalar(inner) or isinstance(inner, list) for inner in value.values())
+        short = simple and len(str(dict(value))) <= _ONE_LINE and len(value) > 1
+    elif isinstance(value, list):
+        laid = CommentedSeq(_laid_out(inner) for inner in value)
+        short = all(map(_is_scalar, value))
+    else:
+        return value
+    if short:
+        laid.fa.set_flow_style()
+    return laid
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, (Mapping, list))
