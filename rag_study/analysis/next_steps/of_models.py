@@ -56,8 +56,7 @@ def _search(m: Measured, missed: Mean, gain: Mean) -> Step | None:
         f"The search loses answers: for {percent(missed.value)} "
         f"{shares_between(missed.low, missed.high)} of the questions no gold passage was shown; "
         f"with the gold passages the base is right on so many of these that the share of right "
-        f"answers rises by {percent(gain.value)} {shares_between(gain.low, gain.high)}. So much an "
-        f"ideal search would bring.{more}",
+        f"answers rises by {points(gain)}. So much an ideal search would bring.{more}",
         numbers | _of("missed", missed) | _of("gain", gain),
         change,
     )
@@ -69,9 +68,8 @@ def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
         return None
     sentence = (
         f"Other passages distract: a gold passage was shown for {percent(1 - missed.value)} of the "
-        f"questions, and on these alone the base's share of right answers rises by "
-        f"{percent(gain.value)} {shares_between(gain.low, gain.high)} with nothing but the gold "
-        "passages."
+        f"questions, and on these alone the base's share of right answers rises by {points(gain)} "
+        "with nothing but the gold passages."
     )
     tops, change = m.study.retrieval.top_k, {}
     if min(tops) > 1:
@@ -83,6 +81,12 @@ def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
         sentence += " Untested here: training with distractor passages (RAFT)."
     numbers = {"shown": 1 - missed.value, **_of("gain", gain)}
     return Step("distraction", sentence, numbers, change)
+
+
+def points(gain: Mean) -> str:
+    """A change of a share, in percentage points."""
+    low, high = (f"{100 * end:.0f}" for end in (gain.low, gain.high))
+    return f"{100 * gain.value:.0f} points (95 % {low} to {high})"
 
 
 def _of(name: str, mean: Mean) -> dict[str, float]:
@@ -176,10 +180,12 @@ def best(m: Measured) -> Iterator[Step]:
         return
     first = contest.best
     trained = [one for one in contest.others if one.other.trained]
-    about = (
-        f"the best of {len(contest.others) + 1} was picked, so the intervals are for all "
-        f"{contest.pairs} pairs at once; {counted(contest.n, 'question')}"
-    )
+    about = counted(contest.n, "question")
+    if contest.pairs > 1:
+        about = (
+            f"the best of {len(contest.others) + 1} was picked, so the intervals are for all "
+            f"{contest.pairs} pairs at once; {about}"
+        )
     if not first.trained and trained and all(one.low > 0 for one in trained):
         yield _no_training(m, first, trained, about)
     elif step := _prompt_instead(m, contest, trained, about):

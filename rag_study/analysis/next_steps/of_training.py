@@ -124,6 +124,8 @@ def forgetting(m: Measured) -> Iterator[Step]:
         return
     rows = table[(table["context"] == "retention") & (table["baseline"] == DEFAULT)]
     rows = of_recipes(rows[rows["train_size"] > 0])
+    if rows.empty:
+        return
     sign = rows["metric"].map(lambda name: -1.0 if name in WORSE_WHEN_HIGHER else 1.0)
     worse = rows[(sign * rows["difference"] < 0) & (rows["p_value"] * len(rows) < ALPHA)]
     if worse.empty:
