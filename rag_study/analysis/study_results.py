@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.next_steps.step import no_steps
 from rag_study.analysis.states import untrusted_judges
 from rag_study.common import files
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -17,6 +16,14 @@ from rag_study.evaluation.metrics import METRICS, Metrics
 
 def _no_table() -> pd.DataFrame:
     return pd.DataFrame()
+
+
+STEP_COLUMNS = ["rank", "rule", "sentence", "numbers", "command", "lines", "minutes"]
+
+
+def no_steps() -> pd.DataFrame:
+    """The table of `next_steps` without any."""
+    return pd.DataFrame(columns=STEP_COLUMNS)
 
 
 def read_metrics(folder: Path) -> Metrics:

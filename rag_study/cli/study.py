@@ -367,7 +367,7 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     console.print(headline, soft_wrap=True)
     for note in comparison.study.notes:
         console.print(note, soft_wrap=True)
-    if text := steps_text(steps, str(comparison.study.paths[0]), width=min(console.width, 80)):
+    if text := steps_text(steps, width=min(console.width, 80)):
         console.print(f"\n{text}\n", soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))

@@ -21,9 +21,9 @@ def step_rows(steps: pd.DataFrame) -> list[dict[str, Any]]:
     return [{**row, "time": _time(row["minutes"])} for row in steps.to_dict("records")]
 
 
-def steps_text(steps: pd.DataFrame, file: str, most: int = SHOWN, width: int = 80) -> str:
+def steps_text(steps: pd.DataFrame, most: int = SHOWN, width: int = 80) -> str:
     """The steps as lines of at most `width` characters, broken between words; what is to be copied
-    is not broken. `file` is the study file. '' without any step."""
+    is not broken. '' without any step."""
     if steps.empty:
         return ""
     lines = ["What to do next"]
@@ -39,7 +39,7 @@ def steps_text(steps: pd.DataFrame, file: str, most: int = SHOWN, width: int = 8
         )
         lines += ["", *wrapped]
         if row["lines"]:
-            lines += [f"   In {file} (instead of these keys):", *_indented(row["lines"])]
+            lines += ["   In the study file, instead of these keys:", *_indented(row["lines"])]
         if row["command"]:
             lines += ["   Then:" if row["lines"] else "   Type:", *_indented(row["command"])]
         if time := _time(row["minutes"]):

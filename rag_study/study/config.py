@@ -43,6 +43,15 @@ from rag_study.study.sections import (
 )
 
 
+class _AsWritten(dict[str, Any]):
+    """What a study file says. Studies that say the same are equal however they are written."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AsWritten)
+
+
 class StudyConfig(Group):
     """A whole study. Every list is a factor of the grid; the base model is always run."""
 
@@ -71,7 +80,7 @@ class StudyConfig(Group):
         return renamed(content, {"generation": "answering"})
 
     _path: Path | None = PrivateAttr(None)
-    _written: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _written: _AsWritten = PrivateAttr(default_factory=lambda: _AsWritten())
 
     @property
     def paths(self) -> list[Path]:
@@ -201,7 +210,7 @@ def study_of(content: dict[str, Any], path: Path) -> StudyConfig:
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
     placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
-    placed_study._path, placed_study._written = path, content
+    placed_study._path, placed_study._written = path, _AsWritten(content)
     return placed_study
 
 

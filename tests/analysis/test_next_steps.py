@@ -407,7 +407,7 @@ def test_sizes_that_make_no_difference_end_the_growing(tmp_path):
 
 def test_steps_are_shown_in_a_terminal_of_80_columns(tmp_path):
     made = Made(tmp_path, {"base": 0.6, "brief": 0.9, 50: 0.5, 100: 0.4}, missed=0.3, check=INVALID)
-    text = steps_text(made.steps, "params/made.yaml", most=3)
+    text = steps_text(made.steps, most=3)
     assert max(map(len, text.splitlines())) <= 80 or any(
         str(tmp_path) in line for line in text.splitlines() if len(line) > 80
     )

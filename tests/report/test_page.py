@@ -90,6 +90,7 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     words = page.words
     assert words.index(headline(results)) < words.index("The data set fictional is invented.")
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == [
+        "What to do next",
         "What training changed",
         "The paper's claims, tested here",
         "Where answers go wrong",

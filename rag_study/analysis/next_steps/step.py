@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from rag_study.analysis.next_steps.study_lines import Change
 from rag_study.common.wording import signed
-
-COLUMNS = ["rank", "rule", "sentence", "numbers", "command", "lines", "minutes"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +20,6 @@ class Step:
     numbers: Mapping[str, float]
     change: Change = field(default_factory=dict)
     command: str = ""
-
-
-def no_steps() -> pd.DataFrame:
-    return pd.DataFrame(columns=COLUMNS)
 
 
 def percent(share: float) -> str:

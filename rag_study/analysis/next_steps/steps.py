@@ -17,9 +17,9 @@ import pandas as pd
 from rag_study.analysis.feasibility import asked as asking
 from rag_study.analysis.next_steps import of_models, of_numbers, of_training
 from rag_study.analysis.next_steps.measured import Measured
-from rag_study.analysis.next_steps.step import COLUMNS, Step, no_steps
+from rag_study.analysis.next_steps.step import Step
 from rag_study.analysis.next_steps.study_lines import StudyLines
-from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.study_results import STEP_COLUMNS, StudyResults, no_steps
 from rag_study.common.errors import StudyError
 from rag_study.study import plan
 from rag_study.study.config import StudyConfig
@@ -43,8 +43,8 @@ RULES: tuple[Callable[[Measured], Iterator[Step]], ...] = (
 
 
 def next_steps(results: StudyResults, study: StudyConfig) -> pd.DataFrame:
-    """COLUMNS, the most important step first; `numbers` are those of the sentence as JSON, `lines`
-    those that replace the same keys in the study file, and `minutes` what the command then takes
+    """STEP_COLUMNS, the most important step first; `numbers` are those of the sentence as JSON,
+    `lines` those that replace the same keys in the study file, and `minutes` what the command then takes
     on this machine (NaN where that is not known: for people's work, or too few runs).
 
     Empty for several studies together, which have no file to change.
@@ -75,7 +75,7 @@ def next_steps(results: StudyResults, study: StudyConfig) -> pd.DataFrame:
                 "minutes": minutes,
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=STEP_COLUMNS)
 
 
 def _command(step: Step, file: StudyLines) -> str:
