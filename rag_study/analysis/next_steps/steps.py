@@ -44,8 +44,8 @@ RULES: tuple[Callable[[Measured], Iterator[Step]], ...] = (
 
 def next_steps(results: StudyResults, study: StudyConfig) -> pd.DataFrame:
     """STEP_COLUMNS, the most important step first; `numbers` are those of the sentence as JSON,
-    `lines` those that replace the same keys in the study file, and `minutes` what the command then takes
-    on this machine (NaN where that is not known: for people's work, or too few runs).
+    `lines` those that replace the same keys in the study file, and `minutes` what the command then
+    takes on this machine (NaN where that is not known: for people's work, or too few runs).
 
     Empty for several studies together, which have no file to change.
     """
