@@ -78,6 +78,7 @@ TABLES = (
     "judge_errors",
     "error_terms",
     "ceiling",
+    "next_steps",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
 EVIDENCE = ("evidence", "passages")

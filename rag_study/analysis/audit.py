@@ -49,8 +49,8 @@ from rag_study.analysis.equivalence import (
     MIN_QUESTIONS,
     NOT_KNOWN,
     PASSES,
-    UNSEEN,
     Part,
+    unseen_error,
 )
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import (
@@ -231,7 +231,7 @@ class _Auditor:
     ) -> Iterator[dict[str, Any]]:
         limit = LIMIT * float(self.margins.get(name["metric"]) or np.nan)
         judge, metric = name["judge"], name["metric"]
-        unseen = min(UNSEEN / LIMIT * limit, self.metrics[metric].width)
+        unseen = unseen_error(limit / LIMIT, self.metrics[metric].width)
         parts: dict[str, Part] = {}
         for merit in MERITS:
             rungs = self.styled.rungs(name["dataset"], judge, metric, merit)

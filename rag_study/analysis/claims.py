@@ -78,7 +78,7 @@ CLAIM_COLUMNS = (
 # Losses outside the task that matter, where the metric has no margin: 5 % of perplexity, and as
 # much in the margin between right and wrong statements.
 _RETENTION_MARGINS = {"general_text_nll": 0.05, "knowledge_margin": 0.05}
-_WORSE_WHEN_HIGHER = ("general_text_nll",)
+WORSE_WHEN_HIGHER = ("general_text_nll",)
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def _retention(study: StudyEffects) -> _Tested:
         return _lacking("retention", "knowledge_accuracy")
     means = {}
     for metric, samples in study.grouped(outside, lambda s: s.metric).items():
-        sign = -1.0 if metric in _WORSE_WHEN_HIGHER else 1.0
+        sign = -1.0 if metric in WORSE_WHEN_HIGHER else 1.0
         margin = _RETENTION_MARGINS.get(metric) or study.margin[metric]
         mean = study.mean([_times(s, sign) for s in samples])
         means[metric] = (mean, margin, sign)

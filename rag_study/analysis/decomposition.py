@@ -245,7 +245,7 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run, part in table.groupby(RUN_COLUMNS, sort=True, dropna=False):
         values = _indicators(part, categories)
-        low, high, n_clusters = _intervals(values, _clusters(part), (0.0, 1.0))
+        low, high, n_clusters = _intervals(values, clusters_of(part), (0.0, 1.0))
         for i, category in enumerate(categories):
             rows.append(
                 {
@@ -279,7 +279,7 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
             continue
         after = _indicators(both, categories)
         before = _indicators(both.assign(category=both["category_b"]), categories)
-        low, high, n_clusters = _intervals(after - before, _clusters(both), (-1.0, 1.0))
+        low, high, n_clusters = _intervals(after - before, clusters_of(both), (-1.0, 1.0))
         for i, category in enumerate(categories):
             rows.append(
                 {
@@ -320,7 +320,7 @@ def context_gain(results: pd.DataFrame) -> pd.DataFrame:
     for context, table in gained.groupby("context", sort=True):
         bases = {run: (tuned, base) for run, tuned, base in _with_base(table)}
         for run, part in table.groupby(RUN_COLUMNS, sort=True, dropna=False):
-            low, high, n_clusters = _intervals(part[["gain"]].to_numpy(), _clusters(part))
+            low, high, n_clusters = _intervals(part[["gain"]].to_numpy(), clusters_of(part))
             row = {
                 **dict(zip(RUN_COLUMNS, run, strict=True)),
                 "context": context,
@@ -335,7 +335,7 @@ def context_gain(results: pd.DataFrame) -> pd.DataFrame:
             both = tuned.merge(base[["question_id", "gain"]], on="question_id", suffixes=("", "_b"))
             if len(both):
                 change = (both["gain"] - both["gain_b"]).to_numpy()[:, None]
-                low, high, _ = _intervals(change, _clusters(both))
+                low, high, _ = _intervals(change, clusters_of(both))
                 row |= {"gain_base": both["gain_b"].mean(), "change": change.mean()}
                 row |= {"change_low": low[0], "change_high": high[0]}
             made.append(row)
@@ -351,7 +351,7 @@ def _indicators(table: pd.DataFrame, categories: Sequence[str]) -> np.ndarray:
     return (table["category"].to_numpy()[:, None] == np.array(categories, object)).astype(float)
 
 
-def _clusters(table: pd.DataFrame) -> np.ndarray:
+def clusters_of(table: pd.DataFrame) -> np.ndarray:
     """Cluster codes, sorted as in `pairing.read`, so that intervals are those of the comparison:
     the group; a question without one is a cluster of its own."""
     group, single = table["group"].astype(object), "question " + table["question_id"].astype(str)

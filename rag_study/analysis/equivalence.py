@@ -31,6 +31,17 @@ UNSEEN = 3.5
 _RESAMPLES = 2_000
 
 
+def unseen_error(margin: float, width: float) -> float:
+    """How large an error that no question shows is allowed for: none is wider than the scale."""
+    return min(UNSEEN * margin, width)
+
+
+def groups_to_pass(room: float, unseen: float) -> float:
+    """Groups of equal size without an error that leave no more than `room` for errors of the size
+    `unseen`; 0 where there is room for one in every group."""
+    return float(np.log(ALPHA) / np.log1p(-room / unseen)) if room < unseen else 0.0
+
+
 @dataclass(frozen=True)
 class Part:
     """What one source says of the part of style in a difference, in the metric's unit.
@@ -115,5 +126,5 @@ class Part:
         quantiles = stdtrit(1e9, 1 - ALPHA) + stdtrit(1e9, 0.9)
         by_spread = self.n_questions * (quantiles * self.se / room) ** 2
         # So many that, without an error among them, the exact bound leaves room enough.
-        shown = np.log(ALPHA) / np.log1p(-room / self.unseen) if room < self.unseen else 0.0
-        return float(max(self.n_questions, np.ceil(by_spread), np.ceil(shown)))
+        shown = np.ceil(groups_to_pass(room, self.unseen))
+        return float(max(self.n_questions, np.ceil(by_spread), shown))

@@ -18,6 +18,14 @@ def _no_table() -> pd.DataFrame:
     return pd.DataFrame()
 
 
+STEP_COLUMNS = ["rank", "rule", "sentence", "numbers", "command", "lines", "minutes"]
+
+
+def no_steps() -> pd.DataFrame:
+    """The table of `next_steps` without any."""
+    return pd.DataFrame(columns=STEP_COLUMNS)
+
+
 def read_metrics(folder: Path) -> Metrics:
     """The scores of a study as written beside its results; without that, the usual ones."""
     file = folder / "metrics.parquet"
@@ -55,8 +63,8 @@ class StudyResults:
     `asked` has the test questions in the order in which they are asked: dataset, question_id,
     group, position. `looks` is what was seen at each declared look (`looks.LOOK_COLUMNS`),
     `looking` says it in words, and `looked_before` where looks were taken without being declared.
-    `figures` maps a caption to a PNG; the first one is shown under the verdict. `notes` are
-    sentences shown beside the verdict.
+    `next_steps` is the table of its module. `figures` maps a caption to a PNG; the first one is
+    shown under the verdict. `notes` are sentences shown beside the verdict.
     """
 
     study: Mapping[str, Any]
@@ -106,6 +114,7 @@ class StudyResults:
     asked: pd.DataFrame = field(default_factory=_no_table)
     looked_before: str = ""
     looking: str = ""
+    next_steps: pd.DataFrame = field(default_factory=no_steps)
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

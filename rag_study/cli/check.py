@@ -61,9 +61,9 @@ def _show(found: Feasibility) -> None:
     }
     _print((found.study, "bold"), ": ", words[found.verdict])
     print_findings(found.findings)
-    for table in (_data(found), _answers(found), _search(found), _judges(found)):
+    for table in (_data(found), _answers(found), _search(found), _contexts(found)):
         _print_table(table)
-    for table in (_differences(found), _models(found)):
+    for table in (_judges(found), _differences(found), _models(found)):
         _print_table(table)
     hours, disk = found.time, found.disk
     _print(
@@ -121,13 +121,22 @@ def _search(found: Feasibility) -> Table:
     return table
 
 
+def _contexts(found: Feasibility) -> Table:
+    table = _table("Contexts", "context", "can be asked", "groups", text=2)
+    for row in found.contexts:
+        can = f"{row['possible']} of {row['asked']}"
+        table.add_row(row["dataset"], row["context"], can, str(row["groups"]))
+    return table
+
+
 def _judges(found: Feasibility) -> Table:
     table = _table(
         "Judges", "data set", "ladder", "test", "other pools", "can be shown valid", text=2
     )
     for row in found.judges:
         others = row["from_validation"] + row["from_train"]
-        can = Text("yes", "green") if row["can_be_valid"] else Text("no", "red")
+        possible = row["can_be_valid"] and row["can_be_audited"]
+        can = Text("yes", "green") if possible else Text("no", "red")
         numbers = [str(n) for n in (row["questions"], row["from_test"], others)]
         table.add_row(row["judge"], row["dataset"], *numbers, can)
     return table

@@ -409,17 +409,21 @@ def _show_result(comparison: Comparison, progress: Progress) -> None:
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
     from rag_study.analysis.study_results import read_metrics
+    from rag_study.report.advice import steps_text
     from rag_study.report.tables import effects_table
 
     folder = run_folder.study_dir(comparison.slug)
     with study_tables.reading(folder):
         comparisons = files.read_parquet(folder / "comparisons.parquet")
         metrics = read_metrics(folder)
+        steps = files.read_parquet(folder / "next_steps.parquet")
         headline = (folder / "headline.txt").read_text(encoding="utf-8").strip()
     console.print(effects_table(comparisons, metrics=metrics))
     console.print(headline, soft_wrap=True)
     for note in comparison.study.notes:
         console.print(note, soft_wrap=True)
+    if text := steps_text(steps, width=min(console.width, 80)):
+        console.print(f"\n{text}\n", soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))
     console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

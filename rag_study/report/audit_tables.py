@@ -1,5 +1,5 @@
 """Cells of the report's tables about the audit: does a score treat both kinds of answers alike, how
-does a judge err where people graded, and what would more labels bring."""
+does a judge err where people graded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from rag_study.analysis.audit import TOGETHER
 from rag_study.analysis.equivalence import FAILS, NOT_KNOWN, PASSES
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.judge_errors import LENGTH
-from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
-from rag_study.analysis.people import label_plan
-from rag_study.analysis.states import state_label
+from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import counted, is_number, listed, number, rounded_up, signed
 from rag_study.evaluation.judging.style import FORMS, STYLES
@@ -147,21 +145,6 @@ def error_sentences(results: StudyResults) -> list[str]:
                 f"Against people's grades of {name} ({n}), the errors of the judge {judge} go with "
                 "neither length nor form as far as these labels can tell."
             )
-    return sentences
-
-
-def label_plans(results: StudyResults) -> list[str]:
-    """What more labels would bring, a sentence for each difference that people estimated."""
-    estimates = results.people.get("human_estimates")
-    if estimates is None or estimates.empty:
-        return []
-    rows = estimates[(estimates["quantity"] == "difference") & estimates["se"].notna()]
-    rows = rows.sort_values("n_labelled", ascending=False, kind="stable")
-    sentences = []
-    for row in rows.drop_duplicates([*RUN_COLUMNS, "context", "criterion"]).to_dict("records"):
-        plan = label_plan(row)
-        if plan:
-            sentences.append(f"{state_label(row)}, {row['criterion']}: {plan}.")
     return sentences
 
 

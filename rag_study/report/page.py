@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from rag_study.analysis.next_steps import SHOWN
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
@@ -24,7 +25,14 @@ from rag_study.evaluation.judging.requirements import status_words
 from rag_study.evaluation.judging.validity import TOGETHER, WRONG
 from rag_study.evaluation.metrics import Metrics
 from rag_study.labelling import tables as label_tables
-from rag_study.report import audit_tables, explanation_tables, markup, question_tables, tables
+from rag_study.report import (
+    advice,
+    audit_tables,
+    explanation_tables,
+    markup,
+    question_tables,
+    tables,
+)
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
 from rag_study.report.limits import limits
@@ -102,6 +110,9 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "basis": basis,
         "verdict_css": LOOKS[headline_verdict(comparisons)].css,
         "notes": results.notes,
+        "steps": advice.step_rows(results.next_steps),
+        "steps_shown": SHOWN,
+        "no_steps": advice.NOTHING,
         "opening": figures[:1],
         "figures": figures[1:],
         "effects": effects,
@@ -135,7 +146,6 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "styles": audit_tables.style_table(results),
         "errors": audit_tables.error_rows(results),
         "error_sentences": audit_tables.error_sentences(results),
-        "label_plans": audit_tables.label_plans(results),
         "people": label_tables.for_report(results.people),
         "retrieval": results.retrieval.to_dict("records"),
         "ceiling_metrics": ceiling.MEASURED,

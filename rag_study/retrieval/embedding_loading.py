@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rag_study.common import files, machine, meter
 from rag_study.common.errors import StudyError
 from rag_study.models import folders, names
@@ -17,11 +20,12 @@ def load_embedding(
     query_prefix: str | None = None,
     passage_prefix: str | None = None,
     window: int | None = None,
+    servers: Mapping[str, Any] | None = None,
     cached: bool = True,
 ) -> Embedder:
     """The embedding model of a preset, a folder or a hub id, as sentence-transformers loads it:
     pooling, window and prefixes (unless they are given) are those of its own files. For one on a
-    server, see `embedding_server`.
+    server, see `embedding_server`; `servers` are then options of its `Endpoint`.
 
     `dtype` is float32, bfloat16, or auto (as the hardware is). Vectors are kept in the user's cache
     folder, apart for each revision, precision and kind of device, unless `cached` is false. Raises
@@ -32,7 +36,7 @@ def load_embedding(
         from rag_study.retrieval import embedding_server
 
         model = embedding_model.find(name, query_prefix, passage_prefix, window)
-        return embedding_server.connect(model, cached=cached)
+        return embedding_server.connect(model, servers or {}, cached=cached)
     import torch
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
     from transformers.utils import logging

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from llama_index.core.embeddings import BaseEmbedding
+from pydantic import Field
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
@@ -34,9 +36,13 @@ class ServedEmbedding(BaseEmbedding):
     them."""
 
     query_prefix: str = ""
+    servers: dict[str, Any] = Field(default_factory=dict)
+
+    def session(self) -> Session:
+        return Session(endpoint.connect(self.model_name, **self.servers))
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        with Session(endpoint.connect(self.model_name)) as session:
+        with self.session() as session:
             return session.embed(texts)
 
     def _get_text_embedding(self, text: str) -> list[float]:
@@ -50,11 +56,17 @@ class ServedEmbedding(BaseEmbedding):
 
 
 class ServedEmbedder(Embedder):
-    """As `Embedder`, asking a server: several requests are under way at once."""
+    """As `Embedder`, asking a server: several requests are under way at once. `servers` are options
+    of its `Endpoint`."""
 
-    def __init__(self, model: EmbeddingModel, cache: EmbeddingCache | None = None):
+    def __init__(
+        self, model: EmbeddingModel, servers: Mapping[str, Any], cache: EmbeddingCache | None = None
+    ):
         llama = ServedEmbedding(
-            model_name=model.name, query_prefix=model.query_prefix, embed_batch_size=EMBED_BATCH
+            model_name=model.name,
+            query_prefix=model.query_prefix,
+            servers=dict(servers),
+            embed_batch_size=EMBED_BATCH,
         )
         super().__init__(llama, cache, model)
 
@@ -81,7 +93,7 @@ class ServedEmbedder(Embedder):
     def _computed(self, texts: dict[str, str]) -> Iterator[tuple[list[str], np.ndarray]]:
         keys = sorted(texts, key=lambda key: len(texts[key]))  # like lengths together: less padding
         batches = [keys[i : i + EMBED_BATCH] for i in range(0, len(keys), EMBED_BATCH)]
-        with Session(endpoint.connect(self.model.name)) as session:
+        with self.llama.session() as session:
             side = session.endpoint.concurrency
             for start in range(0, len(batches), side):
                 some = batches[start : start + side]
@@ -108,14 +120,15 @@ class ServedEmbedder(Embedder):
         return text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
 
 
-def connect(model: EmbeddingModel, *, cached: bool = True) -> Embedder:
-    """The embedder of a model on a server, which is asked for one vector.
+def connect(model: EmbeddingModel, servers: Mapping[str, Any], *, cached: bool = True) -> Embedder:
+    """The embedder of a model on a server, which is asked for one vector; `servers` are options of
+    its `Endpoint`.
 
     Vectors are cached by the model's name. Where the server now gives another vector for the same
     text, another model stands behind the name, and those that are kept are dropped. Raises
     StudyError where no vector can be had.
     """
-    embedder = ServedEmbedder(model)
+    embedder = ServedEmbedder(model, servers)
     probe = embedder.probe
     if not cached:
         return embedder
@@ -126,4 +139,4 @@ def connect(model: EmbeddingModel, *, cached: bool = True) -> Embedder:
     if kept is None or float(kept @ probe) < _LEAST_COSINE:
         shutil.rmtree(place, ignore_errors=True)
         cache.write({key: probe})
-    return ServedEmbedder(model, cache)
+    return ServedEmbedder(model, servers, cache)

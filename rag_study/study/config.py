@@ -46,6 +46,15 @@ from rag_study.study.sections import (
 )
 
 
+class _AsWritten(dict[str, Any]):
+    """What a study file says. Studies that say the same are equal however they are written."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AsWritten)
+
+
 class StudyConfig(Group):
     """A whole study. Every list is a factor of the grid; the base model is always run."""
 
@@ -78,11 +87,17 @@ class StudyConfig(Group):
         return renamed(content, {"generation": "answering"})
 
     _path: Path | None = PrivateAttr(None)
+    _written: _AsWritten = PrivateAttr(default_factory=lambda: _AsWritten())
 
     @property
     def paths(self) -> list[Path]:
         """The files that say it: one, or several of studies that are reported on together."""
         return [self._path] if self._path else []
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What its file says, key by key, as it was when the file was read."""
+        return self._written
 
     @field_validator("models")
     @classmethod
@@ -233,7 +248,11 @@ def load_study(path: Path | str) -> StudyConfig:
     """
     text = batch.study_text(located(path))
     path = located(path) if text is not None or located(path).exists() else Path(path)
-    content = _content(path, _read(path) if text is None else text)
+    return study_of(_content(path, _read(path) if text is None else text), path)
+
+
+def study_of(content: dict[str, Any], path: Path) -> StudyConfig:
+    """The study of a file at `path` that says this. Raises as `load_study`."""
     try:
         config = StudyConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
@@ -248,7 +267,7 @@ def load_study(path: Path | str) -> StudyConfig:
     ]
     systems = [s.model_copy(update={"answers": placed(s.answers)}) for s in config.systems]
     placed_study = config.model_copy(update={"datasets": datasets, "systems": systems})
-    placed_study._path = path
+    placed_study._path, placed_study._written = path, _AsWritten(content)
     return placed_study
 
 

@@ -86,6 +86,7 @@ STAGES = {
                 "retrieval": all_but("top_k", "max_context_tokens", "passage_order"),
                 "compute": ALL,
             },
+            beside={"servers": ALL},
         ),
         Stage(
             "write_training_answers",
@@ -114,7 +115,7 @@ STAGES = {
                 "seed": ALL,
                 "compute": ALL,
             },
-            beside={"training": only("sequence")},
+            beside={"training": only("sequence"), "servers": ALL},
         ),
         Stage(
             "generate_answers",

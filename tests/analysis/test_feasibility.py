@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rag_study.analysis import feasibility
+from rag_study.analysis import equivalence, feasibility
 from rag_study.analysis.feasibility import asked as asking
 from rag_study.analysis.feasibility import differences, gate, groups, judges, machine
 from rag_study.analysis.feasibility.asked import Asked
@@ -18,6 +18,7 @@ from rag_study.common.paths import params_dir
 from rag_study.data.schema import NO_ANSWER, QADataset, Question
 from rag_study.evaluation import criteria
 from rag_study.evaluation.judging import sizes
+from rag_study.evaluation.metrics import METRICS
 from rag_study.study import plan
 from rag_study.study.sections import DatasetConfig, JudgeConfig
 
@@ -230,7 +231,10 @@ def test_criteria_of_ones_own_need_what_they_require(write_study, tmp_path):
 
 
 def ladder_of(one, size):
-    return judges.Ladder.of(JudgeConfig(model="random-llama", ladder_size=size), one)
+    judge = JudgeConfig(model="random-llama", ladder_size=size)
+    return judges.Ladder.of(
+        judge, one, METRICS.with_criteria(criteria.find_all(judge.criteria), {})
+    )
 
 
 def test_a_ladder_fills_up_from_the_other_pools():
@@ -239,7 +243,7 @@ def test_a_ladder_fills_up_from_the_other_pools():
     made = ladder_of(asked(test, train, validation), 40)
     assert made.pools == {"test": 12, "validation": 4, "train": 24}
     assert not made.lacking
-    assert made.finding() is None
+    assert not [*made.findings()]
     alone = ladder_of(asked([question(i) for i in range(100, 160)], train), 40)
     assert alone.pools == {"test": 40, "validation": 0, "train": 0}
 
@@ -250,7 +254,7 @@ def test_the_smallest_ladder_that_can_be_passed_is_named():
     assert {(rung, n, needed) for _, rung, n, needed in made.lacking} == {
         ("other_question", 24, 36)
     }
-    assert made.finding().remedy == "`ladder_size: 36` is enough."
+    assert next(made.findings()).remedy == "`ladder_size: 36` is enough."
     assert not made.can_carry("judge_accuracy")
 
 
@@ -259,7 +263,7 @@ def test_data_with_too_few_questions_for_any_ladder():
         asked([question(i) for i in range(10)], [question(i) for i in range(20, 40)]), 36
     )
     assert made.questions == 30
-    found = made.finding()
+    found = next(made.findings())
     assert (
         "30 questions with the rung “answer to another question”, 36 are needed" in found.sentence
     )
@@ -406,3 +410,104 @@ def test_everything_is_json(own_study):
     assert (search["gold"], search["answer_in_gold"], search["documents"]) == (1.0, 1.0, 100)
     assert search["found_by_words"] > 0.9
     assert dataclasses.asdict(found.findings[0]) == record["findings"][0]
+
+
+# --- The audit of styles --------------------------------------------------------------------------
+
+
+def clustered(sizes, first=0, name="c"):
+    """Questions in groups of these sizes, one of each group before a second of any."""
+    places = [(k, g) for g, size in enumerate(sizes) for k in range(size)]
+    return [question(first + i, f"{name}{g}") for i, (_, g) in enumerate(sorted(places))]
+
+
+def test_a_ladder_with_questions_enough_in_too_few_groups_cannot_pass_the_audit():
+    few = ladder_of(asked(clustered([6] * 12)), 60)
+    assert not few.lacking
+    assert few.record()["can_be_valid"]
+    assert not few.record()["can_be_audited"]
+    assert not few.can_carry("judge_accuracy")
+    (found,) = few.findings()
+    assert "60 questions in 12 groups of the 20 needed" in found.sentence
+    assert "no ladder of them is enough" in found.remedy
+    assert not [*ladder_of(asked(clustered([3] * 20)), 60).findings()]
+
+
+def test_a_ladder_of_groups_enough_is_named_even_if_it_is_smaller():
+    """One group fills up what the others leave; training questions come in groups of their own."""
+    uneven = asked(clustered([1] * 40 + [40]))
+    whole = ladder_of(uneven, 80)
+    assert whole.audited[2] < 4
+    size = int(re.search(r"`ladder_size: (\d+)`", next(whole.findings()).remedy)[1])
+    assert 36 <= size < 80
+    assert not [*ladder_of(uneven, size).findings()]
+    filled = asked(clustered([4] * 12), clustered([1] * 60, 200, "t"))
+    size = int(re.search(r"`ladder_size: (\d+)`", next(ladder_of(filled, 48).findings()).remedy)[1])
+    assert size > 48
+    assert not [*ladder_of(filled, size).findings()]
+
+
+@pytest.mark.parametrize(("sizes", "passes"), [([3] * 19, False), ([3] * 20, True)])
+def test_the_groups_that_are_asked_for_are_those_with_which_the_audit_passes(sizes, passes):
+    """A judge without an error: the audit itself is asked."""
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    unseen = equivalence.unseen_error(0.25, 4.0)
+    part = equivalence.Part.of("style rungs", np.zeros(len(codes)), codes, unseen, 2)
+    assert (part.status(equivalence.LIMIT * 0.25) == equivalence.PASSES) == passes
+    made = ladder_of(asked(clustered(sizes)), len(codes))
+    assert ("judge_accuracy" not in made.not_auditable) == passes
+
+
+# --- Contexts -------------------------------------------------------------------------------------
+
+
+def test_contexts_are_counted_as_the_stage_will_have_them(outputs):
+    """Counted on whole documents, and here by the stage's own rule on passages of one sentence."""
+    from rag_study import data
+    from rag_study.analysis.feasibility import contexts
+    from rag_study.answering.contexts import ContextBuilder
+
+    whole = data.load("fictional", options={"num_worlds": 30})
+    pools = data.split(whole, 0.4).pools
+    one = asked(pools["test"], pools["train"], pools["validation"], train_size=10)
+    rows = {row["context"]: row for row in contexts.records(one, contexts.COUNTED, whole.documents)}
+    chunks = pd.DataFrame(
+        [
+            (f"{d.doc_id}#{n}", d.doc_id, d.title, text, 20)
+            for d in whole.documents
+            for n, text in enumerate(re.split(r"(?<=[.]) ", d.text))
+        ],
+        columns=["chunk_id", "doc_id", "title", "text", "tokens"],
+    )
+    hits = pd.DataFrame(columns=["question_id", "rank", "chunk_id"])
+    every = [q for pool in pools.values() for q in pool]
+    builder = ContextBuilder(chunks, hits, 3, every)
+    for name in ("oracle", "counterfactual"):
+        able = sum(builder.context(q, name).passages is not None for q in pools["test"])
+        assert abs(rows[name]["possible"] - able) <= 0.05 * len(pools["test"])
+    assert 0 < rows["counterfactual"]["possible"] < rows["counterfactual"]["asked"]
+    assert rows["counterfactual"]["possible"] + sum(
+        rows["counterfactual"]["reasons"].values()
+    ) == len(pools["test"])
+    assert (rows["training"]["possible"], rows["training"]["asked"]) == (10, len(pools["test"]))
+
+
+def test_a_verdict_from_a_context_that_hardly_a_question_can_have_is_refused(own_study, command):
+    """All questions are yes or no: no passage says another answer of that kind."""
+    primary = {"contexts": ["counterfactual"]}
+    path = own_study(
+        [1] * 120, dataset={"test_size": 25}, contexts=["retrieved", "counterfactual"],
+        primary=primary,
+    )  # fmt: skip
+    found = checked(path)
+    assert found.verdict is True
+    file = path.parent / "mills" / "questions.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows:
+        row |= {"answers": ["yes"], "answer_type": "yesno"}
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = checked(path)
+    assert found.verdict is False
+    (said,) = of(found, "contexts", "no verdict")
+    assert "0 of 25 questions can be asked (yesno question: 25)" in said.sentence
+    assert "no verdict is possible" in command("run", path)[2]

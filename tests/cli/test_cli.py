@@ -2,6 +2,7 @@ import io
 import json
 import sys
 
+import pandas as pd
 import pytest
 from study_tables import comparison, table
 
@@ -64,6 +65,9 @@ def finished(write_study, outputs):
     folder = run_folder.study_dir("small")
     files.write_parquet(folder / "comparisons.parquet", table(comparison("helps")))
     files.write_text(folder / "headline.txt", "Helps.\n")
+    step = {"rank": 1, "rule": "search", "sentence": "The search loses 12 % of all answers. " * 4}
+    step |= {"numbers": "{}", "command": "rag-study run s.yaml", "lines": "retrieval: {top_k: 4}"}
+    files.write_parquet(folder / "next_steps.parquet", pd.DataFrame([step | {"minutes": 7.2}]))
     files.write_text(folder / "made_by.txt", runs[-1].run_id + "\n")
     return path
 
@@ -104,6 +108,18 @@ def test_a_report_reads_the_study_file_once_and_so_does_its_notebook(
     run = active_run.begin("compare", {"study_file": str(finished), "others": []})
     assert run.run.study.name == "small"
     assert reads == [finished]
+
+
+def test_a_run_ends_with_what_to_do_next(command, finished):
+    code, out, _ = command("run", finished)
+    assert code == 0
+    steps = out[out.index("What to do next") : out.index("Report: ")].splitlines()
+    assert (
+        steps[2] == "1. The search loses 12 % of all answers. The search loses 12 % of all answers."
+    )
+    assert max(map(len, steps)) <= 80
+    order = ["retrieval: {top_k: 4}", "rag-study run s.yaml", "About 7 minutes on this machine"]
+    assert sorted(order, key="\n".join(steps).index) == order
 
 
 BAD_STUDIES = {

@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rag_study import retrieval
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document, Question
 from rag_study.models import api_key
+from rag_study.study import plan
 from rag_study.study.groups import Retrieval
 
 
@@ -135,3 +137,35 @@ def test_planning_asks_no_server_and_refuses_a_key_in_the_name(server):
     with pytest.raises(ValueError, match="without a user, password") as refused:
         Retrieval(embedding_model="http://me:hunter2hunter2@host/v1#m")
     assert "hunter2" not in str(refused.value).split("[type")[0]
+
+
+def test_a_study_files_settings_for_servers_reach_it(server, write_study, monkeypatch):
+    """From the study file through the parameters of stages 02 and 03; no run's id knows of them."""
+    own = {"concurrency": 2, "timeout_s": 5.0, "max_retries": 1}
+    search = {"embedding_model": name(server, "m"), "chunk_size": 64}
+    raft = [{"train_size": 4, "train_format": "raft", "num_distractors": 1}]
+    ids = []
+    for servers in ({}, own):
+        runs = plan.expand(write_study(retrieval=search, fine_tuning=raft, servers=servers))
+        asked = [run for run in runs if run.stage.name in ("index_corpus", "fine_tune")]
+        assert {run.stage.name for run in asked} == {"index_corpus", "fine_tune"}
+        for run in asked:
+            assert own.items() <= run.parameters["servers"].items() or not servers
+        ids.append([run.run_id for run in runs])
+    assert ids[0] == ids[1]
+
+    def slowly(handler, body):
+        time.sleep(0.05)
+        embeds(handler, body)
+
+    server.script = {"all": slowly}
+    embedding = retrieval.load_embedding(
+        search["embedding_model"], servers=asked[0].point.servers.model_dump(), cached=False
+    )
+    server.most_busy = 0
+    embedding.embed([f"mill {n}" for n in range(32 * 8)])
+    assert server.most_busy == 2
+    server.script, before = {"all": lambda h, b: send(h, 503, "{}")}, len(server.requests)
+    with pytest.raises(StudyError):
+        embedding.embed(["one more"])
+    assert len(server.requests) - before == 2  # once, and once again

@@ -1,15 +1,18 @@
 """What the report says of the audit and of people's labels."""
 
+import json
 import re
 
 import pytest
 import styled_study as towns
 
+from rag_study.analysis.next_steps import next_steps
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import audit_tables, page
 from rag_study.report.basis import basis
 from rag_study.report.limits import limits
 from rag_study.report.plots import style_means
+from rag_study.study.config import load_study
 
 ASKED = towns.questions(120)
 
@@ -71,7 +74,6 @@ def test_what_people_would_see_comes_first(labelled, tmp_path):
     assert "Accuracy (people)" in effects
     assert "labelled questions" in text
     assert "Where people graded: the judge's errors" in text
-    assert "What more labels would bring" in text or not audit_tables.label_plans(labelled)
     rows = audit_tables.error_rows(labelled)
     assert [row["status"] for row in rows if row["status"]] == ["fails", "fails"]
     assert {row["limit"] for row in rows} == {"±0.125"}
@@ -85,10 +87,15 @@ def test_errors_are_put_into_words(labelled):
 
 
 def test_plans_say_what_more_labels_bring(labelled):
-    plans = audit_tables.label_plans(labelled)
+    steps = next_steps(labelled, load_study("params/demo.yaml"))
+    plans = steps[steps["rule"] == "more labels"]
     assert len(plans) == 2
-    for plan in plans:
-        assert re.search(r"would bring the interval from ±\d\.\d\d to ±\d", plan)
+    for plan in plans.to_dict("records"):
+        assert re.search(r"would bring the interval from ±\d\.\d\d to ±\d", plan["sentence"])
+        graded = json.loads(plan["numbers"])["labelled"]
+        assert f"people have graded {graded} questions" in plan["sentence"]
+    # Who has labels is not asked for them.
+    assert not steps["rule"].isin(["labels", "larger check of the judge"]).any()
 
 
 def test_a_study_without_rungs_or_labels_says_nothing_of_them(tmp_path):

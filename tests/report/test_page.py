@@ -90,6 +90,7 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     words = page.words
     assert words.index(headline(results)) < words.index("The data set fictional is invented.")
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == [
+        "What to do next",
         "What training changed",
         "The paper's claims, tested here",
         "Where answers go wrong",
@@ -385,3 +386,27 @@ def test_the_terminal_s_table_says_so_as_well():
     rows = pd.DataFrame([comparison("helps", 0.2)])
     rows.attrs["questions"] = "on questions that a model wrote"
     assert effects_table(rows).title.endswith(", on questions that a model wrote")
+
+
+def test_what_to_do_next_stands_right_after_the_verdict(tmp_path):
+    frame, lines = answers(), "datasets:\n- {name: x, test_size: 300}"
+    steps = pd.DataFrame(
+        [
+            {"rank": n, "rule": "one", "sentence": f"Step {n} has <b>{n} %</b>.", "numbers": "{}",
+             "command": "rag-study run params/x.yaml" * (n == 1),
+             "minutes": 12.3 if n < 3 else math.nan, "lines": lines * (n == 1)}
+            for n in range(1, 7)
+        ]
+    )  # fmt: skip
+    html = build(full_study(frame, next_steps=steps), tmp_path)
+    page = Page(html)
+    assert html.index('id="verdict"') < html.index('id="next"') < html.index('id="effects"')
+    section = html[html.index('<h2 id="next"') : html.index('<h2 id="effects"')]
+    assert section.index("Step 4") < section.index("<details>") < section.index("Step 5")
+    assert "- {name: x, test_size: 300}\n\nrag-study run params/x.yaml</pre>" in section
+    assert "About 12 minutes on this machine" in page.words
+    assert "<b>1 %</b>" not in section
+    assert '<ol class="steps" start="5">' in section
+    assert "2 more" in section
+    nothing = build(full_study(frame), tmp_path)
+    assert "Nothing follows from these numbers" in nothing

@@ -298,3 +298,30 @@ def test_two_embedding_models_are_a_factor_and_told_apart_in_tables(tmp_path):
     files.write_text(tmp_path / "two.yaml", f"{STUDY}  query_prefix: 'q '\n")
     with pytest.raises(StudyError, match=r"all embedding models.*Leave it out"):
         load_study(tmp_path / "two.yaml")
+
+
+def test_the_dimension_that_the_files_say_is_kept_and_another_one_is_another_model(
+    tmp_path, monkeypatch
+):
+    """Matryoshka embeddings are cut by `truncate_dim`; here without any module that normalises, and
+    with the first token's vector instead of the mean."""
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setenv("RAG_STUDY_CACHE", str(tmp_path / "cache"))
+    folder = embedders.make(tmp_path / "cut", LETTERS)
+    texts = ["mill mill", "a river"]
+    for dimensions in (16, 6):
+        told = {"truncate_dim": dimensions, "similarity_fn_name": "cosine"}
+        files.write_json(folder / "config_sentence_transformers.json", told)
+        embedding = retrieval.load_embedding(str(folder))
+        assert embedding.dimensions == dimensions
+        whole = SentenceTransformer(str(folder), truncate_dim=16).encode(texts)[:, :dimensions]
+        assert not np.allclose(np.linalg.norm(whole, axis=1), 1, atol=0.1)  # its files leave it out
+        expected = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+        np.testing.assert_allclose(embedding.embed(texts), expected, atol=1e-6)
+        nodes = retrieval.split_documents([Document(t, "", t) for t in texts], 64, 8, embedding)
+        retrieval.build_index(nodes, embedding, tmp_path / f"index{dimensions}")
+        hits = retrieval.retrieve(
+            tmp_path / f"index{dimensions}", [Question("q", "a river", ())], 1, embedding
+        )
+        assert hits["doc_id"].tolist() == ["a river"]

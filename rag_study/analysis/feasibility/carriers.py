@@ -55,7 +55,7 @@ def finding(asked: Asked, study: StudyConfig, ladders: Iterable[Ladder]) -> Find
         NO_VERDICT,
         "scores",
         f"{asked.name}: no score can carry a verdict: {listed(reasons)}, and no judge can be shown "
-        "to be valid.",
+        "to be valid and fair.",
         "Give the questions short `answers` or `key_points`, or the judge's check more questions "
         "(`ladder_size`).",
     )

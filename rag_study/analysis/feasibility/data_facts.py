@@ -11,7 +11,6 @@ import numpy as np
 
 from rag_study import data
 from rag_study.analysis.feasibility.asked import Asked
-from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains, length
@@ -23,7 +22,6 @@ from rag_study.study import stages
 
 # Of larger corpora the words are not counted; of more questions, so many are searched for.
 _MOST_DOCUMENTS, _MOST_SEARCHED = 20_000, 200
-_GOLD_CONTEXTS = ("oracle", "distractor", "counterfactual")
 
 
 def record(asked: Asked) -> dict[str, Any]:
@@ -53,12 +51,10 @@ def record(asked: Asked) -> dict[str, Any]:
     }
 
 
-def search_record(asked: Asked, top_k: int) -> dict[str, Any] | None:
+def search_record(asked: Asked, documents: Sequence[Document], top_k: int) -> dict[str, Any]:
     """What a search of the test questions has to do with: documents, gold ones, whether the answer
     stands in them, and how often the commonest search by words finds one of them among the best
-    `top_k` documents. None where the documents have not been read."""
-    if (documents := _documents(asked)) is None:
-        return None
+    `top_k` documents."""
     by_id = {document.doc_id: document for document in documents}
     with_gold = [q for q in asked.test if any(doc_id in by_id for doc_id in q.gold_doc_ids)]
     answered = [q for q in with_gold if q.answers and q.answer_type not in ("yesno", "list")]
@@ -76,21 +72,8 @@ def search_record(asked: Asked, top_k: int) -> dict[str, Any] | None:
     }
 
 
-def search_finding(found: Mapping[str, Any], contexts: Sequence[str]) -> Finding | None:
-    """Questions whose gold documents are not known have no context that is made of these."""
-    needing = [name for name in contexts if name in _GOLD_CONTEXTS]
-    if not needing or found["gold"] is None or found["gold"] == 1:
-        return None
-    return Finding(
-        NOTE,
-        "documents",
-        f"{found['dataset']}: {1 - found['gold']:.0%} of the test questions name no gold document, "
-        f"which `contexts: [{', '.join(needing)}]` needs.",
-        "Give them `gold_doc_ids`, or leave these contexts out.",
-    )
-
-
-def _documents(asked: Asked) -> Sequence[Document] | None:
+def documents_of(asked: Asked) -> Sequence[Document] | None:
+    """The documents of a data set; None where they have not been read."""
     if asked.pools is None:
         return None
     if stages.is_done(asked.prepared):

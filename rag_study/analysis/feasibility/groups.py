@@ -31,9 +31,9 @@ def finding(asked: Asked) -> Finding | None:
     return Finding(NO_VERDICT, "questions", f"{asked.name}: {short}.", _remedy(asked))
 
 
-def nearest_size(questions: Sequence[Question], wanted: int) -> int | None:
-    """How many of the first questions of a pool come in groups enough: the number nearest to
-    `wanted`, of two as near the larger; None where no number does.
+def nearest_size(questions: Sequence[Question], wanted: int, least: int = 1) -> int | None:
+    """How many of the first questions of a pool come in groups enough: the number from `least` on
+    that is nearest to `wanted`, of two as near the larger; None where no number does.
 
     More questions are not always more: the first ones are of one group each, and a large group
     that fills up the rest makes groups uneven.
@@ -44,7 +44,7 @@ def nearest_size(questions: Sequence[Question], wanted: int) -> int | None:
         name = question.group or question.id
         squares += 2 * sizes[name] + 1
         sizes[name] += 1
-        if number * number / squares >= MIN_CLUSTERS - TOLERANCE:
+        if number >= least and number * number / squares >= MIN_CLUSTERS - TOLERANCE:
             enough.append(number)
     return min(enough, key=lambda number: (abs(number - wanted), -number), default=None)
 

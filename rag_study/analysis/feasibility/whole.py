@@ -9,6 +9,7 @@ from typing import Any
 from rag_study.analysis.feasibility import asked as asking
 from rag_study.analysis.feasibility import (
     carriers,
+    contexts,
     data_facts,
     differences,
     gate,
@@ -42,6 +43,7 @@ class Feasibility:
     data: list[dict[str, Any]] = field(default_factory=list)
     references: list[dict[str, Any]] = field(default_factory=list)
     search: list[dict[str, Any]] = field(default_factory=list)
+    contexts: list[dict[str, Any]] = field(default_factory=list)
     judges: list[dict[str, Any]] = field(default_factory=list)
     differences: list[dict[str, Any]] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
@@ -103,14 +105,29 @@ def blocking(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
     if not gate.asks_for_verdict(runs):
         return []
     found = [
-        groups.finding(asked) or carriers.finding(asked, study, _ladders(asked, study))
+        groups.finding(asked)
+        or _of_contexts(asked, study)
+        or carriers.finding(asked, study, _ladders(asked, study))
         for asked in asking.of_study(runs, study)
     ]
     return found if found and all(found) else []
 
 
+def _of_contexts(asked: Asked, study: StudyConfig) -> Finding | None:
+    """Why no context that carries a verdict can be asked for; documents are read only where it may
+    be so."""
+    primary = study.primary.contexts
+    if not {*primary} <= {*contexts.COUNTED}:
+        return None
+    documents = data_facts.documents_of(asked)
+    if documents is None:
+        return None
+    found = contexts.findings(contexts.records(asked, primary, documents), primary)
+    return next((one for one in found if one.level == NO_VERDICT), None)
+
+
 def _ladders(asked: Asked, study: StudyConfig) -> Iterator[judges.Ladder]:
-    return (judges.Ladder.of(judge, asked) for judge in study.judges)
+    return (judges.Ladder.of(judge, asked, study.metrics) for judge in study.judges)
 
 
 def _of_data(made: Feasibility, asked: Asked, study: StudyConfig, family_size: int) -> bool:
@@ -123,11 +140,13 @@ def _of_data(made: Feasibility, asked: Asked, study: StudyConfig, family_size: i
         for row in table.to_dict("records")
     ]
     made.judges += [ladder.record() for ladder in ladders]
-    found += [ladder.finding() for ladder in ladders]
+    found += [one for ladder in ladders for one in ladder.findings()]
     top_k = max(study.retrieval.top_k)
-    if search := data_facts.search_record(asked, top_k):
-        made.search.append(search)
-        found.append(data_facts.search_finding(search, study.contexts))
+    if (documents := data_facts.documents_of(asked)) is not None:
+        made.search.append(data_facts.search_record(asked, documents, top_k))
+        possible = contexts.records(asked, study.contexts, documents)
+        made.contexts += possible
+        found += contexts.findings(possible, study.primary.contexts)
     metrics = _metrics(asked, study, ladders)
     rows = differences.records(asked, study, metrics, family_size)
     made.differences += rows
