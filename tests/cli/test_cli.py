@@ -213,7 +213,7 @@ def test_results_move_from_one_outputs_folder_to_another(command, outputs, tmp_p
     code, out, _ = command("export", SMOKE, file)
     assert code == 0
     assert "1 runs" in out
-    assert "18 are not done" in out
+    assert "19 are not done" in out
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
     code, out, _ = command("import", file)
     assert code == 0
@@ -271,7 +271,7 @@ def test_the_live_view_counts_by_stage():
     shown = screen.export_text()
     assert "generate_answers" in shown
     assert f"▸ {runs[1].run_id}" in shown
-    assert "1 of 19 done" in shown
+    assert "1 of 20 done" in shown
     assert "no estimate yet" in shown
 
 
