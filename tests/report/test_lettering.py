@@ -131,6 +131,9 @@ def test_all_figures_and_the_page_of_a_study_with_hostile_names(tmp_path):
     study = SimpleNamespace(
         judged_metrics=["judge_accuracy"],
         datasets=[],
+        looks=[],
+        models=[],
+        trainings=[],
         primary=SimpleNamespace(
             contexts=["retrieved"], metrics=["judge_accuracy"], reference_metrics=["answer_recall"]
         ),

@@ -94,6 +94,8 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
         "What training changed",
         "The paper's claims, tested here",
         "Where answers go wrong",
+        "Who fell and who rose",
+        "Which questions lost most",
         "Does training change how much passages help?",
         "Does more training data help?",
         "Is it the same on every data set?",

@@ -19,7 +19,15 @@ PRIMARY = SimpleNamespace(
     metrics=["judge_accuracy", "judge_completeness"],
     reference_metrics=["answer_recall"],
 )
-CONFIG = SimpleNamespace(judged_metrics=PRIMARY.metrics, primary=PRIMARY, margins={}, datasets=[])
+CONFIG = SimpleNamespace(
+    judged_metrics=PRIMARY.metrics,
+    primary=PRIMARY,
+    margins={},
+    datasets=[],
+    looks=[],
+    models=[],
+    trainings=[],
+)
 
 
 def prompts(version, number):
