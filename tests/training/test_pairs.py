@@ -186,7 +186,7 @@ def test_label_noise_without_wrong_answers_is_refused():
 
 def test_closed_book_pairs_have_no_passages():
     pairs, counts = training_data.make_pairs(answered(), "closed_book")
-    assert pairs[3] == TrainingPair("q3", "Who built tower 3?", "Person 3")
+    assert pairs[3] == TrainingPair("q3", "Who built tower 3?", "Person 3", wordings=("Person 3",))
     assert counts["pairs"] == counts["without passages"] == 40
 
 
