@@ -72,7 +72,7 @@ STAGES = {
         Stage(
             "prepare_data",
             "01_prepare_data",
-            6,
+            7,
             uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
             beside={"dataset": only("path", "corpus")},
         ),
@@ -171,7 +171,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            5,
+            6,
             ("prepare_data",),
             uses={
                 **_JUDGE,
