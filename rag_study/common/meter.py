@@ -66,6 +66,11 @@ def count_tokens(model: Any) -> None:
     model.get_input_embeddings().register_forward_hook(count)
 
 
+def add_tokens(kind: str, number: int) -> None:
+    """Count tokens, "read" or "written", that another process has computed for this one."""
+    _TOKENS[kind] += number
+
+
 def totals(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What the runs of a study took together: one row per stage, then one of them all.
 

@@ -28,7 +28,15 @@ from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import beside, is_endpoint
 from rag_study.study import batch
-from rag_study.study.groups import Compute, Context, Group, Prompting, Servers, check_language_model
+from rag_study.study.groups import (
+    Compute,
+    Context,
+    Group,
+    Prompting,
+    Servers,
+    check_engine,
+    check_language_model,
+)
 from rag_study.study.sections import (
     AnsweringConfig,
     DatasetConfig,
@@ -117,6 +125,11 @@ class StudyConfig(Group):
                 raise ValueError(f"sequence names {unknown}, the data sets are {labels}")
         if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
+        for model in self.models:
+            if not is_endpoint(model):  # is asked where it is, whatever the engine
+                recipes = [recipe for tuning in self.fine_tuning for recipe in tuning.each()]
+                for recipe in (None, *recipes):
+                    check_engine(self.answering, model, recipe)
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
         missing = [c for c in self.primary.contexts if c not in self.contexts]

@@ -28,9 +28,11 @@ def points(config: StudyConfig) -> Iterator[Point]:
         }
         for model, search in itertools.product(config.models, config.retrieval.each()):
             here = {"model": model, "retrieval": search}
+            asked = answering
             if served := names.is_endpoint(model):
                 here["retention"] = 0
-            for state in _states(config, dataset, sets, answering):
+                asked = answering.model_copy(update={"engine": "transformers"})  # has no meaning
+            for state in _states(config, dataset, sets, asked):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint
                 for judge in judges:

@@ -21,7 +21,7 @@ from rag_study.common.messages import nearest
 from rag_study.common.paths import located
 from rag_study.data import registry
 from rag_study.evaluation import criteria
-from rag_study.models import architectures, endpoint, folders, methods, names
+from rag_study.models import architectures, endpoint, folders, methods, names, vllm
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval import embedding_model, store_names
 from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
@@ -219,6 +219,30 @@ class Training(Group):
         )
 
 
+def _no_server(engine: Any) -> Any:
+    if engine == "server":
+        raise ValueError(
+            "a server that runs already is named in `models`, as http://host:port/v1#model-name; "
+            "an engine is transformers, or vllm, which starts a server of its own"
+        )
+    return engine
+
+
+Engine = Annotated[Literal["transformers", "vllm"], BeforeValidator(_no_server)]
+
+
+class Vllm(Group):
+    """What a vLLM server is started with: memory and speed alone, so that it is in no run's id.
+    Left out, it is as vLLM does it by itself."""
+
+    tensor_parallel_size: int | None = Field(None, ge=1, description="GPUs that share the model")
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="share it may fill")
+    max_num_seqs: int | None = Field(None, ge=1, description="answers written side by side")
+    max_model_len: int | None = Field(None, ge=1, description="tokens of its window, for memory")
+    cpu_offload_gb: float | None = Field(None, ge=0, description="of the weights, to main memory")
+    enforce_eager: bool = Field(False, description="compile nothing: starts sooner, writes slower")
+
+
 class Answering(Group):
     """What is asked, in which conditions, and how the answers are generated."""
 
@@ -231,6 +255,10 @@ class Answering(Group):
     top_p: float = Field(1.0, gt=0, le=1)
     context_gain: bool = Field(False, description="also the likelihood of the reference answer")
     batch_size: int = Field(8, ge=1, description="questions answered, or answers graded, together")
+    engine: Engine = Field(
+        "transformers", description="what computes the models that are loaded here"
+    )
+    vllm: Vllm = Vllm()
 
     @property
     def few_shot(self) -> bool:
@@ -238,8 +266,9 @@ class Answering(Group):
 
     @property
     def unused(self) -> frozenset[str]:
-        keys = () if self.few_shot else ("num_examples",)
-        return frozenset(keys if self.temperature else (*keys, "top_p"))
+        keys = set() if self.few_shot else {"num_examples"}
+        keys |= set() if self.temperature else {"top_p"}
+        return frozenset(keys if self.engine == "vllm" else keys | {"engine", "vllm"})
 
 
 class System(Group):
@@ -364,7 +393,21 @@ class Point(Group):
             raise ValueError("training: a model behind a server is not trained here; give {}")
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
+        if self.model:
+            check_engine(self.answering, self.model, self.training)
         return self
+
+
+def check_engine(answering: Answering, model: str, training: Training | None) -> None:
+    """Raise ValueError where the engine that is to answer cannot be that of a state of a study."""
+    if answering.engine != "vllm":
+        return
+    how = (training.method, training.strength, training.lora_rank) if training else (None,)
+    reason = vllm.refusal(model, *how)
+    if answering.context_gain:
+        reason = "context_gain needs the model itself, which is with vLLM's server"
+    if reason is not None:
+        raise ValueError(f"answering: engine: vllm: {reason}. `engine: transformers` does it")
 
 
 def check_language_model(name: str, also: Sequence[str] = ()) -> None:

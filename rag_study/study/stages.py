@@ -111,10 +111,10 @@ STAGES = {
                 "model": ALL,
                 "training": only("strength"),
                 "seed": ALL,
-                "answering": all_but("contexts", "test_size"),
+                "answering": all_but("contexts", "test_size", "vllm"),
                 "compute": ALL,
             },
-            beside={**_ASKED, "servers": ALL},
+            beside={"answering": only("contexts", "test_size", "vllm"), "servers": ALL},
         ),
         Stage(
             "import_answers",

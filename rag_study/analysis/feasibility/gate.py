@@ -41,14 +41,16 @@ def refuse_without_verdict(study: StudyConfig, found: Sequence[Finding]) -> None
 
 
 def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
-    """A sentence for each data set: how many questions in how many groups, and what is wrong."""
+    """A sentence for each data set: how many questions in how many groups, and what is wrong; and
+    what the study needs that is not installed."""
     wanted = asks_for_verdict(runs)
     possible = " A verdict is possible." if wanted else ""
-    return [
+    of_data = [
         (groups.finding(asked) if wanted else None)
         or Finding(NOTE, "questions", sentence(asked) + possible * (asked.pools is not None))
         for asked in asking.of_study(runs, study)
     ]
+    return [*of_data, *machine.programs(runs)]
 
 
 def asks_for_verdict(runs: Sequence[StageRun]) -> bool:
