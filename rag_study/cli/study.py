@@ -140,8 +140,10 @@ def run(
     place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
     ready = _ready(runs, only is not None or anyway, force=force)
     ready()
-    if executor != "dask":  # workers elsewhere have programs of their own
-        resources.check_programs(chosen if force else [r for r in chosen if not is_done(r)])
+    left = [stage_run for stage_run in chosen if force or not is_done(stage_run)]
+    # Workers elsewhere have programs of their own.
+    if executor != "dask" and (missing := resources.missing_program(left)):
+        raise StudyError(missing)
     run_folder.check_writable()
     cleanup.announce(runs[-1])
     options = Options(keep_going, cell_timeout)

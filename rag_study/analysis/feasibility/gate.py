@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag_study.analysis.feasibility import asked as asking
-from rag_study.analysis.feasibility import groups, judges
+from rag_study.analysis.feasibility import groups, judges, machine
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common.errors import StudyError
