@@ -19,7 +19,6 @@ from rag_study.retrieval import store_names
 from rag_study.study.groups import Point
 from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
 
-
 # Notebooks' code by its hash -> that of the code before it, where runs that could be asked for then
 # are computed alike: they keep their ids. 04 has an engine to choose since.
 _AS_BEFORE = {"1039fb1aad48f9d0": "204a37f9c2b13b7a"}

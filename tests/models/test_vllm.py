@@ -87,7 +87,7 @@ def test_it_listens_here_alone_takes_its_key_only_and_ends_with_all_that_it_star
 def test_what_does_not_listen_to_a_signal_is_killed(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("STAND_IN", "deaf")
     hasty = tmp_path / "hasty.py"
-    text = Path(watchdog.__file__).read_text()
+    text = Path(watchdog.__file__).read_text(encoding="utf-8")
     hasty.write_text(text.replace("GRACE_S = 15.0", "GRACE_S = 0.5"))
     monkeypatch.setattr(vllm_server, "_WATCHED", (sys.executable, "-I", str(hasty)))
     with served(tmp_path) as server:
@@ -140,7 +140,7 @@ def test_one_that_does_not_start_says_why(stand_in, tmp_path, monkeypatch):
 
 def test_one_that_never_listens_is_given_up(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("STAND_IN", "mute")
-    with pytest.raises(StudyError, match="could not be asked after 0.05 minutes"):
+    with pytest.raises(StudyError, match="could not be asked after"):
         served(tmp_path, 3).endpoint("base")
     assert all_gone(stand_in("pids")[0], 5) if stand_in("pids") else True
 
@@ -165,7 +165,7 @@ def test_without_vllm_a_sentence_says_what_to_install(monkeypatch, tmp_path, wri
 def answers(lm, name, settings, pool=QUESTIONS):
     folder = run_folder.RunFolder(name)
     builder = ContextBuilder(CHUNKS, HITS, top_k=2)
-    asked, extent = ({c: v for c in ("none", "retrieved")} for v in (pool, len(pool)))
+    asked, extent = (dict.fromkeys(("none", "retrieved"), v) for v in (pool, len(pool)))
     batches = generation.generate_answers(lm, asked, builder, settings, extent, folder)
     return [row for batch in batches for row in batch]
 
@@ -181,10 +181,7 @@ def changed(model):
     return model
 
 
-@pytest.mark.parametrize(
-    ("method", "strength"),
-    [(None, 1.0), ("lora", 1.0), ("rslora", 0.4), ("lora", 0.0), ("full", 1.0)],
-)
+@pytest.mark.parametrize(("method", "strength"), [(None, 1.0), ("rslora", 0.4), ("full", 1.0)])
 def test_answers_are_those_of_transformers(stand_in, outputs, tmp_path, method, strength):
     adapter = None
     if method:
@@ -202,13 +199,28 @@ def test_answers_are_those_of_transformers(stand_in, outputs, tmp_path, method, 
     [options], requests = stand_in("options"), stand_in("request")
     assert options["max_num_seqs"] == "3"
     assert options["generation_config"] == "vllm"
-    assert options["enable_lora"] == (method in ("lora", "rslora") and strength > 0)
+    assert options["enable_lora"] == (method == "rslora")
     assert all(request["temperature"] == 0 for request in requests)
     assert len(requests) == len(ours)
     assert all_gone(stand_in("pids")[0])
 
 
-def test_what_was_answered_is_not_asked_again_and_no_server_starts(stand_in, outputs, tmp_path):
+def test_of_strength_0_the_base_answers(stand_in, tmp_path):
+    recipe, lm = Recipe(lora_rank=4), loading.load_generator("random-llama")
+    peft.save(peft.wrap(lm, recipe), lm, recipe, tmp_path / "adapter")
+    at = {"adapter_dir": tmp_path / "adapter", "name": "random-llama"}
+    model = vllm_model.load_generator(tmp_path, {}, strength=0.0, **at)
+    assert model.served_name == vllm.BASE
+    assert "--enable-lora" not in model.server.command
+    model = vllm_model.load_generator(tmp_path, {}, **at)
+    assert model.served_name == vllm.STATE
+    assert model.server.command[model.server.command.index("--max-lora-rank") + 1] == "8"
+
+
+def test_what_was_answered_is_not_asked_again_and_no_server_starts(
+    stand_in, outputs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STAND_IN", "rule")
     settings = Settings(4, batch_size=2)
     served = vllm_model.load_generator(tmp_path, {}, "random-llama")
     first = answers(served, "stage/x-1", settings, QUESTIONS[:4])
@@ -218,7 +230,8 @@ def test_what_was_answered_is_not_asked_again_and_no_server_starts(stand_in, out
     assert len(stand_in("options")) == 1
 
 
-def test_a_sampled_answer_has_a_seed_of_its_own(stand_in, outputs, tmp_path):
+def test_a_sampled_answer_has_a_seed_of_its_own(stand_in, outputs, tmp_path, monkeypatch):
+    monkeypatch.setenv("STAND_IN", "rule")
     served = vllm_model.load_generator(tmp_path, {}, "random-llama")
     answers(served, "stage/x-1", Settings(2, temperature=0.7, top_p=0.9), QUESTIONS[:4])
     requests = stand_in("request")
@@ -228,7 +241,7 @@ def test_a_sampled_answer_has_a_seed_of_its_own(stand_in, outputs, tmp_path):
 
 @pytest.mark.parametrize(
     ("mode", "options", "words"),
-    [("old", {}, "0.10.2"), ("", {"max_model_len": 60}, "max_model_len")],
+    [("old", {}, "0.10.2"), ("rule", {"max_model_len": 60}, "max_model_len")],
 )
 def test_a_server_that_does_not_do_as_told_is_no_answer(
     stand_in, outputs, tmp_path, monkeypatch, mode, options, words
