@@ -25,8 +25,10 @@ _TOKENS: Counter[str] = Counter()
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in megabytes."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    """Largest resident memory so far of this process, or of one that it started and that has ended
+    (a server of its own), in megabytes."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return round(max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024, 1)
 
 
 class Meter:

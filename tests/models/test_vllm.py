@@ -317,3 +317,28 @@ def test_a_model_on_a_server_is_asked_there_whatever_the_engine(write_study):
     models = ["http://127.0.0.1:9/v1#there"]
     usual = ids(write_study(models=models, fine_tuning=None))
     assert ids(write_study(models=models, fine_tuning=None, answering={"engine": "vllm"})) == usual
+
+
+# --- vLLM itself ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_vllm_itself_writes_what_transformers_writes(outputs, tmp_path, monkeypatch):
+    """The bundled model with an adapter (its judge's), on short questions; some ties are allowed."""
+    try:
+        vllm.executable()
+    except StudyError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    name, adapter = "smollm2-135m-instruct", Path(loading.__file__).parent / "judge_adapter"
+    settings = Settings(8, batch_size=4)
+    for where, strength in ((None, 1.0), (adapter, 0.5)):
+        how = {"adapter_dir": where, "strength": strength}
+        ours = answers(loading.load_generator(name, **how), f"ours/x-{strength}", settings)
+        options = {"max_num_seqs": 4, "enforce_eager": True}
+        served = vllm_model.load_generator(tmp_path, options, name, **how)
+        theirs = answers(served, f"theirs/x-{strength}", settings)
+        assert served.server._process is None
+        assert [row["prompt_tokens"] for row in theirs] == [row["prompt_tokens"] for row in ours]
+        same = [a["answer"] == b["answer"] for a, b in zip(ours, theirs, strict=True)]
+        assert sum(same) >= len(same) - 2

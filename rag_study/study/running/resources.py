@@ -66,7 +66,7 @@ def default_workers(runs: Iterable[StageRun]) -> int:
 
 def missing_program(runs: Iterable[StageRun]) -> str | None:
     """What runs need beside this package and this machine does not have, in a sentence."""
-    if any(_computes_by_vllm(run) for run in runs):
+    if any(computes_by_vllm(run) for run in runs):
         try:
             vllm.executable()
         except StudyError as error:
@@ -74,7 +74,8 @@ def missing_program(runs: Iterable[StageRun]) -> str | None:
     return None
 
 
-def _computes_by_vllm(run: StageRun) -> bool:
+def computes_by_vllm(run: StageRun) -> bool:
+    """Whether a vLLM server that the run starts computes its model."""
     return run.stage.name == "generate_answers" and run.point.answering.engine == "vllm"
 
 
