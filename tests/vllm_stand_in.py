@@ -108,7 +108,8 @@ def main():
 
         def do_GET(self):
             if self.allowed():
-                self.reply(200, {"data": [{"id": name} for name in models.names]})
+                listed = {"data": [{"id": name} for name in models.names]}
+                self.reply(200, {"version": "9.9"} if self.path == "/version" else listed)
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

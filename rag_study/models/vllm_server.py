@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets as random_words
@@ -14,8 +15,9 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rag_study.common import machine, secrets
+from rag_study.common import circumstances, machine, secrets
 from rag_study.common.errors import StudyError
 from rag_study.models import api_key, watchdog
 from rag_study.models.endpoint import Endpoint
@@ -25,8 +27,9 @@ START_TIMEOUT_S = 1800.0
 # Another process may take the free port before the server does.
 _STARTS = 3
 _TAKEN = re.compile(r"address already in use", re.IGNORECASE)
-_LAST_LINES = 6
-_WATCHED = (sys.executable, "-I", watchdog.__file__)
+_CAUSES, _LAST_LINES = 3, 6
+_CAUSE = re.compile(r"\b[A-Za-z]+(Error|Exception): ")
+_WATCHED = (sys.executable, "-P", watchdog.__file__)
 # Gigabytes for keys and values on a processor, where vLLM would take nine tenths of the memory.
 _CACHE_ON_CPU = "4"
 _KEYS = "RAG_STUDY_VLLM_KEY_"
@@ -103,11 +106,12 @@ class Server:
             said = self._give_up()
             if attempt == _STARTS or not _TAKEN.search(said):
                 break
-        lines = [line for line in said.splitlines() if line.strip()][-_LAST_LINES:]
-        shown = "\n".join(f"  {line[:300]}" for line in lines) or "  (it has said nothing)"
-        raise StudyError(
-            f"vLLM {problem}. All that it said is in {self.log}; the last lines:\n{shown}"
-        )
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        # The cause is named first, and what follows from it after it, in processes that wait.
+        causes = [line for line in lines if _CAUSE.search(line)][:_CAUSES]
+        telling = dict.fromkeys([*causes, *lines[-_LAST_LINES:]])
+        shown = "\n".join(f"  {line[:300]}" for line in telling) or "  (it has said nothing)"
+        raise StudyError(f"vLLM {problem}. In {self.log} it said, at last:\n{shown}")
 
     def _give_up(self) -> str:
         """End a server that is of no use; what it has said."""
@@ -119,19 +123,27 @@ class Server:
 
     def _wait_until_ready(self, key: str) -> str | None:
         """Waits until the server answers with this key; else what went wrong."""
-        request = urllib.request.Request(
-            f"{self._url}/v1/models", headers={"Authorization": f"Bearer {key}"}
-        )
-        # No proxy can reach this machine itself.
-        client = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         until = time.monotonic() + self.start_timeout_s
         while time.monotonic() < until:
             if (code := self._process.poll()) is not None:
                 return f"ended before it could be asked (exit code {code})"
-            with contextlib.suppress(OSError), client.open(request, timeout=5):
+            with contextlib.suppress(OSError, ValueError):
+                self._told("/v1/models", key)
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    version = self._told("/version", key)["version"]
+                    circumstances.remember(f"vLLM {version} was started for this run.")
                 return None
             time.sleep(0.25)
         return f"could not be asked after {self.start_timeout_s / 60:.3g} minutes"
+
+    def _told(self, path: str, key: str) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self._url}{path}", headers={"Authorization": f"Bearer {key}"}
+        )
+        # No proxy can reach this machine itself.
+        client = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with client.open(request, timeout=5) as reply:
+            return json.load(reply)
 
 
 def _environment(key: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from towers import CHUNKS, HITS, QUESTIONS
 from rag_study.answering import generation
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.answering.generation import Settings
-from rag_study.common import run_folder, side_by_side
+from rag_study.common import circumstances, run_folder, side_by_side
 from rag_study.common.errors import StudyError
 from rag_study.models import loading, vllm, vllm_model, vllm_server, watchdog
 from rag_study.study import plan
@@ -79,6 +79,7 @@ def test_it_listens_here_alone_takes_its_key_only_and_ends_with_all_that_it_star
     [pids], [environment] = stand_in("pids"), stand_in("environment")
     assert all_gone(pids)
     assert environment["VLLM_API_KEY"] == key
+    assert "vLLM 9.9 was started for this run." in circumstances.recall()
     assert "OPENAI_API_KEY" not in environment
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
     assert key not in (tmp_path / "vllm.log").read_text()
@@ -89,7 +90,7 @@ def test_what_does_not_listen_to_a_signal_is_killed(stand_in, tmp_path, monkeypa
     hasty = tmp_path / "hasty.py"
     text = Path(watchdog.__file__).read_text(encoding="utf-8")
     hasty.write_text(text.replace("GRACE_S = 15.0", "GRACE_S = 0.5"))
-    monkeypatch.setattr(vllm_server, "_WATCHED", (sys.executable, "-I", str(hasty)))
+    monkeypatch.setattr(vllm_server, "_WATCHED", (sys.executable, "-P", str(hasty)))
     with served(tmp_path) as server:
         server.endpoint("base")
     assert all_gone(stand_in("pids")[0], 1)
@@ -324,7 +325,7 @@ def test_a_model_on_a_server_is_asked_there_whatever_the_engine(write_study):
 
 @pytest.mark.slow
 def test_vllm_itself_writes_what_transformers_writes(outputs, tmp_path, monkeypatch):
-    """The bundled model with an adapter (its judge's), on short questions; some ties are allowed."""
+    """The bundled model, and with an adapter (its judge's) that is weakened; ties are allowed."""
     try:
         vllm.executable()
     except StudyError as error:
