@@ -23,8 +23,11 @@ EXECUTABLE_VARIABLE = "RAG_STUDY_VLLM"
 BASE, STATE = "base", "state"
 # The ranks that vLLM makes room for; an adapter is put into the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-# Sequences that are answered at once where nothing else is said.
-SEQUENCES, SEQUENCES_ON_CPU = 256, 32
+# Its options where nothing else is said: `max_num_seqs` sequences are written side by side. On a
+# processor it would compile for minutes what takes seconds, and only without an adapter.
+SEQUENCES = 256
+USUAL = {"max_num_seqs": SEQUENCES}
+USUAL_ON_CPU = {"max_num_seqs": 32, "enforce_eager": True}
 # Of the methods with adapters those whose adapters vLLM reads.
 _ADAPTERS = ("lora", "rslora")
 
@@ -96,7 +99,7 @@ def command(
 
     The model is called BASE, with the `adapter` on it STATE. Neither code that comes with a model
     is run nor a pickle read, and what its makers set for generation does not count: all as
-    everywhere in this package. `options` that are None or False are left out.
+    everywhere in this package. `options` that are False are left out.
     """
     fixed = {"tokenizer": tokenizer, "dtype": dtype, "served_model_name": BASE, "seed": 0}
     fixed |= {"config_format": "hf", "load_format": "safetensors", "generation_config": "vllm"}
@@ -106,7 +109,7 @@ def command(
         fixed["lora_modules"] = json.dumps({"name": STATE, "path": str(adapter)})
     words = [program, "serve", str(folder)]
     for option, value in {**options, **fixed}.items():
-        if value is not None and value is not False:
+        if value is not False:
             words.append(f"--{option.replace('_', '-')}")
             words += [] if value is True else [str(value)]
     return words

@@ -7,14 +7,14 @@ by the same code as for a model of this process: the server is sent token ids, a
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from rag_study.common import circumstances, machine, meter
+from rag_study.common import circumstances, files, machine, meter
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import SERVER_LOG
 from rag_study.models import adapters, folders, loading, vllm
@@ -42,7 +42,7 @@ class VllmModel(LanguageModel):
     server: Server | None = None
     served_name: str = vllm.BASE
     at_once: int = 1
-    scratch: tempfile.TemporaryDirectory | None = None  # what the server reads beside the model
+    scratch: TemporaryDirectory | None = None  # what the server reads beside the model
 
     def __post_init__(self) -> None:
         self._session: Session | None = None
@@ -133,7 +133,7 @@ def load_generator(
     installed, and for what it cannot do (`vllm.refusal`).
     """
     executable = vllm.executable()
-    scratch = tempfile.TemporaryDirectory(prefix="rag-study-vllm-")
+    scratch = files.scratch(folder)
     base = _folder_of(name, Path(scratch.name))
     note = adapters.checked_note(adapter_dir, name, strength) if adapter_dir is not None else None
     rank, whole, method = 0, base, note.method if note else None
@@ -148,11 +148,9 @@ def load_generator(
     tokenizer = loading.load_tokenizer(name)
     use_own_decoding(model)
     loading.fit_tokenizer(name, model, tokenizer)
-    at_once = options.get("max_num_seqs")
-    at_once = at_once or (vllm.SEQUENCES if machine.has_gpu() else vllm.SEQUENCES_ON_CPU)
-    command = vllm.command(
-        executable, whole, base, dtype, {**options, "max_num_seqs": at_once}, adapter, rank
-    )
+    usual = vllm.USUAL if machine.has_gpu() else vllm.USUAL_ON_CPU
+    options = {**usual, **{name: value for name, value in options.items() if value is not None}}
+    command = vllm.command(executable, whole, base, dtype, options, adapter, rank)
     circumstances.remember(
         f"The answers of '{name}' were written by vLLM (`engine: vllm`), which rounds otherwise "
         "than transformers: where two tokens are nearly as likely, it may write the other one."
@@ -164,7 +162,7 @@ def load_generator(
         dtype,
         server=Server(command, folder / SERVER_LOG),
         served_name=vllm.BASE if adapter is None else vllm.STATE,
-        at_once=at_once,
+        at_once=options["max_num_seqs"],
         scratch=scratch,
     )
 

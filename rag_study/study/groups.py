@@ -240,7 +240,9 @@ class Vllm(Group):
     max_num_seqs: int | None = Field(None, ge=1, description="answers written side by side")
     max_model_len: int | None = Field(None, ge=1, description="tokens of its window, for memory")
     cpu_offload_gb: float | None = Field(None, ge=0, description="of the weights, to main memory")
-    enforce_eager: bool = Field(False, description="compile nothing: starts sooner, writes slower")
+    enforce_eager: bool | None = Field(
+        None, description="compile nothing: starts sooner, writes slower; left out: without a GPU"
+    )
 
 
 class Answering(Group):

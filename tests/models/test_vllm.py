@@ -336,7 +336,7 @@ def test_vllm_itself_writes_what_transformers_writes(outputs, tmp_path, monkeypa
     for where, strength in ((None, 1.0), (adapter, 0.5)):
         how = {"adapter_dir": where, "strength": strength}
         ours = answers(loading.load_generator(name, **how), f"ours/x-{strength}", settings)
-        options = {"max_num_seqs": 4, "enforce_eager": True}
+        options = {"max_num_seqs": 4}
         served = vllm_model.load_generator(tmp_path, options, name, **how)
         theirs = answers(served, f"theirs/x-{strength}", settings)
         assert served.server._process is None
