@@ -12,8 +12,8 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
