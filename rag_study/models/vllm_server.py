@@ -131,7 +131,7 @@ class Server:
                 self._told("/v1/models", key)
                 with contextlib.suppress(OSError, ValueError, KeyError):
                     version = self._told("/version", key)["version"]
-                    circumstances.remember(f"vLLM {version} was started for this run.")
+                    circumstances.remember(f"Answers were written by version {version} of vLLM.")
                 return None
             time.sleep(0.25)
         return f"could not be asked after {self.start_timeout_s / 60:.3g} minutes"

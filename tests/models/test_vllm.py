@@ -79,7 +79,7 @@ def test_it_listens_here_alone_takes_its_key_only_and_ends_with_all_that_it_star
     [pids], [environment] = stand_in("pids"), stand_in("environment")
     assert all_gone(pids)
     assert environment["VLLM_API_KEY"] == key
-    assert "vLLM 9.9 was started for this run." in circumstances.recall()
+    assert "Answers were written by version 9.9 of vLLM." in circumstances.recall()
     assert "OPENAI_API_KEY" not in environment
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
     assert key not in (tmp_path / "vllm.log").read_text()
