@@ -156,6 +156,10 @@ def run(
             runs = _begin_step(runs[-1].study, force=force)
         chosen = _chosen(runs, only)
         place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
+        left = [stage_run for stage_run in chosen if force or not is_done(stage_run)]
+        # Workers elsewhere have programs of their own.
+        if executor != "dask" and (missing := resources.missing_program(left)):
+            raise StudyError(missing)
         run_folder.check_writable()
         if not until_settled and only is None:
             asked.ask(runs[-1].study, None)
