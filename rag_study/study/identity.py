@@ -20,18 +20,13 @@ from rag_study.study.groups import Point
 from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
 from rag_study.training.recipe import SELF
 
-# Notebooks' code by its hash -> that of the code before it, where runs that could be asked for then
-# are computed alike: they keep their ids. 04 has an engine to choose since.
-_AS_BEFORE = {"1039fb1aad48f9d0": "204a37f9c2b13b7a"}
-
 
 @lru_cache(maxsize=32)
 def notebook_code_hash(source: str) -> str:
     """Hash over the code of a notebook that computes and writes (`stages.stage_cells`). Outputs,
     metadata, parameters, and what people add to look at things do not count."""
     code = "\n\n".join(cell.source for cell in stage_cells(source))
-    made = hashlib.sha256(code.encode()).hexdigest()[:16]
-    return _AS_BEFORE.get(made, made)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 # What comes with the package and is measured on or replayed. `plan` need not import what reads it.

@@ -20,7 +20,7 @@ from rag_study.answering.generation import Settings
 from rag_study.common import circumstances, run_folder, side_by_side
 from rag_study.common.errors import StudyError
 from rag_study.models import loading, vllm, vllm_model, vllm_server, watchdog
-from rag_study.study import identity, plan, stages
+from rag_study.study import plan
 from rag_study.training import peft
 from rag_study.training.recipe import Recipe
 
@@ -312,12 +312,6 @@ def test_the_engine_is_in_the_ids_and_what_it_is_started_with_is_not(write_study
     assert not {*other} & {*usual}
     options = {"max_num_seqs": 4, "tensor_parallel_size": 2}
     assert ids(write_study(answering={"engine": "vllm", "vllm": options})) == other
-
-
-def test_the_notebook_computes_what_it_did_without_an_engine_under_the_same_ids():
-    # Where 04 computes otherwise, its entry in `identity._AS_BEFORE` goes, and this test with it.
-    source = stages.notebook_source(stages.find_stage("generate_answers").path)
-    assert identity.notebook_code_hash(source) == "204a37f9c2b13b7a"
 
 
 def test_a_model_on_a_server_is_asked_there_whatever_the_engine(write_study):
