@@ -195,12 +195,12 @@ def _begin_step(study: StudyConfig, *, force: bool) -> list[StageRun]:
 
 def _goes_on(comparison: Comparison) -> bool:
     """Whether anything is left to be settled; if so the next step is asked for, and said."""
-    from rag_study.analysis.next_step import next_step
+    from rag_study.analysis.next_look import next_look
 
     folder = run_folder.study_dir(comparison.slug)
     with study_tables.reading(folder):
         looks = files.read_parquet(folder / "looks.parquet")
-    further = next_step(comparison, comparison.study, looks)
+    further = next_look(comparison, comparison.study, looks)
     if further is None:
         return False
     asked.ask(comparison.study, further)
