@@ -9,7 +9,7 @@ PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if 
 	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
 	make PYTHON=python3.12" % v)'
 
-.PHONY: setup demo test test-slow lab docs golden judge lock wheel clean
+.PHONY: setup demo test test-slow bench lab docs golden judge lock wheel clean
 
 setup: $(VENV)/.ready
 
@@ -37,6 +37,9 @@ test: setup  ## style, unit tests, the smoke study, golden notebooks and those w
 
 test-slow: setup  ## tests with the bundled language model, and killed runs
 	$(BIN)/python -m pytest -m slow tests
+
+bench: setup  ## all benchmarks, under an hour on a quiet machine; BENCH=--busy on another
+	$(BIN)/python benchmarks/all.py $(BENCH)
 
 lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/rag-study lab

@@ -25,7 +25,6 @@ from llama_index.core import PromptTemplate
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from llama_index.llms.huggingface import HuggingFaceLLM
 
 from rag_study import data as qa_datasets
 from rag_study.answering import generation
@@ -177,6 +176,8 @@ def by_engine(
     lm: LanguageModel, passages: Passages, settings: Settings, questions: Sequence[Question]
 ) -> list[str]:
     """LlamaIndex with the project's prompt as its template."""
+    from llama_index.llms.huggingface import HuggingFaceLLM  # a package of its own
+
     user = prompts.ANSWER_WITH_CONTEXT.format(passages="{context_str}", question="{query_str}")
     messages = [
         {"role": "system", "content": prompts.ANSWER_SYSTEM},

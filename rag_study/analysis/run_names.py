@@ -9,7 +9,7 @@ from typing import Any
 
 from rag_study.study import readers
 from rag_study.study.config import StudyConfig
-from rag_study.study.groups import Dataset
+from rag_study.study.data_groups import Dataset
 from rag_study.study.stages import StageRun
 from rag_study.training.recipe import ANSWERED_FROM, GOLD, SELF
 

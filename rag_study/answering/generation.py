@@ -10,12 +10,14 @@ same batches and writes the same bytes (thread count fixed).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
+from rag_study.common import side_by_side
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.common.wording import counted
@@ -25,6 +27,7 @@ from rag_study.models.architectures import ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
 from rag_study.models.prompts import AS_USUAL, Prompting
 from rag_study.models.sampling import item_seed
+from rag_study.models.vllm_model import VllmModel
 from rag_study.retrieval.passage import Passage, answer_among, gold_among
 
 if TYPE_CHECKING:
@@ -85,7 +88,29 @@ def generate_answers(
     with one of them. A batch that an earlier try finished is read from `folder`. For the columns
     see `answer_row` and `left_out_row`; context and position (in the pool) stand before them.
     Raises StudyError for a question that does not fit into the window, and when even one question
-    does not fit into memory.
+    does not fit into memory. A server of the model's own is ended with the last batch.
+    """
+    batches = _batches_to_do(lm, questions, builder, settings, extent, prompting)
+    kept = (partial(folder.part, name, rows) for name, rows in batches)
+    if not isinstance(lm, VllmModel):
+        for rows in kept:
+            yield rows()
+        return
+    with closing(lm):
+        yield from side_by_side.results(kept, max(1, lm.at_once // settings.batch_size))
+
+
+def _batches_to_do(
+    lm: LanguageModel,
+    questions: Mapping[str, Sequence[Question]],
+    builder: ContextBuilder,
+    settings: Settings,
+    extent: Mapping[str, int],
+    prompting: Prompting,
+) -> Iterator[tuple[str, Callable[[], list[dict]]]]:
+    """The batches of `generate_answers` in their order: the name of each, and what makes its rows.
+
+    They are the same whatever computes the model, and however many are under way at once.
     """
     for context, pool in questions.items():
         wanted = positions_to_answer(context, extent[context], pool, settings)
@@ -101,11 +126,10 @@ def generate_answers(
                     items.append(_item(lm, question, shown, settings, prompting, place))
             name = f"{context}-{start:05d}"
             if any(row["position"] in wanted for row in left_out):
-                yield folder.part(f"{name}-left-out", partial(list, left_out))
+                yield f"{name}-left-out", partial(list, left_out)
             for number, batch in enumerate(_batches(items, settings)):
                 if any(item.place["position"] in wanted for item in batch):
-                    answer = partial(_answer, lm, batch, settings)
-                    yield folder.part(f"{name}-{number:03d}", answer)
+                    yield f"{name}-{number:03d}", partial(_answer, lm, batch, settings)
 
 
 def positions_to_answer(
@@ -426,17 +450,20 @@ def _generate(lm: LanguageModel, items: Sequence[_Item], settings: Settings) -> 
 
     The model goes on until every row has ended, and then stops.
     """
+    prompt_ids = [item.ids for item in items]
+    places = [(str(item.place.get("context")), item.question.id) for item in items]
+    seeds = [item_seed(settings.seed, *place) for place in places]
+    if isinstance(lm, VllmModel):
+        drawn = (settings.temperature, settings.top_p, seeds)
+        return lm.new_tokens(prompt_ids, settings.max_new_tokens, *drawn)
     import torch
 
     from rag_study.models import prefill
 
-    prompt_ids = [item.ids for item in items]
     options: dict[str, Any] = {}
     if settings.temperature:
         from rag_study.models.sampling import SeededSampling
 
-        places = [(str(item.place["context"]), item.question.id) for item in items]
-        seeds = [item_seed(settings.seed, *place) for place in places]
         sampling = SeededSampling(settings.temperature, settings.top_p, seeds)
         options["logits_processor"] = [sampling]
     if lm.kind == ENCODER_DECODER:

@@ -156,6 +156,10 @@ def run(
             runs = _begin_step(runs[-1].study, force=force)
         chosen = _chosen(runs, only)
         place = _executor(executor, chosen, workers, dashboard, scheduler, scheduler_file)
+        left = [stage_run for stage_run in chosen if force or not is_done(stage_run)]
+        # Workers elsewhere have programs of their own.
+        if executor != "dask" and (missing := resources.missing_program(left)):
+            raise StudyError(missing)
         run_folder.check_writable()
         if not until_settled and only is None:
             asked.ask(runs[-1].study, None)
@@ -191,12 +195,12 @@ def _begin_step(study: StudyConfig, *, force: bool) -> list[StageRun]:
 
 def _goes_on(comparison: Comparison) -> bool:
     """Whether anything is left to be settled; if so the next step is asked for, and said."""
-    from rag_study.analysis.next_step import next_step
+    from rag_study.analysis.next_look import next_look
 
     folder = run_folder.study_dir(comparison.slug)
     with study_tables.reading(folder):
         looks = files.read_parquet(folder / "looks.parquet")
-    further = next_step(comparison, comparison.study, looks)
+    further = next_look(comparison, comparison.study, looks)
     if further is None:
         return False
     asked.ask(comparison.study, further)

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -217,6 +218,11 @@ def _read_digest(path: Path, advance: Callable[[int], Any] | None) -> str:
             if advance is not None:
                 advance(len(chunk))
     return digest.hexdigest()
+
+
+def scratch(folder: Path) -> tempfile.TemporaryDirectory:
+    """A folder in `folder` for a while; where its process is killed, `sweep` deletes it."""
+    return tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder)
 
 
 def sweep(folder: Path) -> None:

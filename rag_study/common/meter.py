@@ -25,8 +25,10 @@ _TOKENS: Counter[str] = Counter()
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in megabytes."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    """Largest resident memory so far of this process, or of one that it started and that has ended
+    (a server of its own), in megabytes."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return round(max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024, 1)
 
 
 class Meter:
@@ -69,6 +71,11 @@ def count_tokens(model: Any) -> None:
         shares = type(layer) is type(embedding) and layer.weight is embedding.weight
         if layer is embedding or shares:
             layer.register_forward_hook(count)
+
+
+def add_tokens(kind: str, number: int) -> None:
+    """Count tokens, "read" or "written", that another process has computed for this one."""
+    _TOKENS[kind] += number
 
 
 def totals(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -29,7 +29,8 @@ LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
 STATUS_FILE = "status.json"
 # What no stage reads: whoever opens it in an editor and saves it damages no result.
-FOR_PEOPLE = ("notebook.ipynb", "log.txt")
+SERVER_LOG = "vllm.log"
+FOR_PEOPLE = ("notebook.ipynb", "log.txt", SERVER_LOG)
 
 
 def is_read(name: str) -> bool:

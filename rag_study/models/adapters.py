@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_study.common.errors import StudyError
-from rag_study.models import names
+from rag_study.models import folders, names
 from rag_study.models.methods import find
 
 NOTE_FILE = "rag_study.json"
@@ -107,6 +107,18 @@ def check_strength(note: Note | None, strength: float) -> None:
             f"strength {strength} has no meaning for {find(note.method).label}: virtual tokens "
             "are read or not; there is nothing between the base and them. Use strength 1."
         )
+
+
+def checked_note(folder: Path, name: str, strength: float) -> Note | None:
+    """As `read_note`, of an adapter for the model `name` that is to be applied with a strength.
+
+    Raises StudyError where it is none for this model, has no such strength, or comes with code.
+    """
+    note = read_note(folder)
+    check_base(note, name, folder)
+    check_strength(note, strength)
+    folders.check(Path(folder), "adapter")
+    return note
 
 
 def attach(

@@ -74,12 +74,7 @@ def load_generator(
         )
     if adapter_dir is None and strength != 1:
         raise StudyError(f"strength {strength} needs an adapter to be applied to.")
-    note = None
-    if adapter_dir is not None:
-        note = adapters.read_note(adapter_dir)
-        adapters.check_base(note, name, adapter_dir)
-        adapters.check_strength(note, strength)
-        folders.check(Path(adapter_dir), "adapter")
+    note = adapters.checked_note(adapter_dir, name, strength) if adapter_dir is not None else None
     if quantised is None:
         quantised = bool(note and note.quantised)
     kind = architectures.kind_of(name)
@@ -177,7 +172,7 @@ def _load(
                 model.save_pretrained(folder)
                 return _from_pretrained(folder, None, dtype, quantised, name), tokenizer
         return cast_weights(model.to(_first_device()), dtype), tokenizer
-    location, revision = _location(name, known)
+    location, revision = place_of(name)
     if folder := folder_of(name):
         folders.check(folder, f"model '{name}'")
     try:
@@ -276,7 +271,10 @@ def _first_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
-def _location(name: str, known: Preset | None) -> tuple[str, str | None]:
+def place_of(name: str) -> tuple[str, str | None]:
+    """(folder or hub id, revision or None) of a model that is not built on the spot, as
+    transformers takes them."""
+    known = preset(name)
     if known is None:
         folder = folder_of(name)
         return (str(folder), None) if folder else (name, None)

@@ -31,19 +31,10 @@ from rag_study.common.errors import StudyError
 from rag_study.common.shown import plain_tables
 from rag_study.models import adapters
 from rag_study.study import batch, differences, parameters, plan, stages, study_tables
-from rag_study.study.groups import (
-    Answering,
-    Compute,
-    Dataset,
-    Judge,
-    Knowledge,
-    Point,
-    Retrieval,
-    Servers,
-    System,
-    Training,
-)
+from rag_study.study.data_groups import Dataset, Retrieval
+from rag_study.study.groups import Answering, Compute, Judge, Point, Servers, System
 from rag_study.study.stages import is_done
+from rag_study.study.training_groups import Knowledge, Training
 
 # Folders of a run: what was trained (`adapters.folder_in`), and what a search looks in.
 _LARGE = ("adapter", "index/")

@@ -29,8 +29,9 @@ from rag_study.evaluation import criteria, metrics
 from rag_study.models import methods
 from rag_study.models.names import beside, is_endpoint
 from rag_study.study import batch, readers
-from rag_study.study.groups import Answering, Compute, Context, Group, Prompting, Servers, Training
-from rag_study.study.model_checks import check_reader
+from rag_study.study.group import Group
+from rag_study.study.groups import Answering, Compute, Context, Prompting, Servers
+from rag_study.study.model_checks import check_engine, check_reader
 from rag_study.study.sections import (
     AnsweringConfig,
     DatasetConfig,
@@ -44,6 +45,7 @@ from rag_study.study.sections import (
     refuse_repeats,
     renamed,
 )
+from rag_study.study.training_groups import Training
 
 
 class _AsWritten(dict[str, Any]):
@@ -143,6 +145,11 @@ class StudyConfig(Group):
             self.__dict__["knowledge"] = self.knowledge or KnowledgeConfig()
         if self.answering.context_gain and any(map(is_endpoint, self.models)):
             raise ValueError("context_gain needs the model itself; a server does not tell it")
+        for model in self.models:
+            if not is_endpoint(model):  # is asked where it is, whatever the engine
+                recipes = [recipe for tuning in self.fine_tuning for recipe in tuning.each()]
+                for recipe in (None, *recipes):
+                    check_engine(self.answering, model, recipe)
         if "default" not in self.prompting:
             raise ValueError("prompting: `default` is what the others are compared with; add it")
         for model in self.models:

@@ -16,7 +16,7 @@ from rag_study.evaluation.languages import language_limits
 from rag_study.retrieval import embedding_model
 from rag_study.retrieval.legibility import legibility
 from rag_study.study import stages
-from rag_study.study.groups import Retrieval
+from rag_study.study.data_groups import Retrieval
 from rag_study.study.stages import StageRun
 
 # Larger data is looked at when it is prepared; of texts, the beginnings.

@@ -10,8 +10,10 @@ from typing import Any
 from rag_study.models import architectures, names
 from rag_study.study import readers
 from rag_study.study.config import StudyConfig
-from rag_study.study.groups import Answering, Dataset, Knowledge, Point, Training
+from rag_study.study.data_groups import Dataset
+from rag_study.study.groups import Answering, Point
 from rag_study.study.sections import DatasetConfig
+from rag_study.study.training_groups import Knowledge, Training
 from rag_study.training.recipe import SELF
 
 # (model, what it is shown) -> what it is asked, as `Training.asked` has it.
@@ -42,7 +44,8 @@ def points(config: StudyConfig) -> Iterator[Point]:
                 here["retention"] = 0
             if architectures.kind_of(model) == architectures.EXTRACTIVE:
                 here["knowledge"] = None  # without passages there is nothing to ask it
-            states = _states(config, dataset, sets, answering)
+            engine = {"engine": "transformers"} if served else {}  # has no meaning there
+            states = _states(config, dataset, sets, answering.model_copy(update=engine))
             for state in readers.states_of(model, states):
                 if served and state.get("training"):
                     continue  # nothing is trained behind an endpoint

@@ -7,330 +7,49 @@ grid holds one of each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from rag_study import data
-from rag_study.answering.conditions import CONDITIONS, ORDERS
+from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.errors import StudyError
-from rag_study.common.messages import nearest
 from rag_study.common.paths import located
-from rag_study.data import registry
 from rag_study.evaluation import criteria
-from rag_study.models import endpoint, methods, names
+from rag_study.models import endpoint, names
 from rag_study.models.prompts import PROMPTINGS
-from rag_study.retrieval import embedding_model, store_names
-from rag_study.retrieval.settings import RETRIEVERS, SPECIAL_TOKENS, check_chunking
-from rag_study.study.model_checks import check_language_model, check_model, check_reader, only_data
-from rag_study.training.recipe import (
-    ANSWER_STYLES,
-    ANSWERED_FROM,
-    GOLD,
-    OTHERWISE,
-    SELF,
-    TRAIN_FORMATS,
-    TRAIN_ON,
-    Recipe,
-    checkpoint_steps,
-    optimizer_steps,
-    subset_name,
-    subset_of,
-)
+from rag_study.study.data_groups import Dataset, Retrieval
+from rag_study.study.group import Group
+from rag_study.study.model_checks import check_engine, check_language_model, check_reader, only_data
+from rag_study.study.training_groups import Knowledge, Training
 
 Context = Literal[tuple(CONDITIONS)]
 Prompting = Literal[tuple(PROMPTINGS)]
-Share = Annotated[float, Field(ge=0, le=1)]
-PartOfSteps = Annotated[float, Field(gt=0, le=1)]
-# 02 keeps at least so many passages per question, so that a smaller top_k needs no new search;
-# passages without the gold ones are looked for further down.
-MIN_DEPTH, DISTRACTOR_DEPTH = 10, 30
-# Settings that one family of methods has.
-_FAMILY_OF = {"lora_rank": "lora", "lora_alpha": "lora", "num_virtual_tokens": "virtual"}
 
 
-class Group(BaseModel):
-    """Some settings that belong together. Unknown keys are refused, values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @property
-    def unused(self) -> frozenset[str]:
-        """Keys that mean nothing beside the other values: they make no difference to any run."""
-        return frozenset()
-
-
-class Dataset(Group):
-    """One data set: a name of `data.registry`, where it is, and the data set's own options (further
-    keys, checked against what the data set takes, and spelt out)."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(description="a name of the data set registry")
-    path: str | None = Field(None, description="file or folder; left out: the hub, or generated")
-    corpus: str | None = Field(None, description="file or folder with documents of its own")
-    test_share: float = Field(0.25, ge=0.05, le=0.8, description="share of the test pool")
-    retrieval_scope: Literal["corpus", "own"] | None = Field(
-        None, description="own: search the question's own paper or contract only"
-    )
-
-    @model_validator(mode="after")
-    def _fits_the_data_set(self) -> Dataset:
-        try:
-            loader = registry.find(self.name)
-            for key in self.model_extra:
-                if key not in loader.options.model_fields:
-                    keys = [*type(self).model_fields, *loader.options.model_fields]
-                    raise ValueError(f"unknown key '{key}'{nearest(key, keys)}")
-            options = data.source_of(*self.source).options
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-        # A default that is another one day must not go unnoticed: ids are made of what stands here.
-        self.model_extra.update(options.model_dump(mode="json"))
-        if self.retrieval_scope is None:
-            self.__dict__["retrieval_scope"] = (
-                "own" if loader.searches_own_scope(options) else "corpus"
-            )
-        return self
-
-    @property
-    def source(self) -> tuple[str, str, str, dict[str, Any]]:
-        """What `data.load` takes."""
-        return self.name, self.path or "", self.corpus or "", dict(self.model_extra)
-
-    @property
-    def content(self) -> tuple[Any, ...]:
-        """What decides which questions there are, and in which pools: equal means the same data."""
-        return *self.source, self.test_share
-
-
-class Retrieval(Group):
-    """How the corpus is cut and searched, and what of it is shown.
-
-    Lengths are in tokens of the embedding model, `max_context_tokens` in tokens of the answering
-    model (0: only its window limits the passages). Prefixes and window, left out, are those that
-    the model's own files say; what is known of its family instead is said here from then on.
-    """
-
-    retriever: Literal[RETRIEVERS] = "dense"
-    reranker: str = Field("", description="a cross-encoder, or a language model")
-    embedding_model: str = Field(
-        "all-minilm-l6-v2", description="preset, folder, hub id, or http://host:port/v1#model-name"
-    )
-    embedding_window: int | None = Field(
-        None, ge=32, description="tokens that the embedding model reads; left out: as its files say"
-    )
-    query_prefix: str | None = Field(None, max_length=1000, description="before questions")
-    passage_prefix: str | None = Field(None, max_length=1000, description="before passages")
-    store: str | None = Field(None, description="a served vector store; left out: FAISS, in files")
-    chunk_size: int = Field(192, ge=32)
-    chunk_overlap: int = Field(32, ge=0)
-    depth: int | None = Field(
-        None, ge=1, description="passages kept per question; left out: as many as are asked for"
-    )
-    top_k: int = Field(3, ge=1, le=50, description="passages in the prompt")
-    max_context_tokens: int = Field(0, ge=0)
-    passage_order: Literal[ORDERS] = "best_first"
-
-    @field_validator("reranker")
-    @classmethod
-    def _known_reranker(cls, name: str) -> str:
-        if names.is_endpoint(name):
-            raise ValueError("a model on a server does not rerank; name a preset, folder or hub id")
-        if name:
-            check_model(name)
-        if folder := names.folder_of(name):
-            only_data(folder, f"reranker '{name}'")
-        return name
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Retrieval:
-        try:
-            model = embedding_model.find(self.embedding_model, **self.embedding_options)
-            room = model.window and model.window - SPECIAL_TOKENS
-            check_chunking(self.chunk_size, self.chunk_overlap, room)
-            if self.store:
-                store_names.check(self.store)
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-        if self.depth is not None and self.depth < self.top_k:
-            raise ValueError(f"depth {self.depth}: fewer passages than top_k ({self.top_k})")
-        # A folder's name is in no run's id; what is concluded from it must be.
-        if any(embedding_model.family_prefixes(self.embedding_model)):
-            self.__dict__["query_prefix"] = model.query_prefix
-            self.__dict__["passage_prefix"] = model.passage_prefix
-        return self
-
-    @property
-    def embedding_options(self) -> dict[str, Any]:
-        """What `retrieval.load_embedding` takes beside the model's name."""
-        prefixes = {"query_prefix": self.query_prefix, "passage_prefix": self.passage_prefix}
-        return {**prefixes, "window": self.embedding_window}
-
-    @property
-    def unused(self) -> frozenset[str]:
-        keys = ("query_prefix", "passage_prefix", "embedding_window", "store")
-        left_out = {key for key in keys if getattr(self, key) is None}
-        return frozenset(left_out | {"store"} if self.retriever == "bm25" else left_out)
-
-    def deep_enough(self, contexts: Sequence[str]) -> Retrieval:
-        """The same with its `depth` said: enough for these contexts."""
-        least = DISTRACTOR_DEPTH if "distractor" in contexts else MIN_DEPTH
-        depth = self.depth or max(least, self.top_k)
-        return self if depth == self.depth else self.model_copy(update={"depth": depth})
-
-
-class Training(Group):
-    """One way to fine-tune.
-
-    `max_steps` replaces `epochs`. The learning rate, left out, is the method's own. The data sets
-    of `sequence` are trained on one after the other; without it, the data set that is asked.
-    `asked` says which training questions the source of the answers is asked: how many of each
-    `recipe.subset_name`. All trainings of a study share them.
-    """
-
-    method: Literal[tuple(methods.METHODS)] = "lora"
-    train_format: Literal[tuple(TRAIN_FORMATS)] = "closed_book"
-    train_size: int = Field(200, ge=1, description="questions; subsets of one seed are nested")
-    epochs: int = Field(3, ge=1, le=100)
-    max_steps: int | None = Field(
-        None, ge=1, description="optimizer steps, the same at every train size; replaces epochs"
-    )
-    learning_rate: float | None = Field(None, gt=0, lt=1)
-    lora_rank: int = Field(16, ge=1, le=1024)
-    lora_alpha: int = Field(32, ge=1)
-    num_virtual_tokens: int = Field(20, ge=1, le=1024, description="prompt and prefix tuning")
-    batch_size: int = Field(8, ge=1)
-    early_stopping: bool = Field(False, description="keep the weights with the lowest loss")
-    p_gold: Share = Field(0.8, description="raft: share of examples with the gold passage")
-    num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
-    replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
-    label_noise: Share = Field(0.0, description="share of wrong answers")
-    answer_style: Literal[ANSWER_STYLES] = Field("as_given", description="of gold answers")
-    answer_source: str = Field(
-        GOLD, description="whose answers are learned: gold, self (the base's own), or a model"
-    )
-    answered_from: Literal[tuple(ANSWERED_FROM)] = Field(
-        "passages", description="what a model is shown when it writes them: the gold passages, ..."
-    )
-    otherwise: Literal[OTHERWISE] = Field(
-        "gold", description="what a question gets whose written answer disagrees with the gold one"
-    )
-    train_on: Literal[TRAIN_ON] = Field(
-        "all", description="questions of which kind, by what the model knew of them (`knowledge`)"
-    )
-    deduplicate: bool = Field(False, description="no near-duplicates among the questions")
-    strength: Share = Field(1.0, description="1: the adapter, 0: the base, between: interpolated")
-    checkpoints: list[PartOfSteps] = Field(
-        [1.0], min_length=1, description="shares of the steps after which the weights are kept"
-    )
-    checkpoint: PartOfSteps = Field(1.0, description="of which of them the state has the weights")
-    sequence: list[Dataset] = []
-    asked: dict[str, Annotated[int, Field(ge=1)]] = {}
-
-    @field_validator("answer_source")
-    @classmethod
-    def _known_source(cls, name: str) -> str:
-        if name not in (GOLD, SELF):
-            check_language_model(name, also=(GOLD, SELF))
-        return name
-
-    @field_validator("asked")
-    @classmethod
-    def _known_subsets(cls, asked: dict[str, int]) -> dict[str, int]:
-        for name in asked:
-            subset_of(name)
-        return asked
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Training:
-        if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
-            raise ValueError(f"strength: {self.method} is there or not, nothing between")
-        if self.train_on != "all" and self.sequence:
-            raise ValueError("train_on: what is known of several data sets is not; leave one out")
-        if self.train_on != "all" and self.answers_are_written:
-            raise ValueError("train_on: a model writes answers to all questions; leave one out")
-        if self.checkpoint not in (1, *self.checkpoints):
-            raise ValueError(f"checkpoint {self.checkpoint:g} is none of {self.checkpoints}")
-        if self.checkpoints != [1]:
-            self._check_checkpoints()
-        if self.learning_rate is None:
-            self.__dict__["learning_rate"] = methods.METHODS[self.method].learning_rate
-        for key in self._idle:  # so that trainings that are the same are equal
-            self.__dict__[key] = type(self).model_fields[key].default
-        return self
-
-    def _check_checkpoints(self) -> None:
-        if self.early_stopping:
-            raise ValueError("checkpoints: early_stopping keeps the best weights; leave one out")
-        pairs = round(self.train_size / (1 - self.replay))
-        steps = optimizer_steps(pairs, self.batch_size, self.epochs, self.max_steps)
-        try:
-            checkpoint_steps(self.checkpoints, steps)
-        except StudyError as error:
-            raise ValueError(str(error)) from None
-
-    def recipe(self, seed: int) -> Recipe:
-        """What `training.finetune` takes."""
-        return Recipe(
-            method=self.method,
-            epochs=self.epochs,
-            max_steps=self.max_steps or 0,
-            learning_rate=self.learning_rate,
-            lora_rank=self.lora_rank,
-            lora_alpha=self.lora_alpha,
-            num_virtual_tokens=self.num_virtual_tokens,
-            batch_size=self.batch_size,
-            seed=seed,
-            early_stopping=self.early_stopping,
-            checkpoints=tuple(self.checkpoints),
+def _no_server(engine: Any) -> Any:
+    if engine == "server":
+        raise ValueError(
+            "a server that runs already is named in `models`, as http://host:port/v1#model-name; "
+            "an engine is transformers, or vllm, which starts a server of its own"
         )
-
-    @property
-    def answers_are_written(self) -> bool:
-        """Whether a model writes the answers that are learned."""
-        return self.answer_source != GOLD
-
-    def subset(self, seed: int) -> dict[str, int]:
-        """The questions of this training with a seed, as `asked` says them."""
-        return {subset_name(seed, self.deduplicate): self.train_size}
-
-    @property
-    def _idle(self) -> frozenset[str]:
-        """Keys about the source of the answers that mean nothing here."""
-        if not self.answers_are_written:
-            return frozenset(("answered_from", "otherwise", "asked"))
-        return frozenset(("answer_style",) if self.otherwise == "left_out" else ())
-
-    @property
-    def with_passages(self) -> bool:
-        return self.train_format != "closed_book"
-
-    @property
-    def unused(self) -> frozenset[str]:
-        family = methods.METHODS[self.method].family
-        keys = {key for key, owner in _FAMILY_OF.items() if owner != family}
-        keys |= {"epochs"} if self.max_steps else {"max_steps"}
-        keys |= self._idle if self.answers_are_written else self._idle | {"answer_source"}
-        keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
-        keys |= {"train_on"} if self.train_on == "all" else set()
-        return frozenset(
-            keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
-        )
+    return engine
 
 
-class Knowledge(Group):
-    """How it is found out what a model knows of questions before any training: how it is asked."""
+Engine = Annotated[Literal["transformers", "vllm"], BeforeValidator(_no_server)]
 
-    exemplar_sets: int = Field(4, ge=1, le=50, description="greedy answers, each behind its own")
-    num_examples: int = Field(4, ge=1, le=32, description="examples before a question")
-    samples: int = Field(8, ge=1, le=1000, description="sampled answers, spread over the sets")
-    temperature: float = Field(0.5, gt=0, le=2, description="of the samples")
-    max_new_tokens: int = Field(32, ge=1, le=2048)
-    batch_size: int = Field(16, ge=1)
-    test_questions: int = Field(0, ge=0, description="from the front of the test pool")
-    train_questions: int = Field(500, ge=0, description="of the train pool; all, where it has less")
+
+class Vllm(Group):
+    """What a vLLM server is started with: memory and speed alone, so that it is in no run's id.
+    Left out, it is as vLLM does it by itself."""
+
+    tensor_parallel_size: int | None = Field(None, ge=1, description="GPUs that share the model")
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="share it may fill")
+    max_num_seqs: int | None = Field(None, ge=1, description="answers written side by side")
+    max_model_len: int | None = Field(None, ge=1, description="tokens of its window, for memory")
+    cpu_offload_gb: float | None = Field(None, ge=0, description="of the weights, to main memory")
+    enforce_eager: bool | None = Field(
+        None, description="compile nothing: starts sooner, writes slower; left out: without a GPU"
+    )
 
 
 class Answering(Group):
@@ -345,6 +64,10 @@ class Answering(Group):
     top_p: float = Field(1.0, gt=0, le=1)
     context_gain: bool = Field(False, description="also the likelihood of the reference answer")
     batch_size: int = Field(8, ge=1, description="questions answered, or answers graded, together")
+    engine: Engine = Field(
+        "transformers", description="what computes the models that are loaded here"
+    )
+    vllm: Vllm = Vllm()
 
     @property
     def few_shot(self) -> bool:
@@ -352,8 +75,9 @@ class Answering(Group):
 
     @property
     def unused(self) -> frozenset[str]:
-        keys = () if self.few_shot else ("num_examples",)
-        return frozenset(keys if self.temperature else (*keys, "top_p"))
+        keys = set() if self.few_shot else {"num_examples"}
+        keys |= set() if self.temperature else {"top_p"}
+        return frozenset(keys if self.engine == "vllm" else keys | {"engine", "vllm"})
 
 
 class System(Group):
@@ -464,7 +188,7 @@ class Point(Group):
     compute: Compute = Compute()
     servers: Servers = Servers()
     study_file: str = ""
-    others: list[str] = []
+    others: list[str] = Field([])
 
     @field_validator("model")
     @classmethod
@@ -479,4 +203,6 @@ class Point(Group):
             self.__dict__["knowledge"] = Knowledge()
         if names.is_endpoint(self.model) and self.answering.context_gain:
             raise ValueError("context_gain needs the model itself; a server does not tell it")
+        if self.model:
+            check_engine(self.answering, self.model, self.training)
         return self

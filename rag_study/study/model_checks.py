@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rag_study.common.errors import StudyError
-from rag_study.models import architectures, endpoint, folders, names
+from rag_study.models import architectures, endpoint, folders, names, vllm
 
 
 def check_language_model(name: str, also: Sequence[str] = ()) -> None:
@@ -56,3 +57,16 @@ def check_model(name: str, also: Sequence[str] = ()) -> None:
         f"'{name}' is not a preset ({', '.join(presets)}), not a folder, "
         f"and not a hub id (owner/name){hint}"
     )
+
+
+def check_engine(answering: Any, model: str, training: Any) -> None:
+    """Raise ValueError where the engine of a group `Answering` cannot be that of a state:
+    of a model, trained by a group `Training` or not at all (None)."""
+    if answering.engine != "vllm":
+        return
+    how = (training.method, training.strength, training.lora_rank) if training else (None,)
+    reason = vllm.refusal(model, *how)
+    if answering.context_gain:
+        reason = "context_gain needs the model itself, which is with vLLM's server"
+    if reason is not None:
+        raise ValueError(f"answering: engine: vllm: {reason}. `engine: transformers` does it")

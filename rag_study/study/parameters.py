@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError
 from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import dotted, nearest, problems
-from rag_study.study.groups import Compute, Group
+from rag_study.study.group import Group
+from rag_study.study.groups import Compute
 from rag_study.study.stages import notebook_parameters
 
 Declared = TypeVar("Declared", bound=Group)

@@ -25,7 +25,7 @@ from rag_study.models import names
 from rag_study.study import asked, merge, readers, stages
 from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
-from rag_study.study.groups import Point, Training
+from rag_study.study.groups import Point
 from rag_study.study.identity import identity_of, slug_of
 from rag_study.study.stages import (
     STAGES,
@@ -37,6 +37,7 @@ from rag_study.study.stages import (
     parameters_of,
     stages_before,
 )
+from rag_study.study.training_groups import Training
 from rag_study.training.recipe import SELF
 
 Pools = Mapping[str, Sequence[Question]]

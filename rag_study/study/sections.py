@@ -24,17 +24,10 @@ from rag_study.data.registry import OWN
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE
 from rag_study.models.names import beside
 from rag_study.retrieval import store_names
-from rag_study.study.groups import (
-    Answering,
-    Context,
-    Dataset,
-    Group,
-    Judge,
-    Knowledge,
-    Retrieval,
-    System,
-    Training,
-)
+from rag_study.study.data_groups import Dataset, Retrieval
+from rag_study.study.group import Group
+from rag_study.study.groups import Answering, Context, Judge, System
+from rag_study.study.training_groups import Knowledge, Training
 from rag_study.training.recipe import GOLD, SELF
 
 T = TypeVar("T")

@@ -16,7 +16,8 @@ from rag_study.common import paths
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import study_tables
-from rag_study.study.groups import Group, Point
+from rag_study.study.group import Group
+from rag_study.study.groups import Point
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,10 @@ STAGES = {
                 "model": ALL,
                 "training": only("strength", "checkpoint"),
                 "seed": ALL,
-                "answering": all_but("contexts", "test_size"),
+                "answering": all_but("contexts", "test_size", "vllm"),
                 "compute": ALL,
             },
-            beside={**_ASKED, "servers": ALL},
+            beside={"answering": only("contexts", "test_size", "vllm"), "servers": ALL},
         ),
         Stage(
             "import_answers",

@@ -13,7 +13,7 @@ from rag_study.common.errors import StudyError
 from rag_study.data.schema import Document, Question
 from rag_study.models import api_key
 from rag_study.study import plan
-from rag_study.study.groups import Retrieval
+from rag_study.study.data_groups import Retrieval
 
 
 def letters(text):

@@ -13,7 +13,7 @@ from rag_study.retrieval import embedding_model
 from rag_study.retrieval.legibility import legibility
 from rag_study.study import plan
 from rag_study.study.config import load_study
-from rag_study.study.groups import Retrieval
+from rag_study.study.data_groups import Retrieval
 
 GREEK = "Τον πύργο τον έχτισε η Άννα"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789?.,αβγδεζηθικλμνξοπρστυφχψως"

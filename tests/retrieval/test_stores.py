@@ -15,7 +15,8 @@ from rag_study.common.errors import StudyError
 from rag_study.retrieval import store_names, stores
 from rag_study.study import identity
 from rag_study.study.config import load_study
-from rag_study.study.groups import Point, Retrieval
+from rag_study.study.data_groups import Retrieval
+from rag_study.study.groups import Point
 from rag_study.study.stages import STAGES, used_by
 
 PASSWORD = "hunter2hunter2"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag_study.analysis.feasibility import asked as asking
-from rag_study.analysis.feasibility import groups, judges, looks
+from rag_study.analysis.feasibility import groups, judges, looks, machine
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import NOTE, Finding
 from rag_study.common.errors import StudyError
@@ -42,7 +42,8 @@ def refuse_without_verdict(study: StudyConfig, found: Sequence[Finding]) -> None
 
 
 def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
-    """A sentence for each data set: how many questions in how many groups, and what is wrong."""
+    """A sentence for each data set: how many questions in how many groups, and what is wrong; and
+    what the study needs that is not installed."""
     wanted = asks_for_verdict(runs)
     possible = " A verdict is possible." if wanted else ""
     found = []
@@ -50,7 +51,7 @@ def outlook(runs: Sequence[StageRun], study: StudyConfig) -> list[Finding]:
         said = Finding(NOTE, "questions", sentence(asked) + possible * (asked.pools is not None))
         found.append((groups.finding(asked) if wanted else None) or said)
         found += looks.findings(asked, study)
-    return found
+    return [*found, *machine.programs(runs)]
 
 
 def asks_for_verdict(runs: Sequence[StageRun]) -> bool:

@@ -57,6 +57,12 @@ def memory(runs: Sequence[StageRun]) -> tuple[list[dict[str, Any]], list[Finding
     return [*rows.values()], [*dict.fromkeys(findings)]
 
 
+def programs(runs: Sequence[StageRun]) -> list[Finding]:
+    """What the runs that are not done need beside this package, and this machine does not have."""
+    missing = resources.missing_program(run for run in runs if not stages.is_done(run))
+    return [Finding(PROBLEM, "answers", missing)] if missing else []
+
+
 def time(runs: Sequence[StageRun]) -> tuple[dict[str, Any], list[Finding]]:
     """Hours that what is not done takes, on this machine where its speed is known from finished
     runs, else on a slow one."""

@@ -82,7 +82,7 @@ def check(runs: Sequence[StageRun], study: StudyConfig) -> Feasibility:
     made.models, of_memory = machine.memory(runs)
     made.time, of_time = machine.time(runs)
     made.disk, of_disk = machine.disk(left)
-    made.findings += [*of_memory, *of_time, *of_disk]
+    made.findings += [*machine.programs(runs), *of_memory, *of_time, *of_disk]
     if not gate.asks_for_verdict(runs):
         made.findings = [
             replace(one, level=_UNASKED.get(one.level, one.level)) for one in made.findings

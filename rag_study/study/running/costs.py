@@ -26,6 +26,7 @@ from rag_study.common.run_folder import RunFolder
 from rag_study.data import registry
 from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_trained_judge, parameters_of
+from rag_study.models.vllm import SEQUENCES
 from rag_study.study import plan, stages
 from rag_study.study.groups import Judge, Point
 from rag_study.study.running import resources
@@ -45,6 +46,8 @@ _LADDER_RUNGS = 9  # a question; refusals and empty answers are scored by rule
 _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
 # Questions that are answered together where a notebook has no parameter for it.
 _BATCH = 16
+# Seconds until a vLLM server on a GPU has loaded its model and compiled: assumed, not measured.
+_VLLM_START_S = 60.0
 # Tokens of a language model to those of the embedding model; batches are padded by so much.
 _MORE_TOKENS, _PADDING = 1.15, 1.1
 # Bytes of a document to a token of the embedding model.
@@ -228,8 +231,9 @@ def _judged(judge: Judge, answer: float) -> float:
 def seconds(run: StageRun, counted: dict[str, float], machine: Machine) -> float:
     """Seconds that a run takes on a machine for so many tokens."""
     work = _work(run, counted, machine.dtype)
+    start = _VLLM_START_S if resources.computes_by_vllm(run) else 0.0
     speed = {"read": machine.read, "written": machine.written, "trained": machine.trained}
-    return machine.overhead + sum(work[kind] / speed[kind] for kind in KINDS)
+    return machine.overhead + start + sum(work[kind] / speed[kind] for kind in KINDS)
 
 
 def _work(run: StageRun, counted: dict[str, float], dtype: str | None = None) -> dict[str, float]:
@@ -238,13 +242,19 @@ def _work(run: StageRun, counted: dict[str, float], dtype: str | None = None) ->
     active = parameters_of(name, active=True) or 0.0 if name else 0.0
     weights = parameters_of(name) or 0.0 if name else 0.0
     each = resources.bytes_per_weight(run, dtype)
+    written = counted.get("written", 0)
     batch = run.point.answering.batch_size if "answering" in run.stage.uses else _BATCH
     if run.stage.name == "probe_knowledge":
         batch = run.point.knowledge.batch_size
+    computed = counted.get("read", 0)
+    if resources.computes_by_vllm(run):
+        # As many at once as there are, up to what its server holds; then arithmetic counts, too.
+        held = run.point.answering.vllm.max_num_seqs or SEQUENCES
+        batch, computed = max(1, min(held, sum(run.extent.values()))), computed + written
     return {
-        "read": 2 * active * counted.get("read", 0),
+        "read": 2 * active * computed,
         "trained": 6 * active * counted.get("trained", 0),
-        "written": weights * each * counted.get("written", 0) / batch,
+        "written": weights * each * written / batch,
     }
 
 

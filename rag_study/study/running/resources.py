@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rag_study.common.errors import StudyError
 from rag_study.common.machine import cores, resolve_dtype, resolve_threads
+from rag_study.models import vllm
 from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_endpoint, parameters_of
 from rag_study.study.stages import StageRun
@@ -63,6 +65,21 @@ def default_workers(runs: Iterable[StageRun]) -> int:
         for run in runs
     )
     return max(1, cores() // threads)
+
+
+def missing_program(runs: Iterable[StageRun]) -> str | None:
+    """What runs need beside this package and this machine does not have, in a sentence."""
+    if any(computes_by_vllm(run) for run in runs):
+        try:
+            vllm.executable()
+        except StudyError as error:
+            return str(error)
+    return None
+
+
+def computes_by_vllm(run: StageRun) -> bool:
+    """Whether a vLLM server that the run starts computes its model."""
+    return run.stage.name == "generate_answers" and run.point.answering.engine == "vllm"
 
 
 def models_of(run: StageRun) -> list[str]:

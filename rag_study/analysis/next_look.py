@@ -14,7 +14,7 @@ from rag_study.study.config import StudyConfig
 from rag_study.study.stages import StageRun
 
 
-def next_step(
+def next_look(
     comparison: StageRun, study: StudyConfig, looks: pd.DataFrame
 ) -> dict[str, int] | None:
     """How many questions each state is to be asked at the next look, by the id of the run that
