@@ -3,13 +3,15 @@
 Trains the bundled SmolLM2 135M on the fictional data set with this project, with transformers'
 Trainer and PEFT, and with TRL's SFTTrainer, one after another in one process. The same for all:
 examples, first weights (base in bfloat16, LoRA in float32 on all linear layers), batch size,
-optimizer and schedule, number of steps, seeds. Each tool's own: the order of the examples, padding,
-the loss's implementation, the precision of LoRA's products (TRL: bfloat16 by autocast), and whether
-activations are computed again (TRL's default; it is measured without as well). On Linux, by hand:
+optimizer and schedule, number of steps, seeds. Each tool's own: the random order of the examples,
+padding, the loss's implementation, the precision of LoRA's products (TRL and this project:
+bfloat16), and whether activations are computed again (TRL's default; it is measured without, and
+without padding, as well). On Linux, by hand:
 
     pip install --no-deps trl==1.16.0    # only this script needs it; its dependencies are there
-    python benchmarks/finetuning.py      # about 8 minutes on two slow cores
+    python benchmarks/finetuning.py      # about 10 minutes on two slow cores
     python benchmarks/finetuning.py --examples 200 --repeats 3    # more than an hour
+    python benchmarks/finetuning.py --processor-time    # one thread; where other work goes on
 """
 
 from __future__ import annotations
@@ -93,13 +95,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="default: 3 closed_book, 2 with_context")
     parser.add_argument("--steps", type=int, default=0, help="whole epochs; default: one epoch")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor-time", action="store_true", help="one thread, by its time")
     given = parser.parse_args()
     if any("trl" in name for name in given.contenders) and not importlib.util.find_spec("trl"):
         raise SystemExit(
             "TRL, which this script alone needs, is missing:  pip install --no-deps trl==1.16.0\n"
             "To go without it:  --contenders this_project trainer_peft"
         )
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1 if given.processor_time else given.threads)
+    if given.processor_time:  # the clock of this project's steps and of the others'
+        time.monotonic = time.process_time
     for kind in given.kinds:
         size, repeats = DEFAULTS[kind]
         material = prepare(kind, given.examples or size, given.steps)
@@ -159,7 +164,8 @@ def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -
 def table(found: dict[str, list[Measured]], peak: float) -> str:
     """Markdown: medians with ranges, and the share of the matmul peak.
 
-    LoRA takes 4 operations per weight and token: forward, and backward to the inputs alone.
+    LoRA takes 4 operations per weight and token: forward, and backward to the inputs alone. The
+    share counts tokens as they stand in the examples: one that is read once for all counts often.
     """
     head = "| contender | tokens/s (range) | of the peak | held-out loss (range) | memory |"
     lines = [head, "|---|---|---|---|---|"]
@@ -239,6 +245,9 @@ CONTENDERS: dict[str, Contender] = {
     "trainer_peft": trainer_peft,
     "trl": trl_sft,
     "trl_no_checkpointing": partial(trl_sft, gradient_checkpointing=False),
+    "trl_padding_free": partial(
+        trl_sft, gradient_checkpointing=False, padding_free=True, max_length=None
+    ),
 }
 
 
@@ -273,7 +282,8 @@ class Watch(TrainerCallback):
         self.seconds += time.monotonic() - self._began
 
     def count(self, _model: Any, _arguments: tuple, named: dict[str, Any]) -> None:
-        self.tokens += int(named["attention_mask"].sum())
+        mask = named.get("attention_mask")
+        self.tokens += named["input_ids"].numel() if mask is None else int(mask.sum())
 
 
 def timed(lm: LanguageModel, trainer: Any, material: Material) -> float:
