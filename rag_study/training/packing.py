@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
 
 from rag_study.models.language_model import text_config
@@ -27,9 +28,11 @@ ATTENTION = "rag_study_packed"
 # Architectures whose layers all do what `attend` does: every token looks at all before it, by
 # transformers' interface for attention, which is told the positions.
 ARCHITECTURES = ("granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3")
-# Up to so many tokens attention is computed in steps. PyTorch's fused one takes 3 times as long at
-# 170 tokens in bfloat16, for its backward pass, and is the faster one at 1,000.
+# PyTorch's fused attention takes 2 to 3 times as long in bfloat16 as its steps one by one, for its
+# backward pass. These need memory by the square of the length: up to so many tokens the weights of
+# attention are kept for the backward pass, and up to so many they are computed again there.
 PLAIN_LENGTH = 256
+PLAIN_AGAIN_LENGTH = 2048
 
 
 def fits(lm: LanguageModel) -> bool:
@@ -40,6 +43,7 @@ def fits(lm: LanguageModel) -> bool:
     window = getattr(config, "sliding_window", None) if not kinds else None
     return (
         lm.device.type == "cpu"
+        and config is lm.model.config  # a model that reads pictures has text as a part
         and config.model_type in ARCHITECTURES
         and window is None
         and all(kind == "full_attention" for kind in kinds)
@@ -125,10 +129,12 @@ def _attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, dropout: float
 ) -> torch.Tensor:
     """Of one example's last tokens, (heads, tokens, size), to all of its tokens up to each."""
-    heads, tokens, size = query.shape
+    heads, tokens, _ = query.shape
     groups, length = key.shape[:2]
     seen = torch.ones(tokens, length, dtype=torch.bool).tril(length - tokens)
-    if length > PLAIN_LENGTH:
+    if length <= PLAIN_LENGTH:
+        return _in_steps(query, key, value, seen, scaling, dropout)
+    if length > PLAIN_AGAIN_LENGTH or query.dtype == torch.float32:
         return functional.scaled_dot_product_attention(
             query[None],
             key.repeat_interleave(heads // groups, dim=0)[None],
@@ -138,6 +144,19 @@ def _attention(
             dropout_p=dropout,
             scale=scaling,
         )[0]
+    return checkpoint(_in_steps, query, key, value, seen, scaling, dropout, use_reentrant=False)
+
+
+def _in_steps(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    seen: torch.Tensor,
+    scaling: float,
+    dropout: float,
+) -> torch.Tensor:
+    heads, tokens, size = query.shape
+    groups, length = key.shape[:2]
     scores = (query * scaling).reshape(groups, -1, size) @ key.transpose(1, 2)
     hidden = torch.zeros(tokens, length, dtype=scores.dtype).masked_fill(~seen, -torch.inf)
     scores = scores.view(heads, tokens, length) + hidden

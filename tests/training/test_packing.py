@@ -98,6 +98,25 @@ def test_a_row_has_loss_and_gradients_of_its_examples_alone(monkeypatch, name, p
     agree(found, alone, 1e-4)
 
 
+def test_attention_s_weights_that_are_computed_again_change_nothing(monkeypatch):
+    lm, row = model().bfloat16(), packing.collate(BATCHES["uneven"], 0)
+    really, computed = packing._in_steps, []
+
+    def counted(*given):
+        computed.append(given)
+        return really(*given)
+
+    monkeypatch.setattr(packing, "_in_steps", counted)
+    with packing.read_rows(lm):
+        loss, kept = gradients(lm, row)
+        once = len(computed)
+        monkeypatch.setattr(packing, "PLAIN_LENGTH", 0)
+        again_loss, again = gradients(lm, row)
+    assert len(computed) == once + 2 * once
+    assert again_loss == loss
+    assert all(torch.equal(again[name], gradient) for name, gradient in kept.items())
+
+
 @pytest.mark.parametrize("kind", packing.ARCHITECTURES)
 def test_every_architecture_reads_rows_as_it_reads_padded_batches(kind):
     lm = model(kind, sliding_window=None)
