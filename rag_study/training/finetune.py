@@ -231,7 +231,7 @@ class _AnswerTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         """An order that depends on seed and epoch alone, so that a resumed run keeps it."""
-        return _Shuffled(len(train_dataset or self.train_dataset), self._recipe.seed)
+        return Shuffled(len(train_dataset or self.train_dataset), self._recipe.seed)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         self.attend(inputs["input_ids"].shape[1])
@@ -296,7 +296,7 @@ def _astray(what: str, step: int) -> StudyError:
     )
 
 
-class _Shuffled(torch.utils.data.Sampler):
+class Shuffled(torch.utils.data.Sampler):
     """All examples, in an order of their own for each seed and epoch.
 
     Not in batches of equal length: with short ones together and the last ones the shortest, the
