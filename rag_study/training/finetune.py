@@ -299,8 +299,8 @@ def _astray(what: str, step: int) -> StudyError:
 class Shuffled(torch.utils.data.Sampler):
     """All examples, in an order of their own for each seed and epoch.
 
-    Not in batches of equal length: with short ones together and the last ones the shortest, the
-    held-out loss of small trainings differs twice as much from seed to seed.
+    Not in batches of equal length: with short ones together, the shortest at the end, the held-out
+    loss of small trainings differed twice as much from seed to seed (benchmarks/README.md).
     """
 
     def __init__(self, number: int, seed: int):
