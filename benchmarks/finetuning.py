@@ -2,14 +2,17 @@
 
 Trains the bundled SmolLM2 135M on the fictional data set with this project, with transformers'
 Trainer and PEFT, and with TRL's SFTTrainer, one after another in one process. The same for all:
-examples, first weights (base in bfloat16, LoRA in float32 on all linear layers), batch size,
-optimizer and schedule, number of steps, seeds. Each tool's own: the order of the examples, padding,
-the loss's implementation, the precision of LoRA's products (TRL: bfloat16 by autocast), and whether
-activations are computed again (TRL's default; it is measured without as well). On Linux, by hand:
+examples and their random order, first weights (base in bfloat16, LoRA in float32 on all linear
+layers), batch size, optimizer and schedule, number of steps, seeds. Each tool's own: padding, the
+loss's implementation, the precision of LoRA's products (TRL and this project: bfloat16), and
+whether activations are computed again (TRL's default; it is measured without, and without padding,
+as well). On Linux, by hand:
 
     pip install --no-deps trl==1.16.0    # only this script needs it; its dependencies are there
-    python benchmarks/finetuning.py      # about 8 minutes on two slow cores
+    python benchmarks/finetuning.py      # about 10 minutes on two slow cores
     python benchmarks/finetuning.py --examples 200 --repeats 3    # more than an hour
+    python benchmarks/finetuning.py --processor-time    # one thread; where other work goes on
+    python benchmarks/finetuning.py --growth    # this project at 1, 4 and 16 times the examples
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from peft import LoraConfig, get_peft_model
@@ -93,15 +97,23 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="default: 3 closed_book, 2 with_context")
     parser.add_argument("--steps", type=int, default=0, help="whole epochs; default: one epoch")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor-time", action="store_true", help="one thread, by its time")
+    parser.add_argument("--growth", action="store_true", help="of time and memory, by examples")
     given = parser.parse_args()
-    if any("trl" in name for name in given.contenders) and not importlib.util.find_spec("trl"):
+    others = any("trl" in name for name in given.contenders) and not given.growth
+    if others and not importlib.util.find_spec("trl"):
         raise SystemExit(
             "TRL, which this script alone needs, is missing:  pip install --no-deps trl==1.16.0\n"
             "To go without it:  --contenders this_project trainer_peft"
         )
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1 if given.processor_time else given.threads)
+    if given.processor_time:  # the clock of this project's steps and of the others'
+        time.monotonic = time.process_time
     for kind in given.kinds:
         size, repeats = DEFAULTS[kind]
+        if given.growth:
+            growth(kind, given.examples or 16)
+            continue
         material = prepare(kind, given.examples or size, given.steps)
         compare(kind, material, given.repeats or repeats, given.contenders)
 
@@ -156,10 +168,25 @@ def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -
     print(f"\n{table(found, peak)}", flush=True)
 
 
+def growth(kind: str, size: int) -> None:
+    """Print what 1, 4 and 16 times so many examples take, and the exponents of the growth."""
+    sizes = [size, 4 * size, 16 * size]
+    measure(this_project, prepare(kind, size, 0), seed=0)  # warms up, not counted
+    rows = []
+    for number in sizes:
+        material = prepare(kind, number, 0)
+        one = measure(this_project, material, seed=0)
+        rows.append((material.tokens / one.tokens_per_second, one.memory_mb))
+        print(f"{kind}, {len(material.train)} examples: {rows[-1][0]:.1f} s, {rows[-1][1]:.0f} MB")
+    exponents = np.polyfit(np.log(sizes), np.log(rows), 1)[0]
+    print(f"time grows with the power {exponents[0]:.2f}, memory with {exponents[1]:.2f}")
+
+
 def table(found: dict[str, list[Measured]], peak: float) -> str:
     """Markdown: medians with ranges, and the share of the matmul peak.
 
-    LoRA takes 4 operations per weight and token: forward, and backward to the inputs alone.
+    LoRA takes 4 operations per weight and token: forward, and backward to the inputs alone. The
+    share counts tokens as they stand in the examples: one that is read once for all counts often.
     """
     head = "| contender | tokens/s (range) | of the peak | held-out loss (range) | memory |"
     lines = [head, "|---|---|---|---|---|"]
@@ -219,7 +246,7 @@ def trainer_peft(lm: LanguageModel, material: Material, folder: Path, seed: int)
     model, collator = get_peft_model(lm.model, lora()), DataCollatorForSeq2Seq(lm.tokenizer)
     arguments = TrainingArguments(**common(material, folder, seed))
     trainer = Trainer(model, arguments, data_collator=collator, train_dataset=rows)
-    return timed(lm, trainer, material)
+    return timed(lm, trainer, material, seed)
 
 
 def trl_sft(lm: LanguageModel, material: Material, folder: Path, seed: int, **own: Any) -> float:
@@ -231,7 +258,7 @@ def trl_sft(lm: LanguageModel, material: Material, folder: Path, seed: int, **ow
     data = Dataset.from_list(material.texts)
     options = {"processing_class": lm.tokenizer, "peft_config": lora()}
     trainer = SFTTrainer(lm.model, config, train_dataset=data, **options)
-    return timed(lm, trainer, material)
+    return timed(lm, trainer, material, seed)
 
 
 CONTENDERS: dict[str, Contender] = {
@@ -239,6 +266,9 @@ CONTENDERS: dict[str, Contender] = {
     "trainer_peft": trainer_peft,
     "trl": trl_sft,
     "trl_no_checkpointing": partial(trl_sft, gradient_checkpointing=False),
+    "trl_padding_free": partial(
+        trl_sft, gradient_checkpointing=False, padding_free=True, max_length=None
+    ),
 }
 
 
@@ -273,11 +303,13 @@ class Watch(TrainerCallback):
         self.seconds += time.monotonic() - self._began
 
     def count(self, _model: Any, _arguments: tuple, named: dict[str, Any]) -> None:
-        self.tokens += int(named["attention_mask"].sum())
+        mask = named.get("attention_mask")
+        self.tokens += named["input_ids"].numel() if mask is None else int(mask.sum())
 
 
-def timed(lm: LanguageModel, trainer: Any, material: Material) -> float:
-    """Train and time the steps, as `finetune.train` does for itself."""
+def timed(lm: LanguageModel, trainer: Any, material: Material, seed: int) -> float:
+    """Train and time the steps, as `finetune.train` does for itself, on the same batches."""
+    trainer._get_train_sampler = lambda *_: finetune.Shuffled(len(material.train), seed)
     watch = Watch()
     trainer.add_callback(watch)
     hook = trainer.model.register_forward_pre_hook(watch.count, with_kwargs=True)

@@ -106,7 +106,7 @@ STAGES = {
         Stage(
             "fine_tune",
             "03_fine_tune",
-            4,
+            5,
             ("prepare_data", "index_corpus", "write_training_answers"),
             uses={
                 "retrieval": only("top_k"),

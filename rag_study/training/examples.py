@@ -101,29 +101,29 @@ def collate(batch: Sequence[Example], pad_id: int) -> Batch:
 def completion_loss(
     model: Any, inputs: Batch, items: torch.Tensor | int | None = None
 ) -> torch.Tensor:
-    """Mean cross-entropy (nats per token) over the labelled tokens of a batch from `collate`.
+    """Mean cross-entropy (nats per token) over the labelled tokens of a batch: a padded one from
+    `collate`, or a row from `packing.collate`.
 
-    Completions end at the right edge, so the head is applied to the last columns alone; virtual
-    tokens stand on the left and change nothing in that. `items`, if given, is the number of labels
-    to divide by (for accumulated gradients).
+    The head is applied to the columns alone before which a label stands, counted from the right:
+    virtual tokens stand on the left and change nothing in that. `items`, if given, is the number
+    of labels to divide by (for accumulated gradients).
     """
     # The columns are picked by index, which copies them. A slice of the hidden states is a view,
     # for which PyTorch multiplies row by row with as many copies of the whole head.
-    labels = inputs["labels"]
-    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
-    width = labels.shape[1] - first
-    position_ids = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
+    labels, mask = inputs["labels"], inputs.get("attention_mask")
+    labelled = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
+    positions = inputs["position_ids"] if mask is None else (mask.cumsum(1) - 1).clamp(min=0)
     logits = forward(
         model,
         input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        position_ids=position_ids,
-        logits_to_keep=torch.arange(-width - 1, -1),
+        attention_mask=mask,
+        position_ids=positions,
+        logits_to_keep=(labelled - labels.shape[1] - 1).cpu(),
         use_cache=False,
     ).logits
     total = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1).float(),
-        labels[:, first:].flatten(),
+        labels[:, labelled].flatten(),
         ignore_index=IGNORED,
         reduction="sum",
     )

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from rag_study.answering.generation import answer_batch
 from rag_study.common import files, meter
@@ -29,7 +29,7 @@ from rag_study.data.schema import Question
 from rag_study.models import adapters, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
-from rag_study.training import objectives, peft
+from rag_study.training import lora_products, objectives, packing, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
 from rag_study.training.examples import Example, example, validation_loss
 from rag_study.training.objectives import Objective
@@ -40,10 +40,9 @@ __all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "example
 
 SAVE_SECONDS = 60.0  # about so much work is lost at most when a training is killed
 MAX_EVALUATIONS = 10
-# Batches up to this length use plain attention on a processor in bfloat16. PyTorch's fused one
-# takes 3 times as long there at 170 tokens, for its backward pass, and is the faster one at 1,000.
-# The memory of plain attention grows with the square of the length.
-PLAIN_ATTENTION = 256
+# Padded batches up to this length use plain attention on a processor in bfloat16, for the reason
+# that rows do. The memory of plain attention grows with the square of the length.
+PLAIN_ATTENTION = packing.PLAIN_LENGTH
 PATIENCE = 2  # evaluations without a new best after which early stopping stops
 
 
@@ -91,15 +90,14 @@ def train(
         )
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
-    objective = objectives.of(lm)
+    packed = method.family != "virtual" and packing.fits(lm)
+    objective = objectives.of(lm, packed)
     collator = partial(objective.collate, pad_id=lm.tokenizer.pad_token_id)
-    measured = partial(
-        validation_loss,
-        data=held_out,
-        collator=collator,
-        batch_size=recipe.batch_size,
-        loss=objective.loss,
-    )
+
+    def measured(model: Any) -> float:
+        with packing.read_rows(model, packed):
+            return validation_loss(model, held_out, collator, recipe.batch_size, objective.loss)
+
     base_loss = measured(lm.model)
     model = peft.wrap(lm, recipe, start)
     saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
@@ -122,13 +120,14 @@ def train(
         callbacks=[watch],
     )
     precision = torch.bfloat16 if mixed_precision else None
-    trainer.prepare(watch, saved, recipe, objective, precision)
     if lm.dtype == "bfloat16" and not torch.cuda.is_available():
         trainer.plain_attention = PLAIN_ATTENTION
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    trainer.train(resume_from_checkpoint=str(saved.last) if saved.last else None)
-    trainer.attend()
+    with packing.read_rows(model, packed), lora_products.fused(model):
+        trainer.prepare(watch, saved, recipe, objective, precision)
+        trainer.train(resume_from_checkpoint=str(saved.last) if saved.last else None)
+        trainer.attend()
     history = _history(trainer.state.log_history, base_loss)
     losses = history.set_index("step")["validation_loss"].drop(0).dropna()
     best_step = int(losses.idxmin())
@@ -232,8 +231,7 @@ class _AnswerTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         """An order that depends on seed and epoch alone, so that a resumed run keeps it."""
-        lengths = [len(e["input_ids"]) for e in train_dataset or self.train_dataset]
-        return _LengthGrouped(lengths, self._recipe.batch_size, self._recipe.seed)
+        return Shuffled(len(train_dataset or self.train_dataset), self._recipe.seed)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         self.attend(inputs["input_ids"].shape[1])
@@ -241,7 +239,8 @@ class _AnswerTrainer(Trainer):
             loss = self._loss(model, inputs, num_items_in_batch)
         if not math.isfinite(float(loss.detach())):
             raise _astray("training loss", self.state.global_step + 1)
-        self._watch.tokens += int(inputs["attention_mask"].sum())
+        counted = "lengths" if "lengths" in inputs else "attention_mask"
+        self._watch.tokens += int(inputs[counted].sum())
         return (loss, {}) if return_outputs else loss
 
     def evaluate(self, *_arguments, **_options) -> dict[str, float]:
@@ -297,22 +296,25 @@ def _astray(what: str, step: int) -> StudyError:
     )
 
 
-class _LengthGrouped(torch.utils.data.Sampler):
-    """Batches of about equal length, in an order of their own for each seed and epoch."""
+class Shuffled(torch.utils.data.Sampler):
+    """All examples, in an order of their own for each seed and epoch.
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int):
-        self._lengths, self._batch_size, self._seed, self._epoch = lengths, batch_size, seed, 0
+    Not in batches of equal length: with short ones together, the shortest at the end, the held-out
+    loss of small trainings differed twice as much from seed to seed (benchmarks/README.md).
+    """
+
+    def __init__(self, number: int, seed: int):
+        self._number, self._seed, self._epoch = number, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._number
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
-        order = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
-        return iter(order)
+        return iter(torch.randperm(self._number, generator=generator).tolist())
 
 
 class _Watch(TrainerCallback):

@@ -6,7 +6,7 @@ One table, OBJECTIVES; the training itself (`finetune`) is the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import torch
@@ -14,6 +14,7 @@ import torch
 from rag_study.models import sequence_to_sequence, span_reader
 from rag_study.models.architectures import DECODER, ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import LanguageModel, forward
+from rag_study.training import packing
 from rag_study.training.examples import IGNORED, Batch, Example, collate, completion_loss, examples
 from rag_study.training.pairs import TrainingPair
 
@@ -41,9 +42,10 @@ class Objective:
     loss: Loss
 
 
-def of(lm: LanguageModel) -> Objective:
-    """What a model of this kind learns."""
-    return OBJECTIVES[lm.kind]
+def of(lm: LanguageModel, packed: bool = False) -> Objective:
+    """What a model of this kind learns, from padded batches or `packed` ones (`packing.fits`)."""
+    objective = OBJECTIVES[lm.kind]
+    return replace(objective, collate=packing.collate) if packed else objective
 
 
 # --- Encoder-decoders ------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rag_study import data as qa_datasets
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.models import adapters, loading, methods, prompts
-from rag_study.training import finetune, objectives, peft
+from rag_study.training import finetune, objectives, packing, peft
 from rag_study.training.checkpoints import MARKER
 from rag_study.training.examples import IGNORED, collate, completion_loss, validation_loss
 from rag_study.training.pairs import TrainingPair
@@ -164,10 +165,34 @@ def test_a_bfloat16_base_is_trained_in_float32(pairs, outputs, method):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a choice made on processors alone")
-@pytest.mark.parametrize("method", ["lora", "prefix_tuning", "full"])
-def test_short_batches_in_bfloat16_are_trained_with_plain_attention(
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_rows_are_read_as_such_also_where_activations_are_computed_again(
     pairs, outputs, monkeypatch, method
 ):
+    recipe = replace(SMALL, method=method, learning_rate=RATES[method], gradient_checkpointing=True)
+    used = []
+
+    def watched(module, *arguments, **options):
+        used.append(torch.is_grad_enabled())
+        return packing.attend(module, *arguments, **options)
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, packing.ATTENTION, watched)
+    lm, packed = train(pairs, recipe, size=8, dtype="bfloat16")
+    assert lm.model.config._attn_implementation == "sdpa"  # its own again, for answering
+    assert used
+    used.clear()
+    monkeypatch.setattr(packing, "ARCHITECTURES", ())
+    padded = train(pairs, recipe, size=8, dtype="bfloat16")[1]
+    assert not used
+    assert padded.validation_loss == pytest.approx(packed.validation_loss, rel=0.02)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a choice made on processors alone")
+@pytest.mark.parametrize("method", ["lora", "prefix_tuning", "full"])
+def test_short_padded_batches_in_bfloat16_are_trained_with_plain_attention(
+    pairs, outputs, monkeypatch, method
+):
+    monkeypatch.setattr(packing, "ARCHITECTURES", ())
     used = []
 
     def watched(model, *arguments):
