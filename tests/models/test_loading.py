@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rag_study.common.errors import StudyError
 from rag_study.models import loading, names
-from rag_study.models.language_model import check_weights
+from rag_study.models.language_model import check_weights, forward
 
 
 def test_random_model_is_the_same_every_time_and_leaves_the_random_state_alone():
@@ -109,3 +110,30 @@ def test_bundled_model_answers_a_simple_question(tmp_path, monkeypatch):
         answers.append(answer_batch(lm, [question], [[]], 16)[0]["answer"])
     assert "Paris" in answers[0]
     assert answers[0] == answers[1]
+
+
+class _Largest(TorchDispatchMode):
+    """The largest tensor that any operation gives, views included, in numbers."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.numbers = max(self.numbers, out.numel())
+        return out
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_frozen_weights_have_their_head_read_once_for_a_whole_batch(write):
+    """As an adapter's base is: PyTorch copied the head for each row of a batch."""
+    lm = loading.load_generator("random-llama")
+    lm.model.requires_grad_(False)
+    ids = torch.arange(3, 3 + 8 * 6).reshape(8, 6)
+    with _Largest() as largest, torch.no_grad():
+        if write:
+            lm.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=2)
+        else:
+            forward(lm.model, input_ids=ids, logits_to_keep=3)
+    head = lm.model.get_output_embeddings().weight
+    assert largest.numbers < 2 * head.numel()
