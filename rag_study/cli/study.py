@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.text import Text
 
 from rag_study.analysis import feasibility
 from rag_study.cli import live
@@ -408,25 +409,32 @@ def _execute(
 
 
 def _show_result(comparison: Comparison, progress: Progress) -> None:
-    """Print the effects, the verdict, the study's own notes and where the report is, if the
-    comparison was made or is still good."""
+    """Print the primary effects, the decision card, the study's own notes, what to do next and
+    where the report is, if the comparison was made or is still good."""
     if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
         return
     from rag_study.analysis.study_results import read_metrics
     from rag_study.report.advice import steps_text
+    from rag_study.report.card import Card, card_text
     from rag_study.report.tables import effects_table
+    from rag_study.report.verdict_looks import DECISION_LOOKS
 
     folder = run_folder.study_dir(comparison.slug)
     with study_tables.reading(folder):
         comparisons = files.read_parquet(folder / "comparisons.parquet")
         metrics = read_metrics(folder)
         steps = files.read_parquet(folder / "next_steps.parquet")
-        headline = (folder / "headline.txt").read_text(encoding="utf-8").strip()
+        card = Card.from_dict(files.read_json(folder / "card.json"))
+    width = min(console.width, 80)
     console.print(effects_table(comparisons, metrics=metrics))
-    console.print(headline, soft_wrap=True)
+    console.print()
+    said = Text(card_text(card, width))
+    for decision, look in DECISION_LOOKS.items():
+        said.highlight_regex(rf"(?m)^{decision.upper()}(?=  )", look.terminal)
+    console.print(said, soft_wrap=True)
     for note in comparison.study.notes:
-        console.print(note, soft_wrap=True)
-    if text := steps_text(steps, width=min(console.width, 80)):
+        console.print(note)
+    if text := steps_text(steps, width=width):
         console.print(f"\n{text}\n", soft_wrap=True)
     report_file = folder / "report.html"
     shown = Path(os.path.relpath(report_file))
