@@ -25,6 +25,7 @@ from rag_study.report.verdict_looks import DECISION_LOOKS
 # Of more recipes the others are folded in the page, and counted elsewhere.
 SHOWN = 4
 _TITLES = ("Right answers", "Cost", "Outside the task")
+_STEP = ("rank", "sentence", "lines", "command", "time")
 _INDENT = "  "
 
 
@@ -56,7 +57,8 @@ class Row:
 @dataclass(frozen=True)
 class Card:
     """`answer` says what to do in a sentence, `decision` is its word ('' without any recipe);
-    `steps` are rows as `advice.step_rows` has them, the first of which is the next one."""
+    `steps` have _STEP of the rows of `advice.step_rows`, the first of which is the next one;
+    `right_means` says what counts as a right answer ('' where that was not counted)."""
 
     answer: str
     decision: str
@@ -83,7 +85,8 @@ class Card:
 
 def card_of(results: StudyResults) -> Card:
     """The card of a study's results, with its table `decisions` and `next_steps`."""
-    steps, table = step_rows(results.next_steps), results.decisions
+    steps = [{name: row[name] for name in _STEP} for row in step_rows(results.next_steps)]
+    table = results.decisions
     if table.empty:
         return Card(headline_parts(results)[0], "", [], steps, "")
     factors = differing(table.assign(seed=0), [*BASE_COLUMNS, "variant"])
@@ -129,7 +132,8 @@ def _row(row: dict[str, Any], factors: list[str], results: StudyResults) -> Row:
 
 
 def _name(row: dict[str, Any], factors: list[str]) -> str:
-    seeds = "" if row["n_seeds"] in (1, "") or not is_number(row["n_seeds"]) else "all seeds"
+    several = is_number(row["n_seeds"]) and row["n_seeds"] > 1
+    seeds = f"{row['n_seeds']:.0f} seeds" if several else ""
     words = [
         f"{method_label(row['method'])} on {counted(int(row['train_size']), 'example')}",
         format_label(row["train_format"]),

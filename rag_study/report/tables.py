@@ -65,7 +65,7 @@ def effects_table(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> Tabl
     if len(contexts) > 1:
         table.add_column("Context")
     table.add_column("Metric")
-    table.add_column("Difference", justify="right")
+    table.add_column("Difference", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     table.add_column("Verdict")
     for row in rows.to_dict("records"):
@@ -78,7 +78,7 @@ def effects_table(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> Tabl
             " · ".join(shortened(word, _NAME) for word in named),
             *([row["context"]] if len(contexts) > 1 else []),
             of_people(metrics.label(metric), row["judge"]) + judge,
-            f"{signed(row['difference'], metric)} {interval}".replace(", ", ",\u00a0"),
+            f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
         ]
         table.add_row(

@@ -10,6 +10,7 @@ from rag_study import cli
 from rag_study.cli import live
 from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.report.card import Card, Row
 from rag_study.study import active_run, config, differences, plan, stages
 from rag_study.study.running import study_run
 from rag_study.study.running.study_run import Progress
@@ -64,7 +65,9 @@ def finished(write_study, outputs):
         run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
     folder = run_folder.study_dir("small")
     files.write_parquet(folder / "comparisons.parquet", table(comparison("helps")))
-    files.write_text(folder / "headline.txt", "Helps.\n")
+    row = Row("LoRA", "deploy", "It got better.", "More.", "1 → 2", "1 s", "same", "", "Strings.")
+    card = Card("Helps.", "deploy", [row], [], "")
+    files.write_json(folder / "card.json", card.to_dict())
     step = {"rank": 1, "rule": "search", "sentence": "The search loses 12 % of all answers. " * 4}
     step |= {"numbers": "{}", "command": "rag-study run s.yaml", "lines": "retrieval: {top_k: 4}"}
     files.write_parquet(folder / "next_steps.parquet", pd.DataFrame([step | {"minutes": 7.2}]))
