@@ -23,6 +23,7 @@ from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, PEOPLE, RUN_COLUMN
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import against_base, is_base
 from rag_study.analysis.study_results import StudyResults
+from rag_study.evaluation.metrics import Metrics
 
 DEPLOY, KEEP, OPEN = DECISIONS = ("deploy", "keep the base", "not proven")
 RECIPE_COLUMNS = [name for name in RUN_COLUMNS if name != "seed"]
@@ -132,7 +133,7 @@ def decisions(results: StudyResults) -> pd.DataFrame:
             "people_disagree": _disputed(asked, settled=True),
             "judge_unfair": evidence.unfair,
             **_telling(evidence.primary, cause, contexts),
-            **_outside(lost),
+            **_outside(lost, results.metrics),
         }
         for part in (_right, _costs, _cut):
             row |= part(results, recipe, row)
@@ -235,12 +236,16 @@ def _cut(results: StudyResults, recipe: dict, row: dict) -> dict[str, Any]:
     return {"cut_base": cut[base].mean(), "cut_tuned": cut[tuned].mean()}
 
 
-def _outside(rows: pd.DataFrame) -> dict[str, Any]:
-    """The change outside the task that is most of a loss: of those that are shown, else of all."""
+def _outside(rows: pd.DataFrame, metrics: Metrics) -> dict[str, Any]:
+    """The change outside the task that is most of a loss: of those that are shown, else of those
+    that are shares, which everybody can read, else of all."""
     if rows.empty:
         return dict.fromkeys(_OUTSIDE, np.nan) | {"outside_metric": "", "outside_shown": False}
-    for name in ("matters", "shown"):
-        rows = rows[rows[name]] if rows[name].any() else rows
+    shares = rows["metric"].map(lambda name: name in metrics and metrics[name].high == 1.0)
+    for those in (rows["matters"], rows["shown"], shares):
+        if those.any():
+            rows = rows[those]
+            break
     worst = rows.loc[(rows["gain"] / rows["se"].where(rows["se"] > 0)).fillna(0.0).idxmin()]
     names = ["metric", "mean_base", "mean_tuned", "ci_low", "ci_high", "shown"]
     return dict(zip(_OUTSIDE, worst[names], strict=True))

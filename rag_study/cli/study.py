@@ -386,7 +386,7 @@ def _execute(
     """Do what is left of the runs; `prepared` is called whenever data has been read."""
     # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    progress = Progress(runs)
+    progress = Progress(runs, expected=costs.expected(runs, force=force))
     with live.shown(progress) as tell:
 
         def told(event: str, stage_run: StageRun, status: Status) -> None:

@@ -288,7 +288,7 @@ def _cost(row: dict[str, Any]) -> str:
     if is_number(row["training_minutes"]):
         parts.append(f"training {_duration(60 * row['training_minutes'])}")
     if is_number(row["seconds_base"]) and is_number(row["seconds_tuned"]):
-        each = f"{number(row['seconds_base'])} s → {number(row['seconds_tuned'])} s"
+        each = f"{number(row['seconds_base'])} → {number(row['seconds_tuned'])}\u00a0s"
         parts.append(f"one answer {each}")
     return "; ".join(parts)
 
@@ -298,7 +298,8 @@ def _outside(row: dict[str, Any], metrics: Metrics) -> str:
         return "not measured"
     found = "a loss" if row["outside_shown"] else "no loss shown"
     means = f"{number(row['outside_base'])} → {number(row['outside_tuned'])}"
-    return f"{metrics.label(row['outside_metric'])} {means} ({found})"
+    # Without the unit: two means and what is to be thought of them.
+    return f"{metrics.label(row['outside_metric']).partition(' (')[0]} {means} ({found})"
 
 
 def _cut(row: dict[str, Any]) -> str:
@@ -326,8 +327,8 @@ def _percent(share: float) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.0f}\u00a0s"
+    return f"{seconds / 60:.0f}\u00a0min" if seconds < 5400 else f"{seconds / 3600:.1f}\u00a0h"
 
 
 # --- As text --------------------------------------------------------------------------------------

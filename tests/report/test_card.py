@@ -91,7 +91,7 @@ def test_numbers_of_right_answers_cost_and_cut_answers_stand_beside():
     beside |= {"cut_base": 0.41, "cut_tuned": 0.02}
     (row,) = card_of(replace(results, decisions=results.decisions.assign(**beside))).rows
     assert row.right == "50 % → 75 % (20 → 30 of 40)"
-    assert row.cost == "training 7 min; one answer 1.20 s → 1.40 s"
+    assert row.cost == "training 7\u00a0min; one answer 1.20 → 1.40\u00a0s"
     assert row.beside.startswith("Cut at the length limit: 41 % of the base's answers, 2 %")
     near = results.decisions.assign(cut_base=0.21, cut_tuned=0.02)
     assert card_of(replace(results, decisions=near)).rows[0].beside == ""
