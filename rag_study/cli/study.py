@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.text import Text
 
 from rag_study.analysis import feasibility
-from rag_study.cli import live
+from rag_study.cli import live, outcome
 from rag_study.cli.check import print_findings
 from rag_study.cli.console import (
     Debug,
@@ -166,7 +164,7 @@ def run(
             asked.ask(runs[-1].study, None)
         cleanup.announce(runs[-1])
         progress = _execute(chosen, options, place, force=force, prepared=ready)
-        _show_result(runs[-1], progress)
+        outcome.show_result(runs[-1], progress)
         if not all(
             progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
         ):
@@ -262,10 +260,20 @@ def verify(study_file: StudyFile, debug: Debug = False) -> None:
         console.print(f"{whole} finished stage runs: every file is as it was written.")
 
 
-def report(study_files: StudyFiles, debug: Debug = False) -> None:
+def report(
+    study_files: StudyFiles,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="also the decision card as report.md, for a ticket")
+    ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="also report.pdf, three pages, by a browser that is here")
+    ] = False,
+    debug: Debug = False,
+) -> None:
     """Build tables, figures and report again from what is done; of several studies, a common one.
 
-    A common report is written to `outputs/<name>+<name>/`.
+    A common report is written to `outputs/<name>+<name>/`. With --markdown or --pdf the report that
+    is there is used where it is up to date.
     """
     common = comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in common.upstream):
@@ -275,10 +283,12 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
             f"Run it first:  rag-study run {as_typed(study_files[0])}"
         )
     run_folder.check_writable()
-    progress = _execute([common], Options(keep_going=True), Executor(), force=True)
-    _show_result(common, progress)
-    if progress.count("done") == 0:
+    force = not (markdown or pdf)
+    progress = _execute([common], Options(keep_going=True), Executor(), force=force)
+    outcome.show_result(common, progress)
+    if not progress.count("done", "reused"):
         raise typer.Exit(1)
+    outcome.write_also(common, markdown=markdown, pdf=pdf)
 
 
 def _say_of_other_code(run_ids: list[str]) -> None:
@@ -406,36 +416,3 @@ def _execute(
     if len(reused) == len(runs):
         console.print("Nothing to do: everything asked for is done.")
     return progress
-
-
-def _show_result(comparison: Comparison, progress: Progress) -> None:
-    """Print the primary effects, the decision card, the study's own notes, what to do next and
-    where the report is, if the comparison was made or is still good."""
-    if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
-        return
-    from rag_study.analysis.study_results import read_metrics
-    from rag_study.report.advice import steps_text
-    from rag_study.report.card import Card, card_text
-    from rag_study.report.tables import effects_table
-    from rag_study.report.verdict_looks import DECISION_LOOKS
-
-    folder = run_folder.study_dir(comparison.slug)
-    with study_tables.reading(folder):
-        comparisons = files.read_parquet(folder / "comparisons.parquet")
-        metrics = read_metrics(folder)
-        steps = files.read_parquet(folder / "next_steps.parquet")
-        card = Card.from_dict(files.read_json(folder / "card.json"))
-    width = min(console.width, 80)
-    console.print(effects_table(comparisons, metrics=metrics))
-    console.print()
-    said = Text(card_text(card, width))
-    for decision, look in DECISION_LOOKS.items():
-        said.highlight_regex(rf"(?m)^{decision.upper()}(?=  )", look.terminal)
-    console.print(said, soft_wrap=True)
-    for note in comparison.study.notes:
-        console.print(note)
-    if text := steps_text(steps, width=width):
-        console.print(f"\n{text}\n", soft_wrap=True)
-    report_file = folder / "report.html"
-    shown = Path(os.path.relpath(report_file))
-    console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)
