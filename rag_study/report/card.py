@@ -223,7 +223,9 @@ def _change(row: dict[str, Any], metrics: Metrics) -> str:
         case "judge unfair":
             return "Labels by people (rag-study label), or a judge that passes the audit."
         case "no verdict":
-            return "What the reason names; see What to do next."
+            if not row["n_primary"]:
+                return "Scores that can be believed on these answers; what is amiss stands below."
+            return "What the reason names."
     if row["judge"] == PEOPLE:
         return f"{row['reason'].rpartition('; ')[2].capitalize()}."
     none, twice = row["n_no_difference"], row["n_twice_margin"]

@@ -114,6 +114,14 @@ def test_a_report_reads_the_study_file_once_and_so_does_its_notebook(
     assert reads == [finished]
 
 
+def test_the_card_for_a_ticket_is_written_from_the_report_that_is_there(command, finished):
+    code, out, _ = command("report", finished, "--markdown")
+    assert (code, "1 reused" in out) == (0, True)
+    ticket = run_folder.study_dir("small") / "report.md"
+    assert f"For a ticket: {ticket}" in out
+    assert "| **deploy** | LoRA | It got better" in ticket.read_text(encoding="utf-8")
+
+
 def test_a_run_ends_with_what_to_do_next(command, finished):
     code, out, _ = command("run", finished)
     assert code == 0
