@@ -32,6 +32,7 @@ from rag_study.report import (
     question_tables,
     tables,
 )
+from rag_study.report.all_answers import all_answers, as_script
 from rag_study.report.card import SHOWN, card_of
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline, scored_headline_row
@@ -81,6 +82,7 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     body = pages.get_template("report_body.html.j2").render(**content)
     body, contents = in_sections(_noted(body, results.written))
     frame = {"name": content["name"], "body": body, "contents": contents}
+    frame |= {"answers": content["answers"], "answers_data": as_script(content["answers"])}
     html = pages.get_template("report.html.j2").render(**frame)
     # Not every text that a model writes can be encoded.
     html = secrets.hidden(html)
@@ -155,6 +157,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),
+        "answers": all_answers(results),
         "limits": limits(results),
         "missing": [
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}

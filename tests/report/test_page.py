@@ -105,6 +105,7 @@ def test_full_report_stands_alone_and_begins_with_the_decision(tmp_path):
         "Retrieval",
         "Means",
         "Largest gains and losses",
+        "All answers",
         "Limits",
         "How it was made",
     ]
