@@ -2,11 +2,13 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from rag_study.analysis import effects
+from rag_study.analysis.decision import decisions
 from rag_study.analysis.effects import COMPARISON_COLUMNS
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.study_results import StudyResults
@@ -38,7 +40,12 @@ def table(*rows):
 
 
 def study(*rows, **changes):
-    return StudyResults(study={"name": "demo"}, comparisons=table(*rows), **changes)
+    return decided(StudyResults(study={"name": "demo"}, comparisons=table(*rows), **changes))
+
+
+def decided(results):
+    """The results with what `analyse` decides from them."""
+    return replace(results, decisions=decisions(results))
 
 
 def sentences(text):
@@ -78,8 +85,10 @@ def full_study(frame, checks=(WEAK,), **changes):
         "interactions": effects.interactions(frame, 200),
         "judge_checks": checks,
     }
-    return StudyResults(
-        study={"name": "demo", "models": ["tiny"], "seeds": [0]}, **(computed | changes)
+    return decided(
+        StudyResults(
+            study={"name": "demo", "models": ["tiny"], "seeds": [0]}, **(computed | changes)
+        )
     )
 
 

@@ -19,6 +19,7 @@ from rag_study.analysis.audit import AUDIT_COLUMNS, audit, with_bounds
 from rag_study.analysis.carriers import trusted_judges
 from rag_study.analysis.claims import claims
 from rag_study.analysis.courses import learning_curves
+from rag_study.analysis.decision import decisions
 from rag_study.analysis.extractable import extractable
 from rag_study.analysis.flips import flips
 from rag_study.analysis.heterogeneity import heterogeneity
@@ -78,6 +79,7 @@ TABLES = (
     "judge_errors",
     "error_terms",
     "ceiling",
+    "decisions",
     "next_steps",
 )
 # What stands behind single answers is Parquet alone: lists and long texts have no place in CSV.
@@ -139,7 +141,7 @@ def analyse(
         {dataset.display_name: dataset.slice_columns for dataset in study.datasets},
         collected.metrics,
     )
-    return replace(
+    analysed = replace(
         collected,
         comparisons=comparisons,
         looks=seen,
@@ -175,6 +177,7 @@ def analyse(
         ],
         **_decomposed(collected.results),
     )
+    return replace(analysed, decisions=decisions(analysed))
 
 
 def _measured_by(

@@ -56,6 +56,7 @@ from statsmodels.stats.multitest import multipletests
 from rag_study.analysis.effects import interaction_samples
 from rag_study.analysis.estimates import Sample
 from rag_study.analysis.mean_effects import MeanEffect, StudyEffects
+from rag_study.analysis.outside_task import WORSE_WHEN_HIGHER, margin_outside
 from rag_study.analysis.pairing import read
 from rag_study.analysis.trends import slopes
 from rag_study.analysis.verdicts import ALPHA
@@ -75,10 +76,6 @@ ANSWERS = ("supported", "contradicted", "undecided", "not tested")
 CLAIM_COLUMNS = (
     "claim paper answer judge metric estimate ci_low ci_high n_states n_questions n_clusters facts"
 ).split()
-# Losses outside the task that matter, where the metric has no margin: 5 % of perplexity, and as
-# much in the margin between right and wrong statements.
-_RETENTION_MARGINS = {"general_text_nll": 0.05, "knowledge_margin": 0.05}
-WORSE_WHEN_HIGHER = ("general_text_nll",)
 
 
 @dataclass(frozen=True)
@@ -256,7 +253,7 @@ def _retention(study: StudyEffects) -> _Tested:
     means = {}
     for metric, samples in study.grouped(outside, lambda s: s.metric).items():
         sign = -1.0 if metric in WORSE_WHEN_HIGHER else 1.0
-        margin = _RETENTION_MARGINS.get(metric) or study.margin[metric]
+        margin = margin_outside(metric, study.margin[metric])
         mean = study.mean([_times(s, sign) for s in samples])
         means[metric] = (mean, margin, sign)
     lost = multipletests([m.below(0) for m, *_ in means.values()], alpha=ALPHA, method="holm")[0]

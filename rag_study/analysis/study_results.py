@@ -63,8 +63,9 @@ class StudyResults:
     `asked` has the test questions in the order in which they are asked: dataset, question_id,
     group, position. `looks` is what was seen at each declared look (`looks.LOOK_COLUMNS`),
     `looking` says it in words, and `looked_before` where looks were taken without being declared.
-    `next_steps` is the table of its module. `figures` maps a caption to a PNG; the first one is
-    shown under the verdict. `notes` are sentences shown beside the verdict.
+    `decisions` (`analysis.decision`) and `next_steps` are the tables of their modules. `figures`
+    maps a caption to a PNG; the first one is shown under the card. `notes` are sentences shown
+    beside the verdict.
     """
 
     study: Mapping[str, Any]
@@ -114,6 +115,7 @@ class StudyResults:
     asked: pd.DataFrame = field(default_factory=_no_table)
     looked_before: str = ""
     looking: str = ""
+    decisions: pd.DataFrame = field(default_factory=_no_table)
     next_steps: pd.DataFrame = field(default_factory=no_steps)
     figures: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()

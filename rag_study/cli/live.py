@@ -14,7 +14,6 @@ from rich.text import Text
 
 from rag_study.cli.console import clock, coloured, console, line_of
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.common.wording import counted
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
@@ -88,19 +87,19 @@ def view(progress: Progress) -> Group:
         }
         style = "red" if failed else "green" if numbers["done"] == counts.total() else ""
         table.add_row(stage, *(str(n) if n else "·" for n in numbers.values()), style=style)
+    # The counter first: a long name may need a second line, and then stands below.
     lines = []
     for run, began in list(progress.running.values())[:LISTED]:
-        tally = RunFolder(run.run_id).progress()
-        counted = f"  {tally[0]}/{tally[1]}" if tally else ""
-        lines.append(f"▸ {run.run_id}  {clock(time.monotonic() - began)}{counted}")
+        done, total = RunFolder(run.run_id).progress() or (0, 0)
+        items = f"{done} of {total}" if total else "beginning"
+        lines.append(f"▸ {items:>12}  {clock(time.monotonic() - began):>7}  {run.run_id}")
     if len(progress.running) > LISTED:
         lines.append(f"  and {len(progress.running) - LISTED} more")
     done = progress.count("done", "reused")
     lines.append(
         f"{clock(progress.elapsed)}  {done} of {len(progress.runs)} done, {_left(progress)}"
     )
-    texts = [Text(line, style="cyan", overflow="ellipsis", no_wrap=True) for line in lines]
-    return Group(table, *texts)
+    return Group(table, *(Text(line, style="cyan", overflow="fold") for line in lines))
 
 
 def summary(progress: Progress) -> str:
@@ -114,13 +113,12 @@ def summary(progress: Progress) -> str:
 
 
 def _left(progress: Progress) -> str:
-    """How long the rest will take, from finished runs of the same stages."""
-    seconds, unknown = progress.seconds_left()
-    estimable = progress.left + len(progress.running) - unknown
-    if not estimable:
-        return f"{progress.left + len(progress.running)} left, no estimate yet"
-    more = f" and {counted(unknown, 'run')} of stages not finished yet" if unknown else ""
-    return f"about {clock(seconds)} left{more}"
+    """How far the whole is and how long the rest will take: "12 %, about 35 min left"."""
+    minutes = progress.seconds_left / 60
+    rest = "less than a minute" if minutes < 1 else f"about {minutes:.0f} min"
+    if minutes >= 90:
+        rest = f"about {minutes / 60:.1f} h"
+    return f"{min(99, int(100 * progress.share_done))} %, {rest} left"
 
 
 def _explain(run: StageRun, status: Status) -> None:

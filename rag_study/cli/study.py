@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rag_study.analysis import feasibility
-from rag_study.cli import live
+from rag_study.cli import live, outcome
 from rag_study.cli.check import print_findings
 from rag_study.cli.console import (
     Debug,
@@ -165,7 +164,7 @@ def run(
             asked.ask(runs[-1].study, None)
         cleanup.announce(runs[-1])
         progress = _execute(chosen, options, place, force=force, prepared=ready)
-        _show_result(runs[-1], progress)
+        outcome.show_result(runs[-1], progress)
         if not all(
             progress.outcomes.get(stage_run.run_id) in ("done", "reused") for stage_run in chosen
         ):
@@ -261,10 +260,20 @@ def verify(study_file: StudyFile, debug: Debug = False) -> None:
         console.print(f"{whole} finished stage runs: every file is as it was written.")
 
 
-def report(study_files: StudyFiles, debug: Debug = False) -> None:
+def report(
+    study_files: StudyFiles,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="also the decision card as report.md, for a ticket")
+    ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="also report.pdf, three pages, by a browser that is here")
+    ] = False,
+    debug: Debug = False,
+) -> None:
     """Build tables, figures and report again from what is done; of several studies, a common one.
 
-    A common report is written to `outputs/<name>+<name>/`.
+    A common report is written to `outputs/<name>+<name>/`. With --markdown or --pdf the report that
+    is there is used where it is up to date.
     """
     common = comparison(load_studies(study_files))
     if not any(is_done(needed) for needed in common.upstream):
@@ -274,10 +283,12 @@ def report(study_files: StudyFiles, debug: Debug = False) -> None:
             f"Run it first:  rag-study run {as_typed(study_files[0])}"
         )
     run_folder.check_writable()
-    progress = _execute([common], Options(keep_going=True), Executor(), force=True)
-    _show_result(common, progress)
-    if progress.count("done") == 0:
+    force = not (markdown or pdf)
+    progress = _execute([common], Options(keep_going=True), Executor(), force=force)
+    outcome.show_result(common, progress)
+    if not progress.count("done", "reused"):
         raise typer.Exit(1)
+    outcome.write_also(common, markdown=markdown, pdf=pdf)
 
 
 def _say_of_other_code(run_ids: list[str]) -> None:
@@ -385,7 +396,7 @@ def _execute(
     """Do what is left of the runs; `prepared` is called whenever data has been read."""
     # A cluster that wants its machine back says so with SIGTERM: it is to be as orderly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    progress = Progress(runs)
+    progress = Progress(runs, expected=costs.expected(runs, force=force))
     with live.shown(progress) as tell:
 
         def told(event: str, stage_run: StageRun, status: Status) -> None:
@@ -405,29 +416,3 @@ def _execute(
     if len(reused) == len(runs):
         console.print("Nothing to do: everything asked for is done.")
     return progress
-
-
-def _show_result(comparison: Comparison, progress: Progress) -> None:
-    """Print the effects, the verdict, the study's own notes and where the report is, if the
-    comparison was made or is still good."""
-    if progress.outcomes.get(comparison.run_id) not in ("done", "reused"):
-        return
-    from rag_study.analysis.study_results import read_metrics
-    from rag_study.report.advice import steps_text
-    from rag_study.report.tables import effects_table
-
-    folder = run_folder.study_dir(comparison.slug)
-    with study_tables.reading(folder):
-        comparisons = files.read_parquet(folder / "comparisons.parquet")
-        metrics = read_metrics(folder)
-        steps = files.read_parquet(folder / "next_steps.parquet")
-        headline = (folder / "headline.txt").read_text(encoding="utf-8").strip()
-    console.print(effects_table(comparisons, metrics=metrics))
-    console.print(headline, soft_wrap=True)
-    for note in comparison.study.notes:
-        console.print(note, soft_wrap=True)
-    if text := steps_text(steps, width=min(console.width, 80)):
-        console.print(f"\n{text}\n", soft_wrap=True)
-    report_file = folder / "report.html"
-    shown = Path(os.path.relpath(report_file))
-    console.print(f"Report: {report_file if '..' in shown.parts else shown}", soft_wrap=True)

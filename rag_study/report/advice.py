@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.next_steps import SHOWN
 from rag_study.common.wording import counted, is_number
 
 NOTHING = (
@@ -21,7 +20,7 @@ def step_rows(steps: pd.DataFrame) -> list[dict[str, Any]]:
     return [{**row, "time": _time(row["minutes"])} for row in steps.to_dict("records")]
 
 
-def steps_text(steps: pd.DataFrame, most: int = SHOWN, width: int = 80) -> str:
+def steps_text(steps: pd.DataFrame, most: int = 1, width: int = 80) -> str:
     """The steps as lines of at most `width` characters, broken between words; what is to be copied
     is not broken. '' without any step."""
     if steps.empty:

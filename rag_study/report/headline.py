@@ -54,12 +54,6 @@ def _parts(results: StudyResults) -> tuple[str, str]:
     return f"{_verdict_sentence(primary)} {change}", basis(results)
 
 
-def headline_verdict(comparisons: pd.DataFrame) -> str:
-    """The verdict that the headline's first words give; 'no verdict' without primary rows."""
-    row = headline_row(comparisons)
-    return "no verdict" if row is None or not row["primary"] else str(row["verdict"])
-
-
 def headline_row(comparisons: pd.DataFrame) -> pd.Series | None:
     """The comparison that the headline and the examples are about: a primary one with the most
     telling verdict, and among these the largest change in margins. Without primary comparisons

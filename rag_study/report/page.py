@@ -1,6 +1,6 @@
 """The report of a study: one HTML file that stands alone.
 
-It begins with the verdict in words. What could not be computed is said, never left out and never
+It begins with the decision. What could not be computed is said, never left out and never
 shown as zero.
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from rag_study.analysis.next_steps import SHOWN
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import auc_words, context_label, format_label, method_label
 from rag_study.analysis.study_results import StudyResults
@@ -33,12 +32,14 @@ from rag_study.report import (
     question_tables,
     tables,
 )
+from rag_study.report.all_answers import all_answers, as_script
+from rag_study.report.card import SHOWN, card_of
 from rag_study.report.explorer import side_by_side
-from rag_study.report.headline import headline_parts, headline_verdict, scored_headline_row
+from rag_study.report.headline import headline, scored_headline_row
 from rag_study.report.limits import limits
 from rag_study.report.looks_table import looks_table
 from rag_study.report.reproduction import reproduction_of
-from rag_study.report.verdict_looks import LOOKS
+from rag_study.report.sections import in_sections
 from rag_study.training.recipe import TRAIN_FORMATS
 
 EXAMPLES = 5
@@ -77,8 +78,12 @@ def build_report(results: StudyResults, out: Path | str) -> Path:
     in the report instead.
     """
     out = Path(out)
-    html = _environment(results.metrics).get_template("report.html.j2").render(**_content(results))
-    html = _noted(html, results.written)
+    pages, content = _environment(results.metrics), _content(results)
+    body = pages.get_template("report_body.html.j2").render(**content)
+    body, contents = in_sections(_noted(body, results.written))
+    frame = {"name": content["name"], "body": body, "contents": contents}
+    frame |= {"answers": content["answers"], "answers_data": as_script(content["answers"])}
+    html = pages.get_template("report.html.j2").render(**frame)
     # Not every text that a model writes can be encoded.
     html = secrets.hidden(html)
     files.write_with(out, lambda file: Path(file).write_text(html, "utf-8", "replace"))
@@ -97,7 +102,7 @@ def _noted(html: str, written: str) -> str:
 def _content(results: StudyResults) -> dict[str, Any]:
     comparisons = results.comparisons
     effects = tables.effects_rows(results)
-    verdict, basis = headline_parts(results)
+    card = card_of(results)
     checks = [
         {**check, "auc_words": auc_words(check) or NOT_KNOWN, "status_words": status_words(check)}
         for check in results.judge_checks
@@ -106,12 +111,11 @@ def _content(results: StudyResults) -> dict[str, Any]:
     figures = _embedded(results)
     return {
         "name": results.study.get("name", "study"),
-        "verdict": verdict,
-        "basis": basis,
-        "verdict_css": LOOKS[headline_verdict(comparisons)].css,
+        "card": card,
+        "shown": SHOWN,
+        "headline": headline(results),
         "notes": results.notes,
-        "steps": advice.step_rows(results.next_steps),
-        "steps_shown": SHOWN,
+        "further_steps": card.steps[1:],
         "no_steps": advice.NOTHING,
         "opening": figures[:1],
         "figures": figures[1:],
@@ -153,6 +157,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),
+        "answers": all_answers(results),
         "limits": limits(results),
         "missing": [
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}

@@ -15,17 +15,17 @@ from rag_study.analysis.states import (
     RECIPE,
     against_base,
     auc_words,
+    context_label,
     context_rank,
     differing,
     factor_words,
     of_people,
     state_label,
-    untrusted_judges,
 )
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.verdicts import verdict_words
 from rag_study.common.shown import shortened, visible
-from rag_study.common.wording import is_number, number, p_words, signed
+from rag_study.common.wording import counted, is_number, number, p_words, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.report.verdict_looks import LOOKS, NO_LOOK
@@ -34,64 +34,60 @@ from rag_study.report.verdict_looks import LOOKS, NO_LOOK
 _NAME = 60
 
 
-def effects_table(
-    comparisons: pd.DataFrame, most_others: int = 12, metrics: Metrics = METRICS
-) -> Table:
-    """The comparisons for a terminal of 100 columns: primary rows, then up to `most_others` of the
-    others, dimmed."""
+def effects_table(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> Table:
+    """The primary comparisons for a terminal of 80 columns; the others are counted."""
     written = comparisons.attrs.get("questions", "")
+    comparisons = against_base(comparisons)
+    rows = comparisons
+    if len(comparisons):
+        rows = _ordered(comparisons[comparisons["primary"]], metrics)
+    contexts = list(dict.fromkeys(rows["context"])) if len(rows) else []
+    about = ["Trained − base, with 95 % intervals", written]
+    about[1:1] = [context_label(contexts[0])] if len(contexts) == 1 else []
     table = Table(
-        title=f"Trained − base, with 95 % intervals{f', {written}' if written else ''}",
+        title=", ".join(filter(None, about)),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    comparisons = against_base(comparisons)
-    if comparisons.empty:
-        table.add_column("No trained model could be compared with its base model.")
+    others = len(comparisons) - len(rows)
+    if not len(rows):
+        nothing = "No trained model could be compared with its base model."
+        if others:
+            nothing = f"None of {counted(others, 'difference')} carries a verdict; see the report."
+        table.add_column(nothing)
         return table
     factors = run_factors(comparisons)
     several_judges = comparisons["judge"].replace("", None).nunique() > 1
-    untrusted = untrusted_judges(comparisons)
-    table.add_column("State", no_wrap=True)
-    if factors:
-        table.add_column("Run", overflow="fold")
-    table.add_column("Context", no_wrap=True)
-    table.add_column("Metric", overflow="fold", min_width=12)
-    # Both do not fit into 100 columns.
-    for name in ("Difference", "n") if factors else ("Base → trained", "Difference", "n"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Verdict", max_width=15)
-    rows = _primary_first(comparisons, metrics)
-    others = int((~rows["primary"]).sum())
-    for row in rows.head(len(rows) - max(0, others - most_others)).to_dict("records"):
+    table.add_column("State")
+    if len(contexts) > 1:
+        table.add_column("Context")
+    table.add_column("Metric")
+    table.add_column("Difference", justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("Verdict")
+    for row in rows.to_dict("records"):
         metric, low, high = row["metric"], row["ci_low"], row["ci_high"]
         interval = f"({signed(low, metric)}, {signed(high, metric)})" if is_number(low) else "(?)"
-        doubt = "fails the audit" if row.get("audit") == FAILS else ""
-        doubt = "judge not trusted" if row["judge"] in untrusted else doubt
-        verdict = verdict_words(row) or doubt
+        verdict = verdict_words(row)
         judge = f", {row['judge']}" if several_judges and row["judge"] not in ("", PEOPLE) else ""
-        run = " · ".join(shortened(word, _NAME) for word in factor_words(row, factors))
-        # As Text below, not as markup: names may hold square brackets.
-        means = f"{number(row['mean_base'])} → {number(row['mean_tuned'])}"
+        named = [state_label(row), *factor_words(row, factors)]
         cells = [
-            state_label(row),
-            *([run] if factors else []),
-            row["context"],
+            " · ".join(shortened(word, _NAME) for word in named),
+            *([row["context"]] if len(contexts) > 1 else []),
             of_people(metrics.label(metric), row["judge"]) + judge,
-            *([] if factors else [means]),
             f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
         ]
         table.add_row(
             *(Text(visible(cell)) for cell in cells),
-            Text(verdict, style=LOOKS.get(verdict, NO_LOOK).terminal),
-            style="" if row["primary"] else "dim",
+            Text(verdict, style=LOOKS.get(row["verdict"], NO_LOOK).terminal),
         )
-    if others > most_others:
-        table.caption = f"and {others - most_others} other differences, which are in the report"
+    if others:
+        more = counted(others, "other difference")
+        table.caption = f"and {more}, which {'is' if others == 1 else 'are'} in the report"
     return table
 
 

@@ -112,7 +112,7 @@ def damages(folder: Path, *, quick: bool = False) -> list[Damage]:
 
 
 def _is_read(name: str) -> bool:
-    return name.endswith((".parquet", ".txt"))
+    return name.endswith((".parquet", ".txt", "card.json"))
 
 
 def remedy(folder: Path, damage: Damage) -> str:

@@ -11,7 +11,7 @@ from rag_study.analysis.pairing import PEOPLE
 from rag_study.analysis.people import people_rows
 from rag_study.analysis.styles_of_answers import StyledAnswers
 from rag_study.evaluation.metrics import METRICS
-from rag_study.report.headline import headline, headline_verdict
+from rag_study.report.headline import headline, headline_row
 
 ASKED = towns.questions(150)
 JUDGED = ["judge_accuracy", "judge_completeness"]
@@ -139,11 +139,11 @@ def test_labels_that_contradict_a_judge_change_the_headline(tmp_path):
     alone = labelled_study(tmp_path / "alone", towns.fair, None)
     agreeing = labelled_study(tmp_path / "agreeing", sure, by_truth)
     contradicting = labelled_study(tmp_path / "against", towns.fair, against_truth)
-    assert headline_verdict(alone.comparisons) == "hurts"
-    assert headline_verdict(agreeing.comparisons) == "hurts"
+    assert headline_row(alone.comparisons)["verdict"] == "hurts"
+    assert headline_row(agreeing.comparisons)["verdict"] == "hurts"
     # A judge that people do not contradict is surer than so few labels.
     assert carrying(agreeing.comparisons) == {(name, "strong") for name in JUDGED}
-    assert headline_verdict(contradicting.comparisons) == "helps"
+    assert headline_row(contradicting.comparisons)["verdict"] == "helps"
     assert carrying(contradicting.comparisons) == {(name, PEOPLE) for name in JUDGED}
     assert "against people's grades" in headline(contradicting)
 

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import sys
 
 import pandas as pd
@@ -10,8 +11,9 @@ from rag_study import cli
 from rag_study.cli import live
 from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.report.card import Card, Row
 from rag_study.study import active_run, config, differences, plan, stages
-from rag_study.study.running import study_run
+from rag_study.study.running import costs, study_run
 from rag_study.study.running.study_run import Progress
 
 SMOKE = str(PROJECT_ROOT / "params" / "smoke.yaml")
@@ -64,7 +66,9 @@ def finished(write_study, outputs):
         run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
     folder = run_folder.study_dir("small")
     files.write_parquet(folder / "comparisons.parquet", table(comparison("helps")))
-    files.write_text(folder / "headline.txt", "Helps.\n")
+    row = Row("LoRA", "deploy", "It got better.", "More.", "1 → 2", "1 s", "same", "", "Strings.")
+    card = Card("Helps.", "deploy", [row], [], "")
+    files.write_json(folder / "card.json", card.to_dict())
     step = {"rank": 1, "rule": "search", "sentence": "The search loses 12 % of all answers. " * 4}
     step |= {"numbers": "{}", "command": "rag-study run s.yaml", "lines": "retrieval: {top_k: 4}"}
     files.write_parquet(folder / "next_steps.parquet", pd.DataFrame([step | {"minutes": 7.2}]))
@@ -108,6 +112,14 @@ def test_a_report_reads_the_study_file_once_and_so_does_its_notebook(
     run = active_run.begin("compare", {"study_file": str(finished), "others": []})
     assert run.run.study.name == "small"
     assert reads == [finished]
+
+
+def test_the_card_for_a_ticket_is_written_from_the_report_that_is_there(command, finished):
+    code, out, _ = command("report", finished, "--markdown")
+    assert (code, "1 reused" in out) == (0, True)
+    ticket = run_folder.study_dir("small") / "report.md"
+    assert f"For a ticket: {ticket}" in out
+    assert "| **deploy** | LoRA | It got better" in ticket.read_text(encoding="utf-8")
 
 
 def test_a_run_ends_with_what_to_do_next(command, finished):
@@ -259,20 +271,28 @@ def test_plan_status_and_clean_say_why(command, outputs, write_study):
     assert "kept though notebooks, the package or the machine have changed since" in out
 
 
-def test_the_live_view_counts_by_stage():
+def test_the_live_view_counts_by_stage_and_estimates_from_the_first_second(outputs):
     from rich.console import Console
 
     runs = plan.expand(SMOKE)
-    progress = Progress(runs, workers=2)
+    progress = Progress(runs, workers=2, expected=costs.expected(runs))
     progress.end(runs[0], "done", run_folder.Status("done", seconds=60.0))
-    progress.begin(runs[1])
-    screen = Console(width=100, record=True, file=io.StringIO())
+    answering = max(runs, key=lambda run: len(run.run_id) * (run.stage.name == "generate_answers"))
+    for run in (runs[1], answering):
+        progress.begin(run)
+    folder = run_folder.RunFolder(answering.run_id)
+    folder.path.mkdir(parents=True)
+    folder.set_progress(18, 1240)
+    screen = Console(width=80, record=True, file=io.StringIO())
     screen.print(live.view(progress))
     shown = screen.export_text()
     assert "generate_answers" in shown
-    assert f"▸ {runs[1].run_id}" in shown
-    assert "1 of 20 done" in shown
-    assert "no estimate yet" in shown
+    assert re.search(rf"▸ +beginning +0:0\d  {runs[1].run_id}", shown)
+    # The counter is in sight, and the whole name stands there.
+    assert "▸   18 of 1240" in shown
+    assert answering.run_id in "".join(line.strip() for line in shown.splitlines())
+    assert "1 of 20 done, " in shown
+    assert re.search(r"\d+ %, about \d+ min left", shown)
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

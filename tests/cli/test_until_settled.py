@@ -7,7 +7,7 @@ import pytest
 
 from rag_study.analysis import run_names
 from rag_study.analysis.looks import LOOK_COLUMNS
-from rag_study.cli import study as commands
+from rag_study.cli import outcome
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import Status
@@ -63,7 +63,7 @@ def steps(monkeypatch):
         files.write_parquet(folder / "looks.parquet", table)
 
     monkeypatch.setattr(study_run, "run_all", do)
-    monkeypatch.setattr(commands, "_show_result", lambda *_: None)
+    monkeypatch.setattr(outcome, "show_result", lambda *_: None)
     return told
 
 

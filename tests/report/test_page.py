@@ -27,7 +27,8 @@ from rag_study.analysis import effects
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import page as report
 from rag_study.report import plots
-from rag_study.report.headline import headline, headline_parts
+from rag_study.report.card import card_of
+from rag_study.report.headline import headline
 from rag_study.report.limits import limits
 from rag_study.report.tables import effects_table
 
@@ -67,7 +68,7 @@ def build(results, tmp_path):
     return path.read_text(encoding="utf-8")
 
 
-def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
+def test_full_report_stands_alone_and_begins_with_the_decision(tmp_path):
     frame = answers()
     summary = effects.summarise(frame, 200)
     png = plots.save(
@@ -90,7 +91,6 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
     words = page.words
     assert words.index(headline(results)) < words.index("The data set fictional is invented.")
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == [
-        "What to do next",
         "What training changed",
         "The paper's claims, tested here",
         "Where answers go wrong",
@@ -105,15 +105,19 @@ def test_full_report_stands_alone_and_begins_with_the_verdict(tmp_path):
         "Retrieval",
         "Means",
         "Largest gains and losses",
+        "All answers",
         "Limits",
         "How it was made",
     ]
     assert words.index("The data set fictional is invented.") < words.index("Trained minus base")
     assert html.index("<img") < html.index('id="effects"')
-    verdict, basis = headline_parts(results)
-    assert len(sentences(verdict)) == 2
-    assert f'id="verdict">{verdict}</p>' in html.replace("&#39;", "'")
-    assert words.index(verdict) < words.index(basis)
+    card = card_of(results)
+    assert f'id="verdict">{card.answer}</p>' in html
+    assert words.index(card.answer) < words.index(card.rows[0].why) < words.index(card.believed[0])
+    assert words.index(card.believed[0]) < words.index(headline(results))
+    contents = html[html.index("<nav") : html.index("</nav>")]
+    for section, title in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', html):
+        assert f'<a href="#{section}">{title}</a>' in contents
     (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
     assert image["src"].startswith("data:image/png;base64,")
     assert "Answer recall by training examples" in image["alt"]
@@ -144,7 +148,7 @@ def test_an_invalid_judge_is_marked_wherever_its_scores_stand(tmp_path):
     figures = {"Accuracy (judge) by context": tmp_path / "gone.png"}
     html = build(full_study(answers(), figures=figures), tmp_path)
     page = Page(html)
-    effects_section, rest = html.split('id="claims"')
+    effects_section, rest = html.split('<h2 id="effects"')[1].split('id="claims"')
     rows = [row for row in effects_section.split("<tr")[1:] if "Accuracy (judge)" in row]
     assert len(rows) == 4
     assert all("doubtful" in row and "not trusted" in row for row in rows)
@@ -194,7 +198,8 @@ def test_hostile_text_does_nothing(tmp_path):
         tmp_path,
     )
     page = Page(html)
-    assert [tag for tag, _ in page.tags].count("script") == 1
+    # The page's own: its script, the answers as data, and the script that shows them.
+    assert [tag for tag, _ in page.tags].count("script") == 3
     assert not any(tag == "img" for tag, _ in page.tags)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert attack in page.words
@@ -402,13 +407,14 @@ def test_what_to_do_next_stands_right_after_the_verdict(tmp_path):
     )  # fmt: skip
     html = build(full_study(frame, next_steps=steps), tmp_path)
     page = Page(html)
-    assert html.index('id="verdict"') < html.index('id="next"') < html.index('id="effects"')
+    assert html.index('id="verdict"') < html.index('<h2 id="next"') < html.index('id="effects"')
+    card = html[html.index('id="verdict"') : html.index('id="headline"')]
     section = html[html.index('<h2 id="next"') : html.index('<h2 id="effects"')]
-    assert section.index("Step 4") < section.index("<details>") < section.index("Step 5")
-    assert "- {name: x, test_size: 300}\n\nrag-study run params/x.yaml</pre>" in section
+    assert "- {name: x, test_size: 300}\n\nrag-study run params/x.yaml</pre>" in card
     assert "About 12 minutes on this machine" in page.words
-    assert "<b>1 %</b>" not in section
-    assert '<ol class="steps" start="5">' in section
-    assert "2 more" in section
+    assert "<b>1 %</b>" not in card
+    assert "Step 2" not in card
+    assert '<ol class="steps" start="2">' in section
+    assert [f"Step {n}" in section for n in range(1, 7)] == [False, *[True] * 5]
     nothing = build(full_study(frame), tmp_path)
     assert "Nothing follows from these numbers" in nothing

@@ -18,7 +18,15 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this mac
 ATTACK = '"><script>document.title = "owned"</script><img src=x onerror="document.title = 1">'
 # Uses the page as a reader would, and tells what it found in the title of the document.
 USE = """<script>
-var table = document.querySelector("#effects ~ .scroll table.sortable");
+var section = function (id) { return document.getElementById(id).closest("details"); };
+var table = section("effects").querySelector("table.sortable");
+var fits = document.documentElement.scrollWidth <= window.innerWidth;
+var folded = section("claims").open;
+document.querySelector("nav a[href='#claims']").click();
+window.dispatchEvent(new Event("hashchange"));
+folded = [folded, section("claims").open];
+document.getElementById("unfold").click();
+var still = document.querySelectorAll("details.section:not([open])").length;
 var button = table.querySelectorAll("thead button")[6];
 var firsts = function () { return Array.from(table.tBodies).map(function (b) {
   return b.rows[0].cells[6].firstChild.textContent; }).join(" "); };
@@ -28,7 +36,7 @@ field.value = "few"; field.dispatchEvent(new Event("input"));
 var left = Array.from(table.tBodies).filter(function (b) { return !b.hidden; }).length;
 var images = Array.from(document.images).every(function (i) { return i.naturalWidth > 0; });
 document.title = [up, down, left, images, table.tBodies[0].rows.length,
-  table.querySelectorAll("th[aria-sort]").length].join(" | ");
+  table.querySelectorAll("th[aria-sort]").length, fits, folded, still].join(" | ");
 </script>"""
 
 
@@ -63,7 +71,9 @@ def test_tables_sort_and_search_and_nothing_fails(tmp_path):
     html = report.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
     title, said = opened(html.replace("</body>", f"{USE}</body>"), tmp_path)
     assert said == []
-    up, down, left, images, rows, sorted_by = title.split(" | ")
+    up, down, left, images, rows, sorted_by, *sections = title.split(" | ")
+    # Nothing is wider than the window; a link of the contents opens its section, the button all.
+    assert sections == ["true", "false,true", "0"]
     assert up.split() == ["−0.20", "−0.05", "+0.10", "+0.30"]
     assert down.split() == up.split()[::-1]
     # A row's reason moves and hides with it.

@@ -9,7 +9,6 @@ from typing import Any
 
 from rag_study.analysis.feasibility.findings import NOTE, PROBLEM, Finding
 from rag_study.common import machine, run_folder
-from rag_study.common.errors import StudyError
 from rag_study.models import folders, methods, names
 from rag_study.study import stages
 from rag_study.study.running import costs, resources
@@ -66,10 +65,7 @@ def programs(runs: Sequence[StageRun]) -> list[Finding]:
 def time(runs: Sequence[StageRun]) -> tuple[dict[str, Any], list[Finding]]:
     """Hours that what is not done takes, on this machine where its speed is known from finished
     runs, else on a slow one."""
-    try:
-        estimate = costs.estimate(runs, costs.find_machine(None))
-    except StudyError:
-        estimate = costs.estimate(runs, costs.MACHINES["laptop-2-cores"])
+    estimate = costs.estimate(runs, costs.this_machine())
     hours = estimate.rows[-1]["hours"]
     record = {"hours": hours, "machine": estimate.machine.name, "about": estimate.machine.about}
     return record, [Finding(NOTE, "time", note) for note in estimate.notes]

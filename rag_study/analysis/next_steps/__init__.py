@@ -7,6 +7,4 @@ rules: how much is known, and what makes answers better. `measured` is what they
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"steps": ["SHOWN", "next_steps"]}
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"steps": ["next_steps"]})

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.claims import WORSE_WHEN_HIGHER
-from rag_study.analysis.effects import of_recipes
 from rag_study.analysis.next_steps.measured import ALPHA, Measured
 from rag_study.analysis.next_steps.step import Step, between, percent
+from rag_study.analysis.outside_task import changes_outside
 from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT
 from rag_study.analysis.states import format_label, state_label
 from rag_study.common.wording import counted, is_number, listed, signed
@@ -119,15 +118,8 @@ def _against_brief(m: Measured, row: pd.Series) -> pd.Series | None:
 
 def forgetting(m: Measured) -> Iterator[Step]:
     """The largest loss outside the task that Bonferroni's correction over all of them leaves."""
-    table = m.results.comparisons
-    if table.empty:
-        return
-    rows = table[(table["context"] == "retention") & (table["baseline"] == DEFAULT)]
-    rows = of_recipes(rows[rows["train_size"] > 0])
-    if rows.empty:
-        return
-    sign = rows["metric"].map(lambda name: -1.0 if name in WORSE_WHEN_HIGHER else 1.0)
-    worse = rows[(sign * rows["difference"] < 0) & (rows["p_value"] * len(rows) < ALPHA)]
+    rows = changes_outside(m.results.comparisons, m.metrics)
+    worse = rows[rows["shown"]]
     if worse.empty:
         return
     row = worse.loc[(worse["difference"].abs() / worse["se"]).idxmax()]

@@ -26,7 +26,6 @@ from rag_study.study.config import StudyConfig
 from rag_study.study.running import costs
 from rag_study.study.stages import StageRun
 
-SHOWN = 4  # the others are folded away
 # The most important first: what nobody can rely on comes before what may be better.
 RULES: tuple[Callable[[Measured], Iterator[Step]], ...] = (
     of_numbers.judge,

@@ -157,6 +157,23 @@ def find_machine(name: str | None) -> Machine:
     return MACHINES[name]
 
 
+def this_machine() -> Machine:
+    """This machine as measured by its finished runs; a slow one where they do not tell yet."""
+    try:
+        return find_machine(None)
+    except StudyError:
+        return MACHINES["laptop-2-cores"]
+
+
+def expected(runs: Iterable[StageRun], *, force: bool = False) -> dict[str, float]:
+    """Seconds that each run is expected to take on this machine, by its id; without `force` only of
+    those that are not done."""
+    left = [run for run in runs if force or not stages.is_done(run)]
+    machine = this_machine() if left else None
+    found = {run.run_id: seconds(run, tokens(run), machine) for run in left}
+    return {run_id: took for run_id, took in found.items() if math.isfinite(took)}
+
+
 def tokens(run: StageRun) -> dict[str, float]:
     """Tokens that a run is expected to compute, by kind, padding included.
 
@@ -355,7 +372,7 @@ def _corpus_tokens(run: StageRun) -> float | None:
     prepared = run.needs("prepare_data")
     file = RunFolder(prepared.run_id).path / "corpus.jsonl"
     if stages.is_done(prepared):
-        return file.stat().st_size / _BYTES_PER_TOKEN
+        return file.stat().st_size / _BYTES_PER_TOKEN if file.exists() else None
     dataset = prepared.point.dataset
     if registry.find(dataset.name).instant:
         documents = data.load(*dataset.source).documents

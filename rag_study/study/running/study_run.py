@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rag_study.common import run_users
@@ -18,6 +17,16 @@ from rag_study.study.running.runner import USUAL, Ended, Options
 from rag_study.study.stages import StageRun, is_done
 
 FAILURES = ("failed", "timeout", "killed")
+# A run of which nobody knows how long it takes.
+_USUAL_SECONDS = 30.0
+# What the expectation weighs against finished runs: so much of all that is planned, and so much of
+# one run of the stage.
+_TRUST, _TRUST_OF_STAGE = 0.1, 0.25
+# From this share of a run's items on they alone say how long it takes.
+_ITEMS_TELL = 0.25
+# A run that takes longer than expected is thought to take so much of its time more, and one all of
+# whose items are done so much to write them down.
+_OVERDUE, _CLOSING = 0.25, 0.03
 OnEvent = Callable[[str, StageRun, Status], None]
 
 
@@ -27,15 +36,17 @@ class Progress:
 
     `outcomes` maps the id of each stage run that has ended to `done`, `reused`, `blocked` or one
     of FAILURES, `running` the id of each that has begun to the run and the moment (monotonic
-    seconds). `workers` is how many run side by side.
+    seconds). `workers` is how many run side by side, `expected` how many seconds each run is
+    expected to take, by its id (`costs.expected`).
     """
 
     runs: list[StageRun]
     workers: int = 1
+    expected: Mapping[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     outcomes: dict[str, str] = field(default_factory=dict)
     running: dict[str, tuple[StageRun, float]] = field(default_factory=dict)
-    _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _taken: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def count(self, *outcomes: str) -> int:
         return sum(outcome in outcomes for outcome in self.outcomes.values())
@@ -54,8 +65,8 @@ class Progress:
     def end(self, run: StageRun, outcome: str, status: Status) -> None:
         self.running.pop(run.run_id, None)
         self.outcomes[run.run_id] = outcome
-        if outcome in ("done", "reused") and status.seconds > 0:
-            self._seconds[run.stage.name].append(status.seconds)
+        if outcome == "done" and status.seconds > 0 and run.run_id in self.expected:
+            self._taken[run.stage.name].append((self._expected(run), status.seconds))
 
     def by_stage(self) -> dict[str, Counter[str]]:
         """Stage name -> how many of its runs are in which state, in the order of the stages."""
@@ -65,25 +76,60 @@ class Progress:
             table[run.stage.name][self.outcomes.get(run.run_id, waiting)] += 1
         return {name: table[name] for name in stages.STAGES if name in table}
 
-    def seconds_left(self) -> tuple[float, int]:
-        """(estimated seconds until all is done, runs left of which no stage has finished yet).
+    @property
+    def seconds_left(self) -> float:
+        """Estimated seconds until all is done; never 0 before that.
 
-        A run is expected to take the median of the finished ones of its stage, and the workers
-        are expected to be always busy. Runs of other stages than those finished are not in it.
+        What `expected` says, corrected by what finished runs of the same stage took, and of all
+        stages where none has; of runs under way also by how many of their items are done.
         """
-        usual = {name: statistics.median(taken) for name, taken in self._seconds.items()}
-        work, unknown = 0.0, 0
-        for run in self.runs:
-            if run.run_id in self.outcomes:
-                continue
-            if run.stage.name not in usual:
-                unknown += 1
-                continue
-            spent = 0.0
-            if run.run_id in self.running:
-                spent = time.monotonic() - self.running[run.run_id][1]
-            work += max(0.0, usual[run.stage.name] - spent)
-        return work / self.workers, unknown
+        rate = self._rate()
+        running = [self._rest_of(run, began, rate) for run, began in list(self.running.values())]
+        waiting = [
+            self._expected(run) * rate(run.stage.name)
+            for run in self.runs
+            if run.run_id not in self.outcomes and run.run_id not in self.running
+        ]
+        # The workers are expected to be always busy, but nobody shares the longest run.
+        return max([(sum(running) + sum(waiting)) / self.workers, *running])
+
+    @property
+    def share_done(self) -> float:
+        """How much of the time that the whole takes is over, 0 to 1."""
+        left = self.seconds_left
+        return self.elapsed / (self.elapsed + left) if left else 1.0
+
+    def _expected(self, run: StageRun) -> float:
+        return self.expected.get(run.run_id, _USUAL_SECONDS)
+
+    def _rest_of(self, run: StageRun, began: float, rate: Callable[[str], float]) -> float:
+        """Seconds that a run under way still takes: by its items the more, the more are done."""
+        spent = time.monotonic() - began
+        rest = max(self._expected(run) * rate(run.stage.name) - spent, _OVERDUE * spent)
+        done, total = RunFolder(run.run_id).progress() or (0, 0)
+        if not total or not done:
+            return rest
+        share = min(done / total, 1.0)
+        weight = min(share / _ITEMS_TELL, 1.0)
+        rest = weight * spent * (1 - share) / share + (1 - weight) * rest
+        return max(rest, _CLOSING * spent)
+
+    def _rate(self) -> Callable[[str], float]:
+        """How much longer than expected a run of a stage takes. What has finished is weighed
+        against the expectation, so that a stage of seconds says little about one of hours."""
+        everything = sum(self.expected.values())
+        planned = {name: sum(pair[0] for pair in pairs) for name, pairs in self._taken.items()}
+        taken = {name: sum(pair[1] for pair in pairs) for name, pairs in self._taken.items()}
+        own = _TRUST * everything
+        usual = (sum(taken.values()) + own) / (sum(planned.values()) + own) if own else 1.0
+
+        def rate(stage: str) -> float:
+            if not planned.get(stage):
+                return usual
+            own = _TRUST_OF_STAGE * planned[stage] / len(self._taken[stage])
+            return (taken[stage] + own * usual) / (planned[stage] + own)
+
+        return rate
 
 
 def run_all(

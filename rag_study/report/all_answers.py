@@ -1,0 +1,142 @@
+"""All questions with the answers of every state, for the page to show as they are wanted.
+
+The page gets texts and marks as data; its script makes the rows that are looked at, so that a
+thousand questions cost no more to open than ten.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from rag_study.analysis.decomposition import Right
+from rag_study.analysis.flips import RIGHT_GRADE
+from rag_study.analysis.pairing import BASE_COLUMNS, PEOPLE, RUN_COLUMNS
+from rag_study.analysis.states import (
+    context_label,
+    context_rank,
+    factor_words,
+    is_base,
+    state_label,
+)
+from rag_study.analysis.study_results import StudyResults
+from rag_study.common.shown import visible
+from rag_study.common.wording import is_number
+from rag_study.report.headline import scored_headline_row
+from rag_study.report.tables import run_factors
+
+_SLICES = ("answer_type", "known_before")
+_ANSWER = [*RUN_COLUMNS, "context", "question_id"]
+
+
+def all_answers(results: StudyResults) -> dict[str, Any]:
+    """What the page's script shows; {} without answers.
+
+    `contexts` and `states` are labels, the latter with the place of their base (null for a base);
+    `questions` are [id, data set, question, right answer, {kind: value}]; `answers` are [question,
+    context, state, answer, right by its strings, the judge's grade, cut, refused] by places in the
+    other lists, with null where something is not known. `judge` names whose grades they are, and
+    from `grade` on an answer is right by them.
+    """
+    frame = results.results.reset_index(drop=True)
+    if frame.empty or "answer" not in frame:
+        return {}
+    judge, metric = _judge(results)
+    once = frame.drop_duplicates(_ANSWER).assign(right=lambda rows: Right().of(rows))
+    if judge:
+        graded = frame[(frame["judge"] == judge) & frame[metric].notna()]
+        grades = graded.drop_duplicates(_ANSWER).set_index(_ANSWER)[metric].rename("grade")
+        once = once.join(grades, on=_ANSWER)
+    contexts = sorted(set(once["context"]), key=context_rank)
+    states, of_row, bases = _states(once)
+    asked = once.drop_duplicates(["dataset", "question_id"])
+    asked = asked.sort_values(["dataset", "question_id"], kind="stable")
+    places = {key: i for i, key in enumerate(_keys(asked))}
+    kinds = [n for n in once if n in _SLICES or n.startswith("extra_")]
+    rows = once.assign(
+        state=of_row,
+        place=[places[key] for key in _keys(once)],
+        shown_in=once["context"].map(contexts.index),
+    )
+    return {
+        "judge": judge,
+        "grade": RIGHT_GRADE,
+        "contexts": [context_label(name) for name in contexts],
+        "states": [[visible(name), base] for name, base in zip(states, bases, strict=True)],
+        "questions": [
+            [*(_text(row[n]) for n in ("question_id", "dataset", "question", "reference")),
+             {n.removeprefix("extra_").replace("_", " "): _text(row[n]) for n in kinds
+              if _text(row[n])}]
+            for row in asked.to_dict("records")
+        ],
+        "answers": [
+            [row["place"], row["shown_in"], row["state"], _text(row["answer"]),
+             _mark(row["right"]), _grade(row.get("grade")), _mark(row.get("truncated")),
+             _mark(row.get("refusal_rate"))]
+            for row in rows.to_dict("records")
+        ],
+    }  # fmt: skip
+
+
+def as_script(content: dict[str, Any]) -> Markup:
+    """The data as JSON inside a `script` of the page: nothing in a text can end it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _judge(results: StudyResults) -> tuple[str, str]:
+    """Whose grades stand beside: those that the headline is about, else the first judge's."""
+    judges = sorted({name for name in results.results["judge"].dropna() if name})
+    row = scored_headline_row(results)
+    metrics = [name for name in results.metrics.judged if name in results.results]
+    if not judges or not metrics:
+        return "", ""
+    if row is not None and row["judge"] not in ("", PEOPLE) and row["metric"] in metrics:
+        return str(row["judge"]), str(row["metric"])
+    return judges[0], metrics[0]
+
+
+def _states(once: pd.DataFrame) -> tuple[list[str], list[int], list[int | None]]:
+    """Labels of the runs, the run of each row, and the place of each run's base."""
+    factors = run_factors(once)
+    groups = once.groupby(RUN_COLUMNS, dropna=False, sort=False)
+    firsts = once.loc[[rows.index[0] for _, rows in groups]]
+    order = firsts.assign(usual=~is_base(firsts)).sort_values(
+        [*BASE_COLUMNS, "usual", "train_size", "method", "seed"], kind="stable"
+    )
+    labels = [
+        ", ".join([state_label(row), *factor_words(row, factors)])
+        for row in order.to_dict("records")
+    ]
+    keys = [tuple(row) for row in order[RUN_COLUMNS].astype(object).itertuples(index=False)]
+    place = {key: i for i, key in enumerate(keys)}
+    base_of = {
+        tuple(row): i
+        for i, row in enumerate(order[BASE_COLUMNS].itertuples(index=False))
+        if is_base(order.iloc[[i]]).iloc[0]
+    }
+    settings = [tuple(row) for row in order[BASE_COLUMNS].itertuples(index=False)]
+    bases = [base_of.get(key) for key in settings]
+    bases = [None if base == i else base for i, base in enumerate(bases)]
+    rows = once[RUN_COLUMNS].astype(object).itertuples(index=False)
+    return labels, [place[tuple(row)] for row in rows], bases
+
+
+def _keys(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(frame["dataset"], frame["question_id"], strict=True))
+
+
+def _text(value: Any) -> str:
+    missing = value is None or (isinstance(value, float) and not is_number(value))
+    return "" if missing else visible(str(value), lines=True, directions=True)
+
+
+def _mark(value: Any) -> int | None:
+    return int(value > 0) if is_number(value) else None
+
+
+def _grade(value: Any) -> float | None:
+    return round(float(value), 1) if is_number(value) else None

@@ -1,0 +1,100 @@
+"""All answers of a study as the page's data, and what a browser makes of them."""
+
+import json
+import math
+import re
+
+import pandas as pd
+import pytest
+from study_tables import STRONG, answers, full_study
+from test_page_in_browser import BROWSER, opened
+
+from rag_study.analysis.study_results import StudyResults
+from rag_study.report import page
+from rag_study.report.all_answers import all_answers, as_script
+
+USE = """<script>
+var part = document.getElementById("answers").closest("details"), before = part.querySelector("td");
+part.open = true;
+part.dispatchEvent(new Event("toggle"));
+(function () {
+  var rows = function () { return part.querySelectorAll("tbody tr").length; };
+  var choose = function (name, value) {
+    var field = document.getElementById("answers-" + name);
+    field.value = value; field.dispatchEvent(new Event("change"));
+    return part.querySelector("output").textContent;
+  };
+  var said = [before === null, rows(), part.querySelector("output").textContent];
+  said.push(choose("kind", "got worse"), choose("state", "1"), choose("kind", "refused"));
+  said.push(choose("kind", "judge and string disagree"));
+  choose("kind", ""); choose("state", "");
+  said.push(part.querySelectorAll("mark").length > 0, part.querySelectorAll("td script").length);
+  location.hash = "#question-7";
+  window.dispatchEvent(new Event("hashchange"));
+  said.push(rows(), part.querySelector("tbody a").textContent);
+  document.title = said.join(" | ");
+})();
+</script>"""
+
+
+def by_place(found):
+    return {tuple(row[:3]): row[3:] for row in found["answers"]}
+
+
+def test_each_answer_stands_under_its_question_context_and_state():
+    frame = answers(judges=("strong", "second"))
+    frame.loc[frame["judge"] == "second", "judge_accuracy"] = 3.0
+    frame = pd.concat([frame[frame["method"] != "none"], frame[frame["method"] == "none"]])
+    found = all_answers(full_study(frame, checks=[STRONG]))
+    assert found["judge"] == "strong"
+    assert found["contexts"] == ["without passages", "with retrieved passages"]
+    assert found["states"] == [["base", None], ["LoRA 50", 0], ["LoRA 200", 0]]
+    assert found["questions"][4] == ["q004", "fictional", "Question 4?", "1847",
+                                     {"answer type": "factoid"}]  # fmt: skip
+    rows = by_place(found)
+    assert len(rows) == len(found["answers"]) == 30 * 2 * 3
+    assert rows[5, 1, 0] == ["answer 5 of 0", 1, 5.0, 0, None]
+    assert rows[5, 1, 2] == ["answer 5 of 200", 0, 1.0, 0, None]
+    assert rows[0, 0, 2] == ["answer 0 of 200", 0, 1.0, 1, None]
+
+
+def test_studies_without_judge_answers_or_seeds_alike():
+    assert all_answers(StudyResults({"name": "x"})) == {}
+    frame = answers().assign(judge="").drop(columns=["judge_accuracy", "judge_completeness"])
+    found = all_answers(StudyResults({"name": "x"}, results=frame))
+    assert found["judge"] == ""
+    assert {row[5] for row in found["answers"]} == {None}
+    seeds = pd.concat([frame, frame[frame["method"] != "none"].assign(seed=1)])
+    found = all_answers(StudyResults({"name": "x"}, results=seeds))
+    assert [name for name, _ in found["states"]] == [
+        "base", "LoRA 50, seed 0", "LoRA 50, seed 1", "LoRA 200, seed 0", "LoRA 200, seed 1"
+    ]  # fmt: skip
+    lost = frame.assign(answer=None, answer_recall=math.nan)
+    found = all_answers(StudyResults({"name": "x"}, results=lost))
+    assert {tuple(row[3:6]) for row in found["answers"]} == {("", None, None)}
+
+
+def test_no_text_ends_the_script():
+    text = "</script><script>alert(1)</script> & <!--"
+    told = as_script({"a": text})
+    assert not re.search("[<>&]", told)
+    assert json.loads(told) == {"a": text}
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_a_reader_filters_and_links(tmp_path):
+    frame = answers(n=70, judges=("strong",))
+    frame["answer"] += [" in 1847 <script>document.title = 1</script>"] * len(frame)
+    frame["refusal_rate"] = (frame["question_id"] == "q003") * 1.0
+    frame.loc[frame["question_id"] == "q004", "judge_accuracy"] = 1.0
+    results = full_study(frame, checks=[STRONG])
+    html = page.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count("answer 5 of 200") <= 3  # as data, and maybe in the examples
+    title, said = opened(html.replace("</body>", f"{USE}</body>"), tmp_path)
+    assert said == []
+    worse = sum(i % 3 > 0 and i % 5 == 0 for i in range(70))
+    assert title.split(" | ") == [
+        *("true", "50", "70 of 70 questions", f"{worse} of 70 questions"),
+        *(f"{worse} of 70 questions", "1 of 70 questions", "1 of 70 questions"),
+        *("true", "0", "1", "q007"),
+    ]
