@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 
 from rag_study.common import surroundings
@@ -137,6 +137,8 @@ def _kernel(arguments: list[str], environment: dict[str, str], cwd: str, log: Pa
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _end_with(multiprocessing.parent_process().sentinel)
+    # Its own, or what a killed kernel left would be told of by the runner.
+    resource_tracker._resource_tracker._fd = None
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
