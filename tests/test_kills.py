@@ -40,7 +40,7 @@ def processes_of(runner):
         found["runner"].append(psutil.Process(runner.pid))
         for child in psutil.Process(runner.pid).children(recursive=True):
             line = " ".join(child.cmdline())
-            if "ipykernel" in line:
+            if os.getsid(child.pid) == child.pid:
                 found["kernel"].append(child)
             elif "forkserver" in line and child.ppid() != runner.pid:
                 found["worker"].append(child)

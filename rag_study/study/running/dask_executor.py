@@ -12,12 +12,9 @@ import graphlib
 import heapq
 import logging
 import math
-import multiprocessing.forkserver
 import os
 import queue
-import signal
 import tempfile
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rag_study.common import machine, paths, run_folder, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
-from rag_study.study.running import resources
+from rag_study.study.running import forks, resources
 from rag_study.study.running.executors import Executor, Tell, Work
 from rag_study.study.running.runner import Ended, Options
 from rag_study.study.stages import StageRun
@@ -53,8 +50,10 @@ LOCAL_SETTINGS = {
     # A worker is as good as its process: one that starts slowly, or is suspended, is not given up.
     "distributed.scheduler.worker-ttl": None,
     "distributed.deploy.lost-worker-timeout": "8760h",
-    # Forked from a process that has loaded what all workers need (see `_start_forkserver`).
+    # Forked from a process that has loaded what all workers need (see `forks`).
     "distributed.worker.multiprocessing-method": "forkserver",
+    # What Python calls a daemon may not have processes forked for it.
+    "distributed.worker.daemon": False,
     # Kernels inherit the environment of the runner as it is.
     "distributed.nanny.pre-spawn-environ": {},
     # Workers wait for their kernels: nothing is learnt from looking at that many times a second.
@@ -218,7 +217,7 @@ class LocalExecutor(DaskExecutor):
         from distributed import Scheduler, SpecCluster
 
         self._started.enter_context(dask.config.set(LOCAL_SETTINGS))
-        _start_forkserver()
+        forks.start()
         place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
         scheduler = {"cls": Scheduler, "options": {**place, "dashboard": self._dashboard}}
         workers = {number: _nanny(device) for number, device in enumerate(self._devices)}
@@ -388,21 +387,3 @@ def _nanny(gpu: str | None) -> dict[str, Any]:
         "silence_logs": logging.CRITICAL,
     }
     return {"cls": Nanny, "options": options}
-
-
-def _start_forkserver() -> None:
-    """Start the process that workers are forked from, which has loaded what all of them need.
-
-    Ctrl-C in a terminal reaches every process; the workers, which inherit that, leave it to the
-    runner.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["papermill", "distributed", "rag_study.cli", __name__])
-    with contextlib.ExitStack() as afterwards:
-        if threading.current_thread() is threading.main_thread():
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            afterwards.callback(signal.signal, signal.SIGINT, before)
-        # Its socket lies among the temporary files, whose folder may have too long a path.
-        afterwards.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
-        tempfile.tempdir = surroundings.sockets_dir()
-        multiprocessing.forkserver.ensure_running()

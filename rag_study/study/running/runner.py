@@ -27,6 +27,7 @@ from rag_study.common import checksums, control_groups, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import FOR_PEOPLE, RunFolder, Status
 from rag_study.study import batch, stages
+from rag_study.study.running import forks
 from rag_study.study.stages import StageRun
 
 START_TIMEOUT_S = 120
@@ -88,7 +89,10 @@ def attempt_notebook(run: StageRun, folder: RunFolder, cell_timeout: int | None)
 def _log_of(folder: RunFolder, mode: str) -> Iterator[TextIO]:
     # Whatever a notebook prints, also halves of characters, its log takes it.
     file = folder.path / "log.txt"
-    with file.open(mode, buffering=1, encoding="utf-8", errors="backslashreplace") as log:
+    if mode == "w":
+        file.unlink(missing_ok=True)
+    # Two processes write, and each at its end.
+    with file.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as log:
         try:
             yield secrets.MaskedStream(log)
         finally:
@@ -229,9 +233,15 @@ def _kernel_manager(log: TextIO, sockets: str, environment: dict[str, str], kern
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
             complete = {**os.environ, **options.pop("env", {}), **environment, **_IN_KERNELS}
-            await super()._async_launch_kernel(
-                kernel_cmd, env=complete, stdout=log, stderr=log, **options
-            )
+            forked = forks.fork_kernel(kernel_cmd, complete, options.get("cwd"), Path(log.name))
+            if forked is None:
+                await super()._async_launch_kernel(
+                    kernel_cmd, env=complete, stdout=log, stderr=log, **options
+                )
+            else:
+                place = self.provisioner
+                place.process, place.pid, place.pgid = forked, forked.pid, forked.pid
+                self._reconcile_connection_info(place.connection_info)
             kernels.append(self.provisioner.process)
 
     # How a notebook ended is said by its run; papermill would also print it, of kernels that were
