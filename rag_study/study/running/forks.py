@@ -148,8 +148,11 @@ def _kernel(arguments: list[str], environment: dict[str, str], cwd: str, log: Pa
         os.dup2(file, stream.fileno())
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     sys.argv = [_MODULE, *arguments]
+    import pandas as pd
     from ipykernel import kernelapp
 
+    # It was loaded outside a notebook, and would fit tables to the width of a terminal.
+    pd.set_option("display.max_columns", 20)
     try:
         kernelapp.launch_new_instance(argv=arguments)
     finally:
