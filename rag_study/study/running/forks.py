@@ -25,8 +25,17 @@ from rag_study.common import surroundings
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # What has been loaded reads no variable again, so a kernel is forked only where all are as they
-# were for the fork server; but for those that are read when they are used.
-_READ_LATE = ("RAG_STUDY_", "JPY_", "DASK_", "PYTEST_", "JUPYTER_")
+# were for the fork server; but for those that are read when they are used, and those that Dask and
+# torch set in workers.
+_READ_LATE = (
+    "RAG_STUDY_",
+    "JPY_",
+    "DASK_",
+    "PYTEST_",
+    "JUPYTER_",
+    "PYTHONHASHSEED",
+    "TORCHINDUCTOR_",
+)
 _STARTED_WITH = "RAG_STUDY_FORKED_WITH"
 _MODULE = "ipykernel_launcher"
 _FOR_WORKERS = (
