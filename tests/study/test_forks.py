@@ -42,6 +42,7 @@ def test_every_executor_copies_kernels_which_write_to_the_log_of_their_run(execu
     assert len(copied) == 1
     (log,) = outputs.glob("runs/prepare_data/*/log.txt")
     assert log.parent.name in log.read_text()
+    assert "Ctrl-C" not in log.read_text()
 
 
 @pytest.mark.parametrize("name", ["HF_HOME", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"])

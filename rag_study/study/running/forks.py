@@ -162,8 +162,10 @@ def _kernel(arguments: list[str], environment: dict[str, str], cwd: str, log: Pa
 
     # It was loaded outside a notebook, and would fit tables to the width of a terminal.
     pd.set_option("display.max_columns", 20)
+    # A kernel with a parent ends with it, and prints no advice on how to end it.
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}"
     try:
-        kernelapp.launch_new_instance(argv=arguments)
+        kernelapp.launch_new_instance(argv=[*arguments, parent])
     finally:
         # Python leaves these out in processes that were forked by it.
         atexit._run_exitfuncs()
