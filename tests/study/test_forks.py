@@ -47,12 +47,11 @@ def test_every_executor_copies_kernels_which_write_to_the_log_of_their_run(execu
 
 @pytest.mark.parametrize("name", ["HF_HOME", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"])
 def test_a_kernel_whose_variables_are_others_is_started_anew(name, monkeypatch, tmp_path):
-    monkeypatch.setenv(forks._STARTED_WITH, forks._variables(os.environ))
+    forks._first_variables()
     monkeypatch.setenv(name, "another")
     assert forks.fork_kernel(COMMAND, dict(os.environ), None, tmp_path / "log.txt") is None
 
 
-def test_another_python_is_started_as_it_is(monkeypatch, tmp_path):
-    monkeypatch.setenv(forks._STARTED_WITH, forks._variables(os.environ))
+def test_another_python_is_started_as_it_is(tmp_path):
     other = ["/usr/bin/python-of-another", *COMMAND[1:]]
     assert forks.fork_kernel(other, dict(os.environ), None, tmp_path / "log.txt") is None

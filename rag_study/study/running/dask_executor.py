@@ -217,7 +217,7 @@ class LocalExecutor(DaskExecutor):
         from distributed import Scheduler, SpecCluster
 
         self._started.enter_context(dask.config.set(LOCAL_SETTINGS))
-        forks.start()
+        forks.start_for_workers()
         place = {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}
         scheduler = {"cls": Scheduler, "options": {**place, "dashboard": self._dashboard}}
         workers = {number: _nanny(device) for number, device in enumerate(self._devices)}

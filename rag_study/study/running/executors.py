@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rag_study.study.running import forks
 from rag_study.study.running.runner import Ended, Options, execute
 from rag_study.study.stages import StageRun
 
@@ -33,7 +32,6 @@ class Executor:
         self.draining = False
 
     def __enter__(self) -> Executor:
-        forks.start()
         return self
 
     def __exit__(self, *_: object) -> None:

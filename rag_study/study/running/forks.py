@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import lru_cache
 from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
@@ -25,18 +25,8 @@ from rag_study.common import surroundings
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # What has been loaded reads no variable again, so a kernel is forked only where all are as they
-# were for the fork server; but for those that are read when they are used, and those that Dask and
-# torch set in workers.
-_READ_LATE = (
-    "RAG_STUDY_",
-    "JPY_",
-    "DASK_",
-    "PYTEST_",
-    "JUPYTER_",
-    "PYTHONHASHSEED",
-    "TORCHINDUCTOR_",
-)
-_STARTED_WITH = "RAG_STUDY_FORKED_WITH"
+# were for the fork server; but for those that are read when they are used.
+_READ_LATE = ("RAG_STUDY_", "JPY_", "PYTEST_")
 _MODULE = "ipykernel_launcher"
 _FOR_WORKERS = (
     "papermill",
@@ -58,13 +48,18 @@ _FOR_KERNELS = (
 )
 
 
-def start() -> None:
-    """Start the fork server, where none runs; what it loads is loaded meanwhile.
+def start_for_workers() -> None:
+    """Start the fork server of this process, from which workers come."""
+    _start(_FOR_WORKERS)
+
+
+def _start(modules: Sequence[str]) -> None:
+    """Start this process's fork server, where none runs, and have it load the modules.
 
     Ctrl-C in a terminal reaches every process; the server and its workers, which inherit that,
     leave it to the runner.
     """
-    _CONTEXT.set_forkserver_preload([*_FOR_WORKERS, *(_FOR_KERNELS if _kernels_fork() else ())])
+    _CONTEXT.set_forkserver_preload([*modules])
     with contextlib.ExitStack() as afterwards:
         if threading.current_thread() is threading.main_thread():
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -73,13 +68,13 @@ def start() -> None:
         afterwards.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
         tempfile.tempdir = surroundings.sockets_dir()
         forkserver.ensure_running()
-    os.environ[_STARTED_WITH] = _first_variables()
+    _first_variables()
 
 
 @lru_cache(maxsize=1)
-def _first_variables() -> str:
-    """Those that the server of this process has been started with, and its workers with it."""
-    return _variables(os.environ)
+def _first_variables() -> dict[str, str]:
+    """Those that the fork server of this process has been started with."""
+    return _variables()
 
 
 def _kernels_fork() -> bool:
@@ -90,8 +85,8 @@ def _kernels_fork() -> bool:
     return not (daemon or shutil.which("nvidia-smi") or sys.flags.optimize)
 
 
-def _variables(environment: Mapping[str, str]) -> str:
-    return repr(sorted(i for i in environment.items() if not i[0].startswith(_READ_LATE)))
+def _variables() -> dict[str, str]:
+    return {name: said for name, said in os.environ.items() if not name.startswith(_READ_LATE)}
 
 
 class ForkedKernel:
@@ -129,13 +124,14 @@ def fork_kernel(
     command: list[str], environment: dict[str, str], cwd: str | None, log: Path
 ) -> ForkedKernel | None:
     """Start the kernel of a command as a copy of the fork server; None where it has to be started
-    as any other program. What it prints is appended to the file `log`."""
+    as any other program. What it prints is appended to the file `log`. The server is that of this
+    process, a runner or a worker, and starts with its first kernel."""
     usual = command[:1] == [sys.executable] and _MODULE in command
-    known = os.environ.get(_STARTED_WITH) == _variables(os.environ)
-    if not usual or not known or not _kernels_fork():
+    if not usual or not _kernels_fork() or _first_variables() != _variables():
         return None
     arguments = command[command.index(_MODULE) + 1 :]
     try:
+        _start(_FOR_KERNELS)
         return ForkedKernel(arguments, environment, cwd or os.getcwd(), log)
     except (OSError, EOFError):  # the server has died: the kernel says better why it cannot start
         return None
