@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
@@ -69,6 +69,20 @@ def _start(modules: Sequence[str]) -> None:
         tempfile.tempdir = surroundings.sockets_dir()
         forkserver.ensure_running()
     _first_variables()
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What is started meanwhile has nobody who hears its errors: libraries warn when they are
+    loaded, and a kernel tells in its log what concerns its run."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @lru_cache(maxsize=1)
@@ -131,7 +145,8 @@ def fork_kernel(
         return None
     arguments = command[command.index(_MODULE) + 1 :]
     try:
-        _start(_FOR_KERNELS)
+        with _unheard():
+            _start(_FOR_KERNELS)
         return ForkedKernel(arguments, environment, cwd or os.getcwd(), log)
     except (OSError, EOFError):  # the server has died: the kernel says better why it cannot start
         return None
