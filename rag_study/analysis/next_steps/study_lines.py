@@ -38,21 +38,15 @@ class StudyLines:
 
     def with_dataset(self, label: str, **keys: Any) -> Change:
         """One data set otherwise; `label` is its name in tables."""
-        entries = zip(self.content["datasets"], self.study.datasets, strict=True)
-        return {
-            "datasets": [
-                {**entry, **keys} if known.display_name == label else entry
-                for entry, known in entries
-            ]
-        }
+        return self._with_one("datasets", self.study.datasets, label, keys)
 
     def with_judge(self, name: str, **keys: Any) -> Change:
-        entries = zip(self.content["judges"], self.study.judges, strict=True)
+        return self._with_one("judges", self.study.judges, name, keys)
+
+    def _with_one(self, key: str, known: Sequence[Any], name: str, keys: Change) -> Change:
+        entries = zip(self.content[key], known, strict=True)
         return {
-            "judges": [
-                {**entry, **keys} if known.display_name == name else entry
-                for entry, known in entries
-            ]
+            key: [{**entry, **keys} if of.display_name == name else entry for entry, of in entries]
         }
 
     def with_retrieval(self, **keys: Any) -> Change:

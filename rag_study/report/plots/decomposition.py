@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS, Right
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.states import SETTINGS, differing, factor_words, is_base, state_label
-from rag_study.report.plots import canvas, lettering
+from rag_study.report.plots import bars, canvas, lettering
 from rag_study.report.plots.captions import span
 
 MOST_BARS = 40
@@ -79,14 +79,10 @@ def _stacked(
         handles=[_patch(category) for category in shown],
     )
     labels = _draw(ax, rows, shares, shown)
-    ax.set_ylim(height, 0)
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     ax.set_xlabel("share of questions")
-    ax.grid(axis="y", visible=False)
-    sns.despine(ax=ax, left=True)
-    lettering.drop_what_does_not_fit(fig, labels)
-    return fig
+    return bars.finished(fig, ax, height, labels)
 
 
 def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
@@ -135,19 +131,10 @@ def _draw(
             colour, hatch = _fill(category)
             style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.8}
             (piece,) = ax.barh(middle, share, 0.74, left, **style)
-            text = ax.text(
-                left + share / 2,
-                middle,
-                f"{share:.0%}".replace("%", "\u2009%"),
-                **{"ha": "center", "va": "center", "fontsize": 9, "color": "black"},
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
-            )
+            text = bars.say(ax, left + share / 2, middle, f"{share:.0%}".replace("%", "\u2009%"))
             labels.append((piece, text))
             left += share
-    ax.set_yticks([middle for middle, _, _ in ticks], [label for _, label, _ in ticks])
-    for (_, _, is_heading), tick in zip(ticks, ax.get_yticklabels(), strict=True):
-        tick.set_fontweight("bold" if is_heading else "normal")
-    ax.tick_params(axis="y", length=0)
+    bars.name_lines(ax, ticks)
     return labels
 
 

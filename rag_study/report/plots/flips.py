@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from rag_study.analysis.states import context_label, differing, factor_words, state_label
-from rag_study.report.plots import canvas, lettering
+from rag_study.report.plots import bars, canvas, lettering
 from rag_study.report.plots.captions import span
 
 MOST_BARS = 30
@@ -58,17 +58,13 @@ def flips(rows: pd.DataFrame, words: Callable[[dict[str, Any]], str]) -> Figure:
     )
     labels = _draw(ax, lines)
     ax.axvline(0, color="black", linewidth=1)
-    ax.set_ylim(height, 0)
     wrong = max((rows["stayed_wrong"] + rows["fell"]) / rows["n_questions"])
     right = max((rows["stayed_right"] + rows["rose"]) / rows["n_questions"])
     ax.set_xlim(-wrong - 0.02, right + 0.02)
     ticks = [tick / 4 for tick in range(-4, 5) if -wrong <= tick / 4 <= right]
     ax.set_xticks(ticks, [f"{100 * abs(tick):.0f} %" for tick in ticks])
     ax.set_xlabel("wrong after training  ←  share of questions  →  right after training")
-    ax.grid(axis="y", visible=False)
-    sns.despine(ax=ax, left=True)
-    lettering.drop_what_does_not_fit(fig, labels)
-    return fig
+    return bars.finished(fig, ax, height, labels)
 
 
 def _lines(
@@ -108,19 +104,15 @@ def _draw(ax: Axes, lines: list[dict[str, Any]]) -> list[tuple[Rectangle, Text]]
             if share <= 0:
                 continue
             (piece,) = ax.barh(middle, share, 0.8, left, **_look(kind), linewidth=0.8)
-            text = ax.text(
+            text = bars.say(
+                ax,
                 left + share / 2,
                 middle,
                 f"{row[kind]:,.0f}" if row["n_seeds"] == 1 else f"{row[kind]:,.1f}",
-                **{"ha": "center", "va": "center", "fontsize": 9, "color": "black"},
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
             )
             labels.append((piece, text))
             left += share
-    ax.set_yticks([middle for middle, _, _ in ticks], [label for _, label, _ in ticks])
-    for (_, _, is_heading), tick in zip(ticks, ax.get_yticklabels(), strict=True):
-        tick.set_fontweight("bold" if is_heading else "normal")
-    ax.tick_params(axis="y", length=0)
+    bars.name_lines(ax, ticks)
     return labels
 
 
