@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from rag_study.answering import generation
-from rag_study.answering.contexts import ContextBuilder
-from rag_study.answering.generation import Settings
+from rag_study.answering.batch import Settings, make_item
+from rag_study.answering.contexts import Context, ContextBuilder
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Question
 from rag_study.models import prompts
@@ -46,7 +45,7 @@ def reference_log_likelihood(
         if not reference:
             raise StudyError(f"question '{question.id}': no text is left of its reference answer.")
         room = replace(settings, max_new_tokens=max(settings.max_new_tokens, len(reference)))
-        prompt = generation.fit_prompt(lm, question, shown, room, prompting)
+        prompt = make_item(lm, question, Context(tuple(shown)), room, prompting, {}).ids
         # Behind reasoning that the template has opened, once that is closed.
         close = prompts.opened_by(lm.tokenizer, prompt)
         lead = lm.tokenizer.encode(f"{close}\n\n", add_special_tokens=False) if close else []

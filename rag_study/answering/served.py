@@ -8,6 +8,7 @@ from functools import partial
 from rag_study.answering import generation
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.answering.generation import Settings
+from rag_study.answering.rows import answer_row, left_out_row, lost_row
 from rag_study.common.errors import StudyError
 from rag_study.common.reasoning import answer_in
 from rag_study.common.run_folder import RunFolder
@@ -125,7 +126,7 @@ def _answer(
     first, as for a model on this machine.
     """
     if context.passages is None:
-        row = generation.left_out_row(question, context)
+        row = left_out_row(question, context)
         return [{**place, **row, "served_model": None}]
     seed = sampling.item_seed(settings.seed, str(place["context"]), question.id)
     kept = context.passages
@@ -139,10 +140,10 @@ def _answer(
             if refusal.too_long and kept:
                 kept = kept[:-1]
                 continue
-            row = generation.lost_row(question, context, str(refusal))
+            row = lost_row(question, context, str(refusal))
             return [{**place, **row, "served_model": None}]
         text, cut = answer_in(completion.text)
-        row = generation.answer_row(
+        row = answer_row(
             question,
             context,
             kept,

@@ -29,7 +29,7 @@ UNDECIDED = "nothing to compare with"
 
 
 def reasons(rows: Sequence[Mapping[str, Any]], questions: Sequence[Question]) -> list[str]:
-    """Of rows of answers (`generation.answer_row`) why each is not kept; "" for those that are."""
+    """Of rows of answers (`rows.answer_row`) why each is not kept; "" for those that are."""
     by_id = {question.id: question for question in questions}
     return [
         row["missing_reason"]

@@ -8,9 +8,9 @@ import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from transformers import MistralConfig, MistralForCausalLM
 
-from rag_study.answering import generation
+from rag_study.answering import batch
+from rag_study.answering.batch import Item, Settings
 from rag_study.answering.contexts import Context
-from rag_study.answering.generation import Settings
 from rag_study.data.schema import Question
 from rag_study.models import language_model, loading, prefill, prompts
 from rag_study.models.language_model import LanguageModel
@@ -49,8 +49,8 @@ def plain(lm, asked, new_tokens):
 
 
 def ours(lm, asked, new_tokens):
-    items = [generation._Item(Question("q", "", ("x",)), Context(()), (), ids, {}) for ids in asked]
-    return generation._generate(lm, items, Settings(new_tokens))
+    items = [Item(Question("q", "", ("x",)), Context(()), (), ids, {}) for ids in asked]
+    return batch.new_tokens(lm, items, Settings(new_tokens))
 
 
 def assert_same_but_for_near_ties(lm, asked, new, expected):

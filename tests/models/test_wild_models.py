@@ -14,7 +14,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from rag_study.answering import generation
+from rag_study.answering import batch, generation
 from rag_study.common import circumstances
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Question
@@ -350,7 +350,7 @@ def test_a_base_model_is_asked_by_a_plain_template(save, monkeypatch):
     assert "no chat template" in circumstances.recall()[0]
     said = "Ida\n\n### Instruction:\nQuestion: Who else?"
     ids = lm.tokenizer.encode(said, add_special_tokens=False)
-    monkeypatch.setattr(generation, "_generate", lambda lm, items, settings: [ids] * len(items))
+    monkeypatch.setattr(batch, "new_tokens", lambda lm, items, settings: [ids] * len(items))
     (row,) = generation.answer_batch(lm, QUESTIONS[:1], [[]], len(ids))
     assert (row["answer"], row["answer_tokens"], row["truncated"]) == ("Ida", 3, 0)
 
