@@ -72,13 +72,13 @@ def outputs(tmp_path, monkeypatch):
 def notebooks(tmp_path, monkeypatch):
     """Copies of the notebooks, which may be edited, in place of them; returns their folder."""
     from rag_study.common.paths import PROJECT_ROOT
-    from rag_study.study import stages
+    from rag_study.study import notebook_cells, stages
 
     folder = shutil.copytree(PROJECT_ROOT / "notebooks", tmp_path / "notebooks")
     own = property(lambda stage: folder / f"{stage.notebook}.ipynb")
     monkeypatch.setattr(stages.Stage, "path", own)
     yield folder
-    stages.forget_notebooks()
+    notebook_cells.forget_notebooks()
 
 
 @pytest.fixture

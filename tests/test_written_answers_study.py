@@ -9,7 +9,7 @@ from rag_study import data
 from rag_study.common import files, run_folder
 from rag_study.evaluation.answer_agreement import DISAGREES, REFUSES
 from rag_study.models import api_key
-from rag_study.study import plan, stages
+from rag_study.study import notebook_cells, plan, stages
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def _says(number):
 def do(run):
     """What the run's notebook does, in this process."""
     cells = dict(run.parameters)
-    for cell in stages.stage_cells(run.notebook):
+    for cell in notebook_cells.stage_cells(run.notebook):
         exec(cell.source, cells)
     assert stages.is_done(run), run.run_id
 

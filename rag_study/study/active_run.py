@@ -33,6 +33,7 @@ from rag_study.models import adapters
 from rag_study.study import batch, differences, parameters, plan, stages, study_tables
 from rag_study.study.data_groups import Dataset, Retrieval
 from rag_study.study.groups import Answering, Compute, Judge, Point, Servers, System
+from rag_study.study.notebook_cells import forget_notebooks
 from rag_study.study.stages import is_done
 from rag_study.study.training_groups import Knowledge, Training
 
@@ -215,7 +216,7 @@ def begin(stage_name: str, namespace: dict[str, Any]) -> ActiveRun:
 
 
 def _planned_by_hand(stage: stages.Stage, namespace: dict[str, Any]) -> stages.StageRun:
-    stages.forget_notebooks()
+    forget_notebooks()
     run = plan.stage_run(stage.name, parameters.read(stage.path, namespace, Point))
     if not run.is_comparison:  # whose study has been looked at whole
         plan.check_pools([*stages.all_upstream(run), run])

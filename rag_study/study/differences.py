@@ -17,7 +17,8 @@ from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
 from rag_study.models import names
 from rag_study.study import identity
-from rag_study.study.stages import StageRun, place_of, stage_cells
+from rag_study.study.notebook_cells import stage_cells
+from rag_study.study.stages import StageRun, place_of
 
 IDENTITY_FILE = "identity.json"
 # What another notebook, another version of the package or another machine makes different, though

@@ -17,14 +17,15 @@ from rag_study.evaluation import criteria
 from rag_study.models import names, prompts
 from rag_study.retrieval import store_names
 from rag_study.study.groups import Point
-from rag_study.study.stages import Stage, StageRun, notebook_source, stage_cells, used_by
+from rag_study.study.notebook_cells import notebook_source, stage_cells
+from rag_study.study.stages import Stage, StageRun, used_by
 from rag_study.training.recipe import SELF
 
 
 @lru_cache(maxsize=32)
 def notebook_code_hash(source: str) -> str:
-    """Hash over the code of a notebook that computes and writes (`stages.stage_cells`). Outputs,
-    metadata, parameters, and what people add to look at things do not count."""
+    """Hash over the code of a notebook that computes and writes (`notebook_cells.stage_cells`).
+    Outputs, metadata, parameters, and what people add to look at things do not count."""
     code = "\n\n".join(cell.source for cell in stage_cells(source))
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 

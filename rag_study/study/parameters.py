@@ -13,7 +13,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.messages import dotted, nearest, problems
 from rag_study.study.group import Group
 from rag_study.study.groups import Compute
-from rag_study.study.stages import notebook_parameters
+from rag_study.study.notebook_cells import notebook_parameters
 
 Declared = TypeVar("Declared", bound=Group)
 

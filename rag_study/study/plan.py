@@ -27,13 +27,13 @@ from rag_study.study.config import StudyConfig, load_study
 from rag_study.study.grid import points
 from rag_study.study.groups import Point
 from rag_study.study.identity import identity_of, slug_of
+from rag_study.study.notebook_cells import forget_notebooks, notebook_source
 from rag_study.study.stages import (
     STAGES,
     Stage,
     StageRun,
     all_upstream,
     find_stage,
-    notebook_source,
     parameters_of,
     stages_before,
 )
@@ -154,7 +154,7 @@ def expand(study: StudyConfig | str | Path, *, whole: bool = False) -> list[Stag
     with the runs from here on. Raises StudyError when the data has fewer questions than the study
     asks for.
     """
-    stages.forget_notebooks()
+    forget_notebooks()
     config = study if isinstance(study, StudyConfig) else load_study(study)
     runs: dict[str, StageRun] = {}
     made: dict[str, StageRun] = {}

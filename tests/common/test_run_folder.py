@@ -13,7 +13,8 @@ import pytest
 from rag_study.common import checksums, files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.study import active_run
-from rag_study.study.stages import STAGES, StageRun, covers, is_done, notebook_source
+from rag_study.study.notebook_cells import notebook_source
+from rag_study.study.stages import STAGES, StageRun, covers, is_done
 
 
 def hold(run_id, ready):

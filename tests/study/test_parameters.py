@@ -12,7 +12,8 @@ from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.study import active_run, parameters, plan
 from rag_study.study.groups import Point
-from rag_study.study.stages import STAGES, notebook_parameters
+from rag_study.study.notebook_cells import notebook_parameters
+from rag_study.study.stages import STAGES
 
 FINE_TUNE = STAGES["fine_tune"].path
 

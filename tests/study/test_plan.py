@@ -11,11 +11,12 @@ import pytest
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import names, prompts
-from rag_study.study import active_run, batch, identity, plan, stages
+from rag_study.study import active_run, batch, identity, notebook_cells, plan
 from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.identity import SIMILARITY_MODEL
-from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
+from rag_study.study.notebook_cells import notebook_parameters
+from rag_study.study.stages import STAGES, covers, declared, find_stage
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
 
@@ -187,8 +188,8 @@ def test_only_cells_that_compute_and_write_change_ids(tmp_path):
 
     def code_hash():
         copy.write_text(json.dumps(source))
-        stages.forget_notebooks()
-        return identity.notebook_code_hash(stages.notebook_source(copy))
+        notebook_cells.forget_notebooks()
+        return identity.notebook_code_hash(notebook_cells.notebook_source(copy))
 
     original = code_hash()
     cells = [c for c in source["cells"] if c["cell_type"] == "code"]
@@ -212,23 +213,23 @@ def test_of_a_notebook_with_stage_cells_only_these_count(tmp_path):
         for source, *tags in cells:
             written.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": tags}))
         nbformat.write(written, tmp_path / "book.ipynb")
-        stages.forget_notebooks()
-        return stages.notebook_source(tmp_path / "book.ipynb")
+        notebook_cells.forget_notebooks()
+        return notebook_cells.notebook_source(tmp_path / "book.ipynb")
 
     plain = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish()", "stage"))
     more = book(("size = 2", "parameters"), ("1 + 1",), ("begin()", "stage"), ("finish()", "stage"))
     other = book(("size = 1", "parameters"), ("begin()", "stage"), ("finish(2)", "stage"))
     assert identity.notebook_code_hash(plain) == identity.notebook_code_hash(more)
     assert identity.notebook_code_hash(plain) != identity.notebook_code_hash(other)
-    assert [cell.number for cell in stages.stage_cells(more)] == [3, 4]
+    assert [cell.number for cell in notebook_cells.stage_cells(more)] == [3, 4]
     untagged = book(("size = 1", "parameters"), ("begin()",), ("1 + 1",))
-    assert [cell.source for cell in stages.stage_cells(untagged)] == ["begin()", "1 + 1"]
+    assert [cell.source for cell in notebook_cells.stage_cells(untagged)] == ["begin()", "1 + 1"]
 
 
 def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(notebooks):
     before = {run.run_id: run for run in plan.expand(SMOKE)}
     for run in before.values():
-        assert run.notebook == stages.notebook_source(run.stage.path)
+        assert run.notebook == notebook_cells.notebook_source(run.stage.path)
     file = STAGES["measure_retention"].path
     book = nbformat.read(file, as_version=4)
     computing = [cell for cell in book.cells if "stage" in cell.metadata.get("tags", [])]
@@ -242,9 +243,9 @@ def test_a_study_has_the_notebooks_as_they_are_when_it_is_planned(notebooks):
 def test_a_file_that_is_no_notebook_is_named(tmp_path):
     (tmp_path / "broken.ipynb").write_text("{")
     with pytest.raises(StudyError, match=r"broken\.ipynb: this is no notebook"):
-        stages.notebook_source(tmp_path / "broken.ipynb")
+        notebook_cells.notebook_source(tmp_path / "broken.ipynb")
     with pytest.raises(StudyError, match=r"other\.ipynb: this notebook is gone"):
-        stages.notebook_source(tmp_path / "other.ipynb")
+        notebook_cells.notebook_source(tmp_path / "other.ipynb")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import plan, stages
+from rag_study.study import notebook_cells, plan, stages
 from rag_study.study.groups import Point
 from rag_study.study.running import runner
 from rag_study.study.running.runner import Options
@@ -44,11 +44,11 @@ def notebook(tmp_path, monkeypatch, outputs):
         for cell in book.cells[1:]:
             cell["metadata"]["tags"] = ["stage"]
         nbformat.write(book, tmp_path / "01_prepare_data.ipynb")
-        stages.forget_notebooks()
+        notebook_cells.forget_notebooks()
         return plan.stage_run("prepare_data", POINT)
 
     yield make
-    stages.forget_notebooks()
+    notebook_cells.forget_notebooks()
 
 
 def test_a_notebook_that_finishes_is_done(notebook):
