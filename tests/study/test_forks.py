@@ -16,9 +16,12 @@ COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "k.json"]
 
 
 def is_copied_kernel(process):
+    """Whether it is one, and has had torch from the beginning."""
     try:
         own_session = os.getsid(process.pid) == process.pid
-        return own_session and "forkserver" in " ".join(process.cmdline())
+        if not own_session or "forkserver" not in " ".join(process.cmdline()):
+            return False
+        return any("libtorch" in part.path for part in process.memory_maps())
     except (OSError, psutil.Error):
         return False
 

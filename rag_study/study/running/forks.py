@@ -25,8 +25,17 @@ from rag_study.common import surroundings
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # What has been loaded reads no variable again, so a kernel is forked only where all are as they
-# were for the fork server; but for those that are read when they are used.
-_READ_LATE = ("RAG_STUDY_", "JPY_", "PYTEST_")
+# were for the fork server; but for those that are read when they are used, and those that Dask and
+# torch set in workers.
+_READ_LATE = (
+    "RAG_STUDY_",
+    "JPY_",
+    "PYTEST_",
+    "DASK_",
+    "JUPYTER_",
+    "PYTHONHASHSEED",
+    "TORCHINDUCTOR_",
+)
 _MODULE = "ipykernel_launcher"
 _FOR_WORKERS = (
     "papermill",
@@ -49,8 +58,8 @@ _FOR_KERNELS = (
 
 
 def start_for_workers() -> None:
-    """Start the fork server of this process, from which workers come."""
-    _start(_FOR_WORKERS)
+    """Start the fork server of this process, from which workers and their kernels come."""
+    _start([*_FOR_WORKERS, *(_FOR_KERNELS if _kernels_fork() else ())])
 
 
 def _start(modules: Sequence[str]) -> None:
@@ -85,10 +94,15 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _is_forked() -> bool:
+    """Whether this process, a worker, comes from a fork server, that of the runner."""
+    return forkserver.get_inherited_fds() is not None
+
+
 @lru_cache(maxsize=1)
 def _first_variables() -> dict[str, str]:
     """Those that the fork server of this process has been started with."""
-    return _variables()
+    return _LOADED_WITH if _is_forked() else _variables()
 
 
 def _kernels_fork() -> bool:
@@ -101,6 +115,9 @@ def _kernels_fork() -> bool:
 
 def _variables() -> dict[str, str]:
     return {name: said for name, said in os.environ.items() if not name.startswith(_READ_LATE)}
+
+
+_LOADED_WITH = _variables()  # of a worker: what its fork server had when it loaded this module
 
 
 class ForkedKernel:
@@ -139,14 +156,18 @@ def fork_kernel(
 ) -> ForkedKernel | None:
     """Start the kernel of a command as a copy of the fork server; None where it has to be started
     as any other program. What it prints is appended to the file `log`. The server is that of this
-    process, a runner or a worker, and starts with its first kernel."""
+    process and starts with its first kernel, or of a worker the one that it comes from."""
     usual = command[:1] == [sys.executable] and _MODULE in command
     if not usual or not _kernels_fork() or _first_variables() != _variables():
         return None
     arguments = command[command.index(_MODULE) + 1 :]
     try:
-        with _unheard():
-            _start(_FOR_KERNELS)
+        if _is_forked():
+            # It is there to be used again, as Python says; but Python would start another one.
+            forkserver._forkserver.ensure_running = resource_tracker.ensure_running
+        else:
+            with _unheard():
+                _start(_FOR_KERNELS)
         return ForkedKernel(arguments, environment, cwd or os.getcwd(), log)
     except (OSError, EOFError):  # the server has died: the kernel says better why it cannot start
         return None
