@@ -27,6 +27,7 @@ from rag_study.common import run_folder
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.study import plan
+from rag_study.study.notebook_cells import notebook_source
 from rag_study.study.running import runner, study_run
 from rag_study.study.running.dask_executor import LocalExecutor
 from rag_study.study.running.executors import Executor
@@ -107,7 +108,10 @@ def planning(folder: Path, count: int) -> None:
 def sleeper(folder: Path, number: int, seconds: float) -> StageRun:
     stage = SleepStage("sleep", "sleep", 1, folder=str(folder))
     given = {"run_id": "", "seconds": seconds}
-    run = StageRun(stage, given, (), f"n{number}", {"number": number, "seconds": seconds})
+    identity = {"number": number, "seconds": seconds}
+    # A study executes its notebooks as they were when it was planned.
+    source = notebook_source(stage.path) if stage.path.exists() else ""
+    run = StageRun(stage, given, (), f"n{number}", identity, source)
     given["run_id"] = run.run_id
     return run
 
@@ -126,12 +130,15 @@ def scheduling(folder: Path, executor: Executor, count: int, seconds: float, wha
     """Time that `count` sleeping runs take beyond their sleep, from the first start to the end."""
     progress = Progress([sleeper(folder, number, seconds) for number in range(count)])
     first = []
+
+    def seen(event: str, run: StageRun, status: Status) -> None:
+        first or first.append(time.monotonic())
+        if event == "ended" and status.state != "done":
+            raise SystemExit(f"{run.run_id} {status.state}: {status.message}")
+
     with measured(what):
-        study_run.run_all(
-            progress, executor, on_event=lambda *_: first or first.append(time.monotonic())
-        )
+        study_run.run_all(progress, executor, on_event=seen)
     took = time.monotonic() - first[0]
-    assert progress.count("done") == count
     ideal = count * seconds / progress.workers
     print(
         f"  {progress.workers} workers, {count} runs of {seconds} s: {took:.1f} s after the first "
@@ -189,4 +196,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import grid  # workers find the stage under its module's name, which __main__ is not
+
+    grid.main()
