@@ -171,7 +171,19 @@ def given(folder):
 
 
 def tags_shown(seen):
-    return [list(side.tags.value) for side in seen.tagging.sides]
+    given = [side.given.children for side in seen.tagging.sides]
+    return [[button.description.removesuffix(" ✕") for button in buttons] for buttons in given]
+
+
+def give(seen, place, tag):
+    entry = seen.tagging.sides[place].entry
+    entry.value = tag
+    assert entry.value == ""  # ready for the next one
+
+
+def take_away(seen, place, tag):
+    buttons = seen.tagging.sides[place].given.children
+    next(button for button in buttons if button.description == f"{tag} ✕").click()
 
 
 def test_answers_are_tagged_counted_and_tested(tagged):
@@ -180,9 +192,9 @@ def test_answers_are_tagged_counted_and_tested(tagged):
     assert "Tags of base" in base.title.value
     assert "Tags of LoRA 200" in other.title.value
     shown = seen._changes.index[seen.table.selected_rows[0]]
-    other.tags.value = ["made up"]
-    other.tags.value = ["made up", "too long"]
-    other.tags.value = ["too long"]
+    give(seen, 1, "made up")
+    give(seen, 1, " too  long ")
+    take_away(seen, 1, "made up")
     assert given(folder) == [(shown, "LoRA 200", "Ann", "too long")]
     assert tags_shown(seen) == [[], ["too long"]]
     assert [button.description for button in base.known.children] == ["+ too long"]
@@ -213,23 +225,23 @@ def test_others_tags_are_seen_and_stay(tagged):
     also.state.value, also.context.value = "LoRA 200", "retrieved"
     also.score.value = "Answer recall"
     also.tagging.by.value = "Ben <b>"
-    seen.tagging.sides[0].tags.value = ["made up"]
-    also.tagging.sides[0].tags.value = ["typo"]
-    seen.tagging.sides[0].tags.value = []
+    give(seen, 0, "made up")
+    give(also, 0, "typo")
+    take_away(seen, 0, "made up")
     assert [row[2:] for row in given(folder)] == [("Ann", "ok"), ("Ben <b>", "typo")]
     assert tags_shown(seen)[0] == ["ok"]
     assert "Ben &lt;b&gt;: typo" in seen.tagging.sides[0].title.value
-    seen.tagging.sides[0].tags.value = []  # she had not looked at it after all
+    take_away(seen, 0, "ok")  # she had not looked at it after all
     assert [row[3] for row in given(folder)] == ["", "typo"]
 
 
 def test_a_spoiled_sheet_and_an_older_copy_are_said_in_the_explorer(tagged):
     seen, folder = tagged
-    seen.tagging.sides[0].tags.value = ["made up"]
+    give(seen, 0, "made up")
     sheet = folder / "tags.csv"
     older = sheet.read_text("utf-8")
-    assert seen.tagging.back.layout.display == "none"
-    seen.tagging.sides[0].tags.value = ["made up", "typo"]
+    assert seen.tagging._mend.layout.display == "none"
+    give(seen, 0, "typo")
     sheet.write_text("answer_id,tags\n7,typo\n", "utf-8")
     seen.after.click()
     assert "line 2: “7” is not the answer_id" in seen.tagging.said.value
@@ -237,7 +249,7 @@ def test_a_spoiled_sheet_and_an_older_copy_are_said_in_the_explorer(tagged):
     sheet.write_text(older, "utf-8")
     seen.before.click()
     assert "lacks tags of 1 answer" in seen.tagging.said.value
-    assert seen.tagging.back.layout.display == ""
+    assert seen.tagging._mend.layout.display == ""
     seen.tagging.back.click()
     assert tags_shown(seen)[0] == ["made up", "typo"]
     assert seen.tagging.said.value == ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -29,7 +28,8 @@ from rag_study.study.answer_tags import SEEN, Change, Tags
 
 _OFFERED = 10  # tags that were given before and can be given by a click
 _HOW = (
-    "Type a tag and press Enter, as many as you like. An answer without a tag counts as looked at "
+    "Type a tag and press Enter, as many as you like; a click on one takes it away. An answer "
+    "without a tag counts as looked at "
     f"only with “{SEEN}”. “Next” goes through the questions in random order: the test holds if you "
     "do not pick them by which answer is the better one."
 )
@@ -40,18 +40,19 @@ class Tagging:
     `show`. `go` is called with the question to show next."""
 
     def __init__(self, go: Callable[[str], None]) -> None:
-        wide = widgets.Layout(width="auto", max_width="100%")
         self.by = widgets.Text(description="Your name", value=_user(), continuous_update=False)
         self.sides = [_Side(self._changed), _Side(self._changed)]
-        self.looked = widgets.Button(description="✓ Both looked at, next ▶", layout=wide)
-        self.next = widgets.Button(description="Next ▶", layout=wide)
+        self.looked = widgets.Button(description="✓ Both looked at, next ▶", layout=_wide())
+        self.next = widgets.Button(description="Next ▶", layout=_wide())
         self.said = widgets.HTML()
-        self.back = widgets.Button(description="Put them back", layout=wide)
-        self.leave = widgets.Button(description="They are to be gone", layout=wide)
+        self.back = widgets.Button(description="Put them back")
+        self.leave = widgets.Button(description="They are to be gone")
+        self._mend = widgets.HBox([self.back, self.leave])
         self.about = widgets.HTML()
         self.table = ITable(
             pd.DataFrame(), classes="display compact", style="width:100%;max-width:100%", maxBytes=0
         )
+        self._tested = widgets.VBox([self.about, self.table])
         self._go = go
         self._study: tables.StudyAnswers | None = None
         self._answers: Answers | None = None
@@ -73,9 +74,8 @@ class Tagging:
                 *(side.view for side in self.sides),
                 widgets.HTML(f'<p style="opacity: .8; font-size: 90%">{within(_HOW)}</p>'),
                 self.said,
-                widgets.HBox([self.back, self.leave], layout=wrapped),
-                self.about,
-                self.table,
+                self._mend,
+                self._tested,
             ]
         )
 
@@ -102,8 +102,7 @@ class Tagging:
             self._tags, problem = Tags(), str(error)
         said = [problem] if problem else self._tags.notes
         self.said.value = "".join(f"<p><b>{within(sentence)}</b></p>" for sentence in said)
-        for button in (self.back, self.leave):
-            button.layout.display = "" if self._tags.notes else "none"
+        self._mend.layout.display = "" if self._tags.notes else "none"
         self.looked.disabled = bool(problem)
         base, other = self._cells[self._question]
         same = base["answer_id"] == other["answer_id"]
@@ -114,9 +113,8 @@ class Tagging:
         self._show_table()
 
     def _show_table(self) -> None:
+        self._tested.layout.display = "" if self._tags.given else "none"
         if not self._tags.given:
-            self.about.value = ""
-            self.table.update(pd.DataFrame())
             return
         self._answers = self._answers or Answers(self._study.results)
         _, effects = self._answers.tables(self._tags)
@@ -178,13 +176,15 @@ class _Side:
 
     def __init__(self, changed: Callable[[Mapping[str, str], set[str], set[str]], None]) -> None:
         self.title = widgets.HTML()
-        self.tags = widgets.TagsInput(allow_duplicates=False, placeholder="a tag, then Enter")
-        self.known = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
-        self.view = widgets.VBox([self.title, self.tags, self.known])
+        # Not TagsInput: where a field grows as one types, Chromium does not tell it of Enter.
+        self.entry = widgets.Combobox(placeholder="a tag, then Enter", continuous_update=False)
+        self.given, self.known = (
+            widgets.HBox(layout=widgets.Layout(flex_flow="row wrap")) for _ in range(2)
+        )
+        self.view = widgets.VBox([self.title, self.given, self.entry, self.known])
         self._changed = changed
         self._cells: Mapping[str, str] = {}
-        self._filling = False
-        self.tags.observe(self._observed, names="value")
+        self.entry.observe(lambda _: self._typed(), names="value")
 
     def fill(
         self,
@@ -207,22 +207,25 @@ class _Side:
         beside = f" ({'; '.join(others)})" if others else ""
         self.title.value = f"<b>{within(f'Tags of {title}')}</b>{within(beside)}"
         self.view.layout.display = "none" if hidden else ""
-        self._cells, self._filling = cells, True
-        self.tags.value = mine
-        self._filling = False
-        self.tags.layout.display = "none" if locked else ""
-        offered = [tag for tag in tags.names if tag not in mine][: 0 if locked else _OFFERED]
-        self.known.children = [self._button(tag) for tag in offered]
+        self._cells = cells
+        self.entry.value, self.entry.disabled = "", locked
+        offered = [] if locked else [tag for tag in tags.names if tag not in mine]
+        self.entry.options = offered
+        self.known.children = [self._button(f"+ {tag}", {tag}, set()) for tag in offered[:_OFFERED]]
+        self.given.children = [self._button(f"{tag} ✕", set(), {tag}) for tag in mine]
 
-    def _button(self, tag: str) -> widgets.Button:
-        button = widgets.Button(description=f"+ {tag}", layout=widgets.Layout(width="auto"))
-        button.on_click(lambda _: self._changed(self._cells, {tag}, set()))
+    def _button(self, text: str, add: set[str], remove: set[str]) -> widgets.Button:
+        button = widgets.Button(description=text, layout=_wide())
+        button.on_click(lambda _: self._changed(self._cells, add, remove))
         return button
 
-    def _observed(self, change: Any) -> None:
-        if not self._filling:
-            now, before = set(change["new"]), set(change["old"])
-            self._changed(self._cells, now - before, before - now)
+    def _typed(self) -> None:
+        if tag := self.entry.value.strip():
+            self._changed(self._cells, {tag}, set())
+
+
+def _wide() -> widgets.Layout:
+    return widgets.Layout(width="auto", max_width="100%")
 
 
 def _user() -> str:
