@@ -72,7 +72,7 @@ class Tagging:
             [
                 widgets.HBox([self.by, self.looked, self.next], layout=wrapped),
                 *(side.view for side in self.sides),
-                widgets.HTML(f'<p style="opacity: .8; font-size: 90%">{within(_HOW)}</p>'),
+                widgets.HTML(_paragraph(_HOW)),
                 self.said,
                 self._mend,
                 self._tested,
@@ -120,7 +120,7 @@ class Tagging:
         _, effects = self._answers.tables(self._tags)
         notes = [f"{tag_tables.EFFECTS_TITLE}. Exploratory; the report has the counts as well."]
         notes += [note for note in effects.attrs["notes"] if note not in self._tags.notes]
-        self.about.value = "".join(f"<p>{within(note)}</p>" for note in notes)
+        self.about.value = "".join(_paragraph(note) for note in notes)
         self.table.update(tag_tables.effect_numbers(effects))
 
     def _changed(self, cells: Mapping[str, str], add: set[str], remove: set[str]) -> None:
@@ -222,6 +222,10 @@ class _Side:
     def _typed(self) -> None:
         if tag := self.entry.value.strip():
             self._changed(self._cells, {tag}, set())
+
+
+def _paragraph(text: str) -> str:
+    return f'<p style="line-height: 1.4; margin: 4px 0">{within(text)}</p>'
 
 
 def _wide() -> widgets.Layout:
