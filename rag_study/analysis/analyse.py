@@ -40,11 +40,13 @@ from rag_study.analysis.slices import slices
 from rag_study.analysis.states import context_label, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.styles_of_answers import MEAN_COLUMNS, StyledAnswers, style_means
+from rag_study.analysis.tag_effects import tag_tables
 from rag_study.analysis.trends import trends
 from rag_study.answering.generation import nothing_said
 from rag_study.common import files
 from rag_study.common.wording import counted, listed
 from rag_study.study import differences
+from rag_study.study.answer_tags import Tags
 from rag_study.study.config import StudyConfig
 
 # Fields of StudyResults that are written to the study's folder, under their own names.
@@ -62,6 +64,8 @@ TABLES = (
     "flips",
     "flip_examples",
     "slices",
+    "tag_counts",
+    "tag_effects",
     "claims",
     "decomposition",
     "decomposition_changes",
@@ -91,9 +95,11 @@ def analyse(
     study: StudyConfig,
     n_resamples: int = 10_000,
     people: Mapping[str, pd.DataFrame] | None = None,
+    tags: Tags | None = None,
 ) -> StudyResults:
     """What `collect.collect` found, with every table that is computed from it, and more notes.
-    `people` are the tables of `labelling.human_tables` about these results."""
+    `people` are the tables of `labelling.human_tables` about these results,
+    `tags` what they said in short (`study.answer_tags`)."""
     valid = {check["judge"]: bool(check["valid"]) for check in collected.judge_checks}
     people = people or {}
     audited = _audited(collected, study, people)
@@ -141,6 +147,7 @@ def analyse(
         {dataset.display_name: dataset.slice_columns for dataset in study.datasets},
         collected.metrics,
     )
+    tag_counts, tag_effects = tag_tables(collected.results, tags or Tags())
     analysed = replace(
         collected,
         comparisons=comparisons,
@@ -159,6 +166,8 @@ def analyse(
         flips=flipped,
         flip_examples=examples,
         slices=sliced,
+        tag_counts=tag_counts,
+        tag_effects=tag_effects,
         claims=claims(
             scored,
             primary.contexts,
@@ -174,6 +183,7 @@ def analyse(
             *(f"{reason[0].upper()}{reason[1:]}." for reason in against.values()),
             *filter(None, [looking]),
             *sliced.attrs["notes"],
+            *tag_effects.attrs["notes"],
         ],
         **_decomposed(collected.results),
     )

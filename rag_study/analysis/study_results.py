@@ -41,7 +41,7 @@ class StudyResults:
     `study` is the study file as a dict, `metrics` what is known of the scores in it. `results` and
     `retention` (rows like `results`, in the context "retention") are what was measured; the tables
     from `summary` to `context_gain` are computed from them by `analyse.analyse` (comparisons with
-    `attrs["skipped"]`, decomposition, follows and slices with `attrs["notes"]`), and
+    `attrs["skipped"]`, decomposition, follows, slices and tag_effects with `attrs["notes"]`), and
     `docs/results.md` lists their columns. `judge_checks` has one dict per judge, on its worst data
     set, as from `validity.check`, with the data set.
     `ladder` holds the scored answers of the checks, `ladder_auc` and `ladder_facts` the tables of
@@ -83,6 +83,8 @@ class StudyResults:
     flips: pd.DataFrame = field(default_factory=_no_table)
     flip_examples: pd.DataFrame = field(default_factory=_no_table)
     slices: pd.DataFrame = field(default_factory=_no_table)
+    tag_counts: pd.DataFrame = field(default_factory=_no_table)
+    tag_effects: pd.DataFrame = field(default_factory=_no_table)
     claims: pd.DataFrame = field(default_factory=_no_table)
     decomposition: pd.DataFrame = field(default_factory=_no_table)
     decomposition_changes: pd.DataFrame = field(default_factory=_no_table)

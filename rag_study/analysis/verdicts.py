@@ -83,7 +83,7 @@ def _decided(comparisons: pd.DataFrame, metrics: Metrics, look: Look) -> pd.Data
     table[TEST_COLUMNS] = tests
     for corrected, name in zip(("p_holm", "p_equivalence"), TEST_COLUMNS, strict=True):
         family = look.family(name, tests.loc[rows.index, name])
-        table[corrected] = _holm(family).reindex(table.index)
+        table[corrected] = holm(family).reindex(table.index)
     table["shrunken"] = shrunken(rows).reindex(table.index)
     table.loc[rows.index, _ENDS] = look.widen(rows)[_ENDS]
     size = len(rows) + len(look.settled)
@@ -111,7 +111,7 @@ def false_discovery(p_values: pd.Series) -> pd.Series:
     return pd.Series(adjusted, known.index, float).reindex(p_values.index)
 
 
-def _holm(p_values: pd.Series) -> pd.Series:
+def holm(p_values: pd.Series) -> pd.Series:
     """Corrected p values; what could not be tested counts as 1."""
     if p_values.empty:
         return p_values.astype(float)

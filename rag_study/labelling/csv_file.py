@@ -8,8 +8,6 @@ dates (`sheet_rows`); a label that might be another answer's is left out, with i
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections import Counter
@@ -22,14 +20,12 @@ from rag_study.common.cells import escape, unescape
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain
 from rag_study.common.wording import counted, listed
-from rag_study.data.reading import delimited
+from rag_study.data.reading import filled_in
 from rag_study.labelling.questions import QUESTIONS
 from rag_study.labelling.sample import Sample
 from rag_study.labelling.sheet_rows import Matching, cell_text, match_rows, shown
 
 COLUMNS = ("answer_id", "question", "reference_answer", "passages", "answer")
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_BEFORE_HEADER = re.compile(r"(?:(?:sep=.|[ \t,;|\"]*)\r?\n)+", re.IGNORECASE)
 _SHOWN = 12
 
 INSTRUCTIONS = """How to label these answers
@@ -118,12 +114,8 @@ def write_sheet(
         raise StudyError(
             f"{path} exists and may hold {holding}. Name another file with {option}, or delete it."
         )
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: escape(cell_text(cell)) for name, cell in row.items()})
-    files.write_text(path, "\ufeff" + text.getvalue())
+    written = [{name: escape(cell_text(cell)) for name, cell in row.items()} for row in rows]
+    filled_in.write(path, {name: name for name in columns}, written)
     beside = path.with_name(f"{path.stem}-instructions.txt")
     files.write_text(beside, instructions)
     return beside
@@ -132,7 +124,7 @@ def write_sheet(
 def sample_name(path: Path) -> str:
     """The name of the sample that a file belongs to: that of most of its ids."""
     names = Counter(
-        _answer_id(row).rpartition("-")[0] for _, row in _rows(path)[0] if _answer_id(row)
+        _answer_id(row).rpartition("-")[0] for _, row in _sheet(path).rows if _answer_id(row)
     )
     if not names:
         raise StudyError(f"{path}: the file has no rows with an answer_id.")
@@ -178,23 +170,12 @@ def read_grades(path: Path, sample: Sample) -> dict[str, dict[str, int | None]]:
 def put(path: Path, sample: Sample, answer_id: str, criterion: str, grade: int) -> None:
     """Write one grade into its cell; all other cells, and the delimiter, stay as they are. Raises
     StudyError where the file has no row of this answer."""
-    rows, _ = _rows(path)
-    found = match_rows(rows, sample.answers).rows.get(answer_id)
+    sheet = _sheet(path)
+    found = match_rows(sheet.rows, sample.answers).rows.get(answer_id)
     if found is None:
         raise StudyError(f"{path}: the row of {answer_id} is gone, so its grade cannot be kept.")
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(
-        text,
-        [name for name in rows[0][1] if name is not None],
-        delimiter=_delimiter(_from_header(_text(path)[0])),
-        restval="",
-        extrasaction="ignore",
-        lineterminator="\r\n",
-    )
-    writer.writeheader()
-    for line, row in rows:
-        writer.writerow(row | {criterion: str(grade)} if line == found[0] else row)
-    files.write_text(path, "\ufeff" + text.getvalue())
+    rows = [row | {criterion: str(grade)} if line == found[0] else row for line, row in sheet.rows]
+    filled_in.write(path, sheet.header, rows, sheet.delimiter)
 
 
 def _checked(
@@ -203,7 +184,8 @@ def _checked(
     """Grades of every answer of the sample, notes on what was left out (rows that go to no answer,
     or of which there are two), and the columns that mean nothing here."""
     answers = {a["answer_id"]: a for a in sample.answers}
-    rows, notes = _rows(path)
+    sheet = _sheet(path)
+    rows, notes = sheet.rows, sheet.notes
     matching = match_rows(rows, sample.answers)
     problems, extra = [], set()
     scores: dict[str, dict[str, int | None]] = {}
@@ -219,7 +201,7 @@ def _checked(
                     "from 1 to 5"
                 )
     for _, row in rows:
-        extra |= {name for name in row if name not in {*COLUMNS, *QUESTIONS} and name}
+        extra |= {name for name in row if isinstance(name, str)} - {*COLUMNS, *QUESTIONS}
     if problems:
         raise StudyError(
             f"{path} cannot be used; nothing was stored:\n  " + _first(problems, "\n  ")
@@ -255,77 +237,8 @@ def _notes_of(matching: Matching, absent: Sequence[str]) -> list[str]:
     return notes
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
-    """Rows by column, each with the line it begins in, and notes on the form of the file. Checks
-    encoding and header."""
-    whole, notes = _text(path)
-    text = _from_header(whole)
-    lines_before = whole.count("\n") - text.count("\n")
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    needed = ["answer_id", "answer", *QUESTIONS]
-    rows, line = [], 1
-    try:
-        names = [_column(name) for name in reader.fieldnames or []]
-        reader.fieldnames = names
-        if missing := [name for name in needed if name not in names]:
-            raise StudyError(
-                f"{path}, line {1 + lines_before}: no column {listed(missing)}. A file of labels "
-                f"has at least the columns {listed(needed)}."
-            )
-        if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-            raise StudyError(
-                f"{path}, line {1 + lines_before}: {listed(repeated)} stands there twice."
-            )
-        for row in reader:
-            # Spreadsheets leave rows and columns of empty cells at the end.
-            beyond = row.pop(None, [])
-            if any(map(str.strip, beyond)):
-                raise StudyError(
-                    f"{path}, line {reader.line_num + lines_before}: more cells than columns."
-                )
-            if any((cell or "").strip() for cell in row.values()):
-                inside = sum(len(_LINE_END.findall(str(cell))) for cell in row.values())
-                line = reader.line_num - inside + lines_before
-                rows.append((line, row))
-    except csv.Error as error:
-        raise StudyError(f"{path}, after line {line}: not readable as CSV ({error}).") from None
-    return rows, notes
-
-
-def _from_header(text: str) -> str:
-    """The text without the line in which Excel names the delimiter, and without lines of empty
-    cells before the header."""
-    before = _BEFORE_HEADER.match(text)
-    return text[before.end() :] if before else text
-
-
-def _delimiter(text: str) -> str:
-    return max(",;\t|", key=text.partition("\n")[0].count)
-
-
-def _text(path: Path) -> tuple[str, list[str]]:
-    """The text of a file, with a note where it is in none of the encodings of Unicode."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise StudyError(f"{path}: there is no such file.") from None
-    except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror or error}).") from None
-    if raw.startswith(b"PK"):
-        raise StudyError(f"{path} is a workbook. Save its sheet as “CSV UTF-8”, then again.")
-    text, encoding = delimited.decoded(raw)
-    notes = []
-    if not encoding.startswith("utf"):
-        name = "Windows-1252" if encoding == "cp1252" else encoding
-        notes.append(f"The file is not in UTF-8; it was read as {name}.")
-    if "\0" in text:
-        raise StudyError(f"{path} is not a CSV file. Save it as “CSV UTF-8”, then again.")
-    return text, notes
-
-
-def _column(name: str | None) -> str:
-    """A column's name as this module writes it, whatever its case and blanks."""
-    return re.sub(r"[\s_-]+", "_", unescape((name or "").strip()).lower()).strip("_")
+def _sheet(path: Path) -> filled_in.Sheet:
+    return filled_in.read(path, ["answer_id", "answer", *QUESTIONS], "file of labels")
 
 
 def _answer_id(row: Mapping[str, str]) -> str:

@@ -31,6 +31,7 @@ from rag_study.report import (
     markup,
     question_tables,
     tables,
+    tag_tables,
 )
 from rag_study.report.all_answers import all_answers, as_script
 from rag_study.report.card import SHOWN, card_of
@@ -140,6 +141,11 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "flip_examples": _cut_examples(question_tables.flip_examples(results)),
         "slices": question_tables.slice_rows(results),
         "slice_sentences": question_tables.slice_sentences(results),
+        "tags": {
+            "effects": tag_tables.effects(results.tag_effects),
+            "counts": tag_tables.counts(results.tag_counts),
+            "notes": results.tag_effects.attrs.get("notes", []),
+        },
         "decomposition_notes": results.decomposition.attrs.get("notes", []),
         "checks": checks,
         "unchecked": sorted(results.invalid_judges - {check["judge"] for check in checks}),

@@ -28,6 +28,15 @@ part.dispatchEvent(new Event("toggle"));
   said.push(choose("kind", "got worse"), choose("state", "1"), choose("kind", "refused"));
   said.push(choose("kind", "judge and string disagree"));
   choose("kind", ""); choose("state", "");
+  var sorted = function (place) {
+    var button = part.querySelectorAll("thead button")[place];
+    button.click();
+    var first = part.querySelector("tbody a").textContent;
+    var head = part.querySelectorAll("thead th")[place];
+    var focus = document.activeElement === head.firstChild;
+    return first + " " + head.getAttribute("aria-sort") + " " + focus;
+  };
+  said.push(sorted(0), sorted(0), sorted(2), sorted(2));
   said.push(part.querySelectorAll("mark").length > 0, part.querySelectorAll("td script").length);
   location.hash = "#question-7";
   window.dispatchEvent(new Event("hashchange"));
@@ -96,5 +105,7 @@ def test_a_reader_filters_and_links(tmp_path):
     assert title.split(" | ") == [
         *("true", "50", "70 of 70 questions", f"{worse} of 70 questions"),
         *(f"{worse} of 70 questions", "1 of 70 questions", "1 of 70 questions"),
+        *("q000 ascending true", "q069 descending true"),
+        *("q000 ascending true", "q001 descending true"),
         *("true", "0", "1", "q007"),
     ]

@@ -1,5 +1,7 @@
 """Answers to look at: what there is to choose, what is shown, and what the widgets do."""
 
+import csv
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -149,3 +151,116 @@ def test_a_study_of_the_base_alone_has_nothing_to_compare(study, monkeypatch):
     alone = study.results[study.results["method"] == "none"]
     assert tables.selections(replace(study, results=alone)) == []
     assert tables.preferred([]) is None
+
+
+@pytest.fixture
+def tagged(outputs, tmp_path, monkeypatch):
+    """The explorer on a copy of the study "one", which is tagged by Ann."""
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path))
+    shutil.copytree(outputs / "one", tmp_path / "one")
+    seen = Explorer("one")
+    seen.state.value, seen.context.value = "LoRA 200", "retrieved"
+    seen.score.value = "Answer recall"
+    seen.tagging.by.value = "Ann"
+    return seen, tmp_path / "one"
+
+
+def given(folder):
+    with (folder / "tags.csv").open(encoding="utf-8-sig", newline="") as file:
+        return [(r["question_id"], r["state"], r["by"], r["tags"]) for r in csv.DictReader(file)]
+
+
+def tags_shown(seen):
+    given = [side.given.children for side in seen.tagging.sides]
+    return [[button.description.removesuffix(" ✕") for button in buttons] for buttons in given]
+
+
+def give(seen, place, tag):
+    entry = seen.tagging.sides[place].entry
+    entry.value = tag
+    assert entry.value == ""  # ready for the next one
+
+
+def take_away(seen, place, tag):
+    buttons = seen.tagging.sides[place].given.children
+    next(button for button in buttons if button.description == f"{tag} ✕").click()
+
+
+def test_answers_are_tagged_counted_and_tested(tagged):
+    seen, folder = tagged
+    base, other = seen.tagging.sides
+    assert "Tags of base" in base.title.value
+    assert "Tags of LoRA 200" in other.title.value
+    shown = seen._changes.index[seen.table.selected_rows[0]]
+    give(seen, 1, "made up")
+    give(seen, 1, " too  long ")
+    take_away(seen, 1, "made up")
+    assert given(folder) == [(shown, "LoRA 200", "Ann", "too long")]
+    assert tags_shown(seen) == [[], ["too long"]]
+    assert [button.description for button in base.known.children] == ["+ too long"]
+    assert seen.table.selected_rows == [0]
+    seen.tagging.looked.click()  # marks the base's answer, too, and goes on
+    assert given(folder) == [(shown, "LoRA 200", "Ann", "too long"), (shown, "base", "Ann", "ok")]
+    now = seen._changes.index[seen.table.selected_rows[0]]
+    assert now != shown
+    assert now in seen.answers.value
+    seen.tagging.sides[1].known.children[0].click()
+    assert given(folder)[-1] == (now, "LoRA 200", "Ann", "too long")
+    for _ in range(8):
+        seen.tagging.looked.click()
+    assert "looked at both answers to every question" in seen.tagging.said.value
+    assert len(given(folder)) == 16
+    cells = seen.tagging.table.df.iloc[0].tolist()
+    assert cells == [
+        *("LoRA 200", "with retrieved passages", "too long"),
+        *(0, 2, 0, 2, 25.0, 0.5, 0.5, 8, 8),
+    ]
+    seen.context.value = "none"  # other answers: nobody has looked at them
+    assert tags_shown(seen) == [[], []]
+
+
+def test_others_tags_are_seen_and_stay(tagged):
+    seen, folder = tagged
+    also = Explorer("one")
+    also.state.value, also.context.value = "LoRA 200", "retrieved"
+    also.score.value = "Answer recall"
+    also.tagging.by.value = "Ben <b>"
+    give(seen, 0, "made up")
+    give(also, 0, "typo")
+    take_away(seen, 0, "made up")
+    assert [row[2:] for row in given(folder)] == [("Ann", "ok"), ("Ben <b>", "typo")]
+    assert tags_shown(seen)[0] == ["ok"]
+    assert "Ben &lt;b&gt;: typo" in seen.tagging.sides[0].title.value
+    take_away(seen, 0, "ok")  # she had not looked at it after all
+    assert [row[3] for row in given(folder)] == ["", "typo"]
+
+
+def test_a_spoiled_sheet_and_an_older_copy_are_said_in_the_explorer(tagged):
+    seen, folder = tagged
+    give(seen, 0, "made up")
+    sheet = folder / "tags.csv"
+    older = sheet.read_text("utf-8")
+    assert seen.tagging._mend.layout.display == "none"
+    give(seen, 0, "typo")
+    sheet.write_text("answer_id,tags\n7,typo\n", "utf-8")
+    seen.after.click()
+    assert "line 2: “7” is not the answer_id" in seen.tagging.said.value
+    assert seen.tagging.looked.disabled
+    sheet.write_text(older, "utf-8")
+    seen.before.click()
+    assert "lacks tags of 1 answer" in seen.tagging.said.value
+    assert seen.tagging._mend.layout.display == ""
+    seen.tagging.back.click()
+    assert tags_shown(seen)[0] == ["made up", "typo"]
+    assert seen.tagging.said.value == ""
+
+
+def test_the_same_answer_of_both_is_tagged_once(tagged):
+    _, folder = tagged
+    frame = pd.read_parquet(folder / "results.parquet").assign(answer="the same")
+    full = full_study(frame, checks=[STRONG, WEAK], **with_evidence(frame))
+    analyse.publish(folder, full)
+    also = Explorer("one")
+    also.state.value, also.context.value = "LoRA 200", "retrieved"
+    assert "both (the same answer)" in also.tagging.sides[0].title.value
+    assert also.tagging.sides[1].view.layout.display == "none"

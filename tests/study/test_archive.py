@@ -9,7 +9,7 @@ from naps import nap, work
 
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.study import stages, study_tables
+from rag_study.study import answer_tags, stages, study_tables
 from rag_study.study.running import archive
 from rag_study.study.running.runner import USUAL
 from rag_study.study.stages import is_done
@@ -206,3 +206,61 @@ def test_files_that_are_no_archive_are_one_message(outputs, tmp_path, study):
         archive.pack(study, whole)
     with pytest.raises(StudyError, match="nothing to export"):
         archive.pack(study[2:], tmp_path / "none.tar.gz")
+
+
+def tag(number, *tags, by="Ann"):
+    answer = {
+        "answer_id": answer_tags.answer_id("data", "none", f"q{number}", "so"),
+        "answer": "so",
+    }
+    answer_tags.change(
+        run_folder.study_dir("mine"), answer_tags.Change(answer, by, frozenset(tags))
+    )
+
+
+def said():
+    tags = answer_tags.read(run_folder.study_dir("mine"))
+    return sorted(
+        sorted((by, *sorted(given)) for by, given in people.items())
+        for people in tags.given.values()
+    )
+
+
+def test_tags_come_along_and_are_added_to_those_that_are_here(outputs, tmp_path, monkeypatch):
+    there = compared("a", [1, 2, 3])
+    tag(1, "made up")
+    tag(2, "too long", by="Ben")
+    sheet = run_folder.study_dir("mine") / answer_tags.FILE
+    sheet.write_text(sheet.read_text("utf-8").replace("answer\n", "answer,Note\n"), "utf-8")
+    archive.pack([there], file := tmp_path / "mine.tar.gz")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "new"))
+    archive.unpack(file)
+    assert said() == [[("Ann", "made up")], [("Ben", "too long")]]
+    tag(1, "wrong unit")
+    tag(1, "ok", by="Eve")
+    # The comparison is here already: its tables stay, the tags of others come all the same.
+    assert archive.unpack(file) == ([], [there.run_id])
+    assert said() == [[("Ann", "made up", "wrong unit"), ("Eve",)], [("Ben", "too long")]]
+    folder = run_folder.study_dir("mine")
+    assert study_tables.damages(folder) == []
+    archive.pack([there], again := tmp_path / "again.tar.gz")
+    sheet = folder / answer_tags.FILE
+    sheet.write_text("answer_id,tags\nspoiled,too long\n")
+    with pytest.raises(StudyError, match=r"mine/tags\.csv, line 2: “spoiled” is not"):
+        archive.unpack(again)
+    sheet.unlink()
+    archive.unpack(again)
+    assert answer_tags.lost(folder) == []
+
+
+def test_an_archive_with_a_spoiled_sheet_of_tags_brings_nothing(outputs, tmp_path, monkeypatch):
+    there = compared("a", [1])
+    sheet = run_folder.study_dir("mine") / answer_tags.FILE
+    sheet.write_text("answer_id,tags\nspoiled,too long\n")
+    archive.pack([there], file := tmp_path / "mine.tar.gz")
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "new"))
+    with pytest.raises(StudyError) as caught:
+        archive.unpack(file)
+    assert str(caught.value).startswith(f"{file}: mine/tags.csv, line 2: “spoiled” is not")
+    assert str(caught.value).endswith("Nothing was imported.")
+    assert not (tmp_path / "new" / "runs").exists()

@@ -12,7 +12,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,12 @@ from rag_study.analysis.states import (
 from rag_study.analysis.study_results import read_metrics
 from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
-from rag_study.common.shown import plain_tables
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report import markup
 from rag_study.report.explorer import side_by_side as answers
-from rag_study.study import study_tables
+from rag_study.report.sortable import sortable_tables
+from rag_study.study import answer_tags, study_tables
 
 _TABLES = ("results", "comparisons", "evidence", "passages", "judge_checks")
 # What a table of questions is called for people, and the columns it is made of.
@@ -233,6 +233,37 @@ def side_by_side(study: StudyAnswers, chosen: Selection, question_id: str) -> st
     )
 
 
+def answer_cells(
+    study: StudyAnswers, chosen: Selection, questions: Iterable[str]
+) -> dict[str, list[dict[str, str]]]:
+    """What a sheet of tags says of the two answers to each question, the base's first
+    (`answer_tags.COLUMNS`); the `answer_id` is '' where there is no answer."""
+    sides = [
+        rows.drop_duplicates("question_id").set_index("question_id").to_dict("index")
+        for rows in answers.two_states(study.results, chosen.row)
+    ]
+    return {
+        question: [
+            _cells(side[question], question, state)
+            for side, state in zip(sides, ("base", chosen.label), strict=True)
+        ]
+        for question in questions
+    }
+
+
+def _cells(row: dict[str, Any], question_id: str, state: str) -> dict[str, str]:
+    given = isinstance(row["answer"], str)
+    ids = (row["dataset"], row["context"], question_id, row["answer"])
+    return {
+        "answer_id": answer_tags.answer_id(*ids) if given else "",
+        "question_id": str(question_id),
+        "state": state,
+        "context": context_label(row["context"]),
+        "question": str(row["question"]),
+        "answer": row["answer"] if given else "",
+    }
+
+
 def _answer(row: pd.Series) -> str:
     """The text, or why there is none."""
     reason = row.get("missing_reason")
@@ -250,7 +281,7 @@ def display_static(name: str = "", most: int = 3) -> None:
     and the `most` questions that changed most. Says it when there is nothing to show."""
     from IPython.display import HTML, display
 
-    plain_tables()
+    sortable_tables()
     first = next(_first_choice(name), None)
     if first is None:
         print(nothing_to_show(name))
@@ -258,7 +289,7 @@ def display_static(name: str = "", most: int = 3) -> None:
     study, chosen, score = first
     table = changes_table(study, chosen, score)
     print(summary(study, chosen, score))
-    display(table.head(10))
+    display(table.head(10).reset_index())
     for question_id in table.index[:most]:
         display(HTML(side_by_side(study, chosen, question_id)))
 

@@ -1,5 +1,5 @@
 """Widgets around `tables`: choose study, model, data set, state, context and score; sort and
-filter the questions; read the two answers to one of them.
+filter the questions; read the two answers to one of them, and tag them.
 
 Needs a front end that shows widgets (JupyterLab); `tables.display_static` does without.
 """
@@ -13,6 +13,7 @@ import pandas as pd
 from itables.widget import ITable
 
 from rag_study.report.explorer import tables
+from rag_study.report.explorer.tagging import Tagging
 from rag_study.report.markup import within
 
 _WIDE = widgets.Layout(width="auto", max_width="100%")
@@ -47,6 +48,8 @@ class Explorer:
             widgets.Button(description=text, layout=_WIDE)
             for text in ("Largest gain", "Largest loss", "◀ Larger change", "Smaller change ▶")
         )
+        self.tagging = Tagging(self._jump)
+        self._tags_view = self.tagging.view
         self._data: tables.StudyAnswers
         self._selections: list[tables.Selection] = []
         self._scores: dict[str, tables.Score] = {}
@@ -79,7 +82,7 @@ class Explorer:
             [self.gain, self.loss, self.before, self.after],
             layout=widgets.Layout(flex_flow="row wrap"),
         )
-        return widgets.VBox([choices, self.about, self.table, jumps, self.answers])
+        return widgets.VBox([choices, self.about, self.table, jumps, self.answers, self._tags_view])
 
     # Each choice fills the next list, which goes on to the next, down to the table.
 
@@ -129,10 +132,13 @@ class Explorer:
             self._changes = pd.DataFrame()
             self.about.value = within(tables.nothing_to_show(self.study.value))
             self.answers.value = ""
+            self._tags_view.layout.display = "none"
             self.table.update(self._changes, selected_rows=[])
             return
+        self._tags_view.layout.display = ""
         self.about.value = within(tables.summary(self._data, chosen, score))
         self._changes = tables.changes_table(self._data, chosen, score)
+        self.tagging.choose(self._data, chosen, self._changes.index)
         self.table.update(self._changes.reset_index(), selected_rows=[])
         self._jump(self._changes.index[0])
 
@@ -140,6 +146,7 @@ class Explorer:
         if self.table.selected_rows:
             question_id = self._changes.index[self.table.selected_rows[0]]
             self.answers.value = tables.side_by_side(self._data, self._chosen(), question_id)
+            self.tagging.show(question_id)
 
     def _jump(self, question_id: Any) -> None:
         self.table.selected_rows = [self._changes.index.get_loc(question_id)]

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from rag_study.common import checksums, files, run_folder, unpacking
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, STATUS_FILE, RunFolder, Status
-from rag_study.study import stages, study_tables
+from rag_study.study import answer_tags, stages, study_tables
 from rag_study.study.running import verification
 from rag_study.study.stages import StageRun
 
@@ -65,11 +65,11 @@ def unpack(source: Path) -> tuple[list[str], list[str]]:
     """Put the runs of an archive into the outputs folder; (ids brought, ids there already).
 
     A run that is done here already stays as it is, and one that is being worked on too; a study's
-    tables come with its comparison, but labels of people that are here already stay. Nothing
-    is written before every member of the archive is found to be harmless: an ordinary file or
-    folder, inside a run's or a study's folder, and all of them not out of proportion to the
-    archive. Raises StudyError otherwise, and where tables of a finished study would be replaced by
-    fewer of an unfinished one.
+    tables come with its comparison, but labels of people that are here already stay, and to tags of
+    people those of the archive are added. Nothing is written before every member of the archive is
+    found to be harmless: an ordinary file or folder, inside a run's or a study's folder, and all of
+    them not out of proportion to the archive. Raises StudyError otherwise, and where tables of a
+    finished study would be replaced by fewer of an unfinished one.
     """
     outputs = run_folder.outputs_dir()
     if source.is_dir():
@@ -137,6 +137,14 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
         if known := checksums.recorded(staging / top):
             about = (known[name] for name in ("made_by", "answers", "missing"))
             study_tables.refuse_less(run_folder.study_dir(top), *about)
+    tagged = [top for top in tops if (staging / top / answer_tags.FILE).is_file()]
+    for top in tagged:
+        answer_tags.read(run_folder.study_dir(top))
+        try:
+            answer_tags.read(staging / top)
+        except StudyError as error:
+            inside = str(error).replace(f"{staging}/", "")
+            raise StudyError(f"{source}: {inside} Nothing was imported.") from None
     for run_id in brought:
         folder = RunFolder(run_id)
         claim = folder.claim()
@@ -150,6 +158,9 @@ def _move_in(source: Path, staging: Path, tops: list[str]) -> tuple[list[str], l
             claim.release(force=True)
     for top in tables:
         _move_tables(staging / top, run_folder.study_dir(top))
+    for top in tagged:
+        # Also where the tables are there already: tags of others are about the same answers.
+        answer_tags.merge(run_folder.study_dir(top), staging / top / answer_tags.FILE)
     return brought, there
 
 
@@ -160,6 +171,8 @@ def _move_tables(new: Path, folder: Path) -> None:
         here = [str(item.relative_to(folder)) for item in folder.rglob("*")]
         keeps = any(study_tables.is_of_people(name) for name in here)
         for name in names:
+            if name in (answer_tags.FILE, answer_tags.HISTORY):
+                continue
             if not (keeps and study_tables.is_of_people(name)):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(new / name, folder / name)
