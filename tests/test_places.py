@@ -78,7 +78,8 @@ def test_a_study_runs_as_a_number_with_a_home_that_cannot_be_written(place, tmp_
         **{"PYTHONIOENCODING": "latin-1", "IPYTHONDIR": "/dev/null/ipython", "TERM": "dumb"},
         **{"RAG_STUDY_OUTPUTS": str(tmp_path / "out"), "TZ": "Nowhere/Else", "COLUMNS": "many"},
     }
-    program = [sys.executable, "-m", "rag_study", "run", str(place / "stúdy {name}.yaml")]
+    study = str(place / "stúdy {name}.yaml")
+    program = [sys.executable, "-m", "rag_study", "run", study, "--anyway"]
     script = 'umask 077; ulimit -n 256; exec "$@" <&-'
     done = subprocess.run(
         [*AS_A_NUMBER, "bash", "-c", script, "bash", *program],
