@@ -24,6 +24,16 @@ RECIPE = ["method", "train_format", "variant", "seed"]
 CONTEXTS = {name: condition.label for name, condition in CONDITIONS.items()} | {
     "retention": "outside the task"
 }
+# What the categories of `decomposition` are called where their own name is a term.
+_CATEGORIES = {
+    "generation failure": "wrong despite a right passage",
+    "retrieval miss": "wrong, as the search missed",
+    "retrieval miss, wrong with gold too": "search missed, wrong with right passages too",
+    "retrieval miss, gold not tried": "search missed, right passages not tried",
+    "wrong, gold unknown": "wrong, right passage unknown",
+    "follows context": "follows the changed passages",
+    "follows memory": "follows its memory",
+}
 
 
 def method_label(method: str) -> str:
@@ -36,6 +46,16 @@ def format_label(train_format: str) -> str:
 
 def context_label(context: str) -> str:
     return CONTEXTS.get(context, f"with context “{context}”")
+
+
+def passages_label(context: str) -> str:
+    """What stands in the prompt, as a name of its own: "retrieved passages"."""
+    return context_label(context).removeprefix("with ")
+
+
+def category_label(category: str) -> str:
+    """A category of `decomposition` for people."""
+    return _CATEGORIES.get(category, category)
 
 
 def context_rank(context: str) -> int:

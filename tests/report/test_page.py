@@ -125,7 +125,7 @@ def test_full_report_stands_alone_and_begins_with_the_decision(tmp_path):
     assert "url(" not in html
     assert "http:" not in html.replace("http-equiv", "")
     assert "https:" not in html
-    assert "trained closed-book" in words
+    assert "trained without passages" in words
     assert "One training seed per model state" in words
     assert "fine_tune 2 2 min 0 s not computed 1,900 MB" in words
     assert "versions: torch 2.8.0" in words

@@ -92,7 +92,7 @@ def test_train_size_curve_draws_the_means_and_intervals_of_the_table():
     assert ax.get_ylim()[1] >= 1
     text = flat(figure)
     assert "n = 38 to 40 questions" in text
-    assert "trained closed-book" in text
+    assert "trained without passages" in text
     assert "training seed 0" in text
     assert "base mean ± 0.03" in text
 
