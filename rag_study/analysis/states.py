@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE
+from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE, Gap
 from rag_study.answering.conditions import CONDITIONS
-from rag_study.common.wording import is_number, number
+from rag_study.common.wording import is_number, listed, number
 from rag_study.models.methods import METHODS
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.training.recipe import TRAIN_FORMATS
@@ -91,6 +91,22 @@ def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Those of `columns` in which the runs differ; only trained ones count for training factors."""
     tuned = frame[frame["train_size"] > 0]
     return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
+
+
+def gap_sentences(runs: pd.DataFrame, gaps: Sequence[Gap]) -> list[str]:
+    """What could not be compared: a sentence for each run and reason, with its contexts."""
+    where: dict[tuple[int, str], list[str]] = {}
+    for gap in gaps:
+        where.setdefault((gap.run, gap.why), []).append(gap.context)
+    named = differing(runs, ["train_format", "variant", "seed", *SETTINGS])
+    sentences = []
+    for (run, why), contexts in where.items():
+        row = runs.loc[run]
+        words = ", ".join([state_label(row), *factor_words(row, named)])
+        places = [context_label(c) for c in sorted(contexts, key=context_rank) if c]
+        at = f" {listed(places)}" if places else ""
+        sentences.append(f"{words} ({row['model']} on {row['dataset']}): {why}{at}.")
+    return sentences
 
 
 def is_base(frame: pd.DataFrame) -> pd.Series:
