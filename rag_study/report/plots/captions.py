@@ -1,17 +1,32 @@
-"""Words under figures: which trainings and questions their points are about."""
+"""Words under figures: which trainings and questions their points are about, and what is seen."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import format_label, method_label
+from rag_study.common.wording import is_number, number
+
+NAMES = "The number in a name is that of training examples."
 
 
 def span(values: pd.Series) -> str:
     """A whole number, or the least and the largest: "40", "30 to 40"."""
     low, high = int(values.min()), int(values.max())
     return f"{low}" if low == high else f"{low} to {high}"
+
+
+def estimate(
+    row: Mapping[str, Any], name: str = "mean", write: Callable[[float], str] = number
+) -> str:
+    """A value of a row with its 95 % interval, where it has one: "0.46 (0.35 to 0.57)"."""
+    low, high = row["ci_low"], row["ci_high"]
+    ends = f" ({write(low)} to {write(high)})" if is_number(low) and is_number(high) else ""
+    return f"{write(row[name])}{ends}"
 
 
 def mean_caption(rows: pd.DataFrame) -> str:
