@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Collection, Sequence
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from rag_study.common.shown import visible
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import lettering
+from rag_study.report.plots.svg import follow_colours
 
 GREY = "#8a8a8a"
 WARNING = "#b3311a"
@@ -41,11 +40,6 @@ STYLE = {
     "legend.fontsize": 9,
     "svg.hashsalt": "rag-study",
 }
-# An SVG file on its own follows the reader's colours, as the page does for the figures in it.
-DARK = (
-    "<style>:root { color-scheme: light dark } @media (prefers-color-scheme: dark) "
-    "{ svg { filter: invert(.91) hue-rotate(180deg) } }</style>\n"
-)
 # For the legend of what shades differences that are too small to matter.
 MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
 _MOST_FACTS = 12  # of an alternative text
@@ -319,13 +313,5 @@ def save(fig: Figure, folder: Path | str, name: str) -> Path:
         fig.savefig(png, dpi=150, metadata={"Software": None})
         fig.savefig(svg, dpi=150, metadata={"Date": None, "Title": fig.alt})
     plt.close(fig)
-    text = svg.read_text(encoding="utf-8")
-    svg.write_text(text.replace("<metadata>", f"{DARK}<metadata>", 1), encoding="utf-8")
+    follow_colours(svg)
     return png
-
-
-def alt_of(file: Path | str) -> str:
-    """What is seen, in words, of a figure that `save` wrote; '' where its SVG is gone."""
-    svg = Path(file).with_suffix(".svg")
-    found = re.search(r"<title>(.*?)</title>", svg.read_text("utf-8")) if svg.exists() else None
-    return unescape(found[1]) if found else ""
