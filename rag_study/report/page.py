@@ -31,7 +31,7 @@ from rag_study.report import (
     question_tables,
     tables,
 )
-from rag_study.report.all_answers import all_answers, as_script
+from rag_study.report.all_answers import all_answers, as_script, link_to
 from rag_study.report.card import SHOWN, card_of
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline, scored_headline_row
@@ -107,7 +107,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         for check in results.judge_checks
     ]
     trained_formats = set(comparisons.get("train_format", []))
-    figures = _embedded(results)
+    figures, answered = _embedded(results), all_answers(results)
     return {
         "name": results.study.get("name", "study"),
         "card": card,
@@ -156,7 +156,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),
-        "answers": all_answers(results),
+        "answers": answered,
+        "evidence_left_out": bool(answered and len(results.passages) and not answered["prompts"]),
         "limits": limits(results),
         "missing": [
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}
@@ -253,6 +254,7 @@ def _environment(metrics: Metrics) -> jinja2.Environment:
     environment = markup.pages()
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
+    environment.filters["link"] = link_to
     environment.globals["not_known"] = NOT_KNOWN
     environment.filters["rung"] = lambda rung: _RUNGS.get(rung, rung)
     return environment

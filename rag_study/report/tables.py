@@ -123,7 +123,9 @@ def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
     if comparisons.empty:
         return []
     outside = (comparisons["context"] == "retention") & (comparisons["baseline"] == DEFAULT)
-    return _difference_rows(results, comparisons[outside & (comparisons["method"] != "none")])
+    rows = comparisons[outside & (comparisons["method"] != "none")]
+    # General sets are no part of the study's data: a name says what a state was trained on.
+    return _difference_rows(results, rows.assign(dataset="trained on " + rows["dataset"]))
 
 
 def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
