@@ -304,7 +304,7 @@ def _together(
         fewest = min(part.n_questions for part in rungs)
         return (
             NOT_KNOWN,
-            f"there are {fewest} questions with answers of known merit in these styles, "
+            f"answers of known merit in these styles are there for {counted(fewest, 'question')}, "
             f"{MIN_QUESTIONS} are needed",
             None,
         )

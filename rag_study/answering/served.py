@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from rag_study.common.wording import counted
 from rag_study.answering import generation
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.answering.generation import Settings
@@ -69,7 +70,7 @@ def generate_answers(
             yield rows
     if reasons and not answered:
         raise StudyError(
-            f"{endpoint.name} answered none of {len(reasons)} questions: {reasons[0]}. When the "
+            f"{endpoint.name} answered none of {counted(len(reasons), 'question')}: {reasons[0]}. When the "
             f"server has changed, delete {folder.path} to ask again."
         )
 

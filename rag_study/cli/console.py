@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from rag_study.common.wording import counted
 from rag_study.common.paths import study_file
 from rag_study.common.shown import visible
 from rag_study.study.differences import Earlier
@@ -104,7 +105,7 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         shown = "; ".join(reason for reason, _ in words.most_common(_SHOWN_REASONS))
         more = len(words) - _SHOWN_REASONS
         rest = f"; and {more} more" if more > 0 else ""
-        count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+        count = counted(len(runs), "run")
         console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
 
 

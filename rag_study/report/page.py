@@ -191,7 +191,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     seed = f", seed {side_by_side.seed_shown(tuned, row)}" if row["seed"] == ALL_SEEDS else ""
     about = (
         f"{results.metrics.label(metric)}, {context_label(row['context'])}: "
-        f"{method_label(row['method'])} on {int(row['train_size'])} examples "
+        f"{method_label(row['method'])} on {counted(int(row['train_size']), 'example')} "
         f"{format_label(row['train_format'])}{seed}, {row['model']} on {row['dataset']}. "
         f"Of {counted(int(pairs['change'].notna().sum()), 'question')}, "
         f"{int((pairs['change'] > 0).sum())} scored higher and "

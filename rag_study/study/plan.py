@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from rag_study.common.wording import counted
 from rag_study import data
 from rag_study.answering import imported
 from rag_study.common import files, run_folder
@@ -218,8 +219,8 @@ def check_pools(runs: Iterable[StageRun]) -> None:
             if there is not None and size > there[pool]:
                 share = prepared.point.dataset.test_share
                 raise StudyError(
-                    f"{key}: {size} questions are asked for, the {pool} pool of "
-                    f"'{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
+                    f"{key}: {counted(size, 'question')} {'is' if size == 1 else 'are'} asked for, the "
+                    f"{pool} pool of '{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
                     f"change test_share (now {share}), the share of all questions in the test pool."
                 )
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
+from rag_study.common.wording import counted
 from rag_study import retrieval
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.common import files
@@ -84,9 +85,9 @@ def select(
         passed_over -= len(kept)
         size = min(size, len(kept))
     if size > len(kept):
-        less = f" ({repeats} near-duplicates are left out)" if deduplicate else ""
+        less = f" ({counted(repeats, 'near-duplicate')} left out)" if deduplicate else ""
         raise StudyError(
-            f"train size {size} is above the train pool's {len(kept)} questions{less}."
+            f"train size {size} is above the train pool's {counted(len(kept), 'question')}{less}."
         )
     return kept[:size], {
         "questions in the train pool": len(pool),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rag_study.common.wording import counted
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Question
@@ -44,7 +45,7 @@ def record(folder: Path, train_on: str, chosen: Sequence[Question], train_size: 
 def sentence(train_on: str, number: int, train_size: int) -> str:
     """What people are told where there are too few questions of a kind."""
     return (
-        f"trained on {number} questions instead of {train_size}: the probe of the train pool found "
+        f"trained on {counted(number, 'question')} instead of {train_size}: the probe of the train pool found "
         f"no more that are {train_on} to the model."
     )
 

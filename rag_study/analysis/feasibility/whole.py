@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rag_study.common.wording import counted
 from rag_study.analysis.feasibility import asked as asking
 from rag_study.analysis.feasibility import (
     carriers,
@@ -177,7 +178,7 @@ def _too_small(of: Sequence[JudgeConfig]) -> list[Finding]:
         Finding(
             PROBLEM,
             "judge",
-            f"{judge.display_name}: {judge.ladder_size} questions cannot show that any judge is "
+            f"{judge.display_name}: {counted(judge.ladder_size, 'question')} cannot show that any judge is "
             "valid, even one without a mistake.",
             f"`ladder_size: {least}` can.",
         )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
+from rag_study.common.wording import counted
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 
@@ -84,7 +85,8 @@ def named(rows: Iterable[tuple[str, Sequence[Any]]], label: str) -> Iterator[tup
         row = dict(zip(header, padded, strict=False))
         if filled[-1] >= len(header):
             row[OVERFLOW] = (
-                f"{where}: has {filled[-1] + 1} cells, the header names {len(header)} columns. A "
+                f"{where}: has {filled[-1] + 1} cells, the header names "
+                f"{counted(len(header), 'column')}. A "
                 "cell with the delimiter or a line break in it needs quotation marks."
             )
         yield where, row

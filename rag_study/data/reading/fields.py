@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from rag_study.common.wording import counted
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain, words
@@ -190,7 +191,7 @@ def require_questions(place: str, used: int, read: int, dropped: Mapping[str, in
         return
     reasons = "; ".join(f"{reason}: {number:,}" for reason, number in dropped.items())
     raise StudyError(
-        f"{place}: none of the {read:,} questions can be used ({reasons})."
+        f"{place}: none of {counted(read, 'question')} can be used ({reasons})."
         if read
         else f"{place}: there are no questions."
     )

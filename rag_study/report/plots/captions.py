@@ -9,15 +9,17 @@ import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.analysis.states import format_label, method_label
-from rag_study.common.wording import is_number, number
+from rag_study.common.wording import counted, is_number, number
 
 NAMES = "The number in a name is that of training examples."
 
 
-def span(values: pd.Series) -> str:
-    """A whole number, or the least and the largest: "40", "30 to 40"."""
+def span(values: pd.Series, noun: str = "") -> str:
+    """A whole number, or the least and the largest, with what is counted: "40", "1 question",
+    "30 to 40 questions"."""
     low, high = int(values.min()), int(values.max())
-    return f"{low}" if low == high else f"{low} to {high}"
+    most = counted(high, noun) if noun else f"{high}"
+    return most if low == high else f"{low} to {most}"
 
 
 def estimate(
@@ -33,7 +35,7 @@ def mean_caption(rows: pd.DataFrame) -> str:
     """What the points and lines of a figure of means are."""
     return (
         f"Means with 95 % intervals (bootstrap over groups of questions), "
-        f"n = {span(rows['n_questions'])} questions per point."
+        f"n = {span(rows['n_questions'], 'question')} per point."
     )
 
 

@@ -80,7 +80,7 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     caption = (
         f"Left of the zero line: lower after training, which is a loss. Only for general text a "
         f"loss is on the right: a higher number means that the model finds ordinary text less "
-        f"likely. {_intervals(rows, 'items of small general sets')} Descriptive, without a "
+        f"likely. {_intervals(rows, 'item', ' of small general sets')} Descriptive, without a "
         f"verdict. {NAMES} {recipe_caption(rows)}"
     )
     handles = [
@@ -89,10 +89,10 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     return _drawn(rows, title, caption, [*handles, canvas.MARGIN], set(), METRICS)
 
 
-def _intervals(rows: pd.DataFrame, items: str = "questions") -> str:
+def _intervals(rows: pd.DataFrame, noun: str = "question", of: str = "") -> str:
     return (
-        f"Lines: 95 % intervals (bootstrap over {span(rows['n_clusters'])} independent groups), "
-        f"n = {span(rows['n_questions'])} {items}."
+        f"Lines: 95 % intervals (bootstrap over "
+        f"{span(rows['n_clusters'], 'independent group')}), n = {span(rows['n_questions'], noun)}{of}."
     )
 
 

@@ -26,7 +26,7 @@ def retrieval_quality(per_k: pd.DataFrame) -> Figure:
         f"Found among the first k: the share of a question's right passages. Rank of the first: 1 "
         f"where the first passage is a right one, 1/2 where the second is, and so on, 0 where "
         f"none of the first k is (mean reciprocal rank). Lines: 95 % intervals, "
-        f"n = {span(per_k['n'])} questions."
+        f"n = {span(per_k['n'], 'question')}."
     )
     fig, axes = canvas.layout(
         2,

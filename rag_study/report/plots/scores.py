@@ -60,8 +60,8 @@ def score_distributions(
     caption = (
         f"Dots: single answers, spread out to be seen. Boxes: from the first to the third "
         f"quartile, with the median, where scores take several values. Diamonds: means with 95 % "
-        f"intervals (bootstrap over groups of questions), n = {span(_numbers(panels))} questions "
-        f"per row. {NAMES}{left_out}"
+        f"intervals (bootstrap over groups of questions), n = "
+        f"{span(_numbers(panels), 'question')} per row. {NAMES}{left_out}"
     )
     fig, axes = canvas.layout(
         len(panels),

@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rag_study.common.wording import counted
 from rag_study.common import machine, paths, run_folder, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
@@ -97,7 +98,7 @@ class DaskExecutor(Executor):
     def __enter__(self) -> DaskExecutor:
         self._connect()
         address, link = self._client.scheduler.address, self._client.dashboard_link
-        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {link}")
+        self.say(f"Dask cluster {address}, {counted(self.workers, 'worker')}; dashboard: {link}")
         return self
 
     def __exit__(self, *_: object) -> None:
