@@ -69,3 +69,14 @@ def test_one_version_everywhere():
     changes = (PROJECT_ROOT / "CHANGELOG.md").read_text()
     assert f"## [{__version__}]" in changes
     assert "## [Unreleased]" in changes
+
+
+def test_the_readme_begins_with_a_small_picture_and_the_demo_takes_as_long_everywhere():
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    picture = re.search(r"!\[([^\]]+)\]\((docs/[\w.]+\.png)\)", readme)
+    assert readme.index(picture[0]) < 1000
+    assert len(picture[1]) > 80
+    assert (PROJECT_ROOT / picture[2]).stat().st_size < 200_000
+    places = [readme, *((PROJECT_ROOT / p).read_text() for p in ("rag_study/cli/start.py", "Makefile"))]
+    said = [re.findall(r"(?:demo|card)\b.{0,40}?(about \d+ (?:to \d+ )?minutes)", p) for p in places]
+    assert set(sum(said, [])) == {said[0][0]}

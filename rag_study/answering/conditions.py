@@ -31,8 +31,6 @@ CONDITIONS: dict[str, Condition] = {
         "with changed passages",
         "the right passages, the answer in them replaced by another of its kind",
     ),
-    "training": Condition(
-        "training questions, without passages", "questions that were trained on, without passages"
-    ),
+    "training": Condition("on training questions", "those trained on, without passages"),
 }
 ORDERS = ("best_first", "best_last")  # of the passages in the prompt

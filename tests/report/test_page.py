@@ -119,8 +119,11 @@ def test_full_report_stands_alone_and_begins_with_the_decision(tmp_path):
     for section, title in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', html):
         assert f'<a href="#{section}">{title}</a>' in contents
     (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert image["src"].startswith("data:image/png;base64,")
-    assert "Answer recall by training examples" in image["alt"]
+    assert image["src"].startswith("data:image/svg+xml;base64,")
+    mean = summary[(summary["train_size"] == 200) & (summary["metric"] == "answer_recall")]
+    mean = mean[mean["context"] == "retrieved"]["mean"].item()
+    assert f"{mean:.2f} (" in image["alt"]
+    assert "with 200 examples" in image["alt"]
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", html)
     assert "url(" not in html
     assert "http:" not in html.replace("http-equiv", "")
@@ -345,11 +348,11 @@ def test_figures_beyond_the_size_limit_are_named_not_embedded(tmp_path, monkeypa
     figures = {}
     for name in ("first", "second"):
         figures[name] = tmp_path / f"{name}.png"
-        figures[name].write_bytes(b"\x89PNG" + bytes(100))
+        figures[name].with_suffix(".svg").write_text(f"<svg width='72pt'>{'.' * 100}</svg>")
     monkeypatch.setattr(report, "FIGURE_BYTES", 150)
     html = build(study(figures=figures), tmp_path)
-    assert html.count("data:image/png") == 1
-    assert "see second.png" in html
+    assert html.count("data:image/svg") == 1
+    assert "see second.svg" in html
 
 
 def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):
