@@ -100,7 +100,8 @@ def _answer(rows: list[Row], written: str) -> str:
     count = counted(len(rows), "training")
     by = {what: [row for row in rows if row.decision == what] for what in DECISIONS}
     if best := by[DEPLOY]:
-        others = f" ({len(best)} of {count} are better than the base)" if len(rows) > 1 else ""
+        better = f"{len(best)} of {count} {'is' if len(best) == 1 else 'are'} better than the base"
+        others = f" ({better})" if len(rows) > 1 else ""
         text = f"Deploy {best[0].name}{others}."
     elif len(by[KEEP]) == len(rows):
         which = "the training is not" if len(rows) == 1 else f"none of {count} is"

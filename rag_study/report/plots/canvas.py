@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rag_study.common.shown import visible
+from rag_study.common.shown import shortened, visible
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import lettering
@@ -42,7 +42,7 @@ STYLE = {
 }
 # For the legend of what shades differences that are too small to matter.
 MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
-_MOST_FACTS = 12  # of an alternative text
+_MOST_FACTS, _FACT = 12, 400  # of an alternative text, and characters of each
 
 
 class Figure(figure.Figure):
@@ -166,7 +166,7 @@ def nothing(title: str, message: str, note: str = "") -> Figure:
 
 def described(fig: Figure, facts: Collection[str]) -> Figure:
     """The figure, its alternative text with what is seen: the title, and the first of `facts`."""
-    said = "; ".join(fact.rstrip(".") for fact in list(facts)[:_MOST_FACTS])
+    said = "; ".join(shortened(fact.rstrip("."), _FACT) for fact in list(facts)[:_MOST_FACTS])
     more = len(facts) - _MOST_FACTS
     rest = f"; {counted(more, 'further value')} in the table" if more > 0 else ""
     fig.alt = visible(" ".join(f"{fig.alt} {said}{rest}.".split()))

@@ -80,7 +80,8 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     caption = (
         f"Left of the zero line: lower after training, which is a loss. Only for general text a "
         f"loss is on the right: a higher number means that the model finds ordinary text less "
-        f"likely. {_intervals(rows, 'item', ' of small general sets')} Descriptive, without a "
+        f"likely. Knowledge margin: how much likelier it finds the right choice than the best wrong "
+        f"one. {_intervals(rows, 'item', ' of small general sets')} Descriptive, without a "
         f"verdict. {NAMES} {recipe_caption(rows)}"
     )
     handles = [

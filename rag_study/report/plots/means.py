@@ -25,7 +25,13 @@ from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
-from rag_study.report.plots.captions import NAMES, estimate, mean_caption, recipe_caption
+from rag_study.report.plots.captions import (
+    NAMES,
+    estimate,
+    mean_caption,
+    meaning,
+    recipe_caption,
+)
 
 
 @canvas.styled
@@ -68,7 +74,7 @@ def train_size_curves(
     panels, grid_columns = canvas.panel_keys(rows, ["model"])
     everything = pd.concat([rows, levels])
     caption = (
-        f"{mean_caption(rows)} “base” is the model before training. {recipe_caption(everything)}"
+        f"{meaning(metric, metrics)} {mean_caption(rows)} “base” is the model before training. {recipe_caption(everything)}"
     )
     if margin is not None and not math.isnan(margin):
         caption += f" Shaded: base mean ± {margin:g}, the smallest difference that matters."
@@ -146,6 +152,7 @@ def context_interaction(
     shown = [f"{passages_label(c)}: {CONDITIONS[c].shown}" for c in known]
     caption = " ".join(
         [
+            meaning(metric, metrics),
             mean_caption(rows),
             f"{'; '.join(shown)[:1].upper()}{'; '.join(shown)[1:]}." * bool(shown),
             f"Marks of several states stand beside one another. {NAMES} {recipe_caption(rows)}",

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rag_study.common.wording import counted
 from rag_study.evaluation.judging.style import FORMS, LENGTHS, MERITS
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
@@ -64,9 +65,10 @@ def style_means(
             )
             if len(line):
                 first, last = line.iloc[0], line.iloc[-1]
+                ends = [counted(round(end["words"]), "word") for end in (first, last)]
                 said.append(
-                    f"{merit} answers from {first['mean']:.2f} at {first['words']:.0f} words to "
-                    f"{last['mean']:.2f} at {last['words']:.0f}"
+                    f"{merit} answers from {first['mean']:.2f} ({ends[0]}) to "
+                    f"{last['mean']:.2f} ({ends[1]})"
                 )
             for name in (name for name in FORMS if name in of_merit.index):
                 at = of_merit.loc[name]
