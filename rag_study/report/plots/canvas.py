@@ -93,7 +93,7 @@ def layout(
     title, caption, note = map(lettering.legible, (title, caption, note))
     title_lines = lettering.fitted(title, width - 0.2, 12, "bold")
     note_lines = lettering.fitted(note, width - 0.4, 10, "bold")
-    caption = caption.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+    caption = caption.strip().replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
     caption_lines = lettering.fitted(caption, width - 0.2, 9)
     legend_columns, legend_rows = _fit_legend(handles, width - 0.2)
     heights = {
