@@ -77,6 +77,11 @@ def test_the_readme_begins_with_a_small_picture_and_the_demo_takes_as_long_every
     assert readme.index(picture[0]) < 1000
     assert len(picture[1]) > 80
     assert (PROJECT_ROOT / picture[2]).stat().st_size < 200_000
-    places = [readme, *((PROJECT_ROOT / p).read_text() for p in ("rag_study/cli/start.py", "Makefile"))]
-    said = [re.findall(r"(?:demo|card)\b.{0,40}?(about \d+ (?:to \d+ )?minutes)", p) for p in places]
+    places = [
+        readme,
+        *((PROJECT_ROOT / p).read_text() for p in ("rag_study/cli/start.py", "Makefile")),
+    ]
+    said = [
+        re.findall(r"(?:demo|card)\b.{0,40}?(about \d+ (?:to \d+ )?minutes)", p) for p in places
+    ]
     assert set(sum(said, [])) == {said[0][0]}

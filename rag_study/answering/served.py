@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from rag_study.common.wording import counted
 from rag_study.answering import generation
 from rag_study.answering.contexts import Context, ContextBuilder, in_prompt_order
 from rag_study.answering.generation import Settings
 from rag_study.common.errors import StudyError
 from rag_study.common.reasoning import answer_in
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.models import prompts, sampling
 from rag_study.models.endpoint import Endpoint, clean
@@ -70,7 +70,8 @@ def generate_answers(
             yield rows
     if reasons and not answered:
         raise StudyError(
-            f"{endpoint.name} answered none of {counted(len(reasons), 'question')}: {reasons[0]}. When the "
+            f"{endpoint.name} answered none of {counted(len(reasons), 'question')}: "
+            f"{reasons[0]}. When the "
             f"server has changed, delete {folder.path} to ask again."
         )
 

@@ -16,9 +16,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from rag_study.common.wording import counted
 from rag_study.common.paths import study_file
 from rag_study.common.shown import visible
+from rag_study.common.wording import counted
 from rag_study.study.differences import Earlier
 from rag_study.study.running.verification import Looked
 from rag_study.study.stages import STAGES

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rag_study.common.wording import counted
 from rag_study.cli.console import Debug, StudyFile, console, line_of, size
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import study_file
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.study import plan
 from rag_study.study.running import archive, cleanup
 
@@ -68,7 +68,8 @@ def export_results(
     written, left_out = archive.pack(plan.expand(study_file), target)
     missing = f"; {counted(left_out, 'run')} not done and left out" if left_out else ""
     console.print(
-        f"{target}: {counted(written, 'run')}, {size(target.stat().st_size)}{missing}", soft_wrap=True
+        f"{target}: {counted(written, 'run')}, {size(target.stat().st_size)}{missing}",
+        soft_wrap=True,
     )
 
 

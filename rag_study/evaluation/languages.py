@@ -102,7 +102,8 @@ def language_limits(questions: Sequence[Question]) -> list[str]:
     if _share_unspaced(texts) > 0.1:
         sentences.append(
             f"The data is in {named}, which sets no blanks between words: answers are compared "
-            "letter by letter. Token F1, ROUGE-L and answer length count letters, and answer recall "
+            "letter by letter. Token F1, ROUGE-L and answer length count letters, and answer "
+            "recall "
             "finds an answer inside a longer word as well."
         )
     if language in _JOINING:

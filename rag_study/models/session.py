@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from rag_study.common.wording import counted
 from rag_study.common import circumstances, secrets
 from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 from rag_study.models import replies, server_errors, streams
 from rag_study.models.endpoint import CHAT, COMPLETIONS, EMBEDDINGS, Endpoint
 from rag_study.models.server_errors import PASSING, Failure, QuestionRefused
@@ -281,7 +281,8 @@ class Session:
             wait_s = _retry_after(error.response.headers.get("Retry-After", ""))
             if wait_s and attempts <= self.endpoint.max_retries:  # longer than the client waits
                 told = (
-                    f"asks to wait for {counted(math.ceil(wait_s / 60), 'minute')}. What was answered is kept; run "
+                    f"asks to wait for {counted(math.ceil(wait_s / 60), 'minute')}. What was "
+                    "answered is kept; run "
                     "the study again later."
                 )
                 return Failure(told, status, said, final=True)

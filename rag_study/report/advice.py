@@ -56,5 +56,7 @@ def _time(minutes: float) -> str:
     """How long a step takes, in words; '' where that is not known."""
     if not is_number(minutes):
         return ""
-    much = counted(max(1, round(minutes)), "minute") if minutes < 90 else f"{minutes / 60:.1f} hours"
+    much = (
+        counted(max(1, round(minutes)), "minute") if minutes < 90 else f"{minutes / 60:.1f} hours"
+    )
     return f"About {much} on this machine, as its finished runs tell."

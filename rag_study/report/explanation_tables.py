@@ -238,9 +238,7 @@ def _categories(
         head = {"state": state_label(first), "factors": " · ".join(factor_words(first, factors))}
         rows.append({**head, "n": int(first["n_questions"]), "cells": cells})
     return {
-        "columns": [
-            {"name": category_label(name), "meaning": meanings[name]} for name in present
-        ],
+        "columns": [{"name": category_label(name), "meaning": meanings[name]} for name in present],
         "rows": rows,
     }
 

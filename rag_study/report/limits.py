@@ -102,7 +102,8 @@ def _lost_sentence(rows: pd.DataFrame) -> list[str]:
     tuned = counted(int(row["lost_tuned"]), "trained answer")
     return [
         f"Some answers have no score: in the comparison that lost most, {base} and {tuned}. Above "
-        f"{100 * MOST_LOST:g} %, or where one side lost more, the worst and the best scores in their "
+        f"{100 * MOST_LOST:g} %, or where one side lost more, the worst and the best scores in "
+        "their "
         "place must give the same verdict."
     ]
 

@@ -75,7 +75,8 @@ def flip_sentences(results: StudyResults) -> list[str]:
     factors = run_factors(rows) if len(rows) else []
     return [
         f"{_state(row, factors)}, {context_label(row['context'])}: of "
-        f"{counted(row['n_questions'], 'question')} {_amount(row['fell'])} fell from right to wrong, "
+        f"{counted(row['n_questions'], 'question')} {_amount(row['fell'])} fell from right to "
+        "wrong, "
         f"{_amount(row['rose'])} rose "
         f"from wrong to right, {_amount(row['stayed_right'])} stayed right and "
         f"{_amount(row['stayed_wrong'])} stayed wrong: {flip_words(row)}."

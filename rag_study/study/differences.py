@@ -12,10 +12,10 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rag_study.common.wording import counted
 from rag_study.common import files, run_folder
 from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.models import names
 from rag_study.study import identity
 from rag_study.study.stages import StageRun, place_of, stage_cells

@@ -17,12 +17,12 @@ from typing import Literal
 
 import pandas as pd
 
-from rag_study.common.wording import counted
 from rag_study import retrieval
 from rag_study.answering.contexts import ContextBuilder
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains, length
+from rag_study.common.wording import counted
 from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order

@@ -72,17 +72,20 @@ def test_headline_for_each_verdict(row, start, phrase):
         (["cannot tell"] * 3, "Cannot tell yet, in any of the 3 primary comparisons"),
         (
             ["hurts", "cannot tell", "cannot tell", "no verdict"],
-            "Hurts in 1 of 4 primary comparisons (all trained without passages); 2 cannot be told yet; "
+            "Hurts in 1 of 4 primary comparisons (all trained without passages); 2 cannot be "
+            "told yet; "
             "1 without a verdict.",
         ),
         (
             ["helps", "hurts", "no difference that matters"],
-            "Mixed: helps in 1 and hurts in 1 of 3 primary comparisons (all trained without passages); "
+            "Mixed: helps in 1 and hurts in 1 of 3 primary comparisons (all trained without "
+            "passages); "
             "no difference that matters in 1.",
         ),
         (
             ["no difference that matters", "cannot tell"],
-            "No difference that matters in 1 of 2 primary comparisons (all trained without passages); "
+            "No difference that matters in 1 of 2 primary comparisons (all trained without "
+            "passages); "
             "1 cannot be told yet.",
         ),
     ],
@@ -118,7 +121,8 @@ def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():
     ]
     text = headline(study(*rows))
     assert (
-        "LoRA on 500 examples trained without passages lowered answer recall on qasper by −0.30" in text
+        "LoRA on 500 examples trained without passages lowered answer recall on qasper by −0.30"
+        in text
     )
 
 

@@ -472,7 +472,9 @@ def every_figure():
         "contexts": plots.context_interaction(summary, "answer_recall"),
         "effects": plots.effects_forest(table),
         "retention": plots.retention_forest(table),
-        "costs": plots.cost_against_effect(table, pd.DataFrame(costs), "answer_recall", "retrieved"),
+        "costs": plots.cost_against_effect(
+            table, pd.DataFrame(costs), "answer_recall", "retrieved"
+        ),
     }
 
 
@@ -516,7 +518,8 @@ def test_the_alternative_text_says_what_is_seen(tmp_path):
     seen = {name: figure.alt for name, figure in every_figure().items()}
     assert "before training, 0.60 (0.50 to 0.75) with 200 examples" in seen["sizes"]
     assert "0.19 (0.09 to 0.34) with the right passages" in seen["contexts"]
-    assert "LoRA 200, trained with the right passage, with retrieved passages: answer recall −0.31 (−0.41 to −0.21), cannot tell" in seen["effects"]  # fmt: skip
+    state = "LoRA 200, trained with the right passage, with retrieved passages"
+    assert f"{state}: answer recall −0.31 (−0.41 to −0.21), cannot tell" in seen["effects"]
     assert "further values in the table" in seen["effects"]
     assert "knowledge accuracy +0.10 (+0.00 to +0.20)" in seen["retention"]
     assert "training time (minutes) 0.59" in seen["costs"]

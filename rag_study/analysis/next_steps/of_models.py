@@ -68,7 +68,8 @@ def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
         return None
     sentence = (
         f"Other passages distract: a right passage was shown for {percent(1 - missed.value)} of "
-        f"the questions, and on these alone the base's share of right answers rises by {points(gain)} "
+        "the questions, and on these alone the base's share of right answers rises by "
+        f"{points(gain)} "
         "with nothing but the right passages."
     )
     tops, change = m.study.retrieval.top_k, {}

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-from rag_study.common.wording import counted
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01", ":")

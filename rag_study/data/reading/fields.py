@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from rag_study.common.wording import counted
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain, words
+from rag_study.common.wording import counted
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20

@@ -63,8 +63,10 @@ def cost_against_effect(
     groups = list(rows.groupby(["dataset", "model"], sort=True))
     unknown = [AXES[name] for name in AXES if name not in measured]
     caption = (
-        f"Up is better. Vertical lines: 95 % intervals, n = {span(rows['n_questions'], 'question')}. "
-        + f"Scored by {judge}. " * bool(judge)
+        "Up is better. Vertical lines: 95 % intervals, n = "
+        f"{span(rows['n_questions'], 'question')}. "
+        + f"Scored by {judge}. "
+        * bool(judge)
         + f"Time (without loading the model) and memory are those of the machines that ran the "
         f"study. Marks at the same place are moved apart a little. {NAMES} {recipe_caption(rows)}"
         + f" Not recorded: {', '.join(unknown)}."

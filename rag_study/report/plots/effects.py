@@ -47,7 +47,9 @@ def effects_forest(
         if (rows["primary"] & (rows["verdict"] == verdict)).any()
     ]
     handles += [
-        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="without a verdict"),
+        Line2D(
+            [], [], color="#333333", marker="o", markerfacecolor="white", label="without a verdict"
+        ),
         canvas.MARGIN,
     ]
     caption = (
@@ -80,7 +82,8 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     caption = (
         f"Left of the zero line: lower after training, which is a loss. Only for general text a "
         f"loss is on the right: a higher number means that the model finds ordinary text less "
-        f"likely. Knowledge margin: how much likelier it finds the right choice than the best wrong "
+        "likely. Knowledge margin: how much likelier it finds the right choice than the best "
+        "wrong "
         f"one. {_intervals(rows, 'item', ' of small general sets')} Descriptive, without a "
         f"verdict. {NAMES} {recipe_caption(rows)}"
     )
@@ -93,7 +96,8 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
 def _intervals(rows: pd.DataFrame, noun: str = "question", of: str = "") -> str:
     return (
         f"Lines: 95 % intervals (bootstrap over "
-        f"{span(rows['n_clusters'], 'independent group')}), n = {span(rows['n_questions'], noun)}{of}."
+        f"{span(rows['n_clusters'], 'independent group')}), n = "
+        f"{span(rows['n_questions'], noun)}{of}."
     )
 
 
@@ -143,9 +147,7 @@ def _drawn(
     return canvas.described(fig, _facts(rows, panels, metrics))
 
 
-def _facts(
-    rows: pd.DataFrame, panels: list[tuple[str, str]], metrics: Metrics
-) -> list[str]:
+def _facts(rows: pd.DataFrame, panels: list[tuple[str, str]], metrics: Metrics) -> list[str]:
     """Each difference in words, those with a verdict first."""
     named, order = forest.state_words(rows), {panel: i for i, panel in enumerate(panels)}
     place = [order[key] for key in zip(rows["metric"], rows["judge"], strict=True)]

@@ -114,12 +114,7 @@ def _draw(ax: Axes, lines: list[dict[str, Any]]) -> list[tuple[Rectangle, Text]]
             if share <= 0:
                 continue
             (piece,) = ax.barh(middle, share, 0.8, left, **_look(kind), linewidth=0.8)
-            text = bars.say(
-                ax,
-                left + share / 2,
-                middle,
-                _amount(row, kind),
-            )
+            text = bars.say(ax, left + share / 2, middle, _amount(row, kind))
             labels.append((piece, text))
             left += share
     bars.name_lines(ax, ticks)

@@ -102,9 +102,13 @@ def draw_panel(ax: Axes, part: pd.DataFrame, position: dict[tuple, int], greyed:
 
 
 def set_scale(ax: Axes, reach: float) -> None:
-    """A scale from -reach to reach, with five round numbers whose names fit side by side."""
-    step = max((step for step in _STEPS if 2 * step <= 0.85 * reach), default=reach / 2)
-    ax.set_xticks([place * step for place in range(-2, 3)])
+    """A scale from -reach to reach: zero and a round number on both sides, with lines between them,
+    so that names fit side by side in any panel."""
+    step = max((step for step in _STEPS if step <= 0.85 * reach), default=reach / 2)
+    ax.set_xticks([-step, 0, step])
+    ax.set_xticks([place * step / 2 for place in range(-5, 6)], minor=True)
+    ax.grid(True, axis="x", which="minor", linewidth=0.5)
+    ax.tick_params(which="minor", length=0)
     ax.set_xlim(-reach, reach)
 
 

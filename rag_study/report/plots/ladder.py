@@ -58,7 +58,8 @@ def judge_ladder(
     labels = [RUNGS.get(rung, family) for family, rung in rows]
     questions = once.groupby("rung")["question_id"].nunique()
     caption = (
-        f"Dots: answers; boxes: quartiles; n = {span(questions, 'question')} in a row. Blue: right, "
+        f"Dots: answers; boxes: quartiles; n = {span(questions, 'question')} in a row. Blue: "
+        "right, "
         "orange: wrong, green: wrong or missing in part. At the right the AUC (area under the ROC "
         "curve) with its 95 % interval: for rows that are wrong, the share of pairs in which a "
         "right answer (the first two rows) scores higher than one of the row; for rows that are "
@@ -138,7 +139,8 @@ def calibration(table: pd.DataFrame, judge: str, valid: bool, metrics: Metrics =
     criteria: Sequence[str] = list(table["criterion"].unique())
     caption = (
         "Mean score of the ladder's answers by the grade that they deserve, with 95 % intervals, "
-        f"n = {span(table['n'], 'question')} per point. Dotted: scores that equal the grade. A judge "
+        f"n = {span(table['n'], 'question')} per point. Dotted: scores that equal the grade. A "
+        "judge "
         "that is off the line may still put answers into the right order, which the AUCs show."
     )
     facts = []

@@ -88,8 +88,8 @@ def fitted(text: str, room: float, size: float, weight: str = "normal") -> list[
     letters = max(1, int(room * 72 / (0.4 * size)))
     while True:
         lines = wrapped(text, letters)
-        # What is drawn on pixels is a little wider than what is measured.
-        if letters == 1 or all(1.02 * measured(line, size, weight) <= room for line in lines):
+        # Letters on whole pixels are up to a twentieth wider than what is measured.
+        if letters == 1 or all(1.05 * measured(line, size, weight) <= room for line in lines):
             return lines
         letters -= max(1, letters // 50)
 

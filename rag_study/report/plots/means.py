@@ -25,13 +25,7 @@ from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
-from rag_study.report.plots.captions import (
-    NAMES,
-    estimate,
-    mean_caption,
-    meaning,
-    recipe_caption,
-)
+from rag_study.report.plots.captions import NAMES, estimate, mean_caption, meaning, recipe_caption
 
 
 @canvas.styled
@@ -74,7 +68,8 @@ def train_size_curves(
     panels, grid_columns = canvas.panel_keys(rows, ["model"])
     everything = pd.concat([rows, levels])
     caption = (
-        f"{meaning(metric, metrics)} {mean_caption(rows)} “base” is the model before training. {recipe_caption(everything)}"
+        f"{meaning(metric, metrics)} {mean_caption(rows)} “base” is the model before training. "
+        f"{recipe_caption(everything)}"
     )
     if margin is not None and not math.isnan(margin):
         caption += f" Shaded: base mean ± {margin:g}, the smallest difference that matters."
@@ -178,7 +173,8 @@ def context_interaction(
             x += canvas.dodge(index, len(labels))
             canvas.mean_line(ax, x, part["mean"], part["ci_low"], part["ci_high"], index)
             means = [
-                f"{estimate(row)} {context_label(row['context'])}" for row in part.to_dict("records")
+                f"{estimate(row)} {context_label(row['context'])}"
+                for row in part.to_dict("records")
             ]
             facts.append(f"{where}{label}: {', '.join(means)}")
         names = ["\n".join(lettering.wrapped(passages_label(name), 12)) for name in contexts]

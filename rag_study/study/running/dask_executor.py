@@ -22,10 +22,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag_study.common.wording import counted
 from rag_study.common import machine, paths, run_folder, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.wording import counted
 from rag_study.study.running import forks, resources
 from rag_study.study.running.executors import Executor, Tell, Work
 from rag_study.study.running.runner import Ended, Options
