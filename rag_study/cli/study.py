@@ -240,9 +240,8 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
         if why and stage_run.run_id in earlier:
             print_why(earlier[stage_run.run_id])
     print_reasons(earlier)
-    console.print(
-        f"{len(done)} of {counted(len(runs), 'stage run')} {'is' if len(done) == 1 else 'are'} done."
-    )
+    verb = "is" if len(done) == 1 else "are"
+    console.print(f"{len(done)} of {counted(len(runs), 'stage run')} {verb} done.")
     _say_of_other_code(other_code)
     looked = verification.look_at(runs, quick=True)
     print_damages(looked)
