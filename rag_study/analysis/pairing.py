@@ -236,5 +236,5 @@ def _pairs_of(
         if len(shared):
             pairs[run, context, judge] = Pair(base, shared, untuned[at_b], tuned[at_t])
         else:
-            skipped.append(Gap(run, context, "it shares no question with its base"))
+            skipped.append(Gap(run, context, "it and its base have no question in common"))
     return pairs, skipped

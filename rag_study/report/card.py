@@ -359,14 +359,15 @@ def card_text(card: Card, width: int = 80, most: int = SHOWN) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str = "", hanging: int = 0) -> list[str]:
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        text.replace(" %", "\u00a0%"),
         width,
         initial_indent=indent,
         subsequent_indent=indent + " " * hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\u00a0%", " %") for line in lines]
 
 
 def card_markdown(card: Card, title: str) -> str:

@@ -177,7 +177,7 @@ def test_missing_contexts_are_said():
     }
     without, oracle = table.attrs["notes"]
     assert without.startswith("3 of 3 model states have no answers without passages")
-    assert "gold passages would have helped is not known" in oracle
+    assert "right passages would have helped is not known" in oracle
     assert decompose(random_results(0)).attrs["notes"] == []
     none = decompose(random_results(0, contexts=("none",)))
     assert none.attrs["notes"] == ["No run has answers with retrieved passages."]

@@ -106,7 +106,7 @@ def layout(
     height = header + rows * panel[1] + footer
 
     fig = plt.figure(FigureClass=Figure, figsize=(width, height), layout="constrained")
-    fig.alt = f"{title}."
+    fig.alt = title if title.endswith("?") else f"{title}."
     # Not in pyplot's list: nothing to leak, and a notebook shows the figure once.
     plt.close(fig)
     body = (0.0, footer / height, 1.0, 1 - (header + footer) / height)

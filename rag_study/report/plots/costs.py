@@ -109,7 +109,11 @@ def _fact(row: dict[str, Any], metric: str, measured: list[str], several: bool) 
     """A state with its difference and its costs, in words."""
     about = f"{row['model']} on {row['dataset']}, " * several
     found = estimate(row, "difference", lambda value: signed(value, metric))
-    costs = [f"{' '.join(AXES[n].split())} {row[n]:,.4g}" for n in measured if is_number(row[n])]
+    costs = [
+        f"{' '.join(AXES[n].split())} {row[n]:,.{0 if row[n] >= 100 else 2}f}"
+        for n in measured
+        if is_number(row[n])
+    ]
     return f"{about}{row['label']}: {', '.join([found, *costs])}"
 
 

@@ -151,7 +151,7 @@ def _fact(row: dict, shares: pd.DataFrame, shown: list[str]) -> str:
     """A bar in words."""
     share_of = _shares_of(row, shares)
     parts = [(float(share_of.get(category, 0.0)), category_label(category)) for category in shown]
-    said = [f"{100 * share:.0f} % {words}" for share, words in parts if share > 0]
+    said = [f"{100 * share:.0f} % “{words}”" for share, words in parts if share > 0]
     return f"{row['name']}: {', '.join(said)}"
 
 
