@@ -311,7 +311,7 @@ def _cut(row: dict[str, Any]) -> str:
         return ""
     return (
         f"Cut at the length limit: {_percent(base)} of the base's answers, {_percent(tuned)} of "
-        "the trained model's; part of the change may be that (`max_new_tokens`)."
+        "the trained model's; part of the change may be that. A higher limit would tell."
     )
 
 
