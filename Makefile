@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## the whole study on the bundled model, 10 to 20 minutes
+demo: setup  ## the whole study on the bundled model
 	$(BIN)/rag-study demo
 
 # A notebook with a golden copy runs as that copy: same code, with the parameters of a run.

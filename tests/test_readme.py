@@ -69,3 +69,19 @@ def test_one_version_everywhere():
     changes = (PROJECT_ROOT / "CHANGELOG.md").read_text()
     assert f"## [{__version__}]" in changes
     assert "## [Unreleased]" in changes
+
+
+def test_the_readme_begins_with_a_small_picture_and_the_demo_takes_as_long_everywhere():
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    picture = re.search(r"!\[([^\]]+)\]\((docs/[\w.]+\.png)\)", readme)
+    assert readme.index(picture[0]) < 1000
+    assert len(picture[1]) > 80
+    assert (PROJECT_ROOT / picture[2]).stat().st_size < 200_000
+    places = [
+        readme,
+        *((PROJECT_ROOT / p).read_text() for p in ("rag_study/cli/start.py", "Makefile")),
+    ]
+    minutes = r"(?:demo|card)\b.{0,40}?(about \d+ (?:to \d+ )?minutes)"
+    said = [re.findall(minutes, page) for page in places]
+    assert len({one for found in said for one in found}) == 1
+    assert said[0]

@@ -304,7 +304,8 @@ def _together(
         fewest = min(part.n_questions for part in rungs)
         return (
             NOT_KNOWN,
-            f"there are {fewest} questions with answers of known merit in these styles, "
+            f"there {'is' if fewest == 1 else 'are'} {counted(fewest, 'question')} with answers of "
+            "known merit in these styles, "
             f"{MIN_QUESTIONS} are needed",
             None,
         )

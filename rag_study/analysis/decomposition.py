@@ -23,8 +23,10 @@ import pandas as pd
 
 from rag_study.analysis.cluster_means import ClusterTotals, cluster_means
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.states import context_label
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.evaluation.reference import score
@@ -37,10 +39,10 @@ CATEGORIES = {
     "right": "right; not answered without passages",
     "answered the unanswerable": "wrong: the documents do not say it, and the model did not say so",
     "wrong, gold unknown": "wrong, and the data does not say which passages hold the answer",
-    "generation failure": "wrong although a gold passage was in the prompt",
-    "retrieval miss": "wrong, no gold passage in the prompt, right with the gold passages",
-    "retrieval miss, wrong with gold too": "wrong without and with the gold passages",
-    "retrieval miss, gold not tried": "wrong, no gold passage in the prompt, none tried either",
+    "generation failure": "wrong although a right passage was in the prompt",
+    "retrieval miss": "wrong, no right passage in the prompt, right with the right passages",
+    "retrieval miss, wrong with gold too": "wrong without and with the right passages",
+    "retrieval miss, gold not tried": "wrong, no right passage in the prompt, none tried either",
 }
 FOLLOWS = {
     "not scored": CATEGORIES["not scored"],
@@ -196,7 +198,7 @@ def follow(results: pd.DataFrame, right: Right | None = None) -> pd.DataFrame:
         "follows context": says_other,
         "follows memory": table["right"] == 1,
     }
-    missing = [] if len(table) else ["No run was answered in the context “counterfactual”."]
+    missing = [] if len(table) else [f"No run has answers {context_label('counterfactual')}."]
     return _finished(_categorised(table, holds, "neither"), ["right", "right_none"], missing)
 
 
@@ -214,19 +216,19 @@ def _finished(table: pd.DataFrame, columns: Sequence[str], notes: list[str]) -> 
 
 def _notes(rows: pd.DataFrame, table: pd.DataFrame, context: str) -> list[str]:
     if table.empty:
-        return [f"No run was answered in the context “{context}”."]
+        return [f"No run has answers {context_label(context)}."]
     notes = []
     runs = table[RUN_COLUMNS].drop_duplicates()
     for other, what in (
         ("none", "what they know from memory is not told apart from what passages gave"),
-        ("oracle", "whether gold passages would have helped is not known"),
+        ("oracle", "whether the right passages would have helped is not known"),
     ):
         there = rows.loc[rows["context"] == other, RUN_COLUMNS].drop_duplicates()
         lacking = len(runs) - len(runs.merge(there, on=RUN_COLUMNS))
         if lacking:
             notes.append(
-                f"{lacking} of {len(runs)} model states were not answered in the context "
-                f"“{other}”: {what}."
+                f"{lacking} of {counted(len(runs), 'model state')} "
+                f"{'has' if lacking == 1 else 'have'} no answers {context_label(other)}: {what}."
             )
     return notes
 

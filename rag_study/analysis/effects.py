@@ -29,9 +29,10 @@ from rag_study.analysis.carriers import Trust, assign
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
 from rag_study.analysis.looks import ONLY_LOOK, TEST_COLUMNS, Look
 from rag_study.analysis.missing_scores import Lost
-from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores, describe, pair_runs, read
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Gap, Scores, pair_runs, read
 from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.states import gap_sentences
 from rag_study.analysis.verdicts import add_verdicts
 from rag_study.common.wording import listed
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -168,7 +169,7 @@ def compare(
     table["audit"] = [trust.audited(tuple(row))[0] for row in table[KEY_COLUMNS].to_numpy()]
     table = add_verdicts(table, metrics, incomplete, worst, best, look)
     table = table[COMPARISON_COLUMNS + TEST_COLUMNS * bool(look.times)]
-    table.attrs["skipped"] = skipped
+    table.attrs["skipped"] = gap_sentences(scores.runs, skipped)
     return table
 
 
@@ -224,11 +225,11 @@ def _scored_at(sample: Sample, end: str) -> Sample:
 
 
 class Differences(NamedTuple):
-    """A sample per row of `compare`, what it skips in sentences, and which (run, context, metric,
-    judge, baseline) have no sample because no pair has scores on both sides."""
+    """A sample per row of `compare`, what it skips, and which (run, context, metric, judge,
+    baseline) have no sample because no pair has scores on both sides."""
 
     samples: list[Sample]
-    skipped: list[str]
+    skipped: list[Gap]
     unscored: list[tuple[int, str, str, str, str]]
 
 
@@ -261,11 +262,9 @@ def difference_samples(scores: Scores) -> Differences:
             if asked.any():
                 unscored.append((run, context, metric, judge, baseline))
             if baseline == DEFAULT and not (np.isnan(base).all() and np.isnan(tuned).all()):
-                name, by = describe(scores.runs.loc[run]), f" by judge {judge}" * bool(judge)
-                skipped.append(
-                    f"{name}: context {context!r}: no question has scores of {metric}{by} on both "
-                    "sides"
-                )
+                name, by = scores.metrics.in_text(metric), f" by {judge}" * bool(judge)
+                why = f"no question has scores of {name}{by} on both sides"
+                skipped.append(Gap(run, context, why))
     return Differences(samples, skipped, unscored)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -165,18 +166,17 @@ class Pair:
     tuned: np.ndarray
 
 
-def describe(run: pd.Series) -> str:
-    """A run in words, for sentences about what could not be compared."""
-    training = [run["method"], run["train_format"], str(run["train_size"]), run["variant"]]
-    return (
-        f"{' '.join(filter(None, training))} (seed {run['seed']}) of {run['model']} on "
-        f"{run['dataset']}, prompting {run['prompting']}, {run['retriever']} retrieval with "
-        f"chunks of {run['chunk_size']} and top {run['top_k']}"
-    )
+class Gap(NamedTuple):
+    """What could not be paired: the run, where, and why ("only the base answered"). Without a
+    context it is about all of them."""
+
+    run: int
+    context: str
+    why: str
 
 
-def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], list[str]]:
-    """Pairs by (run, context, judge, baseline), and sentences on what has no partner.
+def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], list[Gap]]:
+    """Pairs by (run, context, judge, baseline), and what has no partner.
 
     A baseline is an untuned run of the same settings, named by its prompting. Tuned runs are
     compared with each of them, and each other prompting with the default one.
@@ -192,7 +192,7 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
         row = runs.loc[run]
         by_seed = base_of[settings[run], row["prompting"]]
         if row["seed"] in by_seed or (row["prompting"] == DEFAULT and by_seed):
-            raise ValueError(f"two base runs share the same settings: {describe(row)}")
+            raise ValueError(f"two base runs share the same settings: {row.to_dict()}")
         by_seed[row["seed"]] = run
     keys_of = defaultdict(set)
     for run, context, judge in scores.blocks:
@@ -204,31 +204,28 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
             by_seed = base_of.get((settings[run], baseline), {})
             # Examples are drawn from a seed's training subset; other bases do not depend on it.
             base = by_seed.get(row["seed"], by_seed[min(by_seed)] if by_seed else None)
-            name = describe(row)
             if base is None:
                 if baseline == DEFAULT:
-                    what = "there is no run of the untuned model to compare with"
-                    skipped.append(f"{name}: {what}")
+                    skipped.append(Gap(run, "", "no base was run in the same settings"))
                 continue
-            matched, without = _pairs_of(scores, keys_of, run, base, name)
+            matched, without = _pairs_of(scores, keys_of, run, base)
             pairs |= {(*key, baseline): pair for key, pair in matched.items()}
             skipped += without if baseline == DEFAULT else []
     return pairs, skipped
 
 
 def _pairs_of(
-    scores: Scores, keys_of: dict[int, set], run: int, base: int, name: str
-) -> tuple[dict[tuple[int, str, str], Pair], list[str]]:
+    scores: Scores, keys_of: dict[int, set], run: int, base: int
+) -> tuple[dict[tuple[int, str, str], Pair], list[Gap]]:
     pairs, skipped = {}, []
     tuned_keys, base_keys = keys_of[run], keys_of[base]
     for context, judge in sorted(tuned_keys | base_keys):
-        here = f"{name}: context {context!r}"
         in_both = (context, judge) in tuned_keys & base_keys
-        only = "tuned" if (context, judge) in tuned_keys else "untuned"
+        only = "it" if (context, judge) in tuned_keys else "its base"
         if not in_both and not judge:
-            skipped.append(f"{here} was answered by the {only} model only")
+            skipped.append(Gap(run, context, f"only {only} answered"))
         elif not in_both and (context, "") in tuned_keys & base_keys:
-            skipped.append(f"{here}: judge {judge} scored the {only} model only")
+            skipped.append(Gap(run, context, f"only {only} was scored by {judge}"))
         if not in_both:
             continue
         questions_t, tuned = scores.blocks[run, context, judge]
@@ -239,5 +236,5 @@ def _pairs_of(
         if len(shared):
             pairs[run, context, judge] = Pair(base, shared, untuned[at_b], tuned[at_t])
         else:
-            skipped.append(f"{here}: the two runs have no question in common")
+            skipped.append(Gap(run, context, "it and its base have no question in common"))
     return pairs, skipped

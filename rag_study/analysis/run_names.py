@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rag_study.common.wording import counted
 from rag_study.study import readers
 from rag_study.study.config import StudyConfig
 from rag_study.study.data_groups import Dataset
@@ -25,16 +26,16 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "answer_source": lambda source: source_words(source),
     "answered_from": ANSWERED_FROM.__getitem__,
     "otherwise": {"gold": "else gold", "left_out": "else left out"}.__getitem__,
-    "epochs": "{} epochs",
-    "max_steps": "{} steps",
+    "epochs": lambda number: counted(number, "epoch"),
+    "max_steps": lambda number: counted(number, "step"),
     "learning_rate": "learning rate {:g}",
     "lora_rank": "rank {}",
     "lora_alpha": "alpha {}",
-    "num_virtual_tokens": "{} tokens",
+    "num_virtual_tokens": lambda number: counted(number, "token"),
     "batch_size": "batches of {}",
     "early_stopping": "stopped early",
     "p_gold": "gold in {:.0%}",
-    "num_distractors": "{} distractors",
+    "num_distractors": lambda number: counted(number, "distractor"),
     "replay": "replay {:.0%}",
     "label_noise": "{:.0%} wrong answers",
     "answer_style": lambda style: f"answers {style.replace('_', ' ')}",

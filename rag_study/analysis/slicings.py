@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rag_study.analysis.pairing import BASE_COLUMNS
-from rag_study.analysis.states import is_base
+from rag_study.analysis.states import context_label, is_base
 from rag_study.common.text import length
 
 LEAST_GROUPS = 10  # of questions, in a slice and in the rest
@@ -17,8 +17,8 @@ LEAST_GROUPS = 10  # of questions, in a slice and in the rest
 COLUMNS = {
     "answer_type": "kind of answer",
     "question_words": "words of the question",
-    "gold_in_context": "gold passage in the prompt",
-    "gold_documents": "gold documents",
+    "gold_in_context": "right passage in the prompt",
+    "gold_documents": "documents with the answer",
     "known_before": "known before training",
     "extra_language": "language",
     "extra_hops": "hops",
@@ -74,7 +74,7 @@ def slicings(
                 made[key].append(slicing)
             elif column in asked and column not in known:
                 notes[
-                    f"{dataset}: “{label}” gives no slices in the context “{context}”: fewer than "
+                    f"{dataset}: “{label}” gives no slices {context_label(context)}: fewer than "
                     f"two of its values have {LEAST_GROUPS} groups of questions."
                 ] = None
     return made, list(notes)

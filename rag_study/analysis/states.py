@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE
+from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE, Gap
 from rag_study.answering.conditions import CONDITIONS
-from rag_study.common.wording import is_number, number
+from rag_study.common.wording import is_number, listed, number
 from rag_study.models.methods import METHODS
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.training.recipe import TRAIN_FORMATS
@@ -23,6 +23,16 @@ RECIPE = ["method", "train_format", "variant", "seed"]
 # Beside the conditions of `answering`: what is asked outside the task.
 CONTEXTS = {name: condition.label for name, condition in CONDITIONS.items()} | {
     "retention": "outside the task"
+}
+# What the categories of `decomposition` are called where their own name is a term.
+_CATEGORIES = {
+    "generation failure": "wrong despite a right passage",
+    "retrieval miss": "wrong, as the search missed",
+    "retrieval miss, wrong with gold too": "search missed, wrong with right passages too",
+    "retrieval miss, gold not tried": "search missed, right passages not tried",
+    "wrong, gold unknown": "wrong, right passage unknown",
+    "follows context": "follows the changed passages",
+    "follows memory": "follows its memory",
 }
 
 
@@ -36,6 +46,16 @@ def format_label(train_format: str) -> str:
 
 def context_label(context: str) -> str:
     return CONTEXTS.get(context, f"with context “{context}”")
+
+
+def passages_label(context: str) -> str:
+    """What stands in the prompt, as a name of its own: "retrieved passages"."""
+    return context_label(context).removeprefix("with ")
+
+
+def category_label(category: str) -> str:
+    """A category of `decomposition` for people."""
+    return _CATEGORIES.get(category, category)
 
 
 def context_rank(context: str) -> int:
@@ -71,6 +91,22 @@ def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Those of `columns` in which the runs differ; only trained ones count for training factors."""
     tuned = frame[frame["train_size"] > 0]
     return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
+
+
+def gap_sentences(runs: pd.DataFrame, gaps: Sequence[Gap]) -> list[str]:
+    """What could not be compared: a sentence for each run and reason, with its contexts."""
+    where: dict[tuple[int, str], list[str]] = {}
+    for gap in gaps:
+        where.setdefault((gap.run, gap.why), []).append(gap.context)
+    named = differing(runs, ["train_format", "variant", "seed", *SETTINGS])
+    sentences = []
+    for (run, why), contexts in where.items():
+        row = runs.loc[run]
+        words = ", ".join([state_label(row), *factor_words(row, named)])
+        places = [context_label(c) for c in sorted(contexts, key=context_rank) if c]
+        at = f" {listed(places)}" if places else ""
+        sentences.append(f"{words} ({row['model']} on {row['dataset']}): {why}{at}.")
+    return sentences
 
 
 def is_base(frame: pd.DataFrame) -> pd.Series:

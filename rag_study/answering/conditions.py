@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Condition:
-    """A context in words: `label` follows "answers", `shown` says what stands in the prompt."""
+    """A context in words for people: `label` follows "answers", `shown` says what stands in the
+    prompt. `right passages` are those that hold the answer, the gold passages of the data."""
 
     label: str
     shown: str
@@ -21,18 +22,15 @@ class Condition:
 # knows by heart what it was trained on: `training` asks those.
 CONDITIONS: dict[str, Condition] = {
     "none": Condition("without passages", "the question alone"),
-    "retrieved": Condition("with retrieved passages", "with passages from the retriever"),
-    "oracle": Condition("with the gold passages", "with the passages that hold the answer"),
+    "retrieved": Condition("with retrieved passages", "what the search finds"),
+    "oracle": Condition("with the right passages", "those that hold the answer"),
     "distractor": Condition(
-        "with distractor passages only",
-        "with the best passages of the search that are not gold and hold no wording of the answer",
+        "with passages that lack the answer", "what the search likes best of those without it"
     ),
     "counterfactual": Condition(
-        "with counterfactual passages",
-        "with the gold passages, the answer in them replaced by another of its kind",
+        "with changed passages",
+        "the right passages, the answer in them replaced by another of its kind",
     ),
-    "training": Condition(
-        "training questions, without passages", "questions that were trained on, without passages"
-    ),
+    "training": Condition("on training questions", "those trained on, without passages"),
 }
 ORDERS = ("best_first", "best_last")  # of the passages in the prompt

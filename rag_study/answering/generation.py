@@ -109,7 +109,7 @@ def positions_to_answer(
     """
     if test_size > len(questions):
         raise StudyError(
-            f"context {context}: {test_size} questions are asked for, there are only "
+            f"context {context}: {counted(test_size, 'question')} are asked for, there are only "
             f"{len(questions)}. Lower test_size."
         )
     return range(min(in_whole_batches(test_size, settings.batch_size), len(questions)))

@@ -12,6 +12,7 @@ from rag_study.answering.rows import answer_row, left_out_row, lost_row
 from rag_study.common.errors import StudyError
 from rag_study.common.reasoning import answer_in
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.models import prompts, sampling
 from rag_study.models.endpoint import Endpoint, clean
@@ -70,7 +71,8 @@ def generate_answers(
             yield rows
     if reasons and not answered:
         raise StudyError(
-            f"{endpoint.name} answered none of {len(reasons)} questions: {reasons[0]}. When the "
+            f"{endpoint.name} answered none of {counted(len(reasons), 'question')}: "
+            f"{reasons[0]}. When the "
             f"server has changed, delete {folder.path} to ask again."
         )
 

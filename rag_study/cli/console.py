@@ -18,6 +18,7 @@ from rich.text import Text
 
 from rag_study.common.paths import study_file
 from rag_study.common.shown import visible
+from rag_study.common.wording import counted
 from rag_study.study.differences import Earlier
 from rag_study.study.running.verification import Looked
 from rag_study.study.stages import STAGES
@@ -104,7 +105,7 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
         shown = "; ".join(reason for reason, _ in words.most_common(_SHOWN_REASONS))
         more = len(words) - _SHOWN_REASONS
         rest = f"; and {more} more" if more > 0 else ""
-        count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+        count = counted(len(runs), "run")
         console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
 
 

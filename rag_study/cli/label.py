@@ -113,7 +113,10 @@ def _write(
     for dataset, rows in pd.DataFrame(sample.frame).groupby("dataset", sort=True):
         strata = rows.groupby("stratum")["drawn"].agg(["sum", "size"])
         parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
-        _say(f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions.")
+        _say(
+            f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} of the "
+            "questions."
+        )
     _say(f"{sheet}: what the scores mean, for whoever labels.")
     command = f"rag-study label {as_typed(study_file)}"
     _say(f"Grade here, one key each:  {command} --grade {as_typed(file)}")

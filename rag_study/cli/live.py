@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rag_study.cli.console import clock, coloured, console, line_of
 from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.wording import counted
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
@@ -106,7 +107,7 @@ def summary(progress: Progress) -> str:
     """One line about a run of a study that has ended."""
     failed = progress.count(*FAILURES)
     return (
-        f"{len(progress.runs)} stage runs: {progress.count('done')} run, "
+        f"{counted(len(progress.runs), 'stage run')}: {progress.count('done')} run, "
         f"{progress.count('reused')} reused, {failed} failed, "
         f"{progress.count('blocked')} blocked; {clock(progress.elapsed)}"
     )

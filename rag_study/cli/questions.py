@@ -177,7 +177,8 @@ def _make(
 def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
     """What it may cost, as far as it is known before."""
     _say(
-        f"Cost: {cost.least_calls:,} calls of the model if every question is kept at once, "
+        f"Cost: {counted(cost.least_calls, 'call')} of the model if every question is kept at "
+        "once, "
         f"{cost.most_calls:,} if all tries are needed (fewer, since what fails is not asked about "
         f"again); {_thousands(cost.least_read)} to {_thousands(cost.most_read)} tokens read, "
         f"{_thousands(cost.least_written)} to {_thousands(cost.most_written)} written."

@@ -12,6 +12,7 @@ from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import study_file
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.study import plan
 from rag_study.study.running import archive, cleanup
 
@@ -51,7 +52,7 @@ def clean(
         console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if outdated:
         kept = size(sum(leftover.size for leftover in outdated))
-        count = f"{len(outdated)} runs ({kept}) are" if len(outdated) > 1 else f"1 run ({kept}) is"
+        count = f"{counted(len(outdated), 'run')} ({kept}) {'is' if len(outdated) == 1 else 'are'}"
         console.print(
             f"{count} kept though notebooks, the package or the machine have changed since: by "
             "parameters and data a study asks for them."
@@ -65,9 +66,10 @@ def export_results(
 ) -> None:
     """Write the finished runs of a study and its tables to one file, for another machine."""
     written, left_out = archive.pack(plan.expand(study_file), target)
-    missing = f"; {left_out} are not done and left out" if left_out else ""
+    missing = f"; {counted(left_out, 'run')} not done and left out" if left_out else ""
     console.print(
-        f"{target}: {written} runs, {size(target.stat().st_size)}{missing}", soft_wrap=True
+        f"{target}: {counted(written, 'run')}, {size(target.stat().st_size)}{missing}",
+        soft_wrap=True,
     )
 
 
@@ -78,7 +80,7 @@ def import_results(
     """Take over the runs of an exported study; what is done here already stays as it is."""
     run_folder.check_writable()
     brought, there = archive.unpack(source)
-    console.print(f"{len(brought)} runs imported, {len(there)} were there already.")
+    console.print(f"{counted(len(brought), 'run')} imported, {len(there)} there already.")
 
 
 def export_adapter(

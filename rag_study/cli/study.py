@@ -97,7 +97,9 @@ def plan(
         console.print(sentence, style="yellow", soft_wrap=True)
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
-    console.print(f"{len(rows)} stage runs: " + ", ".join(f"{n} {a}" for a, n in counts.items()))
+    console.print(
+        f"{counted(len(rows), 'stage run')}: " + ", ".join(f"{n} {a}" for a, n in counts.items())
+    )
 
 
 def run(
@@ -238,7 +240,8 @@ def status(study_file: StudyFile, why: Why = False, debug: Debug = False) -> Non
         if why and stage_run.run_id in earlier:
             print_why(earlier[stage_run.run_id])
     print_reasons(earlier)
-    console.print(f"{len(done)} of {len(runs)} stage runs are done.")
+    verb = "is" if len(done) == 1 else "are"
+    console.print(f"{len(done)} of {counted(len(runs), 'stage run')} {verb} done.")
     _say_of_other_code(other_code)
     looked = verification.look_at(runs, quick=True)
     print_damages(looked)
@@ -252,12 +255,12 @@ def verify(study_file: StudyFile, debug: Debug = False) -> None:
     print_damages(looked)
     if looked.damages:
         count = len(looked.damages)
-        console.print(f"{count} file{'s are' if count > 1 else ' is'} damaged.")
+        console.print(f"{counted(count, 'file')} {'is' if count == 1 else 'are'} damaged.")
         raise typer.Exit(1)
     if not looked.runs:
         console.print("No run is done, so there is nothing to compare.")
     elif whole := looked.runs - len(looked.unsealed):
-        console.print(f"{whole} finished stage runs: every file is as it was written.")
+        console.print(f"{counted(whole, 'finished stage run')}: every file is as it was written.")
 
 
 def report(

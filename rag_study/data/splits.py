@@ -218,7 +218,9 @@ def _drop_near_duplicates(
 def train_subset(pool: list[Question], size: int, seed: int) -> list[Question]:
     """The first `size` questions of the pool in the seed's order: subsets of a seed are nested."""
     if size > len(pool):
-        raise StudyError(f"train size {size} is above the {len(pool)} questions of the train pool.")
+        raise StudyError(
+            f"train size {size} is above the {counted(len(pool), 'question')} of the train pool."
+        )
     return sorted(pool, key=lambda q: hash_order(f"{seed}:{q.id}"))[:size]
 
 

@@ -102,25 +102,26 @@ def language_limits(questions: Sequence[Question]) -> list[str]:
     if _share_unspaced(texts) > 0.1:
         sentences.append(
             f"The data is in {named}, which sets no blanks between words: answers are compared "
-            "letter by letter, so that token F1, ROUGE-L and answer length count letters, and "
-            "answer recall finds an answer inside a longer word as well."
+            "letter by letter. Token F1, ROUGE-L and answer length count letters, and answer "
+            "recall "
+            "finds an answer inside a longer word as well."
         )
     if language in _JOINING:
         sentences.append(
-            f"The data is in {language}, which joins to a word what other languages keep apart: an "
-            "answer with another ending or particle is another word, so that answer recall, exact "
-            "match and token F1 are lower than they should be, in all states alike."
+            f"The data is in {language}, which joins to a word what other languages keep apart. An "
+            "answer with another ending or particle is another word there. So answer recall, exact "
+            "match and token F1 are too low, in all states alike."
         )
     if language not in phrases.names():
         sentences.append(
-            f"The data is in {named}: refusals are not recognised in it (they are in "
-            f"{listed(phrases.names())}), so that the share of refusals says nothing, a judge is "
-            "asked about them like about any answer, and yes and no are compared as words."
+            f"The data is in {named}: refusals are not recognised in it, only in "
+            f"{listed(phrases.names())}. So the share of refusals says nothing. A judge is asked "
+            "about them like about any answer, and yes and no are compared as words."
         )
     sentences.append(
         f"The data is in {named}: a judge is asked in English, and its check puts English words "
-        "around right and wrong answers, so it shows less of what the judge can do here. General "
-        "text, knowledge and instructions (retention) are in English."
+        "around right and wrong answers. So the check shows less of what the judge can do here. "
+        "What is measured outside the task is in English."
     )
     return sentences
 

@@ -9,6 +9,7 @@ be answered (no key, nobody there): StudyError, and the study ends with a senten
 from __future__ import annotations
 
 import json
+import math
 import os
 import ssl
 import threading
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.common import circumstances, secrets
 from rag_study.common.characters import readable, readable_value
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 from rag_study.models import replies, server_errors, streams
 from rag_study.models.endpoint import CHAT, COMPLETIONS, EMBEDDINGS, Endpoint
 from rag_study.models.server_errors import PASSING, Failure, QuestionRefused
@@ -279,7 +281,8 @@ class Session:
             wait_s = _retry_after(error.response.headers.get("Retry-After", ""))
             if wait_s and attempts <= self.endpoint.max_retries:  # longer than the client waits
                 told = (
-                    f"asks to wait for {wait_s / 60:.0f} minutes. What was answered is kept; run "
+                    f"asks to wait for {counted(math.ceil(wait_s / 60), 'minute')}. What was "
+                    "answered is kept; run "
                     "the study again later."
                 )
                 return Failure(told, status, said, final=True)
@@ -288,7 +291,7 @@ class Session:
             if isinstance(cause, StudyError):
                 return Failure(str(cause), final=True)
             what = f"cannot be reached ({self._masked(str(cause) or type(cause).__name__)})"
-        tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        tried = counted(attempts, "attempt")
         told = f"{what} ({tried}). What was answered is kept; run the study again to go on."
         return Failure(told, status, f"{said} ({tried})" if said else "", parameter, final)
 

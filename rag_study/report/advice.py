@@ -56,7 +56,7 @@ def _time(minutes: float) -> str:
     """How long a step takes, in words; '' where that is not known."""
     if not is_number(minutes):
         return ""
-    if minutes < 1:
-        return "About a minute on this machine, as its finished runs tell."
-    much = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+    much = (
+        counted(max(1, round(minutes)), "minute") if minutes < 90 else f"{minutes / 60:.1f} hours"
+    )
     return f"About {much} on this machine, as its finished runs tell."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -28,6 +29,8 @@ from rag_study.common.wording import is_number
 from rag_study.report.headline import scored_headline_row
 from rag_study.report.tables import run_factors
 
+# Longer passages, all together, stay in the notebook 00_explore alone.
+PASSAGE_CHARACTERS = 8_000_000
 _SLICES = ("answer_type", "known_before")
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
@@ -35,11 +38,12 @@ _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 def all_answers(results: StudyResults) -> dict[str, Any]:
     """What the page's script shows; {} without answers.
 
-    `contexts` and `states` are labels, the latter with the place of their base (null for a base);
-    `questions` are [id, data set, question, right answer, {kind: value}]; `answers` are [question,
-    context, state, answer, right by its strings, the judge's grade, cut, refused] by places in the
-    other lists, with null where something is not known. `judge` names whose grades they are, and
-    from `grade` on an answer is right by them.
+    `contexts` and `states` are labels, the latter with the place of their base (null for a base),
+    and `first` is the context to begin with; `questions` are [id, data set, question, right answer,
+    {kind: value}]; `answers` are [question, context, state, answer, right by its strings, the
+    judge's grade, cut, refused, prompt] by places in the other lists, with null where something is
+    not known. `prompts` are the lists of `passages` ([title, text]) that stood in prompts, best
+    first. `judge` names whose grades they are, and from `grade` on an answer is right by them.
     """
     frame = results.results.reset_index(drop=True)
     if frame.empty or "answer" not in frame:
@@ -56,6 +60,9 @@ def all_answers(results: StudyResults) -> dict[str, Any]:
     asked = asked.sort_values(["dataset", "question_id"], kind="stable")
     places = {key: i for i, key in enumerate(_keys(asked))}
     kinds = [n for n in once if n in _SLICES or n.startswith("extra_")]
+    passages, prompts, of_prompt = _passages(results)
+    if prompts:
+        once = once.join(of_prompt.rename("prompt"), on=_ANSWER)
     rows = once.assign(
         state=of_row,
         place=[places[key] for key in _keys(once)],
@@ -65,6 +72,9 @@ def all_answers(results: StudyResults) -> dict[str, Any]:
         "judge": judge,
         "grade": RIGHT_GRADE,
         "contexts": [context_label(name) for name in contexts],
+        "first": contexts.index("retrieved") if "retrieved" in contexts else 0,
+        "passages": passages,
+        "prompts": prompts,
         "states": [[visible(name), base] for name, base in zip(states, bases, strict=True)],
         "questions": [
             [*(_text(row[n]) for n in ("question_id", "dataset", "question", "reference")),
@@ -75,10 +85,15 @@ def all_answers(results: StudyResults) -> dict[str, Any]:
         "answers": [
             [row["place"], row["shown_in"], row["state"], _text(row["answer"]),
              _mark(row["right"]), _grade(row.get("grade")), _mark(row.get("truncated")),
-             _mark(row.get("refusal_rate"))]
+             _mark(row.get("refusal_rate")), _place(row.get("prompt"))]
             for row in rows.to_dict("records")
         ],
     }  # fmt: skip
+
+
+def link_to(question_id: str) -> str:
+    """Where a page's links lead that open this question among all answers."""
+    return f"#question-{quote(_text(question_id), safe='')}"
 
 
 def as_script(content: dict[str, Any]) -> Markup:
@@ -97,6 +112,24 @@ def _judge(results: StudyResults) -> tuple[str, str]:
     if row is not None and row["judge"] not in ("", PEOPLE) and row["metric"] in metrics:
         return str(row["judge"]), str(row["metric"])
     return judges[0], metrics[0]
+
+
+def _passages(results: StudyResults) -> tuple[list[list[str]], list[list[int]], pd.Series]:
+    """(title and text of every passage, the lists of them by their places, the list of each
+    answer's prompt); nothing of all where they would make the page too large."""
+    seen, table = results.evidence, results.passages
+    if seen.empty or table.empty or table["text"].str.len().sum() > PASSAGE_CHARACTERS:
+        return [], [], pd.Series(dtype=float)
+    place = {key: i for i, key in enumerate(zip(table["search"], table["passage"], strict=True))}
+    prompts: dict[tuple[int, ...], int] = {}
+    once = seen.drop_duplicates(_ANSWER).set_index(_ANSWER)
+    of_answers = []
+    for search, ids in zip(once["search"], once["passages"], strict=True):
+        known = () if ids is None or isinstance(ids, float) else ids  # of another system: none
+        shown = tuple(place[search, one] for one in known if (search, one) in place)
+        of_answers.append(prompts.setdefault(shown, len(prompts)))
+    texts = [[_text(title), _text(text)] for title, text in table[["title", "text"]].to_numpy()]
+    return texts, [list(shown) for shown in prompts], pd.Series(of_answers, once.index)
 
 
 def _states(once: pd.DataFrame) -> tuple[list[str], list[int], list[int | None]]:
@@ -136,6 +169,10 @@ def _text(value: Any) -> str:
 
 def _mark(value: Any) -> int | None:
     return int(value > 0) if is_number(value) else None
+
+
+def _place(value: Any) -> int | None:
+    return int(value) if is_number(value) else None
 
 
 def _grade(value: Any) -> float | None:

@@ -100,7 +100,8 @@ def _answer(rows: list[Row], written: str) -> str:
     count = counted(len(rows), "training")
     by = {what: [row for row in rows if row.decision == what] for what in DECISIONS}
     if best := by[DEPLOY]:
-        others = f" ({len(best)} of {count} are better than the base)" if len(rows) > 1 else ""
+        better = f"{len(best)} of {count} {'is' if len(best) == 1 else 'are'} better than the base"
+        others = f" ({better})" if len(rows) > 1 else ""
         text = f"Deploy {best[0].name}{others}."
     elif len(by[KEEP]) == len(rows):
         which = "the training is not" if len(rows) == 1 else f"none of {count} is"
@@ -310,7 +311,7 @@ def _cut(row: dict[str, Any]) -> str:
         return ""
     return (
         f"Cut at the length limit: {_percent(base)} of the base's answers, {_percent(tuned)} of "
-        "the trained model's; part of the change may be that (`max_new_tokens`)."
+        "the trained model's; part of the change may be that. A higher limit would tell."
     )
 
 
@@ -358,14 +359,15 @@ def card_text(card: Card, width: int = 80, most: int = SHOWN) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str = "", hanging: int = 0) -> list[str]:
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        text.replace(" %", "\u00a0%"),
         width,
         initial_indent=indent,
         subsequent_indent=indent + " " * hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\u00a0%", " %") for line in lines]
 
 
 def card_markdown(card: Card, title: str) -> str:

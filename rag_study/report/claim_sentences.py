@@ -88,7 +88,8 @@ def _more_data(row: Mapping[str, Any], facts: dict[str, Any], name: str) -> str:
 def _above_one_point(row: Mapping[str, Any], facts: dict[str, Any], name: str) -> str:
     point = "one point" if row["judge"] else "a quarter of the scale"
     return (
-        f"The lowest of {facts['n_changes']} changes is that of {facts['state']} in {name}: "
+        f"The lowest of {counted(facts['n_changes'], 'change')} is that of {facts['state']} in "
+        f"{name}: "
         f"{_number(row)}; {point} is {facts['point']:g}."
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS
 from rag_study.analysis.pairing import BASE_COLUMNS, RUN_COLUMNS
-from rag_study.analysis.states import factor_words, is_base, state_label
+from rag_study.analysis.states import category_label, factor_words, is_base, state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common.wording import NOT_KNOWN, is_number, number, p_words, signed
 from rag_study.report.claim_sentences import claim_sentence
@@ -238,7 +238,7 @@ def _categories(
         head = {"state": state_label(first), "factors": " · ".join(factor_words(first, factors))}
         rows.append({**head, "n": int(first["n_questions"]), "cells": cells})
     return {
-        "columns": [{"name": name, "meaning": meanings[name]} for name in present],
+        "columns": [{"name": category_label(name), "meaning": meanings[name]} for name in present],
         "rows": rows,
     }
 

@@ -36,14 +36,14 @@ def draw(study: StudyConfig, results: StudyResults, folder: Path) -> dict[str, P
         curves = plots.train_size_curves(summary, metric, context, margin, note, known_metrics)
         lines = plots.context_interaction(summary, metric, note, known_metrics)
         drawn += [
-            (f"{label} against train size", f"train_size_{metric}", curves),
-            (f"{label} by context", f"context_{metric}", lines),
+            (f"{label} by number of training examples", f"train_size_{metric}", curves),
+            (f"{label} by passages in the prompt", f"context_{metric}", lines),
         ]
     right = Right()
     parts, followed = results.decomposition, results.follows
     drawn += [
         (
-            "Tuned − base",
+            "What training changed",
             "effects",
             plots.effects_forest(results.comparisons, invalid, known_metrics),
         ),

@@ -125,7 +125,7 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
     subject = " ".join(
         [
             f"{context[0].upper()}{context[1:]},",
-            f"{method_label(row['method'])} on {int(row['train_size'])} examples",
+            f"{method_label(row['method'])} on {counted(int(row['train_size']), 'example')}",
             format_label(row["train_format"]),
         ]
     )

@@ -6,7 +6,6 @@ shown as zero.
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,13 @@ from rag_study.report import (
     tables,
     tag_tables,
 )
-from rag_study.report.all_answers import all_answers, as_script
+from rag_study.report.all_answers import all_answers, as_script, link_to
 from rag_study.report.card import SHOWN, card_of
 from rag_study.report.explorer import side_by_side
 from rag_study.report.headline import headline, scored_headline_row
 from rag_study.report.limits import limits
 from rag_study.report.looks_table import looks_table
+from rag_study.report.plots import svg
 from rag_study.report.reproduction import reproduction_of
 from rag_study.report.sections import in_sections
 from rag_study.training.recipe import TRAIN_FORMATS
@@ -49,7 +49,7 @@ FIGURE_BYTES = 3_000_000
 _CUT = 600
 # Figures that stand beside the table of their numbers, by section of the page.
 _PLACES = {
-    "Tuned − base": "effects",
+    "What training changed": "effects",
     "Where answers go wrong": "decomposition",
     "Context or memory": "follows",
     "Who fell and who rose": "flips",
@@ -59,13 +59,12 @@ _PLACES = {
     "Long and short answers": "styles",
     "Retrieval": "retrieval",
 }
-# The images say which judge; these are for readers who do not see them.
 # Of the judge's check: its rungs, and the sides of a comparison that are no rungs.
 _RUNGS = {**RUNGS, TOGETHER: "right answers", WRONG: "wrong answers"}
 _DOUBTFUL = "uses a judge that is not trusted"
 _PARTLY_DOUBTFUL = "grey panels are of a judge that is not trusted"
 _ALL_METRICS = (
-    "Tuned − base",
+    "What training changed",
     "Scores of single answers",
     "The judge's check",
     "Long and short answers",
@@ -109,7 +108,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         for check in results.judge_checks
     ]
     trained_formats = set(comparisons.get("train_format", []))
-    figures = _embedded(results)
+    figures, answered = _embedded(results), all_answers(results)
     return {
         "name": results.study.get("name", "study"),
         "card": card,
@@ -163,7 +162,8 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "means": tables.means_table(results),
         "interactions": tables.interaction_rows(results),
         "examples": examples(results),
-        "answers": all_answers(results),
+        "answers": answered,
+        "evidence_left_out": bool(answered and len(results.passages) and not answered["prompts"]),
         "limits": limits(results),
         "missing": [
             {key: run.get(key, "") for key in ("run_id", "stage", "state", "message")}
@@ -197,7 +197,7 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
     seed = f", seed {side_by_side.seed_shown(tuned, row)}" if row["seed"] == ALL_SEEDS else ""
     about = (
         f"{results.metrics.label(metric)}, {context_label(row['context'])}: "
-        f"{method_label(row['method'])} on {int(row['train_size'])} examples "
+        f"{method_label(row['method'])} on {counted(int(row['train_size']), 'example')} "
         f"{format_label(row['train_format'])}{seed}, {row['model']} on {row['dataset']}. "
         f"Of {counted(int(pairs['change'].notna().sum()), 'question')}, "
         f"{int((pairs['change'] > 0).sum())} scored higher and "
@@ -260,6 +260,7 @@ def _environment(metrics: Metrics) -> jinja2.Environment:
     environment = markup.pages()
     environment.filters["number"] = number
     environment.filters["label"] = metrics.label
+    environment.filters["link"] = link_to
     environment.globals["not_known"] = NOT_KNOWN
     environment.filters["rung"] = lambda rung: _RUNGS.get(rung, rung)
     return environment
@@ -273,7 +274,7 @@ def _embedded(results: StudyResults) -> list[dict[str, Any]]:
         words = caption if " " in caption else caption.replace("_", " ")
         figure = {
             "caption": words,
-            "alt": f"Figure: {words}. The values stand in the tables of this report.",
+            "alt": svg.alt_of(path) or words,
             "place": _PLACES.get(caption, ""),
             "uri": "",
             "width": 0,
@@ -284,18 +285,13 @@ def _embedded(results: StudyResults) -> list[dict[str, Any]]:
             figure["doubtful"] = _DOUBTFUL
         elif results.invalid_judges and caption in _ALL_METRICS:
             figure["doubtful"] = _PARTLY_DOUBTFUL
-        path = Path(path)
-        if not path.is_file():
+        file = Path(path).with_suffix(".svg")
+        if not file.is_file():
             figure["problem"] = "This figure could not be drawn."
-        elif path.stat().st_size > left:
-            figure["problem"] = f"Left out to keep the report small; see {path.name}."
+        elif file.stat().st_size > left:
+            figure["problem"] = f"Left out to keep the report small; see {file.name}."
         else:
-            left -= path.stat().st_size
-            png = path.read_bytes()
-            encoded = base64.b64encode(png).decode("ascii")
-            # Bytes 16 to 20 of a PNG are its width. Shown at 110 pixels an inch, text of the
-            # figure is as large as that of the page.
-            figure["width"] = round(int.from_bytes(png[16:20], "big") * 110 / 150)
-            figure["uri"] = f"data:image/png;base64,{encoded}"
+            left -= file.stat().st_size
+            figure["uri"], figure["width"] = svg.embedded(file)
         figures.append(figure)
     return figures

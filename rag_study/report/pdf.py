@@ -15,10 +15,12 @@ from rag_study.common.errors import StudyError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Beside what the page does for every printer: one page a part, one figure, lists in small letters.
+_MAKING = '<details class="section"><summary><h2 id="making">'
 _PAGES = """<style>
 .opening { break-before: page; } .section:has(#effects) { break-before: auto; }
-.opening img { max-height: 65mm; } .section figure, .section details { display: none; }
-.section ul { font-size: 7.5pt; line-height: 1.3; }
+.opening img { max-height: 75mm; } .section figure, .section details { display: none; }
+.section ul { font-size: 8pt; line-height: 1.3; } .section h3 { margin: 8px 0 2px; }
+.section pre { columns: 5; font-size: 5.8pt; line-height: 1.2; padding: 6px; margin: 0; }
 </style></head>"""
 _SECONDS = 180
 
@@ -37,6 +39,7 @@ def print_report(page: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         html = page.read_text(encoding="utf-8").replace("</head>", _PAGES, 1)
+        html = html.replace(_MAKING, _MAKING.replace("<details", "<details open"), 1)
         (folder / "report.html").write_text(html, encoding="utf-8")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
         command += [f"--user-data-dir={folder / 'profile'}", "--no-pdf-header-footer"]

@@ -12,7 +12,7 @@ from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.slices import LOST_MOST
 from rag_study.analysis.states import context_label, context_rank, factor_words, state_label
 from rag_study.analysis.study_results import StudyResults
-from rag_study.common.wording import is_number, p_words, signed
+from rag_study.common.wording import counted, is_number, p_words, signed
 from rag_study.report.headline import scored_headline_row
 from rag_study.report.tables import common_cells, run_factors
 
@@ -74,8 +74,10 @@ def flip_sentences(results: StudyResults) -> list[str]:
     rows = flips_shown(results)
     factors = run_factors(rows) if len(rows) else []
     return [
-        f"{_state(row, factors)}, {context_label(row['context'])}: of {row['n_questions']:,} "
-        f"questions {_amount(row['fell'])} fell from right to wrong, {_amount(row['rose'])} rose "
+        f"{_state(row, factors)}, {context_label(row['context'])}: of "
+        f"{counted(row['n_questions'], 'question')} {_amount(row['fell'])} fell from right to "
+        "wrong, "
+        f"{_amount(row['rose'])} rose "
         f"from wrong to right, {_amount(row['stayed_right'])} stayed right and "
         f"{_amount(row['stayed_wrong'])} stayed wrong: {flip_words(row)}."
         for row in rows.to_dict("records")

@@ -20,6 +20,7 @@ from rag_study.analysis.states import (
     differing,
     factor_words,
     of_people,
+    passages_label,
     state_label,
 )
 from rag_study.analysis.study_results import StudyResults
@@ -63,7 +64,7 @@ def effects_table(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> Tabl
     several_judges = comparisons["judge"].replace("", None).nunique() > 1
     table.add_column("State")
     if len(contexts) > 1:
-        table.add_column("Context")
+        table.add_column("Passages")
     table.add_column("Metric")
     table.add_column("Difference", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
@@ -76,7 +77,7 @@ def effects_table(comparisons: pd.DataFrame, metrics: Metrics = METRICS) -> Tabl
         named = [state_label(row), *factor_words(row, factors)]
         cells = [
             " · ".join(shortened(word, _NAME) for word in named),
-            *([row["context"]] if len(contexts) > 1 else []),
+            *([passages_label(row["context"])] if len(contexts) > 1 else []),
             of_people(metrics.label(metric), row["judge"]) + judge,
             f"{signed(row['difference'], metric)} {interval}",
             str(row["n_questions"]),
@@ -122,7 +123,9 @@ def retention_rows(results: StudyResults) -> list[dict[str, Any]]:
     if comparisons.empty:
         return []
     outside = (comparisons["context"] == "retention") & (comparisons["baseline"] == DEFAULT)
-    return _difference_rows(results, comparisons[outside & (comparisons["method"] != "none")])
+    rows = comparisons[outside & (comparisons["method"] != "none")]
+    # General sets are no part of the study's data: a name says what a state was trained on.
+    return _difference_rows(results, rows.assign(dataset="trained on " + rows["dataset"]))
 
 
 def _difference_rows(results: StudyResults, comparisons: pd.DataFrame) -> list[dict[str, Any]]:
@@ -179,7 +182,7 @@ def means_table(results: StudyResults) -> dict[str, Any]:
             {
                 "state": state_label(first),
                 "factors": " · ".join(factor_words(first, factors)),
-                "context": first["context"],
+                "context": context_label(first["context"]),
                 "n": int(part["n_questions"].max()),
                 "cells": [_mean_cell(cells.get(pair)) for pair in pairs],
             }
@@ -223,7 +226,7 @@ def common_cells(row: dict[str, Any], factors: list[str], results: StudyResults)
     return {
         "state": state_label(row),
         "factors": " · ".join(factor_words(row, factors)),
-        "context": row["context"],
+        "context": context_label(row["context"]),
         "metric": of_people(results.metrics.label(row["metric"]), row["judge"]),
         "judge": row["judge"] if row["judge"] != PEOPLE else "",
         "invalid": row["judge"] in results.invalid_judges,

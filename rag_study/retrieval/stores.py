@@ -26,6 +26,7 @@ import numpy as np
 from rag_study.common import files, secrets
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import located
+from rag_study.common.wording import counted
 from rag_study.retrieval import store_names
 from rag_study.retrieval.store_names import LOCAL_QDRANT, PASSWORDS, POSTGRESQL
 
@@ -68,7 +69,8 @@ class Served:
             opened, count = _open_table(self) if is_table else _open_collection(self)
             if count != self.passages:
                 raise StudyError(
-                    f"{self.store}: {self.name} has {count} of {self.passages} passages of this "
+                    f"{self.store}: {self.name} has {count} of "
+                    f"{counted(self.passages, 'passage')} of this "
                     "index. Somebody changed it: make the index again (rag-study run --force)."
                 )
             return opened

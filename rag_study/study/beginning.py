@@ -162,7 +162,7 @@ def _kept(dataset: QADataset) -> str:
 
 def _summary(dataset: QADataset, split: Split | None) -> list[tuple[str, str]]:
     """What a reader should know of the data: (what, how many or which)."""
-    lines = [("questions", f"{len(dataset.questions):,} of {dataset.read:,} rows")]
+    lines = [("questions", f"{len(dataset.questions):,} of {counted(dataset.read, 'row')}")]
     lines += [(f"  left out, {reason}", f"{n:,}") for reason, n in dataset.dropped.items() if n]
     types = Counter(question.answer_type for question in dataset.questions)
     lines.append(("  by kind of answer", _listed(types)))
@@ -180,7 +180,7 @@ def _summary(dataset: QADataset, split: Split | None) -> list[tuple[str, str]]:
             (
                 "groups that share nothing",
                 f"{groups['groups in all']:,}, the largest of "
-                f"{groups['questions in the largest group']:,} questions",
+                f"{counted(groups['questions in the largest group'], 'question')}",
             )
         )
     return lines

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rag_study.common import files, run_folder
 from rag_study.common.provenance import package_hash
 from rag_study.common.run_folder import RunFolder
+from rag_study.common.wording import counted
 from rag_study.models import names
 from rag_study.study import identity
 from rag_study.study.notebook_cells import stage_cells
@@ -98,7 +99,7 @@ def of_other_code(run_ids: Collection[str]) -> list[str]:
     """A sentence on finished runs whose results are used though other code has made them."""
     if not run_ids:
         return []
-    count = f"{len(run_ids)} runs were" if len(run_ids) > 1 else "1 run was"
+    count = f"{counted(len(run_ids), 'run')} {'was' if len(run_ids) == 1 else 'were'}"
     example = f"such as {min(run_ids)}" if len(run_ids) > 1 else min(run_ids)
     return [
         f"{count} made by another version of the package ({example}) and reused. Where that may "
@@ -281,7 +282,7 @@ def _in_upstream(before: Sequence[str], now: Sequence[str]) -> Iterator[Differen
         if not gained and not lost:
             continue
         if not gained:
-            words = f"{lost} {stage} run{'s' if lost > 1 else ''} fewer"
+            words = f"{counted(lost, f'{stage} run')} fewer"
         elif gained == 1:
             words = f"{'another' if lost else 'one more'} {stage} run"
         else:

@@ -20,6 +20,7 @@ from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.messages import nearest
 from rag_study.common.paths import located, portable
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.models import names
 from rag_study.study import asked, merge, readers, stages
@@ -218,8 +219,10 @@ def check_pools(runs: Iterable[StageRun]) -> None:
             if there is not None and size > there[pool]:
                 share = prepared.point.dataset.test_share
                 raise StudyError(
-                    f"{key}: {size} questions are asked for, the {pool} pool of "
-                    f"'{prepared.point.dataset.name}' has {there[pool]}. Lower {key}, or "
+                    f"{key}: {counted(size, 'question')} {'is' if size == 1 else 'are'} asked "
+                    "for, the "
+                    f"{pool} pool of '{prepared.point.dataset.name}' has {there[pool]}. Lower "
+                    f"{key}, or "
                     f"change test_share (now {share}), the share of all questions in the test pool."
                 )
 

@@ -20,6 +20,7 @@ from rag_study.common import checksums, files
 from rag_study.common.checksums import Damage
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, study_dir
+from rag_study.common.wording import counted
 
 # In a comparison's own folder, until the set is complete.
 NEW_FOLDER = "tables"
@@ -64,9 +65,10 @@ def refuse_less(folder: Path, made_by: str, answers: int, missing: int) -> None:
     there, finished = _answers_there(folder)
     if there == 0 or not missing or (answers > 0 and not (finished and answers < there)):
         return
-    has = f"only {answers:,} rows of answers" if answers else "no answers at all"
+    has = f"only {counted(answers, 'row')} of answers" if answers else "no answers at all"
     raise StudyError(
-        f"{folder}: the tables there have {there:,} rows of scored answers and are left as they "
+        f"{folder}: the tables there have {counted(there, 'row')} of scored answers and are "
+        "left as they "
         f"are, because this comparison ({made_by}) has {has} so far: {missing} of its runs are "
         "missing. Finish the study (`rag-study status` says what is missing), or give it another "
         "`name`, or move the folder away."

@@ -22,6 +22,7 @@ from rag_study.answering.contexts import ContextBuilder
 from rag_study.common import files
 from rag_study.common.errors import StudyError
 from rag_study.common.text import contains, length
+from rag_study.common.wording import counted
 from rag_study.data import near_duplicates, train_subset
 from rag_study.data.schema import Document, Question
 from rag_study.data.splits import hash_order
@@ -84,9 +85,9 @@ def select(
         passed_over -= len(kept)
         size = min(size, len(kept))
     if size > len(kept):
-        less = f" ({repeats} near-duplicates are left out)" if deduplicate else ""
+        less = f" ({counted(repeats, 'near-duplicate')} left out)" if deduplicate else ""
         raise StudyError(
-            f"train size {size} is above the train pool's {len(kept)} questions{less}."
+            f"train size {size} is above the train pool's {counted(len(kept), 'question')}{less}."
         )
     return kept[:size], {
         "questions in the train pool": len(pool),

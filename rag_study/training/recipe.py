@@ -9,9 +9,9 @@ from rag_study.common.errors import StudyError
 
 # How a training example looks, and what that is called.
 TRAIN_FORMATS = {
-    "closed_book": "trained closed-book",
-    "with_context": "trained with the gold passage",
-    "raft": "trained with gold and distractor passages",
+    "closed_book": "trained without passages",
+    "with_context": "trained with the right passage",
+    "raft": "trained with right and wrong passages",
 }
 # What a model knew of a question before: the classes of Gekhman et al. (2024, arXiv 2405.05904), of
 # which the first three together are "known" there, and here.

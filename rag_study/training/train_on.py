@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rag_study.common import files
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.training.recipe import KNOWN_BEFORE
 
@@ -44,7 +45,8 @@ def record(folder: Path, train_on: str, chosen: Sequence[Question], train_size: 
 def sentence(train_on: str, number: int, train_size: int) -> str:
     """What people are told where there are too few questions of a kind."""
     return (
-        f"trained on {number} questions instead of {train_size}: the probe of the train pool found "
+        f"trained on {counted(number, 'question')} instead of {train_size}: the probe of the "
+        "train pool found "
         f"no more that are {train_on} to the model."
     )
 

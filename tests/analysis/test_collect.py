@@ -265,7 +265,7 @@ def test_one_finished_run_has_means_and_no_effects(study, left):
     assert found.decomposition_changes.empty
     reasons = found.comparisons.attrs["skipped"]
     assert bool(reasons) == (left == "tuned")
-    assert all("no run of the untuned model" in reason for reason in reasons)
+    assert all("no base was run in the same settings" in reason for reason in reasons)
 
 
 def test_no_run_at_all_gives_empty_tables(write_study, outputs, tmp_path):

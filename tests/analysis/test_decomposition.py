@@ -176,11 +176,11 @@ def test_missing_contexts_are_said():
         "retrieval miss, wrong with gold too",
     }
     without, oracle = table.attrs["notes"]
-    assert without.startswith("3 of 3 model states were not answered in the context “none”")
-    assert "gold passages would have helped is not known" in oracle
+    assert without.startswith("3 of 3 model states have no answers without passages")
+    assert "right passages would have helped is not known" in oracle
     assert decompose(random_results(0)).attrs["notes"] == []
     none = decompose(random_results(0, contexts=("none",)))
-    assert none.attrs["notes"] == ["No run was answered in the context “retrieved”."]
+    assert none.attrs["notes"] == ["No run has answers with retrieved passages."]
     assert shares(none).empty
     assert changes(none).empty
 
@@ -276,7 +276,7 @@ def test_a_missing_answer_follows_nothing(missing):
 def test_a_study_without_counterfactuals_says_so():
     table = follow(frame(row("q", "none", 1.0)))
     assert table.empty
-    assert table.attrs["notes"] == ["No run was answered in the context “counterfactual”."]
+    assert table.attrs["notes"] == ["No run has answers with changed passages."]
     assert shares(table).empty
 
 

@@ -184,7 +184,7 @@ def test_a_metric_without_scores_gives_no_row():
     table = compared(results)
     assert list(table["metric"]) == ["answer_recall"]
     (said,) = table.attrs["skipped"]
-    assert "no question has scores of rouge_l on both sides" in said
+    assert "no question has scores of ROUGE-L on both sides" in said
 
 
 def full_study(n=60, seed=11):
@@ -382,18 +382,19 @@ def test_empty_results_give_empty_tables_with_all_columns():
 def test_what_cannot_be_compared_is_said():
     scores = {"answer_recall": np.arange(25) / 25}
     other = rows(scores, **TUNED, model="orphan")
-    part = rows(scores, "oracle", **TUNED)
+    part = pd.concat([rows(scores, "oracle", **TUNED), rows(scores, "none", **TUNED)])
     judged = rows({**scores, "judge_accuracy": np.ones(25)}, judge="j", **{**TUNED, "variant": "x"})
     table = compared(
         pd.concat([study(np.zeros(25), np.ones(25)), other, part, judged], ignore_index=True)
     )
     assert set(table["model"]) == {"small"}
     assert len(table) == 2
-    first, second, third = sorted(table.attrs["skipped"])
-    assert first.startswith("lora closed_book 50 (seed 0) of orphan on fictional")
-    assert first.endswith("there is no run of the untuned model to compare with")
-    assert second.endswith("context 'oracle' was answered by the tuned model only")
-    assert third.endswith("context 'retrieved': judge j scored the tuned model only")
+    assert sorted(table.attrs["skipped"]) == [
+        "LoRA 50 (orphan on fictional): no base was run in the same settings.",
+        "LoRA 50 (small on fictional): only it answered without passages and with the right "
+        "passages.",
+        "LoRA 50, x (small on fictional): only it was scored by j with retrieved passages.",
+    ]
 
     apart = study(np.zeros(25), np.ones(25))
     apart.loc[apart["method"] == "none", "question_id"] += "-other"

@@ -27,7 +27,7 @@ def test_names_of_a_state_and_its_factors():
     assert states.state_label(BASE) == "base"
     assert states.state_label(LORA) == "LoRA 200"
     columns = ["train_format", "seed", "top_k"]
-    assert states.factor_words(LORA, columns) == ["trained closed-book", "seed 0", "top 3"]
+    assert states.factor_words(LORA, columns) == ["trained without passages", "seed 0", "top 3"]
     assert states.factor_words(BASE, columns) == ["top 3"]
 
 

@@ -229,7 +229,7 @@ def test_results_move_from_one_outputs_folder_to_another(command, outputs, tmp_p
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
     code, out, _ = command("import", file)
     assert code == 0
-    assert "1 runs imported, 0 were there already" in out
+    assert "1 run imported, 0 there already" in out
     assert stages.is_done(run)
 
 

@@ -25,7 +25,7 @@ def test_kinds_of_answers():
 def test_the_judges_of_the_package_say_what_they_are_fit_for(judge):
     assert not fit_sentences([judge], asked(20))
     (sentence,) = fit_sentences([judge], [*asked(15), *asked(5, SENTENCE)])
-    assert "25% of these questions ask for an answer in sentences" in sentence
+    assert "25 % of these questions ask for an answer in sentences" in sentence
     assert fit_sentences([judge], asked(20, points=(("Ann",), ("Lee",))))
 
 

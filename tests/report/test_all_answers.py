@@ -3,12 +3,14 @@
 import json
 import math
 import re
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 from study_tables import STRONG, answers, full_study
 from test_page_in_browser import BROWSER, opened
 
+from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import page
 from rag_study.report.all_answers import all_answers, as_script
@@ -38,12 +40,63 @@ part.dispatchEvent(new Event("toggle"));
   };
   said.push(sorted(0), sorted(0), sorted(2), sorted(2));
   said.push(part.querySelectorAll("mark").length > 0, part.querySelectorAll("td script").length);
-  location.hash = "#question-7";
+  location.hash = "#question-q007";
   window.dispatchEvent(new Event("hashchange"));
   said.push(rows(), part.querySelector("tbody a").textContent);
+  var marks = Array.from(part.querySelectorAll(".passage mark"));
+  marks = marks.map(function (m) { return m.textContent; });
+  said.push(part.querySelectorAll(".passage").length, marks.join(","));
+  location.hash = "#answers";
+  window.dispatchEvent(new Event("hashchange"));
+  said.push(rows());
   document.title = said.join(" | ");
 })();
 </script>"""
+
+
+def shown_to(frame):
+    """Evidence and passages: two for each question where passages are shown, the same for all."""
+    keys = [*RUN_COLUMNS, "context", "question_id", "judge"]
+    seen = frame[keys].assign(search="index")
+    seen["passages"] = [
+        [f"{row.question_id} a", f"{row.question_id} b"] if row.context == "retrieved" else []
+        for row in seen.itertuples()
+    ]
+    ids = [f"{name} {part}" for name in frame["question_id"].unique() for part in "ab"]
+    passages = pd.DataFrame({"search": "index", "passage": ids, "title": "The mill"})
+    return seen, passages.assign(text="It was built in 1847, not in 18470 <script>x</script>.")
+
+
+def test_passages_stand_once_and_each_answer_names_its_own():
+    frame = answers(judges=("strong",))
+    seen, passages = shown_to(frame)
+    found = all_answers(full_study(frame, checks=[STRONG], evidence=seen, passages=passages))
+    assert len(found["passages"]) == len(passages)
+    assert len(found["prompts"]) == 30 + 1  # one for each question, and none
+    for (question, context, _), answer in by_place(found).items():
+        shown = [found["passages"][place] for place in found["prompts"][answer[-1]]]
+        wanted = passages["passage"].str.startswith(found["questions"][question][0])
+        assert shown == (passages[wanted][["title", "text"]].to_numpy().tolist() if context else [])
+
+
+def test_passages_that_are_too_many_are_left_out_and_the_page_says_so(tmp_path, monkeypatch):
+    frame = answers(judges=("strong",))
+    seen, passages = shown_to(frame)
+    results = full_study(frame, checks=[STRONG], evidence=seen, passages=passages)
+    monkeypatch.setattr("rag_study.report.all_answers.PASSAGE_CHARACTERS", 100)
+    html = page.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The passages are left out" in html
+    assert all_answers(results)["prompts"] == []
+
+
+def test_every_question_of_the_page_is_a_link(tmp_path):
+    frame = answers(judges=("strong",))
+    frame["question_id"] = frame["question_id"].replace("q004", 'q "4"&#\u202e/x')
+    html = page.build_report(full_study(frame, checks=[STRONG]), tmp_path / "r.html").read_text()
+    links = set(re.findall(r'href="#question-([^"]*)"', html))
+    asked = {question[0] for question in all_answers(full_study(frame))["questions"]}
+    assert links
+    assert {unquote(link) for link in links} <= asked
 
 
 def by_place(found):
@@ -62,9 +115,10 @@ def test_each_answer_stands_under_its_question_context_and_state():
                                      {"answer type": "factoid"}]  # fmt: skip
     rows = by_place(found)
     assert len(rows) == len(found["answers"]) == 30 * 2 * 3
-    assert rows[5, 1, 0] == ["answer 5 of 0", 1, 5.0, 0, None]
-    assert rows[5, 1, 2] == ["answer 5 of 200", 0, 1.0, 0, None]
-    assert rows[0, 0, 2] == ["answer 0 of 200", 0, 1.0, 1, None]
+    assert rows[5, 1, 0] == ["answer 5 of 0", 1, 5.0, 0, None, None]
+    assert rows[5, 1, 2] == ["answer 5 of 200", 0, 1.0, 0, None, None]
+    assert rows[0, 0, 2] == ["answer 0 of 200", 0, 1.0, 1, None, None]
+    assert (found["first"], found["passages"], found["prompts"]) == (1, [], [])
 
 
 def test_studies_without_judge_answers_or_seeds_alike():
@@ -96,7 +150,8 @@ def test_a_reader_filters_and_links(tmp_path):
     frame["answer"] += [" in 1847 <script>document.title = 1</script>"] * len(frame)
     frame["refusal_rate"] = (frame["question_id"] == "q003") * 1.0
     frame.loc[frame["question_id"] == "q004", "judge_accuracy"] = 1.0
-    results = full_study(frame, checks=[STRONG])
+    seen, passages = shown_to(frame)
+    results = full_study(frame, checks=[STRONG], evidence=seen, passages=passages)
     html = page.build_report(results, tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count("answer 5 of 200") <= 3  # as data, and maybe in the examples
     title, said = opened(html.replace("</body>", f"{USE}</body>"), tmp_path)
@@ -107,5 +162,5 @@ def test_a_reader_filters_and_links(tmp_path):
         *(f"{worse} of 70 questions", "1 of 70 questions", "1 of 70 questions"),
         *("q000 ascending true", "q069 descending true"),
         *("q000 ascending true", "q001 descending true"),
-        *("true", "0", "1", "q007"),
+        *("true", "0", "1", "q007", "2", "1847,1847", "50"),
     ]

@@ -76,7 +76,7 @@ def test_several_trainings_are_counted_in_the_answer():
         (opened, "not proven that any of 2 trainings helps"),
         (kept, "none of 2 trainings is worth deploying"),
         ([*opened, *kept], "2 of 4 trainings may help, which is not proven"),
-        ([*opened, *kept, helps], "Deploy LoRA on 9 examples, trained closed-book (1 of 5"),
+        ([*opened, *kept, helps], "Deploy LoRA on 9 examples, trained without passages (1 of 5"),
     ):
         assert expected in card_of(study(*rows)).answer
     text = card_text(card_of(study(*opened, *kept, helps)))

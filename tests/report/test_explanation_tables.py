@@ -78,7 +78,7 @@ def test_categories_have_their_share_and_their_change_against_the_base():
     )
     table = explanation_tables.decomposition_table(results)
     names = [column["name"] for column in table["columns"]]
-    assert names == ["right, also without passages", "generation failure"]
+    assert names == ["right, also without passages", "wrong despite a right passage"]
     assert [row["state"] for row in table["rows"]] == ["base", "LoRA 50", "LoRA 200"]
     base, tuned = table["rows"][0]["cells"], table["rows"][1]["cells"]
     # Right at first where i % 3 > 0, then wrong where i % 5 == 0 as well.

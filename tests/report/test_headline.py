@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_headline_of_an_undecided_comparison():
     text = headline(study(comparison("cannot tell"), judge_checks=[WEAK]))
     assert text == (
-        "Cannot tell yet. With retrieved passages, LoRA on 200 examples trained closed-book "
+        "Cannot tell yet. With retrieved passages, LoRA on 200 examples trained without passages "
         "changed answer recall by −0.05 (95 % interval −0.15 to +0.05, 40 questions); about "
         "590 questions would show that nothing matters if so it is, about 160 questions a true "
         "difference of twice the margin; fix the number first, as looking again and again finds "
@@ -67,22 +67,25 @@ def test_headline_for_each_verdict(row, start, phrase):
     [
         (
             ["hurts", "hurts"],
-            "Hurts, in all of the 2 primary comparisons (all trained closed-book).",
+            "Hurts, in all of the 2 primary comparisons (all trained without passages).",
         ),
         (["cannot tell"] * 3, "Cannot tell yet, in any of the 3 primary comparisons"),
         (
             ["hurts", "cannot tell", "cannot tell", "no verdict"],
-            "Hurts in 1 of 4 primary comparisons (all trained closed-book); 2 cannot be told yet; "
+            "Hurts in 1 of 4 primary comparisons (all trained without passages); 2 cannot be "
+            "told yet; "
             "1 without a verdict.",
         ),
         (
             ["helps", "hurts", "no difference that matters"],
-            "Mixed: helps in 1 and hurts in 1 of 3 primary comparisons (all trained closed-book); "
+            "Mixed: helps in 1 and hurts in 1 of 3 primary comparisons (all trained without "
+            "passages); "
             "no difference that matters in 1.",
         ),
         (
             ["no difference that matters", "cannot tell"],
-            "No difference that matters in 1 of 2 primary comparisons (all trained closed-book); "
+            "No difference that matters in 1 of 2 primary comparisons (all trained without "
+            "passages); "
             "1 cannot be told yet.",
         ),
     ],
@@ -118,7 +121,8 @@ def test_headline_takes_the_largest_change_among_the_most_telling_verdicts():
     ]
     text = headline(study(*rows))
     assert (
-        "LoRA on 500 examples trained closed-book lowered answer recall on qasper by −0.30" in text
+        "LoRA on 500 examples trained without passages lowered answer recall on qasper by −0.30"
+        in text
     )
 
 

@@ -119,14 +119,17 @@ def test_full_report_stands_alone_and_begins_with_the_decision(tmp_path):
     for section, title in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', html):
         assert f'<a href="#{section}">{title}</a>' in contents
     (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert image["src"].startswith("data:image/png;base64,")
-    assert "Answer recall by training examples" in image["alt"]
+    assert image["src"].startswith("data:image/svg+xml;base64,")
+    mean = summary[(summary["train_size"] == 200) & (summary["metric"] == "answer_recall")]
+    mean = mean[mean["context"] == "retrieved"]["mean"].item()
+    assert f"{mean:.2f} (" in image["alt"]
+    assert "with 200 examples" in image["alt"]
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", html)
     assert "url(" not in html
     assert "http:" not in html.replace("http-equiv", "")
     assert "https:" not in html
-    assert "trained closed-book" in words
-    assert "One training seed per model state" in words
+    assert "trained without passages" in words
+    assert "Each model was trained once (one seed)" in words
     assert "fine_tune 2 2 min 0 s not computed 1,900 MB" in words
     assert "versions: torch 2.8.0" in words
     assert "models: - tiny" in words
@@ -242,7 +245,7 @@ def test_examples_are_of_one_judge_and_limited_in_number():
 
 def test_limits_report_the_share_of_answers_that_were_cut():
     text = " ".join(limits(full_study(answers())))
-    assert "1.1 % of all answers were cut at the token limit, at most 3.3 % (LoRA 200" in text
+    assert "1.1 % of all answers were cut at the length limit, at most 3.3 % (LoRA 200" in text
     assert "The judge weak is not valid" in text
     assert "The smallest comparison has 30 questions in 30 independent groups" in text
 
@@ -258,10 +261,10 @@ NOT_SHOWN = {
 def test_a_judge_that_was_not_shown_to_be_valid_is_not_called_invalid(tmp_path):
     results = full_study(answers(), checks=(NOT_SHOWN,))
     text = " ".join(limits(results))
-    assert "weak was not shown to be valid with 20 questions, 36 are needed: accuracy" in text
+    assert "weak was not shown to be valid with 20 questions, 36 are needed. Its scores" in text
     assert (
-        "Of the 20 questions in the check of the judge weak, 3 of the validation pool and 5 of the "
-        "train pool stand beside" in text
+        "The check of the judge weak has 20 questions, 3 from the validation questions and 5 from "
+        "the training questions. The test questions were too few" in text
     )
     assert "weak is not valid" not in text
     html = report.build_report(results, tmp_path / "report.html").read_text()
@@ -272,7 +275,7 @@ def test_a_judge_that_was_not_shown_to_be_valid_is_not_called_invalid(tmp_path):
 
 def test_where_a_ladder_of_test_questions_is_from_is_not_worth_a_sentence():
     only = {**STRONG, "pools": {"test": 60, "validation": 0, "train": 0}}
-    assert not [s for s in limits(full_study(answers(), checks=(only,))) if "pool" in s]
+    assert not [s for s in limits(full_study(answers(), checks=(only,))) if "check of" in s]
 
 
 def test_what_cannot_be_done_with_the_data_is_among_the_limits():
@@ -334,7 +337,7 @@ def test_an_empty_study_says_what_cannot_be_computed(tmp_path):
         "Retrieval was not measured.",
         "No answers were scored",
         "There is no comparison to take examples from.",
-        "The share of answers cut at the token limit is not known.",
+        "The share of answers cut at the length limit is not known.",
         "Wall time and memory were not recorded.",
     ):
         assert sentence in words
@@ -345,11 +348,11 @@ def test_figures_beyond_the_size_limit_are_named_not_embedded(tmp_path, monkeypa
     figures = {}
     for name in ("first", "second"):
         figures[name] = tmp_path / f"{name}.png"
-        figures[name].write_bytes(b"\x89PNG" + bytes(100))
+        figures[name].with_suffix(".svg").write_text(f"<svg width='72pt'>{'.' * 100}</svg>")
     monkeypatch.setattr(report, "FIGURE_BYTES", 150)
     html = build(study(figures=figures), tmp_path)
-    assert html.count("data:image/png") == 1
-    assert "see second.png" in html
+    assert html.count("data:image/svg") == 1
+    assert "see second.svg" in html
 
 
 def test_a_failed_rendering_leaves_the_old_report(tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ def test_one_finished_run(tmp_path):
 
 def test_no_base_run(tmp_path):
     words = words_of(answers(4).query("method != 'none'"), tmp_path)
-    assert "there is no run of the untuned model to compare with" in words
+    assert "no base was run in the same settings" in words
     assert "differences cannot be computed" in words
 
 

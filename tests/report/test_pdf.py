@@ -16,7 +16,9 @@ def report(tmp_path):
 
 @pytest.mark.skipif(not any(map(shutil.which, pdf.BROWSERS)), reason="no Chromium here")
 def test_a_report_of_two_trainings_has_three_pages_with_everything_folded_left_out(tmp_path):
-    pdf.print_report(report(tmp_path), tmp_path / "report.pdf")
+    made_from = report(tmp_path)
+    assert pdf._MAKING in made_from.read_text(encoding="utf-8")  # which is opened for the paper
+    pdf.print_report(made_from, tmp_path / "report.pdf")
     made = (tmp_path / "report.pdf").read_bytes()
     assert made.startswith(b"%PDF")
     assert 2 <= len(re.findall(rb"/Type\s*/Page[^s]", made)) <= 3  # without a figure two

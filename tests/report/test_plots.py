@@ -4,8 +4,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import base64
 import hashlib
 import math
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +20,7 @@ from rag_study.analysis.pairing import ALL_SEEDS
 from rag_study.evaluation.metrics import METRICS
 from rag_study.report import plots
 from rag_study.report.plots.costs import with_costs
+from rag_study.report.plots.svg import alt_of, embedded
 from rag_study.report.verdict_looks import LOOKS
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -92,7 +95,7 @@ def test_train_size_curve_draws_the_means_and_intervals_of_the_table():
     assert ax.get_ylim()[1] >= 1
     text = flat(figure)
     assert "n = 38 to 40 questions" in text
-    assert "trained closed-book" in text
+    assert "trained without passages" in text
     assert "training seed 0" in text
     assert "base mean ± 0.03" in text
 
@@ -156,7 +159,8 @@ def test_contexts_stand_in_their_order_with_one_line_per_state():
     ]
     figure = plots.context_interaction(summary_of(*rows), "answer_recall")
     (ax,) = figure.axes
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["none", "retrieved", "oracle"]
+    names = [t.get_text() for t in ax.get_xticklabels()]
+    assert names == ["without\npassages", "retrieved\npassages", "the right\npassages"]
     assert marked_line(ax, "o")[0] == pytest.approx([0.1, 0.4, 0.7])
     assert marked_line(ax, "s")[0] == pytest.approx([0.15, 0.45, 0.75])
     labels = [t.get_text() for t in figure.legends[0].get_texts()]
@@ -181,15 +185,16 @@ def test_forest_rows_scales_and_marks():
     assert weak.get_facecolor() != recall.get_facecolor()
     assert recall.get_xlim() == panels["Token F1"].get_xlim() != weak.get_xlim()
     labels = [t.get_text() for t in weak.get_yticklabels()]
-    assert labels == ["fictional · tiny", "LoRA 50 · retrieved", "LoRA 200 · none"]
+    states = ["LoRA 50", "retrieved passages", "LoRA 200", "without passages"]
+    assert labels == ["fictional · tiny", *states]
 
     drawn = {line.get_marker(): line for line in recall.lines if len(line.get_xdata()) == 1}
     assert drawn["<"].get_xdata()[0] == -0.2
-    assert drawn["<"].get_ydata()[0] == 1
+    assert drawn["<"].get_ydata()[0] == 2
     assert drawn["<"].get_color() == LOOKS["hurts"].colour
     assert drawn["o"].get_markerfacecolor() == "white"
     assert any(np.allclose(s[:, 0], [-0.3, -0.1]) for s in segments(recall))
-    assert "primary: hurts" in words(figure)
+    assert "verdict: hurts" in words(figure)
 
 
 def test_a_forest_too_tall_to_read_keeps_the_primary_contexts_and_says_what_is_left_out():
@@ -200,7 +205,7 @@ def test_a_forest_too_tall_to_read_keeps_the_primary_contexts_and_says_what_is_l
     ]
     figure = plots.effects_forest(comparisons_of(*rows))
     assert "30 other differences are in the table" in flat(figure)
-    assert not any("none" in t.get_text() for t in figure.axes[0].get_yticklabels())
+    assert not any("without" in t.get_text() for t in figure.axes[0].get_yticklabels())
 
 
 def test_retrieval_quality_draws_recall_and_reciprocal_rank():
@@ -331,6 +336,8 @@ def test_save_writes_the_same_bytes_again_and_leaves_nothing_open(tmp_path):
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]
     assert b"<dc:date>" not in files[1].read_bytes()
+    assert b"prefers-color-scheme: dark" in files[1].read_bytes()
+    assert b"prefers-color-scheme" not in base64.b64decode(embedded(files[1])[0].partition(",")[2])
     assert plt.get_fignums() == []
 
 
@@ -347,8 +354,13 @@ def test_retention_shows_the_differences_outside_the_task_alone():
     assert titles == ["General text (nats per token)", "Knowledge accuracy"]
     points = [[line.get_xdata()[0] for line in ax.lines][1:] for ax in figure.axes]
     assert points == [[0.1], [-0.2]]
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][1:] == ["LoRA 50"]
+    # Under no data set's name: the general sets are no part of it.
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["tiny", "LoRA 50"]
     assert "n = 40 items" in flat(figure)
+    two = pd.concat([table, table.assign(dataset="mills")], ignore_index=True)
+    labels = [t.get_text() for t in plots.retention_forest(two).axes[0].get_yticklabels()]
+    heads = ["trained on fictional · tiny", "trained on mills · tiny"]
+    assert labels == [heads[0], "LoRA 50", heads[1], "LoRA 50"]
 
 
 def test_every_answer_is_a_dot_and_the_mean_is_that_of_the_table():
@@ -427,3 +439,103 @@ def test_the_cost_of_all_seeds_is_their_mean():
     rows = with_costs(table, costs, "answer_recall", "retrieved", "")
     assert rows["seed"].tolist() == [ALL_SEEDS]
     assert rows["training_minutes"].tolist() == [3.0]
+
+
+def every_figure():
+    """Each kind of figure with names as a study has them, in several states and contexts."""
+    formats = {"closed_book": 0.1, "with_context": -0.31}
+    states = {name: lora(200) | {"train_format": name} for name in formats}
+    contexts = ("none", "retrieved", "oracle", "distractor", "counterfactual")
+    means = [
+        mean_row(state, 0.5 + shift, context=context, model="a-model-135m-instruct")
+        for state, shift in ((BASE, 0.0), *((states[name], d) for name, d in formats.items()))
+        for context in contexts
+    ]
+    changed = {"model": "a-model-135m-instruct", "n_questions": 96, "n_clusters": 75}
+    effects = [
+        comparison(states[name], d, context=context, metric=metric, **changed)
+        for name, d in formats.items()
+        for context in contexts
+        for metric in ("answer_recall", "token_f1", "answer_length")
+    ]
+    outside = [
+        comparison(states[name], d, context="retention", metric=metric, primary=False, **changed)
+        for name, d in formats.items()
+        for metric, value in METRICS.items()
+        if value.retention
+    ]
+    costs = [cost_row(states[name], model="a-model-135m-instruct", tokens_per_answer=122.1 + d,
+                      training_minutes=0.9 + d) for name, d in formats.items()]  # fmt: skip
+    summary, table = summary_of(*means), comparisons_of(*effects, *outside)
+    return {
+        "sizes": plots.train_size_curves(summary, "answer_recall", "retrieved", 0.03),
+        "contexts": plots.context_interaction(summary, "answer_recall"),
+        "effects": plots.effects_forest(table),
+        "retention": plots.retention_forest(table),
+        "costs": plots.cost_against_effect(
+            table, pd.DataFrame(costs), "answer_recall", "retrieved"
+        ),
+    }
+
+
+FIGURES = ("sizes", "contexts", "effects", "retention", "costs")
+
+
+def names_of_ticks(axis, ends):
+    low, high = sorted(ends)
+    ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [tick.label1 for tick in ticks if tick.label1.get_visible() and tick.label1.get_text()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_clipped_and_no_name_runs_into_the_next(name):
+    figure = every_figure()[name]
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    below, texts = [], [*figure.texts, *figure.legends[0].get_texts()]
+    for ax in figure.axes:
+        below += names_of_ticks(ax.xaxis, ax.get_xlim())
+        texts += [ax._left_title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        texts += names_of_ticks(ax.yaxis, ax.get_ylim())
+    for text in [*texts, *below]:
+        box = text.get_window_extent()
+        assert not text.get_text() or -1 <= box.x0 < box.x1 <= width + 1, text.get_text()
+        assert not text.get_text() or -1 <= box.y0 < box.y1 <= height + 1, text.get_text()
+    boxes = [text.get_window_extent() for text in below]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_figures_speak_of_passages_as_people_do():
+    for name, figure in every_figure().items():
+        said = flat(figure)
+        assert not {"oracle", "closed_book", "distractor", "counterfactual", "gold"} & set(
+            said.lower().replace("·", " ").split()
+        ), name
+
+
+def test_the_alternative_text_says_what_is_seen(tmp_path):
+    seen = {name: figure.alt for name, figure in every_figure().items()}
+    assert "before training, 0.60 (0.50 to 0.75) with 200 examples" in seen["sizes"]
+    assert "0.19 (0.09 to 0.34) with the right passages" in seen["contexts"]
+    state = "LoRA 200, trained with the right passage, with retrieved passages"
+    assert f"{state}: answer recall −0.31 (−0.41 to −0.21), cannot tell" in seen["effects"]
+    assert "further values in the table" in seen["effects"]
+    assert "knowledge accuracy +0.10 (+0.00 to +0.20)" in seen["retention"]
+    assert "training time (minutes) 0.59" in seen["costs"]
+    file = plots.save(every_figure()["costs"], tmp_path, "costs")
+    assert alt_of(file) == seen["costs"]
+    assert alt_of(tmp_path / "gone.png") == ""
+    shown, beside = every_figure()["costs"]._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    assert beside["image/png"]["alt"] == seen["costs"]
+
+
+def test_the_alternative_text_of_a_hostile_name_is_a_text(tmp_path):
+    name = 'a</title><script>alert(1)</script>&amp;\x1b"\u202e'
+    rows = [mean_row(state, 0.5, dataset=name) for state in (BASE, lora(50))]
+    figure = plots.train_size_curves(summary_of(*rows), "answer_recall", "retrieved")
+    file = plots.save(figure, tmp_path, "hostile")
+    assert alt_of(file) == figure.alt
+    assert "a</title><script>" in figure.alt
+    assert ElementTree.parse(file.with_suffix(".svg")).getroot().tag.endswith("svg")

@@ -44,7 +44,8 @@ def test_seconds_are_those_of_the_arithmetic(demo):
     machine = Machine("m", "", read=1e9, trained=2e9, written=3e9, overhead=7.0)
     run = first(demo, "generate_answers")
     taken = costs.seconds(run, {"read": 1000, "written": 80}, machine)
-    expected = 7 + 2 * 0.135e9 * 1000 / 1e9 + 0.135e9 * 2 * (80 / run.point.answering.batch_size) / 3e9
+    steps = 80 / run.point.answering.batch_size
+    expected = 7 + 2 * 0.135e9 * 1000 / 1e9 + 0.135e9 * 2 * steps / 3e9
     assert taken == pytest.approx(expected)
 
 

@@ -166,7 +166,7 @@ def test_what_a_stage_cannot_do_without(stage, changes, expected):
 
 def test_more_questions_than_there_are_are_refused_before_anything_is_written(outputs):
     values = notebook_parameters(FINE_TUNE) | {"training": {"train_size": 10**6}}
-    with pytest.raises(StudyError, match="train_size: 1000000 questions are asked for"):
+    with pytest.raises(StudyError, match="train_size: 1,000,000 questions are asked for"):
         active_run.begin("fine_tune", values)
     assert not list(outputs.rglob("*"))
 

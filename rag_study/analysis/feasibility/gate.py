@@ -25,8 +25,9 @@ def refuse_impossible(runs: Sequence[StageRun], study: StudyConfig) -> None:
     for judge, least in judges.too_small(study.judges):
         if any(run.point.judge == judge.single for run in to_do):
             raise StudyError(
-                f"judges: {judge.display_name}, ladder_size: {judge.ladder_size} questions cannot "
-                "show that any judge is valid, even one without a mistake; with what its criteria "
+                f"judges: {judge.display_name}, ladder_size: "
+                f"{counted(judge.ladder_size, 'question')} cannot show that any judge is valid, "
+                "even one without a mistake; with what its criteria "
                 f"require, {least} can. Set `ladder_size: {least}`, better 60."
             )
 

@@ -114,7 +114,8 @@ def _more_needed(asked: Asked, best: Split | None) -> str:
     )
     if largest > len(every) / MIN_CLUSTERS:
         said += (
-            f"The largest, '{name}', has {largest} of {len(every)} questions: give each question a "
+            f"The largest, '{name}', has {largest} of {counted(len(every), 'question')}: give "
+            "each question a "
             "`group` that says what must not be shared (a section, a customer), or ask about more "
             "documents; "
         )

@@ -20,6 +20,7 @@ from rag_study.analysis.feasibility import (
 )
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import LEVELS, NO_VERDICT, NOTE, PROBLEM, Finding
+from rag_study.common.wording import counted
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.fitness import fit_sentences
 from rag_study.study import readers, stages
@@ -177,7 +178,8 @@ def _too_small(of: Sequence[JudgeConfig]) -> list[Finding]:
         Finding(
             PROBLEM,
             "judge",
-            f"{judge.display_name}: {judge.ladder_size} questions cannot show that any judge is "
+            f"{judge.display_name}: {counted(judge.ladder_size, 'question')} cannot show that "
+            "any judge is "
             "valid, even one without a mistake.",
             f"`ladder_size: {least}` can.",
         )

@@ -15,7 +15,7 @@ from rag_study.models.names import is_endpoint
 from rag_study.models.prompts import PROMPTINGS
 from rag_study.retrieval.settings import RETRIEVERS
 
-# So many answers are wrong with the gold passages in the prompt before the model is to blame.
+# So many answers are wrong with the right passages in the prompt before the model is to blame.
 _WRONG_WITH_GOLD = 0.10
 _SEEDS = 3  # from which on a recipe has a spread
 
@@ -47,15 +47,15 @@ def search_or_model(m: Measured) -> Iterator[Step]:
 
 
 def _search(m: Measured, missed: Mean, gain: Mean) -> Step | None:
-    """Where no gold passage was shown, gold passages bring the margin or more."""
+    """Where no right passage was shown, right passages bring the margin or more."""
     if gain.low <= 0 or gain.value < m.recall_margin:
         return None
     change, more, numbers = _other_search(m)
     return Step(
         "search",
         f"The search loses answers: for {percent(missed.value)} "
-        f"{shares_between(missed.low, missed.high)} of the questions no gold passage was shown; "
-        f"with the gold passages the base is right on so many of these that the share of right "
+        f"{shares_between(missed.low, missed.high)} of the questions no right passage was shown; "
+        f"with the right passages the base is right on so many of these that the share of right "
         f"answers rises by {points(gain)}. So much an ideal search would bring.{more}",
         numbers | _of("missed", missed) | _of("gain", gain),
         change,
@@ -63,13 +63,14 @@ def _search(m: Measured, missed: Mean, gain: Mean) -> Step | None:
 
 
 def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
-    """Where a gold passage was shown among others, the gold passages alone bring the margin."""
+    """Where a right passage was shown among others, the right passages alone bring the margin."""
     if gain.low <= 0 or gain.value < m.recall_margin:
         return None
     sentence = (
-        f"Other passages distract: a gold passage was shown for {percent(1 - missed.value)} of the "
-        f"questions, and on these alone the base's share of right answers rises by {points(gain)} "
-        "with nothing but the gold passages."
+        f"Other passages distract: a right passage was shown for {percent(1 - missed.value)} of "
+        "the questions, and on these alone the base's share of right answers rises by "
+        f"{points(gain)} "
+        "with nothing but the right passages."
     )
     tops, change = m.study.retrieval.top_k, {}
     if min(tops) > 1:
@@ -78,7 +79,7 @@ def _distraction(m: Measured, missed: Mean, gain: Mean) -> Step | None:
         sentence += f" Untested here: fewer passages (`top_k: {fewer}`)."
     elif _trains(m) and not {"raft"} & _formats(m):
         change = {**_also_trained(m, "raft")}
-        sentence += " Untested here: training with distractor passages (RAFT)."
+        sentence += " Untested here: training with right and wrong passages (RAFT)."
     numbers = {"shown": 1 - missed.value, **_of("gain", gain)}
     return Step("distraction", sentence, numbers, change)
 
@@ -94,7 +95,7 @@ def _of(name: str, mean: Mean) -> dict[str, float]:
 
 
 def _other_search(m: Measured) -> tuple[dict[str, Any], str, dict[str, float]]:
-    """(change, words, numbers): more passages where more gold ones are among these, else another
+    """(change, words, numbers): more passages where more right ones are among these, else another
     search that this study has not tried."""
     tried, table = m.study.retrieval, m.results.retrieval
     k = max(tried.top_k)
@@ -106,7 +107,7 @@ def _other_search(m: Measured) -> tuple[dict[str, Any], str, dict[str, float]]:
             best = int(deeper.index[deeper >= deeper.max() - m.recall_margin / 2][0])
             return (
                 m.file.with_retrieval(top_k=[*tried.top_k, best]),
-                f" Of the gold passages {percent(once[k])} are among the first {k}, "
+                f" Of the right passages {percent(once[k])} are among the first {k}, "
                 f"{percent(once[best])} among the first {best}.",
                 {"recall": float(once[k]), "recall_deeper": float(once[best])},
             )
@@ -124,7 +125,7 @@ def _not_tried(m: Measured, missed: Mean) -> Step | None:
     return Step(
         "gold passages not tried",
         f"For {percent(missed.value)} {shares_between(missed.low, missed.high)} of the questions "
-        "no gold passage was shown; what they would have brought is not known: add the context "
+        "no right passage was shown; what they would have brought is not known: add the context "
         "`oracle`.",
         _of("missed", missed),
         m.file.also("contexts", "oracle", m.study.contexts),
@@ -135,8 +136,8 @@ def _model(m: Measured, wrong: Mean) -> Step | None:
     if wrong.low < _WRONG_WITH_GOLD:
         return None
     sentence = (
-        f"The model fails where the search does not: with the gold passages in its prompt the base "
-        f"is wrong on {percent(wrong.value)} {shares_between(wrong.low, wrong.high)} of the "
+        f"The model fails where the search does not: with the right passages in its prompt the "
+        f"base is wrong on {percent(wrong.value)} {shares_between(wrong.low, wrong.high)} of the "
         "questions, and no search mends these."
     )
     change: dict[str, Any] = {}

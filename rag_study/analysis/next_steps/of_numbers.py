@@ -126,7 +126,7 @@ def _labels(m: Measured, check: dict, audited: pd.Series | None) -> Step:
     return Step(
         "labels",
         f"The judge {name} {why}. Before anything else, have people grade the answers to "
-        f"{questions} questions ({counted(answers, 'answer')}){seen}.",
+        f"{counted(questions, 'question')} ({counted(answers, 'answer')}){seen}.",
         {**numbers, "questions": questions, "answers": answers},
         command=f"label {{file}} --questions {questions}",
     )
@@ -168,7 +168,7 @@ def too_few_groups(m: Measured) -> Iterator[Step]:
         sentence = f"{label}: {short}."
         if size is None:
             sentence += (
-                f" The {len(pool['test'])} questions of its test pool do not have so many: a "
+                f" Its test pool of {counted(len(pool['test']), 'question')} has not so many: a "
                 "larger `test_share`, or questions about more documents, would."
             )
             yield Step("more groups", sentence, numbers, command="check {file}")

@@ -166,7 +166,8 @@ def train_size(m: Measured) -> Iterator[Step]:
             if wanted < 1.2 * sizes[-1]:
                 yield Step(
                     "more training data",
-                    f"{said}, and the train pool's {pool} questions are used up: more data would "
+                    f"{said}, and the train pool of {counted(pool, 'question')} is used up: "
+                    "more data would "
                     "go on.",
                     numbers | {"pool": pool},
                 )

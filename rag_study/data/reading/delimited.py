@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01", ":")
@@ -84,7 +85,8 @@ def named(rows: Iterable[tuple[str, Sequence[Any]]], label: str) -> Iterator[tup
         row = dict(zip(header, padded, strict=False))
         if filled[-1] >= len(header):
             row[OVERFLOW] = (
-                f"{where}: has {filled[-1] + 1} cells, the header names {len(header)} columns. A "
+                f"{where}: has {filled[-1] + 1} cells, the header names "
+                f"{counted(len(header), 'column')}. A "
                 "cell with the delimiter or a line break in it needs quotation marks."
             )
         yield where, row

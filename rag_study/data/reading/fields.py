@@ -16,6 +16,7 @@ from typing import Any
 from rag_study.common.characters import readable
 from rag_study.common.errors import StudyError
 from rag_study.common.text import plain, words
+from rag_study.common.wording import counted
 
 # A longer answer is a passage: nobody gives it word for word, so it is no alternative to match.
 MAX_ANSWER_WORDS = 20
@@ -190,7 +191,7 @@ def require_questions(place: str, used: int, read: int, dropped: Mapping[str, in
         return
     reasons = "; ".join(f"{reason}: {number:,}" for reason, number in dropped.items())
     raise StudyError(
-        f"{place}: none of the {read:,} questions can be used ({reasons})."
+        f"{place}: none of {counted(read, 'question')} can be used ({reasons})."
         if read
         else f"{place}: there are no questions."
     )

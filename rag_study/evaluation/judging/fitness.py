@@ -53,9 +53,9 @@ def fit_sentences(judges: Iterable[str], questions: Sequence[Question]) -> list[
             asked = listed([KINDS[kind] for kind, n in other.items() if n])
             sentences.append(
                 f"The judge {judge} was shown to agree with people where {shown} is asked for. "
-                f"{sum(other.values()) / len(questions):.0%} of these questions ask for {asked}: "
-                "there its scores order answers less well, and a larger judge or labels by people "
-                "are to be preferred."
+                f"{100 * sum(other.values()) / len(questions):.0f} % of these questions ask for "
+                f"{asked}. There its scores order answers less well: prefer a larger judge, or "
+                "people's labels."
             )
     return sentences
 

@@ -18,6 +18,7 @@ import pandas as pd
 from rag_study.common import files
 from rag_study.common.provenance import package_hash
 from rag_study.common.shown import markdown as in_markdown
+from rag_study.common.wording import counted
 from rag_study.data.schema import Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.judging import people, requirements, validity
@@ -224,14 +225,16 @@ def notes(report: Report) -> list[str]:
     said = []
     if about := report.about.get("ladder"):
         said.append(
-            f"Ladder: {about['answers']} answers of known quality to {about['questions']} "
-            f"questions of {about['data']}. It shows what a judge gets wrong, and never that it is "
+            f"Ladder: {counted(about['answers'], 'answer')} of known quality to "
+            f"{counted(about['questions'], 'question')} of {about['data']}. It shows what a "
+            "judge gets wrong, and never that it is "
             "right: people's grades do."
         )
     if about := report.about.get("people"):
         said.append(
-            f"People: {about['answers']} graded answers to {about['questions']} questions of "
-            f"{about['file']}. Metrics are on the scale of the judge, 1 to 5; intervals at 95 %, "
+            f"People: {counted(about['answers'], 'graded answer')} to "
+            f"{counted(about['questions'], 'question')} of {about['file']}. Metrics are on the "
+            "scale of the judge, 1 to 5; intervals at 95 %, "
             "over questions."
         )
         for criterion in dict.fromkeys(row["criterion"] for row in report.people):

@@ -6,12 +6,14 @@ Needs a front end that shows widgets (JupyterLab); `tables.display_static` does 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 from itables.widget import ITable
 
+from rag_study.analysis.states import passages_label
 from rag_study.report.explorer import tables
 from rag_study.report.explorer.tagging import Tagging
 from rag_study.report.markup import within
@@ -32,7 +34,7 @@ class Explorer:
         )
         self.dataset, self.model, self.state, self.context, self.score = (
             widgets.Dropdown(description=text, options=[], layout=_WIDE)
-            for text in ("Data set", "Model", "State", "Context", "Score")
+            for text in ("Data set", "Model", "State", "Passages", "Score")
         )
         self.about = widgets.HTML()
         self.answers = widgets.HTML()
@@ -106,7 +108,8 @@ class Explorer:
 
     def _state_chosen(self) -> None:
         left = self._left("dataset", "model", "state")
-        self._offer(self.context, [selection.context for selection in left], "retrieved")
+        contexts = [selection.context for selection in left]
+        self._offer(self.context, contexts, "retrieved", passages_label)
         self._context_chosen()
 
     def _context_chosen(self) -> None:
@@ -115,12 +118,19 @@ class Explorer:
         self._offer(self.score, list(self._scores))
         self._score_chosen()
 
-    def _offer(self, box: widgets.Dropdown, options: list[str], first: str | None = None) -> None:
-        """Fill a list; its value stays where it can, else it is `first`, else the first option."""
+    def _offer(
+        self,
+        box: widgets.Dropdown,
+        options: list[str],
+        first: str | None = None,
+        words: Callable[[str], str] | None = None,
+    ) -> None:
+        """Fill a list; its value stays where it can, else it is `first`, else the first option.
+        Read are the `words` of the options, where they are given."""
         options = list(dict.fromkeys(options))
         kept = next((v for v in (box.value, first, *options[:1]) if v in options), None)
         self._filling = True
-        box.options = options
+        box.options = [(words(option), option) for option in options] if words else options
         box.value = kept
         self._filling = False
 

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ladder": ["calibration", "judge_ladder"],
         "slices": ["slice_map"],
         "styles": ["style_means"],
+        "svg": ["alt_of"],
         "means": ["context_interaction", "train_size_curves"],
         "retrieval": ["retrieval_quality"],
         "scores": ["score_distributions"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import figure
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from rag_study.common.shown import shortened, visible
+from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import lettering
+from rag_study.report.plots.svg import follow_colours
 
 GREY = "#8a8a8a"
 WARNING = "#b3311a"
@@ -37,6 +40,21 @@ STYLE = {
     "legend.fontsize": 9,
     "svg.hashsalt": "rag-study",
 }
+# For the legend of what shades differences that are too small to matter.
+MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
+_MOST_FACTS, _FACT = 12, 400  # of an alternative text, and characters of each
+
+
+class Figure(figure.Figure):
+    """A figure with `alt`, what is seen on it in words, for those who do not see it."""
+
+    alt = ""
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """What a notebook shows, the alternative text beside the picture."""
+        from IPython.core.pylabtools import print_figure
+
+        return {"image/png": print_figure(self, base64=True)}, {"image/png": {"alt": self.alt}}
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -73,10 +91,10 @@ def layout(
     rows = math.ceil(n_panels / columns)
     width = max(6.5, columns * panel[0] + 0.3 + row_labels)
     title, caption, note = map(lettering.legible, (title, caption, note))
-    title_lines = lettering.wrapped(title, int(width * 10.2))
-    note_lines = lettering.wrapped(note, int((width - 0.4) * 11.3))
-    caption = caption.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
-    caption_lines = lettering.wrapped(caption, int(width * 15))
+    title_lines = lettering.fitted(title, width - 0.2, 12, "bold")
+    note_lines = lettering.fitted(note, width - 0.4, 10, "bold")
+    caption = caption.strip().replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+    caption_lines = lettering.fitted(caption, width - 0.2, 9)
     legend_columns, legend_rows = _fit_legend(handles, width - 0.2)
     heights = {
         "title": 0.12 + 0.23 * len(title_lines),
@@ -87,7 +105,8 @@ def layout(
     footer = 0.12 + 0.175 * len(caption_lines) if caption else 0.0
     height = header + rows * panel[1] + footer
 
-    fig = plt.figure(figsize=(width, height), layout="constrained")
+    fig = plt.figure(FigureClass=Figure, figsize=(width, height), layout="constrained")
+    fig.alt = title if title.endswith("?") else f"{title}."
     # Not in pyplot's list: nothing to leak, and a notebook shows the figure once.
     plt.close(fig)
     body = (0.0, footer / height, 1.0, 1 - (header + footer) / height)
@@ -127,12 +146,11 @@ def _fit_legend(handles: Sequence[Line2D | Patch], width: float) -> tuple[int, i
     """How many columns and lines a legend of this width has, in inches; its labels are folded
     where one alone is wider."""
     labels = lettering.names([handle.get_label() for handle in handles])
-    room = int((width - 0.75) / 0.078)
-    folded = ["\n".join(lettering.wrapped(label, room)) for label in labels]
+    folded = ["\n".join(lettering.fitted(label, width - 0.75, 9)) for label in labels]
     for handle, label in zip(handles, folded, strict=True):
         handle.set_label(label)
-    longest = lettering.width(labels) if labels else 0
-    columns = max(1, min(len(handles), int(width / (0.75 + 0.078 * longest))))
+    longest = max((lettering.measured(label, 9) for label in labels), default=0.0)
+    columns = max(1, min(len(handles), int(width / (0.75 + longest))))
     if columns == 1:
         return 1, sum(1 + label.count("\n") for label in folded)
     return columns, math.ceil(len(handles) / columns)
@@ -143,6 +161,15 @@ def nothing(title: str, message: str, note: str = "") -> Figure:
     fig, (ax,) = layout(1, panel=(6.5, 1.2), title=title, note=note)
     ax.set_axis_off()
     ax.text(0.5, 0.5, message, ha="center", va="center", fontsize=10, transform=ax.transAxes)
+    return described(fig, [message])
+
+
+def described(fig: Figure, facts: Collection[str]) -> Figure:
+    """The figure, its alternative text with what is seen: the title, and the first of `facts`."""
+    said = "; ".join(shortened(fact.rstrip("."), _FACT) for fact in list(facts)[:_MOST_FACTS])
+    more = len(facts) - _MOST_FACTS
+    rest = f"; {counted(more, 'further value')} in the table" if more > 0 else ""
+    fig.alt = visible(" ".join(f"{fig.alt} {said}{rest}.".split()))
     return fig
 
 
@@ -274,14 +301,17 @@ def dodge(index: int, count: int) -> float:
     return (index - (count - 1) / 2) * step
 
 
-def save(figure: Figure, folder: Path | str, name: str) -> Path:
-    """Write `name`.png (150 dpi) and `name`.svg into `folder`, close the figure, and return the
-    path of the PNG. No dates go in, and ids in the SVG are fixed as far as matplotlib allows."""
+def save(fig: Figure, folder: Path | str, name: str) -> Path:
+    """Write `name`.png (150 dpi) and `name`.svg, which has the alternative text, into `folder`,
+    close the figure, and return the path of the PNG. No dates go in, and ids in the SVG are fixed
+    as far as matplotlib allows."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     png = folder / f"{name}.png"
+    svg = png.with_suffix(".svg")
     with plt.rc_context(STYLE):
-        figure.savefig(png, dpi=150, metadata={"Software": None})
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
+        fig.savefig(png, dpi=150, metadata={"Software": None})
+        fig.savefig(svg, dpi=150, metadata={"Date": None, "Title": fig.alt})
+    plt.close(fig)
+    follow_colours(svg)
     return png

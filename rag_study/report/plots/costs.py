@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,9 +20,10 @@ from rag_study.analysis.states import (
     factor_words,
     state_label,
 )
+from rag_study.common.wording import is_number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
-from rag_study.report.plots.captions import recipe_caption, span
+from rag_study.report.plots.captions import NAMES, estimate, recipe_caption, span
 
 AXES = {
     "training_minutes": "training time (minutes)",
@@ -60,17 +63,19 @@ def cost_against_effect(
     groups = list(rows.groupby(["dataset", "model"], sort=True))
     unknown = [AXES[name] for name in AXES if name not in measured]
     caption = (
-        f"Up is better. Vertical lines: 95 % intervals, n = {span(rows['n_questions'])} questions. "
-        + f"Scored by {judge}. " * bool(judge)
-        + f"Shaded: the margin, too small to matter. Time "
-        f"(without loading the model) and memory are those of the machines that ran the study. "
-        f"Marks at the same place are moved apart a little. {recipe_caption(rows)}"
+        "Up is better. Vertical lines: 95 % intervals, n = "
+        f"{span(rows['n_questions'], 'question')}. "
+        + f"Scored by {judge}. "
+        * bool(judge)
+        + f"Time (without loading the model) and memory are those of the machines that ran the "
+        f"study. Marks at the same place are moved apart a little. {NAMES} {recipe_caption(rows)}"
         + f" Not recorded: {', '.join(unknown)}."
         * bool(unknown)
     )
     handles = [canvas.legend_handle(label, i) for i, label in enumerate(labels)]
     for handle in handles:
         handle.set_linestyle("")
+    handles += [canvas.MARGIN] * bool(np.isfinite(rows["margin"].astype(float)).any())
     alone = len(groups) == 1
     fig, axes = canvas.layout(
         len(groups) * len(measured),
@@ -96,7 +101,20 @@ def cost_against_effect(
             ax.set_title(lettering.heading([dataset, model], 30), loc="left")
         if alone or ax.get_subplotspec().is_last_row():
             ax.set_xlabel(AXES[name])
-    return fig
+    facts = [_fact(row, metric, measured, several=not alone) for row in rows.to_dict("records")]
+    return canvas.described(fig, facts)
+
+
+def _fact(row: dict[str, Any], metric: str, measured: list[str], several: bool) -> str:
+    """A state with its difference and its costs, in words."""
+    about = f"{row['model']} on {row['dataset']}, " * several
+    found = estimate(row, "difference", lambda value: signed(value, metric))
+    costs = [
+        f"{' '.join(AXES[n].split())} {row[n]:,.{0 if row[n] >= 100 else 2}f}"
+        for n in measured
+        if is_number(row[n])
+    ]
+    return f"{about}{row['label']}: {', '.join([found, *costs])}"
 
 
 def _draw(ax: Axes, part: pd.DataFrame, name: str, labels: list[str], costs: pd.Series) -> None:
@@ -106,7 +124,8 @@ def _draw(ax: Axes, part: pd.DataFrame, name: str, labels: list[str], costs: pd.
     if np.isfinite(margin):
         ax.axhspan(-margin, margin, color="#0b5a99", alpha=0.12, linewidth=0)
     least = costs.min() if name == "tokens_per_answer" else 0.0
-    width = costs.max() - least or max(costs.max(), 1.0)
+    # Less than a tenth of what it costs is no difference to look at.
+    width = max(costs.max() - least, 0.1 * costs.max()) or 1.0
     for row in part.to_dict("records"):
         index = labels.index(row["label"])
         x = [row[name] + 0.15 * canvas.dodge(index, len(labels)) * width]

@@ -11,9 +11,16 @@ from matplotlib.text import Text
 
 from rag_study.analysis.decomposition import CATEGORIES, FOLLOWS, Right
 from rag_study.analysis.pairing import RUN_COLUMNS
-from rag_study.analysis.states import SETTINGS, differing, factor_words, is_base, state_label
+from rag_study.analysis.states import (
+    SETTINGS,
+    category_label,
+    differing,
+    factor_words,
+    is_base,
+    state_label,
+)
 from rag_study.report.plots import bars, canvas, lettering
-from rag_study.report.plots.captions import span
+from rag_study.report.plots.captions import NAMES, span
 
 MOST_BARS = 40
 _ROW = 0.34  # inches from bar to bar; a line of a label takes half of it
@@ -68,7 +75,7 @@ def _stacked(
     caption = (
         f"Shares of questions, n = {span(shares['n_questions'])} per bar; each question is in one "
         f"category. “Right”: {right}. Intervals, and shares too narrow for a label, are in the "
-        f"table.{left_out}"
+        f"table. {NAMES}{left_out}"
     )
     fig, (ax,) = canvas.layout(
         1,
@@ -82,7 +89,8 @@ def _stacked(
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     ax.set_xlabel("share of questions")
-    return bars.finished(fig, ax, height, labels)
+    facts = [_fact(row, shares, shown) for row in rows if row["run"]]
+    return canvas.described(bars.finished(fig, ax, height, labels), facts)
 
 
 def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
@@ -93,17 +101,14 @@ def _bars(shares: pd.DataFrame) -> tuple[list[dict], str]:
     runs = runs.assign(trained=~is_base(runs)).sort_values(
         ["dataset", "model", "trained", "train_size", *RUN_COLUMNS[2:]]
     )
-    rows, heading = [], None
+    rows, heading, several = [], None, len(runs[["dataset", "model"]].drop_duplicates()) > 1
     for run in runs[RUN_COLUMNS].iloc[:MOST_BARS].to_dict("records"):
         if heading != (run["dataset"], run["model"]):
             heading = (run["dataset"], run["model"])
             rows.append({"label": lettering.bar_label(heading), "run": None})
-        rows.append(
-            {
-                "label": lettering.bar_label([state_label(run), *factor_words(run, extra)]),
-                "run": run,
-            }
-        )
+        words = [state_label(run), *factor_words(run, extra)]
+        name = ", ".join([*(heading if several else ()), *words])
+        rows.append({"label": lettering.bar_label(words), "run": run, "name": name})
     for row in rows:
         row["height"] = max(1.0, 0.5 * (row["label"].count("\n") + 1) + 0.15)
     more = len(runs) - MOST_BARS
@@ -121,8 +126,7 @@ def _draw(
         ticks.append((middle, row["label"], row["run"] is None))
         if row["run"] is None:
             continue
-        run_shares = shares[(shares[RUN_COLUMNS] == list(row["run"].values())).all(axis=1)]
-        share_of = run_shares.set_index("category")["share"]
+        share_of = _shares_of(row, shares)
         left = 0.0
         for category in shown:
             share = float(share_of.get(category, 0.0))
@@ -138,6 +142,19 @@ def _draw(
     return labels
 
 
+def _shares_of(row: dict, shares: pd.DataFrame) -> pd.Series:
+    of_run = shares[(shares[RUN_COLUMNS] == list(row["run"].values())).all(axis=1)]
+    return of_run.set_index("category")["share"]
+
+
+def _fact(row: dict, shares: pd.DataFrame, shown: list[str]) -> str:
+    """A bar in words."""
+    share_of = _shares_of(row, shares)
+    parts = [(float(share_of.get(category, 0.0)), category_label(category)) for category in shown]
+    said = [f"{100 * share:.0f} % “{words}”" for share, words in parts if share > 0]
+    return f"{row['name']}: {', '.join(said)}"
+
+
 def _fill(category: str) -> tuple[tuple[float, float, float], str]:
     index, hatch = _FILLS[category]
     return _PALETTE[index], hatch
@@ -145,4 +162,4 @@ def _fill(category: str) -> tuple[tuple[float, float, float], str]:
 
 def _patch(category: str) -> Patch:
     colour, hatch = _fill(category)
-    return Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=category)
+    return Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=category_label(category))

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rag_study.analysis.pairing import DEFAULT
-from rag_study.analysis.states import against_base, untrusted_judges
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
+from rag_study.analysis.states import against_base, context_label, of_people, untrusted_judges
+from rag_study.common.wording import signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, forest, lettering
-from rag_study.report.plots.captions import recipe_caption, span
+from rag_study.report.plots.captions import NAMES, estimate, recipe_caption, span
 from rag_study.report.verdict_looks import LOOKS
-
-_MARGIN = Patch(color="#0b5a99", alpha=0.15, label="margin: too small to matter")
 
 
 @canvas.styled
@@ -43,18 +42,19 @@ def effects_forest(
     rows, left_out = forest.most_important(rows)
     invalid = untrusted_judges(comparisons) if invalid_judges is None else set(invalid_judges)
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, label=f"primary: {verdict}")
+        Line2D([], [], color=look.colour, marker=look.marker, label=f"verdict: {verdict}")
         for verdict, look in LOOKS.items()
         if (rows["primary"] & (rows["verdict"] == verdict)).any()
     ]
     handles += [
-        Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="not primary"),
-        _MARGIN,
+        Line2D(
+            [], [], color="#333333", marker="o", markerfacecolor="white", label="without a verdict"
+        ),
+        canvas.MARGIN,
     ]
     caption = (
-        f"Points right of the zero line: higher after training. {_intervals(rows)} Only primary "
-        f"comparisons have a verdict. The number in a name is that of training examples. "
-        f"{recipe_caption(rows)}{left_out}"
+        f"Points right of the zero line: higher after training. {_intervals(rows)} Only what was "
+        f"declared beforehand has a verdict. {NAMES} {recipe_caption(rows)}{left_out}"
     )
     return _drawn(rows, title, caption, handles, invalid, metrics)
 
@@ -74,24 +74,30 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
     ]
     if rows.empty:
         return canvas.nothing(title, "Retention was not measured.")
-    # Said once in the title, not in every row.
-    rows = rows.assign(context="")
+    # General sets are no part of the study's data: with several of its data sets, a name says which
+    # of them a state was trained on.
+    several = rows["dataset"].nunique() > 1
+    trained_on = "trained on " + rows["dataset"].astype(str) if several else ""
+    rows = rows.assign(context="", dataset=trained_on)
     caption = (
-        f"Left of the zero line: lower after training, which is a loss, except for general text, "
-        f"where more nats per token mean that ordinary text has become less likely to the model. "
-        f"{_intervals(rows, 'items of small general sets')} Descriptive, without a verdict. "
-        f"{recipe_caption(rows)}"
+        f"Left of the zero line: lower after training, which is a loss. Only for general text a "
+        f"loss is on the right: a higher number means that the model finds ordinary text less "
+        "likely. Knowledge margin: how much likelier it finds the right choice than the best "
+        "wrong "
+        f"one. {_intervals(rows, 'item', ' of small general sets')} Descriptive, without a "
+        f"verdict. {NAMES} {recipe_caption(rows)}"
     )
     handles = [
         Line2D([], [], color="#333333", marker="o", markerfacecolor="white", label="difference")
     ]
-    return _drawn(rows, title, caption, [*handles, _MARGIN], set(), METRICS)
+    return _drawn(rows, title, caption, [*handles, canvas.MARGIN], set(), METRICS)
 
 
-def _intervals(rows: pd.DataFrame, items: str = "questions") -> str:
+def _intervals(rows: pd.DataFrame, noun: str = "question", of: str = "") -> str:
     return (
-        f"Lines: 95 % intervals (bootstrap over {span(rows['n_clusters'])} independent groups), "
-        f"n = {span(rows['n_questions'])} {items}."
+        f"Lines: 95 % intervals (bootstrap over "
+        f"{span(rows['n_clusters'], 'independent group')}), n = "
+        f"{span(rows['n_questions'], noun)}{of}."
     )
 
 
@@ -116,7 +122,7 @@ def _drawn(
         caption=caption,
         handles=handles,
         columns=2 if len(panels) == 4 else 3,
-        row_labels=0.088 * lettering.width(labels.values()),
+        row_labels=0.2 + max(lettering.measured(name, 9, "bold") for name in labels.values()),
     )
     families = {}
     for ax, (metric, judge) in zip(axes, panels, strict=True):
@@ -137,5 +143,25 @@ def _drawn(
         margin = np.nan_to_num(values["margin"].to_numpy(dtype=float)).max()
         reach = 1.08 * max(np.nanmax(np.abs(edges)), 1.3 * margin, 1e-3)
         for ax, _ in members:
-            ax.set_xlim(-reach, reach)
-    return fig
+            forest.set_scale(ax, reach)
+    return canvas.described(fig, _facts(rows, panels, metrics))
+
+
+def _facts(rows: pd.DataFrame, panels: list[tuple[str, str]], metrics: Metrics) -> list[str]:
+    """Each difference in words, those with a verdict first."""
+    named, order = forest.state_words(rows), {panel: i for i, panel in enumerate(panels)}
+    place = [order[key] for key in zip(rows["metric"], rows["judge"], strict=True)]
+    rows = rows.assign(place=place).sort_values(
+        ["primary", "place"], ascending=[False, True], kind="stable"
+    )
+    several = [name for name in ("dataset", "model") if rows[name].nunique() > 1]
+    facts = []
+    for row in rows.to_dict("records"):
+        state = ", ".join(named[tuple(row[name] for name in RUN_COLUMNS)])
+        context = context_label(row["context"]) if row["context"] else ""
+        about = ", ".join(filter(None, (*(row[name] for name in several), state, context)))
+        metric = of_people(metrics.in_text(row["metric"]), row["judge"])
+        found = estimate(row, "difference", lambda value, row=row: signed(value, row["metric"]))
+        verdict = f", {row['verdict']}" * bool(row["primary"])
+        facts.append(f"{about}: {metric} {found}{verdict}")
+    return facts

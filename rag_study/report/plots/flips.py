@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from rag_study.analysis.states import context_label, differing, factor_words, state_label
 from rag_study.report.plots import bars, canvas, lettering
-from rag_study.report.plots.captions import span
+from rag_study.report.plots.captions import NAMES, span
 
 MOST_BARS = 30
 _ROW = 0.34  # inches; a line of a label takes half of it
@@ -47,7 +47,7 @@ def flips(rows: pd.DataFrame, words: Callable[[dict[str, Any]], str]) -> Figure:
         f"Each bar is all questions, n = {span(rows['n_questions'])}; numbers are questions"
         f"{', means over seeds' * several}. Right of the line: right after training. “Right”: "
         f"{rows['definition'].iloc[0]}. “Beyond chance”: {test}, corrected for the number of "
-        f"states.{left_out}"
+        f"states. {NAMES}{left_out}"
     )
     fig, (ax,) = canvas.layout(
         1,
@@ -64,7 +64,8 @@ def flips(rows: pd.DataFrame, words: Callable[[dict[str, Any]], str]) -> Figure:
     ticks = [tick / 4 for tick in range(-4, 5) if -wrong <= tick / 4 <= right]
     ax.set_xticks(ticks, [f"{100 * abs(tick):.0f} %" for tick in ticks])
     ax.set_xlabel("wrong after training  ←  share of questions  →  right after training")
-    return bars.finished(fig, ax, height, labels)
+    facts = [line["fact"] for line in lines if line["row"]]
+    return canvas.described(bars.finished(fig, ax, height, labels), facts)
 
 
 def _lines(
@@ -73,19 +74,28 @@ def _lines(
     """The lines of the figure from top to bottom (headings and bars), with heights in rows, and a
     sentence on bars left out."""
     extra = differing(rows, ["train_format", "variant", "retriever", "chunk_size", "top_k"])
-    lines, heading = [], None
+    lines, heading, several = [], None, len(rows[["dataset", "model"]].drop_duplicates()) > 1
     for row in rows.iloc[:MOST_BARS].to_dict("records"):
         about = (row["dataset"], row["model"], context_label(row["context"]))
         if heading != about:
             heading = about
             lines.append({"label": lettering.bar_label(heading), "row": None})
-        name = lettering.bar_label([state_label(row), *factor_words(row, extra)])
+        state = [state_label(row), *factor_words(row, extra)]
         said = "\n".join(lettering.wrapped(words(row), 34))
-        lines.append({"label": f"{name}\n{said}", "row": row})
+        fact = _fact(row, [*(about[:2] if several else ()), *state, about[2]], words(row))
+        label = f"{lettering.bar_label(state)}\n{said}"
+        lines.append({"label": label, "row": row, "fact": fact})
     for line in lines:
         line["height"] = 0.5 * (line["label"].count("\n") + 1) + 0.3
     more = len(rows) - MOST_BARS
     return lines, f" {more} further bars are in the table." * (more > 0)
+
+
+def _fact(row: dict[str, Any], about: Sequence[str], comes_to: str) -> str:
+    """A bar in words."""
+    kinds = ("fell", "rose", "stayed_right", "stayed_wrong")
+    pieces = [f"{_amount(row, kind)} {kind.replace('_', ' ')}" for kind in kinds]
+    return f"{', '.join(about)}: {', '.join(pieces)} ({comes_to})"
 
 
 def _draw(ax: Axes, lines: list[dict[str, Any]]) -> list[tuple[Rectangle, Text]]:
@@ -104,16 +114,15 @@ def _draw(ax: Axes, lines: list[dict[str, Any]]) -> list[tuple[Rectangle, Text]]
             if share <= 0:
                 continue
             (piece,) = ax.barh(middle, share, 0.8, left, **_look(kind), linewidth=0.8)
-            text = bars.say(
-                ax,
-                left + share / 2,
-                middle,
-                f"{row[kind]:,.0f}" if row["n_seeds"] == 1 else f"{row[kind]:,.1f}",
-            )
+            text = bars.say(ax, left + share / 2, middle, _amount(row, kind))
             labels.append((piece, text))
             left += share
     bars.name_lines(ax, ticks)
     return labels
+
+
+def _amount(row: dict[str, Any], kind: str) -> str:
+    return f"{row[kind]:,.0f}" if row["n_seeds"] == 1 else f"{row[kind]:,.1f}"
 
 
 def _look(kind: str) -> dict[str, Any]:

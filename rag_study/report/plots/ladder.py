@@ -58,7 +58,8 @@ def judge_ladder(
     labels = [RUNGS.get(rung, family) for family, rung in rows]
     questions = once.groupby("rung")["question_id"].nunique()
     caption = (
-        f"Dots: answers; boxes: quartiles; n = {span(questions)} questions in a row. Blue: right, "
+        f"Dots: answers; boxes: quartiles; n = {span(questions, 'question')} in a row. Blue: "
+        "right, "
         "orange: wrong, green: wrong or missing in part. At the right the AUC (area under the ROC "
         "curve) with its 95 % interval: for rows that are wrong, the share of pairs in which a "
         "right answer (the first two rows) scores higher than one of the row; for rows that are "
@@ -66,6 +67,7 @@ def judge_ladder(
         "another question's). 1 is perfect, 0.5 is guessing. Empty answers and refusals are scored "
         "by rule."
     )
+    facts = []
     fig, axes = canvas.layout(
         len(panels),
         panel=(3.6, _ROW * len(rows) + 0.9),
@@ -78,6 +80,7 @@ def judge_ladder(
         invalid = judge in invalid_judges
         canvas.scorer_title(ax, metric, judge, invalid, metrics)
         jitter = np.random.default_rng(0)
+        said = []
         beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 9}
         for y, (_, rung) in enumerate(rows):
             if not rung:
@@ -89,6 +92,7 @@ def judge_ladder(
             if rung not in RIGHT:
                 text = _auc_text(auc_table, judge or metric, metric, rung)
                 ax.text(1.02, y, text, **beside)
+                said.append((text, RUNGS[rung]))
         ax.text(1.02, 0, "AUC", fontweight="bold", **beside)
         ax.set_yticks(range(len(rows)), labels)
         for label, (_, rung) in zip(ax.get_yticklabels(), rows, strict=True):
@@ -99,7 +103,11 @@ def judge_ladder(
         if high is not None:
             ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         ax.grid(False, axis="y")
-    return fig
+        name = metrics.label(metric) + f" by {judge}" * bool(judge) + ", not trusted" * invalid
+        # As words, AUCs are in the order of their numbers.
+        least = min(said, default=("unknown", "no kind of answer"))
+        facts.append(f"{name}: lowest AUC {least[0]}, for “{least[1]}”")
+    return canvas.described(fig, facts)
 
 
 def _rows(present: Collection[str]) -> list[tuple[str, str]]:
@@ -131,9 +139,11 @@ def calibration(table: pd.DataFrame, judge: str, valid: bool, metrics: Metrics =
     criteria: Sequence[str] = list(table["criterion"].unique())
     caption = (
         "Mean score of the ladder's answers by the grade that they deserve, with 95 % intervals, "
-        f"n = {span(table['n'])} questions per point. Dotted: scores that equal the grade. A judge "
+        f"n = {span(table['n'], 'question')} per point. Dotted: scores that equal the grade. A "
+        "judge "
         "that is off the line may still put answers into the right order, which the AUCs show."
     )
+    facts = []
     fig, axes = canvas.layout(
         len(criteria), panel=(3.0, 2.7), title=title, caption=caption, columns=3
     )
@@ -147,14 +157,16 @@ def calibration(table: pd.DataFrame, judge: str, valid: bool, metrics: Metrics =
         ax.set_xlabel("grade that the answers deserve")
         if ax.get_subplotspec().is_first_col():
             ax.set_ylabel("mean score")
-    return fig
+        points = [f"{row.mean:.2f} where {row.deserves:g} is deserved" for row in part.itertuples()]
+        facts.append(f"{metrics.label(metric)}: {', '.join(points)}")
+    return canvas.described(fig, facts)
 
 
 def _scores(
     ax: Axes, y: int, scores: np.ndarray, colour: object, jitter: np.random.Generator
 ) -> None:
     heights = y + jitter.uniform(-0.22, 0.22, len(scores))
-    ax.plot(scores, heights, ".", color=colour, alpha=0.55, markersize=5)
+    ax.plot(scores, heights, ".", color=colour, alpha=0.55, markersize=5, rasterized=True)
     if len(scores):
         canvas.box(ax, y, scores, 0.6, "#222222", 1.2)
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import regex
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager, get_font
+from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from rich.cells import cell_len
 
 from rag_study.common.shown import LEFTWARD, codes, shortened, visible
@@ -55,11 +56,6 @@ def row(parts: Iterable[str], between: str = " · ") -> str:
     return between.join(name(part, PART) for part in parts)
 
 
-def width(labels: Iterable[str]) -> int:
-    """The width of the widest label, in letters; those of Chinese, say, are two."""
-    return max(map(cell_len, labels))
-
-
 def names(texts: Sequence[str], most: int = WHOLE) -> list[str]:
     """Names of a list; those that are the same once shortened get a number."""
     short = [name(text, most) for text in texts]
@@ -77,6 +73,25 @@ def wrapped(text: str, width: int) -> list[str]:
     """The lines of a text, `width` letters wide; those of Chinese, say, are two."""
     cells = max(1, cell_len(text))
     return textwrap.wrap(text, max(1, width * len(text) // cells))
+
+
+def measured(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a line is, in inches, in letters of this size in points."""
+    families = dict.fromkeys(font_of(character) or FONT for character in text)
+    font = FontProperties(family=[FONT, *(f for f in families if f != FONT)], weight=weight)
+    font.set_size(size)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def fitted(text: str, room: float, size: float, weight: str = "normal") -> list[str]:
+    """The lines of a text in letters of this size, none of them wider than `room` inches."""
+    letters = max(1, int(room * 72 / (0.4 * size)))
+    while True:
+        lines = wrapped(text, letters)
+        # Letters on whole pixels are up to a twentieth wider than what is measured.
+        if letters == 1 or all(1.05 * measured(line, size, weight) <= room for line in lines):
+            return lines
+        letters -= max(1, letters // 50)
 
 
 def heading(parts: Sequence[str], width: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,14 @@ from rag_study.analysis.states import (
     differing,
     factor_words,
     is_base,
+    passages_label,
     state_label,
 )
 from rag_study.answering.conditions import CONDITIONS
+from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import METRICS, Metrics
-from rag_study.report.plots import canvas
-from rag_study.report.plots.captions import mean_caption, recipe_caption
+from rag_study.report.plots import canvas, lettering
+from rag_study.report.plots.captions import NAMES, estimate, mean_caption, meaning, recipe_caption
 
 
 @canvas.styled
@@ -65,10 +68,14 @@ def train_size_curves(
     panels, grid_columns = canvas.panel_keys(rows, ["model"])
     everything = pd.concat([rows, levels])
     caption = (
-        f"{mean_caption(rows)} “base” is the model before training. {recipe_caption(everything)}"
+        f"{meaning(metric, metrics)} {mean_caption(rows)} “base” is the model before training. "
+        f"{recipe_caption(everything)}"
     )
     if margin is not None and not math.isnan(margin):
         caption += f" Shaded: base mean ± {margin:g}, the smallest difference that matters."
+    if level_labels:
+        caption += " Dotted: states without training examples, in a band their 95 % interval."
+    facts = []
     fig, axes = canvas.layout(
         len(panels),
         panel=(max(2.6, 0.7 * len(sizes) + 0.9), 3.0),
@@ -83,9 +90,11 @@ def train_size_curves(
     )
     for ax, (panel_title, selected) in zip(axes, panels, strict=True):
         ax.set_title(panel_title, loc="left")
+        where = f"{' '.join(panel_title.split())}, " * (len(panels) > 1)
         for row in levels[selected(levels)].itertuples():
             index = len(labels) + level_labels.index(row.label)
             canvas.level_line(ax, row.mean, row.ci_low, row.ci_high, index)
+            facts.append(f"{where}{row.label}: {estimate(row._asdict())}")
         for label, part in lines:
             part = part[selected(part)]
             if part.empty:
@@ -94,6 +103,8 @@ def train_size_curves(
             x = np.array([position[int(size)] for size in part["train_size"]])
             x = x + canvas.dodge(index, len(labels))
             canvas.mean_line(ax, x, part["mean"], part["ci_low"], part["ci_high"], index)
+            steps = [f"{estimate(row)} {_examples(row)}" for row in part.to_dict("records")]
+            facts.append(f"{where}{label}: {', '.join(steps)}")
             base = part.loc[part["train_size"] == 0, "mean"]
             if margin is not None and not math.isnan(margin) and len(base):
                 # Bands over the whole width would hide one another.
@@ -105,7 +116,12 @@ def train_size_curves(
         ax.set_xlim(-0.4, len(sizes) - 0.6)
         ax.set_xlabel("training examples")
     canvas.set_scales(axes, metric, everything, metrics)
-    return fig
+    return canvas.described(fig, facts)
+
+
+def _examples(row: dict[str, Any]) -> str:
+    size = int(row["train_size"])
+    return f"with {counted(size, 'example')}" if size else "before training"
 
 
 @canvas.styled
@@ -114,7 +130,7 @@ def context_interaction(
 ) -> Figure:
     """Mean of a metric by context, one line per model state: does training change how much
     passages help? Panels are models x data sets (x judges). `summary` as `effects.summarise`."""
-    title = f"{metrics.label(metric)} by context, before and after training"
+    title = f"{metrics.label(metric)} by passages in the prompt, before and after training"
     rows = _usable(summary, metric)
     if rows.empty:
         return canvas.nothing(title, f"No run has a mean of {metrics.label(metric)}.", note)
@@ -127,35 +143,46 @@ def context_interaction(
     ]
     labels = list(rows["label"].unique())
     panels, grid_columns = canvas.panel_keys(rows, ["model", "dataset"])
+    known = [c for c in contexts if c in CONDITIONS]
+    shown = [f"{passages_label(c)}: {CONDITIONS[c].shown}" for c in known]
     caption = " ".join(
         [
+            meaning(metric, metrics),
             mean_caption(rows),
-            "; ".join(f"{c}: {CONDITIONS[c].shown}" for c in contexts if c in CONDITIONS) + ".",
-            f"The number in a name is that of training examples. {recipe_caption(rows)}",
+            f"{'; '.join(shown)[:1].upper()}{'; '.join(shown)[1:]}." * bool(shown),
+            f"Marks of several states stand beside one another. {NAMES} {recipe_caption(rows)}",
         ]
     )
     fig, axes = canvas.layout(
         len(panels),
-        panel=(max(2.6, 0.85 * len(contexts) + 0.7), 3.0),
+        panel=(max(2.6, 0.95 * len(contexts) + 0.7), 3.1),
         title=title,
         caption=caption,
         note=note,
         handles=[canvas.legend_handle(label, i) for i, label in enumerate(labels)],
         columns=grid_columns,
     )
+    facts = []
     for ax, (panel_title, selected) in zip(axes, panels, strict=True):
         ax.set_title(panel_title, loc="left")
+        where = f"{' '.join(panel_title.split())}, " * (len(panels) > 1)
         for label, part in rows[selected(rows)].groupby("label", sort=False):
             part = part.sort_values("context", key=lambda names: names.map(context_rank))
             index = labels.index(label)
             x = np.array([contexts.index(name) for name in part["context"]], dtype=float)
             x += canvas.dodge(index, len(labels))
             canvas.mean_line(ax, x, part["mean"], part["ci_low"], part["ci_high"], index)
-        ax.set_xticks(range(len(contexts)), contexts)
+            means = [
+                f"{estimate(row)} {context_label(row['context'])}"
+                for row in part.to_dict("records")
+            ]
+            facts.append(f"{where}{label}: {', '.join(means)}")
+        names = ["\n".join(lettering.wrapped(passages_label(name), 12)) for name in contexts]
+        ax.set_xticks(range(len(contexts)), names)
         ax.set_xlim(-0.4, len(contexts) - 0.6)
         ax.set_xlabel("passages in the prompt")
     canvas.set_scales(axes, metric, rows, metrics)
-    return fig
+    return canvas.described(fig, facts)
 
 
 def _usable(summary: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -17,15 +17,16 @@ def retrieval_quality(per_k: pd.DataFrame) -> Figure:
     Columns: dataset, k, recall, recall_low, recall_high, mrr, mrr_low, mrr_high, n (questions);
     one line per data set, intervals at 95 %.
     """
-    title = "Does the retriever find the passages that hold the answer?"
+    title = "Does the search find the passages that hold the answer?"
     if per_k.empty or per_k[["recall", "mrr"]].isna().all(axis=None):
         return canvas.nothing(title, "Retrieval was not measured.")
     datasets = list(per_k["dataset"].unique())
     ks = sorted(per_k["k"].unique())
     caption = (
-        f"Recall@k: share of a question's gold passages among the first k. Mean reciprocal rank: "
-        f"1 / rank of the first gold passage, 0 if it is not among the first k. 95 % intervals, "
-        f"n = {span(per_k['n'])} questions."
+        f"Found among the first k: the share of a question's right passages. Rank of the first: 1 "
+        f"where the first passage is a right one, 1/2 where the second is, and so on, 0 where "
+        f"none of the first k is (mean reciprocal rank). Lines: 95 % intervals, "
+        f"n = {span(per_k['n'], 'question')}."
     )
     fig, axes = canvas.layout(
         2,
@@ -34,7 +35,8 @@ def retrieval_quality(per_k: pd.DataFrame) -> Figure:
         caption=caption,
         handles=[canvas.legend_handle(name, i) for i, name in enumerate(datasets)],
     )
-    names = {"recall": "Recall@k", "mrr": "Mean reciprocal rank"}
+    names = {"recall": "Found among the first k", "mrr": "Rank of the first"}
+    facts = []
     for ax, (column, name) in zip(axes, names.items(), strict=True):
         ax.set_title(name, loc="left")
         for index, dataset in enumerate(datasets):
@@ -43,8 +45,10 @@ def retrieval_quality(per_k: pd.DataFrame) -> Figure:
             canvas.mean_line(
                 ax, x, part[column], part[f"{column}_low"], part[f"{column}_high"], index
             )
+            points = [f"{v:.2f} at k = {k}" for k, v in zip(part["k"], part[column], strict=True)]
+            facts.append(f"{dataset}, {name[0].lower()}{name[1:]}: {', '.join(points)}")
         ax.set_xticks(range(len(ks)), ks)
         ax.set_xlim(-0.4, len(ks) - 0.6)
         ax.set_xlabel("retrieved passages k")
         ax.set_ylim(-0.02, 1.04)
-    return fig
+    return canvas.described(fig, facts)

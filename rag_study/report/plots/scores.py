@@ -20,7 +20,7 @@ from rag_study.analysis.states import (
 )
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
-from rag_study.report.plots.captions import span
+from rag_study.report.plots.captions import NAMES, estimate, span
 
 MOST_ROWS = 36
 # The quartiles of scores that are nearly always 0 or 1 say nothing.
@@ -60,8 +60,8 @@ def score_distributions(
     caption = (
         f"Dots: single answers, spread out to be seen. Boxes: from the first to the third "
         f"quartile, with the median, where scores take several values. Diamonds: means with 95 % "
-        f"intervals (bootstrap over groups of questions), n = {span(_numbers(panels))} questions "
-        f"per row.{left_out}"
+        f"intervals (bootstrap over groups of questions), n = "
+        f"{span(_numbers(panels), 'question')} per row. {NAMES}{left_out}"
     )
     fig, axes = canvas.layout(
         len(panels),
@@ -72,8 +72,9 @@ def score_distributions(
             Line2D([], [], color="#333333", marker="D", markerfacecolor="white", label="mean")
         ],
         columns=2,
-        row_labels=0.085 * lettering.width(labels),
+        row_labels=0.2 + max(lettering.measured(label, 9) for label in labels),
     )
+    facts = []
     for ax, (metric, judge, answers) in zip(axes, panels, strict=True):
         invalid = judge in invalid_judges
         canvas.scorer_title(ax, metric, judge, invalid, scales)
@@ -84,6 +85,7 @@ def score_distributions(
             & (summary["metric"] == metric)
             & (summary["judge"] == judge)
         ]
+        said = []
         for y, run in enumerate(runs):
             is_run = (answers[RUN_COLUMNS] == run).all(axis=1)
             scores = answers.loc[is_run, metric].dropna().to_numpy(dtype=float)
@@ -94,6 +96,9 @@ def score_distributions(
                 ax.hlines(y, row.ci_low, row.ci_high, color="#111111", linewidth=2.2, zorder=4)
                 style = {"color": "#111111", "markerfacecolor": "white", "markersize": 6}
                 ax.plot([row.mean], [y], "D", zorder=5, **style)
+                said.append(f"{labels[y]} {estimate(row._asdict())}")
+        name = scales.label(metric) + f" by {judge}" * bool(judge)
+        facts.append(f"mean of {name}: {', '.join(said) or 'not known'}")
         ax.set_yticks(range(len(labels)), labels)
         ax.tick_params(labelleft=ax.get_subplotspec().is_first_col())
         ax.set_ylim(len(labels) - 0.4, -0.6)
@@ -101,7 +106,7 @@ def score_distributions(
         if high is not None:
             ax.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         ax.grid(False, axis="y")
-    return fig
+    return canvas.described(fig, facts)
 
 
 def _draw_row(ax, y: int, scores: np.ndarray, colour) -> None:
@@ -109,7 +114,7 @@ def _draw_row(ax, y: int, scores: np.ndarray, colour) -> None:
         ax.text(0.02, y, "not scored", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
         return
     heights = y + np.random.default_rng(y).uniform(-0.3, 0.3, len(scores))
-    ax.plot(scores, heights, ".", color=colour, alpha=0.45, markersize=4)
+    ax.plot(scores, heights, ".", color=colour, alpha=0.45, markersize=4, rasterized=True)
     if len(np.unique(scores)) < _FEWEST_FOR_A_BOX:
         return
     canvas.box(ax, y, scores, 0.62, "#555555", 1.0, showcaps=False, whis=0)

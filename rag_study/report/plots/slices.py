@@ -18,6 +18,7 @@ from rag_study.analysis.states import context_label, differing, factor_words, st
 from rag_study.common.wording import is_number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
+from rag_study.report.plots.captions import NAMES
 
 MOST_LINES, MOST_STATES = 60, 10
 _ROW = 0.24  # inches
@@ -39,10 +40,11 @@ def slice_map(rows: pd.DataFrame, metrics: Metrics = METRICS, note: str = "") ->
     lines, more = _lines(rows)
     by = f" by {first['judge']}" if first["judge"] else ""
     caption = (
-        f"{metrics.label(first['metric'])}{by}, {context_label(first['context'])}: trained − base, "
-        "drawn to the other kinds of the same property. In brackets the number of questions. "
-        "▼ ▲: differs from all other questions; of those marked one in twenty is chance. "
-        f"Intervals are in the table.{left_out}{more}"
+        f"{metrics.label(first['metric'])}{by}, {context_label(first['context'])}: trained − base. "
+        "Each number is drawn towards the others of its property, as the largest of many is larger "
+        "than what is true of it. In brackets the number of questions. ▼ ▲: differs from all other "
+        "questions; of those marked one in twenty is chance. Intervals are in the table. "
+        f"{NAMES}{left_out}{more}"
     )
     handles = [
         Patch(color=_LOST, alpha=_MOST, label="lost"),
@@ -59,7 +61,21 @@ def slice_map(rows: pd.DataFrame, metrics: Metrics = METRICS, note: str = "") ->
         1, panel=(7.2, height), title=title, caption=caption, note=note, handles=handles
     )
     _draw(ax, lines, states, first["metric"])
-    return fig
+    return canvas.described(fig, [_fact(rows, state, first["metric"]) for state in states])
+
+
+def _fact(rows: pd.DataFrame, state: str, metric: str) -> str:
+    """A column in words: where it lost and gained most."""
+    known = rows[(rows["state"] == state) & rows["shrunken"].notna()]
+    name = " ".join(state.split())
+    if known.empty:
+        return f"{name}: too few groups of questions"
+    ends = known.sort_values("shrunken", kind="stable").iloc[[0, -1]].to_dict("records")
+    least, most = (
+        f"{signed(row['shrunken'], metric)} ({row['slicing']}: {row['slice']})" for row in ends
+    )
+    marked = int(known["finding"].astype(bool).sum())
+    return f"{name}: from {least} to {most}; {marked} of {len(known)} kinds marked"
 
 
 def _states(rows: pd.DataFrame) -> tuple[list[str], pd.DataFrame, str]:

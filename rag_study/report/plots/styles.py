@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rag_study.common.wording import counted
 from rag_study.evaluation.judging.style import FORMS, LENGTHS, MERITS
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas
@@ -48,10 +49,12 @@ def style_means(
     fig, axes = canvas.layout(
         len(panels), panel=(3.1, 2.5), title=title, caption=caption, handles=handles, columns=3
     )
+    facts = []
     for ax, (metric, judge) in zip(axes, panels, strict=True):
         part = table[(table["metric"] == metric) & (table["judge"] == judge)]
         means = part.groupby(["merit", "style"])[["words", "mean", "ci_low", "ci_high"]].mean()
         canvas.scorer_title(ax, metric, judge, judge in invalid_judges, metrics)
+        said = []
         for i, merit in enumerate(MERITS):
             if merit not in means.index.get_level_values("merit"):
                 continue
@@ -60,6 +63,13 @@ def style_means(
             canvas.mean_line(
                 ax, 1 + line["words"], line["mean"], line["ci_low"], line["ci_high"], i
             )
+            if len(line):
+                first, last = line.iloc[0], line.iloc[-1]
+                ends = [counted(round(end["words"]), "word") for end in (first, last)]
+                said.append(
+                    f"{merit} answers from {first['mean']:.2f} ({ends[0]}) to "
+                    f"{last['mean']:.2f} ({ends[1]})"
+                )
             for name in (name for name in FORMS if name in of_merit.index):
                 at = of_merit.loc[name]
                 colour = canvas.series_colour(i)
@@ -74,4 +84,5 @@ def style_means(
             ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         if ax.get_subplotspec().is_last_row():
             ax.set_xlabel("words of the answer")
-    return fig
+        facts.append(f"{metrics.label(metric)}{f' by {judge}' * bool(judge)}: {', '.join(said)}")
+    return canvas.described(fig, facts)

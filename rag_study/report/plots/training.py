@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rag_study.analysis.states import SETTINGS, context_label, differing, factor_words, state_label
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report.plots import canvas, lettering
-from rag_study.report.plots.captions import mean_caption
+from rag_study.report.plots.captions import NAMES, estimate, mean_caption
 
 
 @canvas.styled
@@ -22,14 +22,15 @@ def loss_curve(history: pd.DataFrame) -> Figure:
     measured). The lowest validation loss is marked.
     """
     title = "Loss during training"
-    measured = {
-        name: history.dropna(subset=[column])
-        for name, column in (("training", "train_loss"), ("validation", "validation_loss"))
-    }
+    columns = {"training": "train_loss", "validation": "validation_loss"}
+    measured = {name: history.dropna(subset=[column]) for name, column in columns.items()}
     if all(part.empty for part in measured.values()):
         return canvas.nothing(title, "No loss was recorded.")
     training, validation = measured["training"], measured["validation"]
-    caption = "Cross-entropy per token of the answers, lower is better. One training run."
+    caption = (
+        "How unlikely the answers are to the model (nats per token), lower is better. One training "
+        "run."
+    )
     if not validation.empty:
         best = validation.loc[validation["validation_loss"].idxmin()]
         caption += (
@@ -55,7 +56,13 @@ def loss_curve(history: pd.DataFrame) -> Figure:
         ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "color": "#333333"}
         ax.plot([best["step"]], [best["validation_loss"]], linestyle="", **ring)
     ax.set(xlabel="optimiser step", ylabel="loss")
-    return fig
+    facts = [
+        f"{name} loss from {part.iloc[0, 1]:.3f} at step {part.iloc[0, 0]:.0f} to "
+        f"{part.iloc[-1, 1]:.3f} at step {part.iloc[-1, 0]:.0f}"
+        for name, column in columns.items()
+        if len(part := measured[name][["step", column]])
+    ]
+    return canvas.described(fig, facts)
 
 
 @canvas.styled
@@ -89,8 +96,8 @@ def learning_curves(
     losses = scored.drop_duplicates(["label", "checkpoint"]).dropna(subset="held_out_loss")
     caption = (
         f"{mean_caption(scored)} The learning rate goes on falling to the end of the steps: a "
-        "training of half the length is another one. Held-out loss: nats per token of the answers, "
-        "lower is better."
+        "training of half the length is another one. Held-out loss: how unlikely the answers "
+        f"to questions kept back are to the model (nats per token), lower is better. {NAMES}"
     )
     fig, axes = canvas.layout(
         len(panels) + (not losses.empty),
@@ -100,12 +107,18 @@ def learning_curves(
         note=note,
         handles=[canvas.legend_handle(label, i) for i, label in enumerate(labels)],
     )
+    facts = []
     for ax, (heading, part) in zip(axes, panels, strict=False):
         ax.set_title(lettering.heading([heading], 36), loc="left")
         for label, line in part.groupby("label", sort=False):
             index = labels.index(label)
             x = line["checkpoint"] + 0.25 * canvas.dodge(index, len(labels))
             canvas.mean_line(ax, x, line["mean"], line["ci_low"], line["ci_high"], index)
+            steps = [
+                f"{estimate(row)} after {row['checkpoint']:.0%}".replace("%", " %")
+                for row in line.to_dict("records")
+            ]
+            facts.append(f"{heading}, {label}: {', '.join(steps)} of the steps")
     if not losses.empty:
         axes[-1].set_title("Held-out loss", loc="left")
         nowhere = np.full(len(losses), np.nan)
@@ -123,7 +136,7 @@ def learning_curves(
     for ax in axes:
         ax.set_xticks(shares, ["base", *(f"{share:.0%}" for share in shares[1:])])
         ax.set_xlabel("share of the training steps")
-    return fig
+    return canvas.described(fig, facts)
 
 
 def _labels(rows: pd.DataFrame, named: Sequence[str]) -> list[str]:

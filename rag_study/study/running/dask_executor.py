@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rag_study.common import machine, paths, run_folder, secrets, surroundings
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder, Status
+from rag_study.common.wording import counted
 from rag_study.study.running import forks, resources
 from rag_study.study.running.executors import Executor, Tell, Work
 from rag_study.study.running.runner import Ended, Options
@@ -97,7 +98,7 @@ class DaskExecutor(Executor):
     def __enter__(self) -> DaskExecutor:
         self._connect()
         address, link = self._client.scheduler.address, self._client.dashboard_link
-        self.say(f"Dask cluster {address}, {self.workers} workers; dashboard: {link}")
+        self.say(f"Dask cluster {address}, {counted(self.workers, 'worker')}; dashboard: {link}")
         return self
 
     def __exit__(self, *_: object) -> None:

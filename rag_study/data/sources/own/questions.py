@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag_study.common.errors import StudyError
+from rag_study.common.wording import counted
 from rag_study.data.reading import fields, gold, rows
 from rag_study.data.reading.columns import QUESTION_COLUMNS
 from rag_study.data.reading.delimited import OVERFLOW
@@ -80,7 +81,8 @@ class QuestionReader:
             return
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in self.dropped.most_common())
         raise StudyError(
-            f"{label}: {gone:,} of {self.number:,} rows cannot be used ({reasons}). At most "
+            f"{label}: {gone:,} of {counted(self.number, 'row')} cannot be used ({reasons}). At "
+            "most "
             f"{most:.0%} may be: mend them, or raise `max_dropped`. The first: "
             f"{self._first_dropped}"
         )
