@@ -6,6 +6,7 @@ page, the terminal, the notebook and Markdown.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -249,7 +250,9 @@ def _in_text(row: dict[str, Any], metrics: Metrics) -> str:
     if not row["metric"]:
         return "nothing that was declared"
     name = of_people(metrics.in_text(row["metric"]), row["judge"])
-    return name.removesuffix(" (judge)")  # what the verdict rests on is said below
+    low, high = metrics[row["metric"]].limits
+    scale = f" ({low:g} to {high:g})" if math.isfinite(high) else ""
+    return f"{name.removesuffix(' (judge)')}{scale}"  # what the verdict rests on is said below
 
 
 def _margin(row: dict[str, Any]) -> str:
