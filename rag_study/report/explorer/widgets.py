@@ -35,6 +35,8 @@ class Explorer:
         )
         self.about = widgets.HTML()
         self.answers = widgets.HTML()
+        # Front ends follow relative links in outputs alone: in other widgets they lead nowhere.
+        self.notebooks = widgets.Output()
         self.table = ITable(
             pd.DataFrame(),
             select="single",
@@ -79,7 +81,9 @@ class Explorer:
             [self.gain, self.loss, self.before, self.after],
             layout=widgets.Layout(flex_flow="row wrap"),
         )
-        return widgets.VBox([choices, self.about, self.table, jumps, self.answers])
+        return widgets.VBox(
+            [choices, self.about, self.table, jumps, self.answers, self.notebooks]
+        )
 
     # Each choice fills the next list, which goes on to the next, down to the table.
 
@@ -129,6 +133,7 @@ class Explorer:
             self._changes = pd.DataFrame()
             self.about.value = within(tables.nothing_to_show(self.study.value))
             self.answers.value = ""
+            self.notebooks.outputs = ()
             self.table.update(self._changes, selected_rows=[])
             return
         self.about.value = within(tables.summary(self._data, chosen, score))
@@ -139,7 +144,10 @@ class Explorer:
     def _row_chosen(self) -> None:
         if self.table.selected_rows:
             question_id = self._changes.index[self.table.selected_rows[0]]
-            self.answers.value = tables.side_by_side(self._data, self._chosen(), question_id)
+            of = (self._data, self._chosen(), question_id)
+            self.answers.value = tables.side_by_side(*of)
+            links = {"data": {"text/html": tables.notebook_links(*of)}, "metadata": {}}
+            self.notebooks.outputs = ({"output_type": "display_data", **links},)
 
     def _jump(self, question_id: Any) -> None:
         self.table.selected_rows = [self._changes.index.get_loc(question_id)]
