@@ -20,6 +20,8 @@ from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
 
+# Where lines about runs go on that do not fit.
+_UNDER_RUNS = 6
 # More running ones than this are counted, not listed.
 LISTED = 12
 # Of the live view: the table's head, the headline of first results and the last line, and one free.
@@ -47,7 +49,7 @@ class Teller:
             words = [coloured(status.state), f" {run.run_id} ({clock(status.seconds)})"]
             if not _is_live() and self._progress.left:
                 words.append(f"  {_left(self._progress)}")
-        console.print(line_of(f"{self._elapsed()} ", *words), soft_wrap=True)
+        console.say(line_of(f"{self._elapsed()} ", *words), _UNDER_RUNS)
         if event == "ended" and status.state == "done":
             self._tell_first(run)
         if event == "ended" and status.state != "done":
@@ -58,9 +60,9 @@ class Teller:
         if not _is_live():  # the live view has them
             for sentence in sentences:
                 line = f"{self._elapsed()}  so far (provisional)  {sentence}"
-                console.print(line, soft_wrap=True)
+                console.say(line, _UNDER_RUNS)
         if why_not:
-            console.print(why_not, style="dim")
+            console.say(why_not, style="dim")
 
     def stopped(self) -> None:
         console.print(f"{self._elapsed()} stopped; the same command goes on from here")
@@ -158,7 +160,7 @@ def _explain(run: StageRun, status: Status) -> None:
     folder = RunFolder(run.run_id)
     # What a StudyError says is all that the reader needs; other errors are the program's own.
     for_people = status.message.removeprefix("StudyError: ")
-    console.print(f"  {for_people}", soft_wrap=True)
+    console.say(f"  {for_people}", 2)
     if for_people == status.message and (tail := folder.log_tail()):
         lines = (f"  | {line}" for line in Text.from_ansi(tail).plain.splitlines())
         console.print(Text("\n".join(lines), style="dim"))
