@@ -155,7 +155,7 @@ def print_damages(looked: Looked) -> None:
         runs = "1 finished run is" if number == 1 else f"{number} finished runs are"
         console.say(
             f"{runs} of a version of the package that kept no checksums: used as before, but "
-            "damage to them would not be noticed.",
+            "damage to them would not be noticed."
         )
 
 

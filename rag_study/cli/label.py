@@ -113,7 +113,9 @@ def _write(
     for dataset, rows in pd.DataFrame(sample.frame).groupby("dataset", sort=True):
         strata = rows.groupby("stratum")["drawn"].agg(["sum", "size"])
         parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
-        console.say(f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions.")
+        console.say(
+            f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} questions."
+        )
     console.say(f"{sheet}: what the scores mean, for whoever labels.")
     command = f"rag-study label {as_typed(study_file)}"
     console.say(f"Grade here, one key each:  {command} --grade {as_typed(file)}")
@@ -140,7 +142,9 @@ def _read(folder: Path, file: Path) -> None:
     ):
         shown = show(tables[name][tables[name]["sample"] == sample.name])
         console.print(label_tables.for_terminal(shown))
-    console.say(f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}")
+    console.say(
+        f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}"
+    )
     console.say("The report has them when it is built again:  rag-study report STUDY")
 
 

@@ -185,7 +185,9 @@ def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
     if reasoning:
         console.say(f"  With reasoning up to {reasoning:,} tokens more are written in each call.")
     if is_endpoint(model):
-        console.say("  Minutes depend on the server; they are told once the first questions are there.")
+        console.say(
+            "  Minutes depend on the server; they are told once the first questions are there."
+        )
         return
     weights = parameters_of(model, active=True)
     try:
@@ -193,7 +195,9 @@ def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
         minutes.append(_minutes(cost.most_read, cost.most_written, weights))
         console.say(f"  On this machine {minutes[0]:,.0f} to {minutes[1]:,.0f} minutes.")
     except StudyError:
-        console.say("  Minutes are not known before: no finished run tells how fast this machine is.")
+        console.say(
+            "  Minutes are not known before: no finished run tells how fast this machine is."
+        )
 
 
 def _minutes(read: int, written: int, weights: float | None) -> float:
@@ -284,10 +288,14 @@ def _write_sheet(store: Store, sheet: Path | None) -> None:
     if not unread:
         return
     if sheet is None and file.exists():
-        console.say(f"{file} is there already; --sheet FILE.csv writes another, of what is not read yet.")
+        console.say(
+            f"{file} is there already; --sheet FILE.csv writes another, of what is not read yet."
+        )
         return
     instructions = question_sheet.write(file, unread)
-    console.say(f"{file}: {counted(len(unread), 'question')} for a person to read, strike out or mend.")
+    console.say(
+        f"{file}: {counted(len(unread), 'question')} for a person to read, strike out or mend."
+    )
     console.say(f"{instructions}: how.")
 
 

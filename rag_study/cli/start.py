@@ -94,7 +94,7 @@ def lab(
     for name in copy_notebooks():
         console.say(
             f"notebooks/{name} is an edited copy of another version of rag-study and stays as it "
-            "is; delete it to have the one of this version.",
+            "is; delete it to have the one of this version."
         )
     options = [
         f"--ServerApp.root_dir={folder}",

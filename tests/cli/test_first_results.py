@@ -51,7 +51,9 @@ def test_a_sentence_has_difference_interval_and_questions_and_no_verdict(progres
     first = FirstResults(progress)
     base, small, large = judged(progress)
     assert first.after(base) == ([], "")
-    assert first.after(small)[0] == ["LoRA 4: accuracy −0.21 (95 %: −0.57 to +0.12) on 96 questions"]
+    assert first.after(small)[0] == [
+        "LoRA 4: accuracy −0.21 (95 %: −0.57 to +0.12) on 96 questions"
+    ]
     first.after(large)
     assert list(first.sentences.values()) == [
         "LoRA 4: accuracy −0.30 (95 %: −0.57 to +0.12) on 96 questions; "

@@ -172,7 +172,9 @@ def executed(tmp_path, monkeypatch):
         (folder.path / "notebook.ipynb").write_text("{}")
     frame = answers(8, judges=("weak", "strong"))
     seen = with_evidence(frame)
-    by_judge = frame["judge"].map({"weak": "judge_answers/base-1", "strong": "judge_answers/base-2"})
+    by_judge = frame["judge"].map(
+        {"weak": "judge_answers/base-1", "strong": "judge_answers/base-2"}
+    )
     seen["evidence"]["judged_in"] = by_judge.where(frame["method"] == "none", "judge_answers/gone")
     analyse.publish(
         run_folder.study_dir("linked"), full_study(frame, checks=[STRONG, WEAK], **seen)

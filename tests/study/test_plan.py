@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 
+from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import names, prompts
@@ -15,6 +17,7 @@ from rag_study.study import active_run, batch, identity, plan, stages
 from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.identity import SIMILARITY_MODEL
+from rag_study.study.running import runner
 from rag_study.study.stages import STAGES, covers, declared, find_stage, notebook_parameters
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
@@ -400,3 +403,23 @@ def test_data_for_answers_from_elsewhere_are_the_data_of_all():
     assert alone.run_id == imported.run_id
     assert alone.extent == imported.extent == {"retrieved": 22}
     assert [run.extent for run in alone.upstream] == [{}]
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_what_a_notebook_reads_is_done_first_and_its_minutes_are_said(outputs, monkeypatch, capsys):
+    done = []
+
+    def execute(run):
+        done.append(run.stage.name)
+        run_folder.RunFolder(run.run_id).path.mkdir(parents=True)
+        run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
+        return runner.Ended("done", run_folder.Status("done"))
+
+    monkeypatch.setattr(runner, "execute", execute)
+    values = notebook_parameters(find_stage("judge_answers").path)
+    active_run.begin("judge_answers", values)
+    assert sorted(done[1:-1]) == ["fine_tune", "index_corpus"]
+    assert (done[0], done[-1]) == ("prepare_data", "generate_answers")
+    assert re.search(r"not all there: 4 runs first, about \d+ min\.", capsys.readouterr().out)
+    active_run.begin("judge_answers", values)
+    assert capsys.readouterr().out == ""

@@ -81,9 +81,7 @@ class Explorer:
             [self.gain, self.loss, self.before, self.after],
             layout=widgets.Layout(flex_flow="row wrap"),
         )
-        return widgets.VBox(
-            [choices, self.about, self.table, jumps, self.answers, self.notebooks]
-        )
+        return widgets.VBox([choices, self.about, self.table, jumps, self.answers, self.notebooks])
 
     # Each choice fills the next list, which goes on to the next, down to the table.
 
