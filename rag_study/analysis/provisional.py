@@ -36,7 +36,8 @@ def first_effects(comparison: Comparison, judged: StageRun) -> pd.DataFrame:
     study, states = comparison.study, _states(comparison)
     one = states.loc[judged.run_id]
     base, trained = is_base(states), states["train_size"] > 0
-    if not (base | trained)[judged.run_id]:
+    ours = base | trained  # not those of other systems, and of prompts
+    if not ours[judged.run_id]:
         return pd.DataFrame()
     beside = (states[[*BASE_COLUMNS, "judge"]] == one[[*BASE_COLUMNS, "judge"]]).all(axis=1)
     if trained[judged.run_id]:
@@ -64,8 +65,8 @@ def first_effects(comparison: Comparison, judged: StageRun) -> pd.DataFrame:
         study.metrics,
     )
     table = table[table["primary"]]
-    factors = differing(states, [*BASE_COLUMNS, "train_format", "variant"])
-    several = states["seed"].nunique() > 1
+    factors = differing(states[ours], [*BASE_COLUMNS, "train_format", "variant"])
+    several = states.loc[ours, "seed"].nunique() > 1
     names = [
         " · ".join(
             [

@@ -21,7 +21,7 @@ from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
 
 # Where lines about runs go on that do not fit.
-_UNDER_RUNS = 6
+_UNDER_RUNS = 2
 # More running ones than this are counted, not listed.
 LISTED = 12
 # Of the live view: the table's head, the headline of first results and the last line, and one free.
