@@ -22,9 +22,6 @@ from rag_study.common.wording import counted
 from rag_study.study.plan import Comparison
 from rag_study.study.stages import StageRun, is_done
 
-# Fewer than in the end: the ends of an interval move by a hundredth of its width or so.
-_RESAMPLES = 2_000
-
 
 def first_effects(comparison: Comparison, judged: StageRun) -> pd.DataFrame:
     """The primary comparisons in which a run of `judge_answers` has a part that has just ended: of
@@ -61,8 +58,7 @@ def first_effects(comparison: Comparison, judged: StageRun) -> pd.DataFrame:
         primary.reference_metrics,
         study.margins,
         {judge.display_name: checks.get(judge.display_name, True) for judge in study.judges},
-        _RESAMPLES,
-        study.metrics,
+        metrics=study.metrics,
     )
     table = table[table["primary"]]
     factors = differing(states[ours], [*BASE_COLUMNS, "train_format", "variant"])
