@@ -34,9 +34,13 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "rag_study", "run", study], check=True)
         from rag_study.common import run_folder
         from rag_study.study import plan
+        from rag_study.study.running import runner
 
         # Of several runs of a stage the last is kept: the largest train size.
         last = {run.stage.notebook: run for run in plan.expand(study)}
+        written = written_answers_of(last["03_fine_tune"])
+        runner.execute(written)
+        last[written.stage.notebook] = written
         for name, run in last.items():
             book = nbformat.read(
                 run_folder.RunFolder(run.run_id).path / "notebook.ipynb", as_version=4
@@ -45,6 +49,17 @@ def main() -> None:
             nbformat.write(book, GOLDEN / f"{name}.ipynb")
         table = pd.read_parquet(run_folder.study_dir("smoke") / "comparisons.parquet")
         table[COLUMNS].round(4).to_csv(GOLDEN / "smoke_comparisons.csv", index=False)
+
+
+def written_answers_of(trained):
+    """The run of 03_write_training_answers that a training of the smoke study would read if it
+    learned its base's own answers, which none of that study does."""
+    from rag_study.study import plan
+
+    source = {"answer_source": "self", "answered_from": "passages"}
+    training = trained.point.training.model_copy(update=source)
+    point = trained.point.model_copy(update={"training": training})
+    return plan.stage_run("write_training_answers", point)
 
 
 def clean(book: nbformat.NotebookNode) -> None:

@@ -83,17 +83,17 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         else:
             prepared, label = run.needs("prepare_data"), label_of(run, config)
             if prepared.run_id not in questions:
-                questions[prepared.run_id] = _questions(prepared)
+                questions[prepared.run_id] = questions_of(prepared)
                 of_data[label] = _test_questions(prepared)
             judged = (run, config, questions[prepared.run_id], seen, label)
             if run.point.system is not None:
-                systems.append(_answers(*judged, "", ""))
+                systems.append(judged_answers(*judged, "", ""))
                 continue
             if readers.stands_alone(run.point.model, run.point.training):
                 search = searches_of(run, config)
-                systems.append(_answers(*judged, variants[run.run_id], search))
+                systems.append(judged_answers(*judged, variants[run.run_id], search))
                 continue
-            answered.append(_answers(*judged, variants[run.run_id], searches_of(run, config)))
+            answered.append(judged_answers(*judged, variants[run.run_id], searches_of(run, config)))
             state = answered[-1][RUN_COLUMNS].iloc[:1]
             spent.append(state.assign(**state_costs.of_run(run)))
             if run.point.training is not None:
@@ -179,7 +179,7 @@ def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(**state, group=wide["question_id"], context="retention", judge="")
 
 
-def _questions(prepared: StageRun) -> pd.DataFrame:
+def questions_of(prepared: StageRun) -> pd.DataFrame:
     """What is known of every question that can have been asked: those of test and training."""
     pools = data.load_pools(run_folder.RunFolder(prepared.run_id).path)
     return pd.DataFrame(
@@ -239,7 +239,7 @@ def _trained_on_fewer(courses: pd.DataFrame) -> list[str]:
     ]
 
 
-def _answers(
+def judged_answers(
     run: StageRun,
     config: StudyConfig,
     questions: pd.DataFrame,

@@ -18,11 +18,11 @@ from rag_study.evaluation.judging.judge import EXPLAINING
 from rag_study.study.stages import StageRun
 
 KEY_COLUMNS = [*RUN_COLUMNS, "context", "question_id", "judge"]
-# `search`: the index whose passages these are. `passages`: their ids, best first. `<metric>_p`: the
-# judge's probabilities of the scores 1 to 5. `<metric>_mass`: how much of its whole distribution
-# these five have. `<metric>_model`: the score that they make. `evidence_...`: what a judge that
-# weighs evidence found beside it.
-_OF_ANSWERS = ("search", "passages", "prompt_tokens", "answer_tokens")
+# `judged_in`: the run that scored the answer. `search`: the index whose passages these are.
+# `passages`: their ids, best first. `<metric>_p`: the judge's probabilities of the scores 1 to 5.
+# `<metric>_mass`: how much of its whole distribution these five have. `<metric>_model`: the score
+# that they make. `evidence_...`: what a judge that weighs evidence found beside it.
+_OF_ANSWERS = ("judged_in", "search", "passages", "prompt_tokens", "answer_tokens")
 PASSAGE_COLUMNS = ["search", "passage", "title", "text"]
 _CHANGED = "counterfactual"
 
@@ -45,6 +45,7 @@ class Evidence:
     def add(self, run: StageRun, scores: pd.DataFrame) -> pd.DataFrame:
         """The scores of a `judge_answers` run with all of `columns` (answers from another system
         have no passages)."""
+        scores = scores.assign(judged_in=run.run_id)
         generated = run.needs("generate_answers")
         if generated is None:
             return scores.reindex(columns=[*scores.columns.difference(self.columns), *self.columns])

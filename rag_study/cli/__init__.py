@@ -92,5 +92,5 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
-    terminal = Terminal(stderr=True, soft_wrap=True)
-    terminal.print(Text.assemble(("error:", "red"), " ", terminal.render_str(message)))
+    terminal = Terminal(stderr=True)
+    terminal.say(Text.assemble(("error:", "red"), " ", terminal.render_str(message)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
@@ -23,6 +25,9 @@ from rag_study.study.differences import Earlier
 from rag_study.study.running.verification import Looked
 from rag_study.study.stages import STAGES
 
+# With the blanks before it: a command to the end of its line, words in backquotes, or one word.
+_WORD = re.compile(r"(\s*)((?<=:  )\S.*|`[^`\n]+`\S*|\S+)")
+
 
 class Terminal(Console):
     """A console on which texts are what they say: nothing in them is markup, and what would act on
@@ -30,6 +35,15 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    def say(self, text: str | Text, hanging: int = 0, **options: Any) -> None:
+        """Print a sentence or a line. What does not fit on a terminal goes on in the next line,
+        behind `hanging` blanks, and is never cut within a word, nor within what is there to be
+        copied: words in backquotes, a command behind two blanks. Elsewhere lines stay whole."""
+        text = self.render_str(text) if isinstance(text, str) else text
+        if self.is_terminal:
+            text = _folded(text, self.width, hanging)
+        self.print(text, soft_wrap=True, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         # Before it is measured: a character with a name is wider than one without.
@@ -42,6 +56,28 @@ class Terminal(Console):
             if not segment.control:
                 segment = segment._replace(text=visible(segment.text, lines=True))
             yield segment
+
+
+def _folded(text: Text, width: int, hanging: int) -> Text:
+    """The text in lines of at most `width` cells, but for words that are longer."""
+    lines = []
+    for line in text.split("\n", allow_blank=True):
+        is_command = line.plain.lstrip().startswith("rag-study ")
+        breaks, indents, column = [], [], 0
+        for word in [] if is_command else _WORD.finditer(line.plain):
+            if column and column + cell_len(word[0]) > width:
+                breaks.append(word.start(2))
+                length = cell_len(word[2])
+                indents.append(hanging if hanging + length <= width else 0)
+                column = indents[-1] + length
+            else:
+                column += cell_len(word[0])
+        first, *others = line.divide(breaks)
+        indented = zip(indents, others, strict=True)
+        lines += [first, *(Text(" " * blanks) + other for blanks, other in indented)]
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 # Piped output is not a screen of 80 columns: ids and tables keep their lines whole.
@@ -81,16 +117,16 @@ Why = Annotated[
 
 
 def print_line(state: str, run_id: str, note: str) -> None:
-    """One line per run, never folded: ids are there to be copied."""
+    """One line per run, and its id whole: ids are there to be copied."""
     tail = ("  " + note, "dim") if note else ""
-    console.print(line_of(coloured(state), f" {run_id}", tail), soft_wrap=True)
+    console.say(line_of(coloured(state), f" {run_id}", tail), 11)
 
 
 def print_why(earlier: Earlier) -> None:
     """Under the line of a run: all that it differs in from the one that is done."""
     words = "; ".join(difference.words for difference in earlier.differences)
     text = f"{' ' * 11}{earlier.run_id} is done, but {words}"
-    console.print(text, style="dim", soft_wrap=True)
+    console.say(text, 11, style="dim")
 
 
 def print_reasons(earlier: Mapping[str, Earlier]) -> None:
@@ -99,14 +135,14 @@ def print_reasons(earlier: Mapping[str, Earlier]) -> None:
     for run_id, run in earlier.items():
         stages.setdefault(run_id.partition("/")[0], []).append(run)
     if stages:
-        console.print("Done before, but differing from what the study needs now (--why: each):")
+        console.say("Done before, but differing from what the study needs now (--why: each):")
     for stage, runs in sorted(stages.items(), key=lambda item: list(STAGES).index(item[0])):
         words = Counter(difference.words for run in runs for difference in run.differences)
         shown = "; ".join(reason for reason, _ in words.most_common(_SHOWN_REASONS))
         more = len(words) - _SHOWN_REASONS
         rest = f"; and {more} more" if more > 0 else ""
         count = counted(len(runs), "run")
-        console.print(f"  {stage}, {count}: {shown}{rest}", soft_wrap=True)
+        console.say(f"  {stage}, {count}: {shown}{rest}", 4)
 
 
 def print_damages(looked: Looked) -> None:
@@ -114,14 +150,13 @@ def print_damages(looked: Looked) -> None:
     how many runs cannot be looked at."""
     for _, same in groupby(looked.damages, key=itemgetter(1)):
         for what, _ in (found := list(same)):
-            console.print(line_of(("damaged", "red"), f"    {what}"), soft_wrap=True)
-        console.print(f"{' ' * 11}{found[0][1]}", soft_wrap=True)
+            console.say(line_of(("damaged", "red"), f"    {what}"), 11)
+        console.say(f"{' ' * 11}{found[0][1]}", 11)
     if number := len(looked.unsealed):
         runs = "1 finished run is" if number == 1 else f"{number} finished runs are"
-        console.print(
+        console.say(
             f"{runs} of a version of the package that kept no checksums: used as before, but "
-            "damage to them would not be noticed.",
-            soft_wrap=True,
+            "damage to them would not be noticed."
         )
 
 

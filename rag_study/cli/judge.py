@@ -80,7 +80,7 @@ def judge_report(
     try:
         report = _made(judges, answers, data_set, ladder, questions)
     except KeyboardInterrupt:
-        _say("stopped; the same command goes on from here")
+        console.say("stopped; the same command goes on from here")
         raise typer.Exit(130) from None
     _show(report, form, output)
 
@@ -190,7 +190,7 @@ def _show(report: Report, form: Format, output: Path | None) -> None:
     )
     if output:
         files.write_text(output, text)
-        _say(f"{output}: figures of {', '.join(report.judges)}")
+        console.say(f"{output}: figures of {', '.join(report.judges)}")
     else:
         sys.stdout.write(text)
 
@@ -209,8 +209,4 @@ def _tables(report: Report) -> None:
             table.add_row(*row)
         console.print(table)
     for note in reports.notes(report):
-        _say(note)
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+        console.say(note)

@@ -105,7 +105,7 @@ def _write(
     sheet = csv_file.write(file, sample, texts)
     sample.save(folder)
     names = ", ".join(labelling.run_names(pd.DataFrame(sample.runs)))
-    _say(
+    console.say(
         f"{file}: {counted(len(sample.answers), 'answer')} to "
         f"{counted(sample.n_questions, 'question')}, in random order, by {names} "
         f"(context {sample.context})."
@@ -113,14 +113,14 @@ def _write(
     for dataset, rows in pd.DataFrame(sample.frame).groupby("dataset", sort=True):
         strata = rows.groupby("stratum")["drawn"].agg(["sum", "size"])
         parts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in strata.iterrows())
-        _say(
+        console.say(
             f"{dataset}: drawn by {sample.stratified_by} score, lowest first: {parts} of the "
             "questions."
         )
-    _say(f"{sheet}: what the scores mean, for whoever labels.")
+    console.say(f"{sheet}: what the scores mean, for whoever labels.")
     command = f"rag-study label {as_typed(study_file)}"
-    _say(f"Grade here, one key each:  {command} --grade {as_typed(file)}")
-    _say(f"Or fill it in elsewhere, then:  {command} --read {as_typed(file)}")
+    console.say(f"Grade here, one key each:  {command} --grade {as_typed(file)}")
+    console.say(f"Or fill it in elsewhere, then:  {command} --read {as_typed(file)}")
 
 
 def _read(folder: Path, file: Path) -> None:
@@ -136,15 +136,17 @@ def _read(folder: Path, file: Path) -> None:
         tables = human_tables(folder)
         publish(folder, **tables)
     for note in [*labels.notes, *tables["human_estimates"].attrs["notes"]]:
-        _say(note)
+        console.say(note)
     for name, show in (
         ("human_agreement", label_tables.agreement),
         ("human_estimates", label_tables.estimates),
     ):
         shown = show(tables[name][tables[name]["sample"] == sample.name])
         console.print(label_tables.for_terminal(shown))
-    _say(f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}")
-    _say("The report has them when it is built again:  rag-study report STUDY")
+    console.say(
+        f"Tables: human_labels, human_agreement, human_estimates (.csv, .parquet) in {folder}"
+    )
+    console.say("The report has them when it is built again:  rag-study report STUDY")
 
 
 def _grade(folder: Path, file: Path) -> None:
@@ -161,10 +163,6 @@ def _grade(folder: Path, file: Path) -> None:
         console.print(text, highlight=False, soft_wrap=True, end="")
 
     given = grading.grade(file, sample, show, click.getchar)
-    _say("")
+    console.say("")
     if given:
         _read(folder, file)
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Group
@@ -13,14 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_study.cli.console import clock, coloured, console, line_of
+from rag_study.cli.first_results import HEADLINE, FirstResults
 from rag_study.common.run_folder import RunFolder, Status
 from rag_study.common.wording import counted
 from rag_study.study.running.costs import KINDS, Estimate
 from rag_study.study.running.study_run import FAILURES, Progress
 from rag_study.study.stages import StageRun
 
+# Where lines about runs go on that do not fit.
+_UNDER_RUNS = 2
 # More running ones than this are counted, not listed.
 LISTED = 12
+# Of the live view: the table's head, the headline of first results and the last line, and one free.
+_ROWS_BESIDE = 4
+_INDENTED = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 
 
 class Teller:
@@ -28,6 +35,7 @@ class Teller:
 
     def __init__(self, progress: Progress):
         self._progress = progress
+        self.first = FirstResults(progress)
 
     def __call__(self, event: str, run: StageRun, status: Status) -> None:
         if event == "reused":
@@ -42,9 +50,20 @@ class Teller:
             words = [coloured(status.state), f" {run.run_id} ({clock(status.seconds)})"]
             if not _is_live() and self._progress.left:
                 words.append(f"  {_left(self._progress)}")
-        console.print(line_of(f"{self._elapsed()} ", *words), soft_wrap=True)
+        console.say(line_of(f"{self._elapsed()} ", *words), _UNDER_RUNS)
+        if event == "ended" and status.state == "done":
+            self._tell_first(run)
         if event == "ended" and status.state != "done":
             _explain(run, status)
+
+    def _tell_first(self, run: StageRun) -> None:
+        sentences, why_not = self.first.after(run)
+        if not _is_live():  # the live view has them
+            for sentence in sentences:
+                line = f"{self._elapsed()}  so far (provisional)  {sentence}"
+                console.say(line, _UNDER_RUNS)
+        if why_not:
+            console.say(why_not, style="dim")
 
     def stopped(self) -> None:
         console.print(f"{self._elapsed()} stopped; the same command goes on from here")
@@ -61,7 +80,10 @@ def shown(progress: Progress) -> Iterator[Teller]:
         yield teller
         return
     with Live(
-        get_renderable=lambda: view(progress), console=console, refresh_per_second=1, transient=True
+        get_renderable=lambda: view(progress, [*teller.first.sentences.values()]),
+        console=console,
+        refresh_per_second=1,
+        transient=True,
     ):
         yield teller
 
@@ -71,8 +93,8 @@ def _is_live() -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def view(progress: Progress) -> Group:
-    """The live view: runs by stage and state, those running now, time spent and left."""
+def view(progress: Progress, first: Sequence[str] = ()) -> Group:
+    """The live view: runs by stage and state, those running now, `first` results, how far it is."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("stage")
     for name in ("done", "running", "left", "failed", "blocked"):
@@ -96,11 +118,24 @@ def view(progress: Progress) -> Group:
         lines.append(f"▸ {items:>12}  {clock(time.monotonic() - began):>7}  {run.run_id}")
     if len(progress.running) > LISTED:
         lines.append(f"  and {len(progress.running) - LISTED} more")
+    room = console.height - len(table.rows) - len(lines) - _ROWS_BESIDE
+    lines += _as_many(first, room)
     done = progress.count("done", "reused")
     lines.append(
         f"{clock(progress.elapsed)}  {done} of {len(progress.runs)} done, {_left(progress)}"
     )
     return Group(table, *(Text(line, style="cyan", overflow="fold") for line in lines))
+
+
+def _as_many(first: Sequence[str], room: int) -> list[str]:
+    """The latest first results under their headline, as many as fit in so many lines."""
+    shown: list[str] = []
+    for sentence in reversed(first):
+        folded = textwrap.wrap(sentence, console.width - 1, **_INDENTED)
+        if shown and len(shown) + len(folded) > room:
+            break
+        shown = [*folded, *shown]
+    return [*textwrap.wrap(HEADLINE, console.width - 1), *shown] if shown else []
 
 
 def summary(progress: Progress) -> str:
@@ -126,7 +161,7 @@ def _explain(run: StageRun, status: Status) -> None:
     folder = RunFolder(run.run_id)
     # What a StudyError says is all that the reader needs; other errors are the program's own.
     for_people = status.message.removeprefix("StudyError: ")
-    console.print(f"  {for_people}", soft_wrap=True)
+    console.say(f"  {for_people}", 2)
     if for_people == status.message and (tail := folder.log_tail()):
         lines = (f"  | {line}" for line in Text.from_ansi(tail).plain.splitlines())
         console.print(Text("\n".join(lines), style="dim"))

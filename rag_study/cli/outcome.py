@@ -39,7 +39,7 @@ def show_result(comparison: Comparison, progress: Progress) -> None:
         said.highlight_regex(rf"(?m)^{decision.upper()}(?=  )", look.terminal)
     console.print(said, soft_wrap=True)
     for note in comparison.study.notes:
-        console.print(note)
+        console.say(note)
     if text := steps_text(steps, width=width):
         console.print(f"\n{text}\n", soft_wrap=True)
     console.print(f"Report: {_shown(folder / 'report.html')}", soft_wrap=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -130,7 +130,7 @@ def _check_model(model: str, cost: bool) -> None:
     architectures.check(model, (architectures.DECODER, architectures.ENCODER_DECODER))
     weights = parameters_of(model)
     if not is_endpoint(model) and weights is not None and weights < _WEAK and not cost:
-        _say(_WEAK_WORDS.format(model=model), style="yellow")
+        console.say(_WEAK_WORDS.format(model=model), style="yellow")
 
 
 def _places(folder: Path, asked: dict[str, int]) -> Places:
@@ -142,11 +142,11 @@ def _places(folder: Path, asked: dict[str, int]) -> Places:
     found = documents.read(folder, counts)
     places = Places(found, most=max(200, 2 * sum(asked.values())))
     about = f"{counted(len(found), 'document')}, {counted(len(places.all), 'passage')} of them"
-    _say(f"{folder}: {about} to ask about.")
+    console.say(f"{folder}: {about} to ask about.")
     for reason, number in (+counts).items():
-        _say(f"  {reason}: {number:,}")
+        console.say(f"  {reason}: {number:,}")
     if "two_documents" in asked:
-        _say(f"  pairs of passages of two documents: {len(places.pairs):,}")
+        console.say(f"  pairs of passages of two documents: {len(places.pairs):,}")
     return places
 
 
@@ -157,13 +157,13 @@ def _make(
 
     before = len(store.standing)
     if before:
-        _say(f"{counted(before, 'question')} of {sum(asked.values()):,} are there already.")
+        console.say(f"{counted(before, 'question')} of {sum(asked.values()):,} are there already.")
     try:
         with writer.open_writer(model, reasoning) as opened, _progress(before) as told:
             making.Making(store, places, opened, model, told).make(asked, tries)
     except KeyboardInterrupt:
         store.write()
-        _say(
+        console.say(
             f"stopped; {counted(len(store.kept), 'question')} kept in {store.folder}. The same "
             "command goes on from here"
         )
@@ -176,7 +176,7 @@ def _make(
 
 def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
     """What it may cost, as far as it is known before."""
-    _say(
+    console.say(
         f"Cost: {counted(cost.least_calls, 'call')} of the model if every question is kept at "
         "once, "
         f"{cost.most_calls:,} if all tries are needed (fewer, since what fails is not asked about "
@@ -184,17 +184,21 @@ def _tell_cost(cost: Cost, model: str, reasoning: int) -> None:
         f"{_thousands(cost.least_written)} to {_thousands(cost.most_written)} written."
     )
     if reasoning:
-        _say(f"  With reasoning up to {reasoning:,} tokens more are written in each call.")
+        console.say(f"  With reasoning up to {reasoning:,} tokens more are written in each call.")
     if is_endpoint(model):
-        _say("  Minutes depend on the server; they are told once the first questions are there.")
+        console.say(
+            "  Minutes depend on the server; they are told once the first questions are there."
+        )
         return
     weights = parameters_of(model, active=True)
     try:
         minutes = [_minutes(cost.least_read, cost.least_written, weights)]
         minutes.append(_minutes(cost.most_read, cost.most_written, weights))
-        _say(f"  On this machine {minutes[0]:,.0f} to {minutes[1]:,.0f} minutes.")
+        console.say(f"  On this machine {minutes[0]:,.0f} to {minutes[1]:,.0f} minutes.")
     except StudyError:
-        _say("  Minutes are not known before: no finished run tells how fast this machine is.")
+        console.say(
+            "  Minutes are not known before: no finished run tells how fast this machine is."
+        )
 
 
 def _minutes(read: int, written: int, weights: float | None) -> float:
@@ -239,7 +243,7 @@ def _progress(before: int) -> Iterator[Callable[[int, int, int], None]]:
         if time.monotonic() - said >= _EVERY_S:
             said = time.monotonic()
             spent = clock(said - began)
-            _say(f"{spent}  {kept} of {asked} kept, tries: {tries}, {left(kept, asked)}")
+            console.say(f"{spent}  {kept} of {asked} kept, tries: {tries}, {left(kept, asked)}")
 
     yield tell_line
 
@@ -263,14 +267,14 @@ def _tell_result(store: Store, model: str, asked: int) -> None:
     by_kind = Counter(row["kind"] for row in standing)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(by_kind.items()))
     struck = f"; people struck out {kept - len(standing):,}" if kept > len(standing) else ""
-    _say(f"Kept: {counted(len(standing), 'question')} ({kinds or 'none'}){struck}.")
+    console.say(f"Kept: {counted(len(standing), 'question')} ({kinds or 'none'}){struck}.")
     if len(standing) < asked:
-        _say(
+        console.say(
             f"{asked - len(standing):,} fewer than asked for: the tries are used up (--tries), or "
             "every passage has been asked about."
         )
     if kept < _FEW * tried:
-        _say(
+        console.say(
             f"Few were kept. {model} may be too weak for documents like these: a larger model "
             "keeps more, and better ones.",
             style="yellow",
@@ -285,11 +289,15 @@ def _write_sheet(store: Store, sheet: Path | None) -> None:
     if not unread:
         return
     if sheet is None and file.exists():
-        _say(f"{file} is there already; --sheet FILE.csv writes another, of what is not read yet.")
+        console.say(
+            f"{file} is there already; --sheet FILE.csv writes another, of what is not read yet."
+        )
         return
     instructions = question_sheet.write(file, unread)
-    _say(f"{file}: {counted(len(unread), 'question')} for a person to read, strike out or mend.")
-    _say(f"{instructions}: how.")
+    console.say(
+        f"{file}: {counted(len(unread), 'question')} for a person to read, strike out or mend."
+    )
+    console.say(f"{instructions}: how.")
 
 
 def _read(store: Store, file: Path) -> None:
@@ -298,9 +306,9 @@ def _read(store: Store, file: Path) -> None:
     read = question_sheet.read(file, store.kept)
     store.review(read.said)
     for note in read.notes:
-        _say(note)
+        console.say(note)
     verdicts = Counter(entry["verdict"] for entry in store.reviews().values())
-    _say(
+    console.say(
         f"{counted(verdicts.total(), 'question')} read by people: {verdicts['struck_out']} struck "
         f"out, {verdicts['mended']} mended. The report of a study says so."
     )
@@ -321,7 +329,7 @@ def _say_next(folder: Path, place: Path, *, was_read: bool = False) -> None:
 
     name = _name_of(folder)
     file = place / QUESTIONS
-    _say(f"\nWritten: {file}. Next:")
+    console.say(f"\nWritten: {file}. Next:")
     elsewhere = "" if place == Path("questions") / name else f" --out {_quoted(place)}"
     sheet = f"--read {_quoted(place / _SHEET)}{elsewhere}"
     init = f"{_quoted(file)} --documents {_quoted(folder)} --name {name}-written"
@@ -331,7 +339,7 @@ def _say_next(folder: Path, place: Path, *, was_read: bool = False) -> None:
         (f"rag-study run params/{name}-written.yaml", "the study"),
     ]
     for command, purpose in lines[was_read:]:
-        _say(f"  {command}   # {purpose}")
+        console.say(f"  {command}   # {purpose}")
 
 
 def _quoted(path: Path) -> str:
@@ -347,7 +355,3 @@ def _name_of(folder: Path) -> str:
 
 def _thousands(tokens: int) -> str:
     return f"{tokens / 1000:,.0f},000" if tokens >= 1000 else f"{tokens}"
-
-
-def _say(text: str, **options: Any) -> None:
-    console.print(text, highlight=False, soft_wrap=True, **options)

@@ -39,7 +39,7 @@ def clean(
     for leftover in leftovers:
         shown = leftover.path.relative_to(run_folder.outputs_dir())
         line = line_of(f"{size(leftover.size):>10}  {shown}  ", (leftover.reason, "dim"))
-        console.print(line, soft_wrap=True)
+        console.say(line, 12)
     total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:
         console.print("Nothing to clean: some study asks for everything that is there.")
@@ -49,11 +49,11 @@ def clean(
     else:
         console.print(f"{len(leftovers)} are not needed, {total}. --delete deletes them.")
     for sentence in lost:
-        console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        console.say(sentence, style="yellow")
     if outdated:
         kept = size(sum(leftover.size for leftover in outdated))
         count = f"{counted(len(outdated), 'run')} ({kept}) {'is' if len(outdated) == 1 else 'are'}"
-        console.print(
+        console.say(
             f"{count} kept though notebooks, the package or the machine have changed since: by "
             "parameters and data a study asks for them."
         )

@@ -57,15 +57,15 @@ def init(
             f"{begun.path}: is there already. Take another --name, or --force to replace it."
         )
     for note in begun.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.say(note)
     console.print()
     for what, how_many in begun.summary:
-        console.print(f"{what}: {how_many}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{what}: {how_many}", 2)
     files.write_text(begun.path, begun.text)
     load_study(begun.path)
     console.print(f"\nWritten: {begun.path}", markup=False, soft_wrap=True)
     if begun.problem:
-        console.print(f"It cannot run yet: {begun.problem}", style="yellow", markup=False)
+        console.say(f"It cannot run yet: {begun.problem}", style="yellow")
         return
     for command, purpose in (
         ("check", "whether it can answer, before anything is computed"),
@@ -92,10 +92,9 @@ def lab(
     run_folder.check_writable()
     folder = paths.working_dir().resolve()
     for name in copy_notebooks():
-        console.print(
+        console.say(
             f"notebooks/{name} is an edited copy of another version of rag-study and stays as it "
-            "is; delete it to have the one of this version.",
-            soft_wrap=True,
+            "is; delete it to have the one of this version."
         )
     options = [
         f"--ServerApp.root_dir={folder}",

@@ -85,16 +85,14 @@ def plan(
         return
     if only is None:
         print_findings(feasibility.outlook(study, study[-1].study))
-        console.print(
-            f"More of this: rag-study check {as_typed(study_file)}\n", style="dim", soft_wrap=True
-        )
+        console.say(f"More of this:  rag-study check {as_typed(study_file)}\n", style="dim")
     for row in rows:
         print_line(row["action"], row["run_id"], row["note"])
         if why and row["run_id"] in earlier:
             print_why(earlier[row["run_id"]])
     of_models = readers.notes(study[-1].study.models, study[-1].study.trainings)
     for sentence in [*of_models, *answer_notes(runs), *data_warnings(runs)]:
-        console.print(sentence, style="yellow", soft_wrap=True)
+        console.say(sentence, style="yellow")
     print_reasons(earlier)
     counts = {a: sum(r["action"] == a for r in rows) for a in ("reuse", "run", "blocked")}
     console.print(
@@ -207,7 +205,7 @@ def _goes_on(comparison: Comparison) -> bool:
     asked.ask(comparison.study, further)
     most = max(further.values())
     states = counted(sum(size == most for size in further.values()), "model state")
-    console.print(f"Not all is settled: {states}, bases among them, go on to {most} questions.")
+    console.say(f"Not all is settled: {states}, bases among them, go on to {most} questions.")
     return True
 
 
@@ -296,7 +294,7 @@ def report(
 
 def _say_of_other_code(run_ids: list[str]) -> None:
     for sentence in differences.of_other_code(run_ids):
-        console.print(sentence, style="yellow", soft_wrap=True)
+        console.say(sentence, style="yellow")
 
 
 def _chosen(runs: list[StageRun], only: str | None) -> list[StageRun]:
@@ -412,7 +410,7 @@ def _execute(
         except KeyboardInterrupt:
             tell.stopped()
             raise typer.Exit(130) from None
-    console.print(live.summary(progress))
+    console.say(live.summary(progress))
     reused = [run_id for run_id, outcome in progress.outcomes.items() if outcome == "reused"]
     of_other_code = differences.is_of_other_code
     _say_of_other_code([r for r in reused if of_other_code(RunFolder(r).status().package_hash)])

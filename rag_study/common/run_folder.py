@@ -28,6 +28,8 @@ from rag_study.common.paths import in_utf8, outputs_dir
 LOCK_FILE = ".lock"
 CLAIM_FILE = ".claim"
 STATUS_FILE = "status.json"
+# How far a run is, for whoever watches; a run that is opened again after its end begins anew.
+PROGRESS_FILE = "progress.json"
 # What no stage reads: whoever opens it in an editor and saves it damages no result.
 SERVER_LOG = "vllm.log"
 FOR_PEOPLE = ("notebook.ipynb", "log.txt", SERVER_LOG)
@@ -35,7 +37,7 @@ FOR_PEOPLE = ("notebook.ipynb", "log.txt", SERVER_LOG)
 
 def is_read(name: str) -> bool:
     """Whether stages read a file of a run."""
-    return name not in FOR_PEOPLE
+    return name not in (PROGRESS_FILE, *FOR_PEOPLE)
 
 
 def study_dir(study_name: str) -> Path:
@@ -118,7 +120,7 @@ class RunFolder:
 
     def seal(self) -> None:
         """Keep the checksums of everything that the run has written, as it is now."""
-        but = (LOCK_FILE, CLAIM_FILE, STATUS_FILE, *FOR_PEOPLE)
+        but = (LOCK_FILE, CLAIM_FILE, STATUS_FILE, PROGRESS_FILE, *FOR_PEOPLE)
         checksums.record(self.path, checksums.all_files(self.path, but))
 
     def damages(
@@ -225,12 +227,12 @@ class RunFolder:
             ) from None
 
     def set_progress(self, done: int, total: int) -> None:
-        files.write_json(self.path / "progress.json", {"done": done, "total": total})
+        files.write_json(self.path / PROGRESS_FILE, {"done": done, "total": total})
 
     def progress(self) -> tuple[int, int] | None:
         """(items done, items in all) as last told by the run, if it told."""
         try:
-            counts = json.loads((self.path / "progress.json").read_text(encoding="utf-8"))
+            counts = json.loads((self.path / PROGRESS_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return counts["done"], counts["total"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +29,7 @@ from rag_study.common import (
 )
 from rag_study.common.errors import StudyError
 from rag_study.common.shown import plain_tables
+from rag_study.common.wording import counted
 from rag_study.models import adapters
 from rag_study.study import batch, differences, parameters, plan, stages, study_tables
 from rag_study.study.data_groups import Dataset, Retrieval
@@ -224,13 +225,24 @@ def _planned_by_hand(stage: stages.Stage, namespace: dict[str, Any]) -> stages.S
 
 
 def _run_missing(run: stages.StageRun) -> None:
-    from rag_study.study.running import runner
+    from rag_study.study.running import costs, runner
 
-    for needed in run.upstream:
-        if is_done(needed):
-            continue
-        _run_missing(needed)
-        print(f"{needed.run_id} is not there yet; running it now ...")
-        ended = runner.execute(needed)
+    missing = {one.run_id: one for one in _missing(run)}
+    if missing:
+        minutes = sum(costs.expected(missing.values()).values()) / 60
+        takes = f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
+        what = counted(len(missing), "run")
+        print(f"What this notebook reads is not all there: {what} first, {takes}.")
+    for one in missing.values():
+        print(f"  {one.run_id} ...")
+        ended = runner.execute(one)
         if ended.outcome not in ("done", "reused"):
-            raise StudyError(f"{needed.run_id}: {ended.outcome}. {ended.status.message}")
+            raise StudyError(f"{one.run_id}: {ended.outcome}. {ended.status.message}")
+
+
+def _missing(run: stages.StageRun) -> Iterator[stages.StageRun]:
+    """What has to be done before a run, what comes first in time first."""
+    for needed in run.upstream:
+        if not is_done(needed):
+            yield from _missing(needed)
+            yield needed

@@ -19,7 +19,7 @@ from filelock import FileLock
 from rag_study.common import checksums, files
 from rag_study.common.checksums import Damage
 from rag_study.common.errors import StudyError
-from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, study_dir
+from rag_study.common.run_folder import CLAIM_FILE, LOCK_FILE, RunFolder, study_dir
 from rag_study.common.wording import counted
 
 # In a comparison's own folder, until the set is complete.
@@ -105,6 +105,16 @@ def is_published(study: str, made_by: str) -> bool:
     except (OSError, ValueError):
         return False
     return all((folder / name).exists() for name in _files_of(folder))
+
+
+def finished(folder: Path) -> float:
+    """When the comparison whose tables a study's folder has was finished, in seconds since 1970;
+    without a record of it, when the tables were written."""
+    with suppress(OSError, ValueError, StudyError):
+        made_by = (folder / MADE_BY_FILE).read_text(encoding="utf-8").strip()
+        if moment := RunFolder(made_by).status().finished:
+            return moment
+    return (folder / "results.parquet").stat().st_mtime
 
 
 def damages(folder: Path, *, quick: bool = False) -> list[Damage]:

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import adapters, methods
+from rag_study.models import adapters, loading, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
 from rag_study.training import lora_products, objectives, packing, peft
@@ -35,6 +35,7 @@ from rag_study.training.examples import Example, example, validation_loss
 from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
 from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
+from rag_study.training.result import TrainingResult
 
 __all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
 
@@ -44,27 +45,6 @@ MAX_EVALUATIONS = 10
 # that rows do. The memory of plain attention grows with the square of the length.
 PLAIN_ATTENTION = packing.PLAIN_LENGTH
 PATIENCE = 2  # evaluations without a new best after which early stopping stops
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What training did. `history` has one row per log: step, train_loss, validation_loss.
-
-    Losses are nats per completion token. `best_step` is the step with the lowest held-out loss;
-    `validation_loss` is that of the saved weights, which are the best with early stopping and
-    else the last. `seconds` is the whole training with its evaluations, over all tries of a run
-    that was resumed; `tokens_per_second` counts prompts and completions over the steps alone.
-    """
-
-    history: pd.DataFrame
-    base_validation_loss: float
-    validation_loss: float
-    best_step: int
-    optimizer_steps: int
-    trainable_parameters: int
-    tokens_per_second: float
-    seconds: float
-    peak_memory_mb: float
 
 
 def train(
@@ -80,14 +60,20 @@ def train(
     Adapter weights are float32 over a base of any precision; linear decay of the learning rate
     after 10 % warm-up. `start` is the adapter of an earlier training, which goes on here with new
     data (one data set after the other). A run that was killed goes on from its last checkpoint and
-    comes to the same weights. Raises StudyError when there is no data, when method and model do
-    not fit, and when the loss is no longer a number.
+    comes to the same weights; one that is done is not repeated: its weights are loaded. Raises
+    StudyError when there is no data, when method and model do not fit, and when the loss is no
+    longer a number.
     """
     if not data or not held_out:
         raise StudyError(
             f"there are {len(data)} training and {len(held_out)} held-out examples; "
             "training needs some of both."
         )
+    fingerprint = _fingerprint(lm, data, held_out, recipe)
+    if (result := TrainingResult.of_done(folder, fingerprint)) is not None:
+        kept = adapters.folder_in(folder.path)
+        lm.model = loading.load_generator(lm.name, lm.dtype, kept, lm.quantised).model
+        return result
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
     packed = method.family != "virtual" and packing.fits(lm)
@@ -100,7 +86,7 @@ def train(
 
     base_loss = measured(lm.model)
     model = peft.wrap(lm, recipe, start)
-    saved = Checkpoints(folder.path / "checkpoints", _fingerprint(lm, data, held_out, recipe))
+    saved = Checkpoints(folder.path / "checkpoints", fingerprint)
     mixed_precision = method.family == "full" and lm.dtype == "bfloat16"
     per_epoch = -(-len(data) // recipe.batch_size)
     steps = optimizer_steps(len(data), recipe.batch_size, recipe.epochs, recipe.max_steps)
@@ -142,7 +128,7 @@ def train(
     files.write_folder(adapters.folder_in(folder.path), partial(peft.save, model, lm, recipe))
     saved.clear()
     lm.model = model
-    return TrainingResult(
+    result = TrainingResult(
         history=history,
         base_validation_loss=base_loss,
         validation_loss=final_loss,
@@ -153,6 +139,8 @@ def train(
         seconds=watch.seconds(),
         peak_memory_mb=_peak_memory_mb(),
     )
+    result.keep(folder, fingerprint)
+    return result
 
 
 def examples(

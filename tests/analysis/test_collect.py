@@ -147,6 +147,8 @@ def test_every_passage_that_was_shown_is_kept_as_it_was_shown(study):
     config, runs = study
     found = collect.collect(runs[-1], config)
     assert len(found.evidence) == len(found.results)
+    judged = {run.run_id for run in runs if run.stage.name == "judge_answers"}
+    assert set(found.evidence["judged_in"]) == judged
     assert found.results.columns.intersection(["passages", "search"]).empty
     passages = found.passages.set_index("passage")["text"]
     assert passages.index.is_unique

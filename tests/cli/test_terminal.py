@@ -1,5 +1,6 @@
 """What reaches a real terminal (a pseudo-terminal of 80 columns), byte by byte."""
 
+import io
 import json
 import os
 import pty
@@ -13,7 +14,10 @@ from termios import TIOCSWINSZ
 
 import pytest
 from hostile import NAMES
+from rich.cells import cell_len
+from rich.text import Text
 
+from rag_study.cli.console import Terminal
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.shown import shortened, visible
 
@@ -79,11 +83,12 @@ def test_sentences_and_lines_show_every_text_as_it_is():
     written = _COLOUR.sub("", on_terminal(_SAY, json.dumps(NAMES))).replace("\r\n", "\n")
     assert acting(written) == []
     assert "\x1b" not in written
+    letters = "".join(written.split())
     for name in NAMES:
-        # A tab is drawn as blanks up to the next stop.
+        # A tab is drawn as blanks up to the next stop, and lines go on between words.
         shown = visible(name, lines=True).strip().split("\t")
         for part in shown:
-            assert written.count(part.strip()) >= 3, part
+            assert letters.count("".join(part.split())) >= 3, part
 
 
 def test_tables_show_names_as_they_are_and_keep_their_columns():
@@ -117,3 +122,45 @@ def test_commands_to_copy_are_words_of_a_shell(write_study, outputs, command_lin
         assert code == 2
         words = shlex.split(said.splitlines()[-1].partition(":  ")[2])
         assert words == ["rag-study", "run", str(study)]
+
+
+_LONG = (
+    "Of 96 questions the search finds no passage for 40, so that `rag-study run params/mine.yaml "
+    "--force` changes little, and 塔塔塔塔塔塔 is wide; see the file in the folder of the run."
+)
+
+
+@pytest.mark.parametrize("width", [80, 60, 33])
+def test_what_does_not_fit_goes_on_between_words(width):
+    screen = Terminal(width=width, force_terminal=True, file=io.StringIO(), color_system=None)
+    screen.say(_LONG, 4)
+    lines = screen.file.getvalue().splitlines()
+    whole = "`rag-study run params/mine.yaml --force`"  # is there to be copied
+    assert sum(whole in line for line in lines) == 1
+    assert all(cell_len(line) <= width for line in lines if whole not in line)
+    assert " ".join(line.strip() for line in lines) == _LONG
+    assert all(line.startswith("    ") for line in lines[1:] if cell_len(line) <= width - 4)
+
+
+def test_commands_and_ids_stay_whole_and_styles_stay_with_their_words():
+    screen = Terminal(width=80, force_terminal=True, file=io.StringIO())
+    command = f"rag-study run params/{'long-' * 14}name.yaml --keep-going"
+    screen.say(f"Something of this study is missing. Have it done:  {command}")
+    screen.say(f"  {command}   # and why")
+    run_id = f"judge_answers/{'long-' * 10}bac1988e"
+    screen.say(Text.assemble(("done      ", "green"), f" {run_id} (0:03)", ("  a note", "dim")), 11)
+    lines = _COLOUR.sub("", screen.file.getvalue()).splitlines()
+    assert lines == [
+        "Something of this study is missing. Have it done:",
+        command,
+        f"  {command}   # and why",
+        "done",
+        f"{run_id} (0:03)",
+        "           a note",
+    ]
+
+
+def test_elsewhere_lines_stay_whole():
+    file = Terminal(width=80, file=io.StringIO())
+    file.say(_LONG, 4)
+    assert file.file.getvalue() == _LONG + "\n"

@@ -208,3 +208,14 @@ def test_what_killed_writers_left_is_swept_away(folder):
     assert files.is_leftover(left)
     files.sweep(folder.path)
     assert [p.name for p in (folder.path / "parts").iterdir()] == ["p.jsonl"]
+
+
+def test_a_finished_run_that_is_begun_again_and_interrupted_is_whole(folder):
+    """By hand, in a notebook: its progress begins anew, its results are as they were."""
+    folder.part("first", lambda: [{"a": 1}])
+    folder.set_progress(8, 8)
+    folder.seal()
+    folder.set_status("done", sealed=True)
+    folder.set_progress(0, 8)
+    folder.check()
+    assert folder.damages(lambda name: True) == []

@@ -1,17 +1,20 @@
 """Answers to look at: what there is to choose, what is shown, and what the widgets do."""
 
 import csv
+import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 from study_tables import STRONG, WEAK, answers, full_study, with_evidence
 
 from rag_study.analysis import analyse
-from rag_study.common import run_folder
+from rag_study.common import files, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.evaluation import criteria
 from rag_study.evaluation.metrics import METRICS
@@ -264,3 +267,73 @@ def test_the_same_answer_of_both_is_tagged_once(tagged):
     also.state.value, also.context.value = "LoRA 200", "retrieved"
     assert "both (the same answer)" in also.tagging.sides[0].title.value
     assert also.tagging.sides[1].view.layout.display == "none"
+
+
+@pytest.fixture
+def executed(tmp_path, monkeypatch):
+    """A finished study whose answers name the runs that judged them, with the notebooks of two
+    judges' runs for the base and of those before; those of the trained state are gone."""
+    monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "my outputs"))
+    upstream = {
+        "judge_answers/base-1": ["generate_answers/base-1"],
+        "judge_answers/base-2": ["generate_answers/base-1"],
+        "generate_answers/base-1": ["prepare_data/x-1", "index_corpus/x-1", "fine_tune/gone-1"],
+        "index_corpus/x-1": ["prepare_data/x-1"],
+        "prepare_data/x-1": [],
+    }
+    for run_id, needed in upstream.items():
+        folder = run_folder.RunFolder(run_id)
+        files.write_json(folder.path / "identity.json", {"identity": {"upstream": needed}})
+        (folder.path / "notebook.ipynb").write_text("{}")
+    frame = answers(8, judges=("weak", "strong"))
+    seen = with_evidence(frame)
+    by_judge = frame["judge"].map(
+        {"weak": "judge_answers/base-1", "strong": "judge_answers/base-2"}
+    )
+    seen["evidence"]["judged_in"] = by_judge.where(frame["method"] == "none", "judge_answers/gone")
+    analyse.publish(
+        run_folder.study_dir("linked"), full_study(frame, checks=[STRONG, WEAK], **seen)
+    )
+    here = tmp_path / "notebooks"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here
+
+
+def test_from_an_answer_to_the_notebooks_behind_it(executed):
+    study = tables.load("linked")
+    html = tables.notebook_links(study, tables.preferred(tables.selections(study)), "q000")
+    links = re.findall(r'<a href="([^"]*)">([^<]*)</a>', html)
+    assert [name for _, name in links] == [
+        "01_prepare_data",
+        "02_index_corpus",
+        "04_generate_answers",
+        "05_judge_answers",
+        "05_judge_answers",
+    ]
+    assert all((executed / unquote(link)).exists() for link, _ in links)
+    assert " " not in "".join(link for link, _ in links)
+    assert links[0][0] == "../my%20outputs/runs/prepare_data/x-1/notebook.ipynb"
+    assert "LoRA" not in html  # its runs are gone
+    seen = Explorer("linked")
+    (output,) = seen.notebooks.outputs
+    assert links[0][0] in output["data"]["text/html"]
+
+
+def test_tables_that_name_no_runs_have_no_links(study):
+    assert tables.notebook_links(study, tables.preferred(tables.selections(study)), "q000") == ""
+
+
+def test_the_newest_study_is_the_one_that_was_finished_last(executed):
+    """Not the one whose files were copied last."""
+    for place, name in enumerate(("newer", "older", "linked")):
+        folder = run_folder.study_dir(name)
+        folder.mkdir(exist_ok=True)
+        file = folder / "results.parquet"
+        file.touch()
+        os.utime(file, (1000 + place, 1000 + place))
+        made_by = run_folder.RunFolder(f"compare/{name}-1")
+        if name != "linked":
+            (folder / "made_by.txt").write_text(made_by.run_id + "\n")
+            made_by.set_status("done", finished=5000.0 - place)
+    assert tables.study_names() == ["newer", "older", "linked"]

@@ -184,7 +184,9 @@ def test_of_another_system_the_model_beside_it_makes_no_difference(write_study, 
 def test_keys_left_out_take_the_defaults_of_the_study_file(write_study):
     tuning = [{"method": "dora", "train_size": 4}]
     planned = [r for r in plan.expand(write_study(fine_tuning=tuning)) if r.stage.name[0] == "f"]
-    by_hand = plan.stage_run("fine_tune", point(training={"method": "dora", "train_size": 4}))
+    told = {name: planned[0].parameters[name] for name in ("dataset", "model", "compute")}
+    told |= {"training": {"method": "dora", "train_size": 4}}
+    by_hand = plan.stage_run("fine_tune", point(**told))
     assert [run.run_id for run in planned] == [by_hand.run_id]
     assert by_hand.point.training.learning_rate == pytest.approx(2e-4)
     assert plan.stage_run("generate_answers", point("generate_answers", training={})).point == (

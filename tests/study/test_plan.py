@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 
+from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.models import names, prompts
@@ -16,6 +18,7 @@ from rag_study.study.config import load_study
 from rag_study.study.groups import Point
 from rag_study.study.identity import SIMILARITY_MODEL
 from rag_study.study.notebook_cells import notebook_parameters
+from rag_study.study.running import runner
 from rag_study.study.stages import STAGES, covers, declared, find_stage
 
 SMOKE = PROJECT_ROOT / "params" / "smoke.yaml"
@@ -42,15 +45,21 @@ def test_the_base_model_has_no_fine_tuning_run():
     assert [r.needs("fine_tune") is None for r in answers] == [True, True, False, False]
 
 
-def test_notebook_defaults_are_runs_of_the_smoke_study():
-    expected = set(ids(SMOKE))
+def test_notebook_defaults_are_runs_of_the_demo():
+    """Whoever opens a stage's notebook after `make demo` has it done. What the demo does without
+    reads its runs, and another system's answers are there to the smoke study's questions."""
+    demo, smoke = (
+        {run.run_id: run.extent for run in plan.expand(PROJECT_ROOT / "params" / f"{name}.yaml")}
+        for name in ("demo", "smoke")
+    )
     for stage in STAGES.values():
-        defaults = Point.model_validate(notebook_parameters(stage.path))
-        run = plan.stage_run(stage.name, defaults)
-        if stage.name == "write_training_answers":  # which that study does without
-            assert {needed.run_id for needed in run.upstream} <= expected
+        run = plan.stage_run(stage.name, Point.model_validate(notebook_parameters(stage.path)))
+        if stage.name == "import_answers":
+            assert smoke[run.run_id] == run.extent
+        elif stage.name in ("write_training_answers", "probe_knowledge"):
+            assert {needed.run_id for needed in run.upstream} <= {*demo}
         else:
-            assert run.run_id in expected
+            assert demo.get(run.run_id) == run.extent, stage.name
 
 
 def test_notebooks_declare_the_groups_that_they_and_what_comes_before_use():
@@ -395,3 +404,23 @@ def test_data_for_answers_from_elsewhere_are_the_data_of_all():
     assert alone.run_id == imported.run_id
     assert alone.extent == imported.extent == {"retrieved": 22}
     assert [run.extent for run in alone.upstream] == [{}]
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_what_a_notebook_reads_is_done_first_and_its_minutes_are_said(outputs, monkeypatch, capsys):
+    done = []
+
+    def execute(run):
+        done.append(run.stage.name)
+        run_folder.RunFolder(run.run_id).path.mkdir(parents=True)
+        run_folder.RunFolder(run.run_id).set_status("done", extent=run.extent)
+        return runner.Ended("done", run_folder.Status("done"))
+
+    monkeypatch.setattr(runner, "execute", execute)
+    values = notebook_parameters(find_stage("judge_answers").path)
+    active_run.begin("judge_answers", values)
+    assert sorted(done[1:-1]) == ["fine_tune", "index_corpus"]
+    assert (done[0], done[-1]) == ("prepare_data", "generate_answers")
+    assert re.search(r"not all there: 4 runs first, about \d+ min\.", capsys.readouterr().out)
+    active_run.begin("judge_answers", values)
+    assert capsys.readouterr().out == ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -424,3 +425,19 @@ def test_a_pair_longer_than_the_window_is_named(tiny):
     pair = TrainingPair("long", "Who?", "word " * 2000, (("Title", "text"),))
     with pytest.raises(StudyError, match=r"'long': question and answer have \d+ tokens"):
         finetune.examples(tiny, [pair])
+
+
+def test_a_run_that_is_done_is_not_trained_again(pairs, outputs, monkeypatch):
+    lm, result = train(pairs)
+    # As long as the run is not done, its notebook may have written anything beside the weights.
+    folder().set_status("done")
+    weights = (adapter_dir() / "adapter_model.safetensors").stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune._AnswerTrainer, "train", lambda *_, **__: pytest.fail("trained"))
+        again, read = train(pairs)
+    assert torch.equal(logits(again), logits(lm))
+    assert (adapter_dir() / "adapter_model.safetensors").stat().st_mtime_ns == weights
+    pd.testing.assert_frame_equal(read.history, result.history)
+    assert {**vars(read), "history": None} == {**vars(result), "history": None}
+    _, other = train(pairs, replace(SMALL, epochs=1))  # another recipe
+    assert other.optimizer_steps < result.optimizer_steps

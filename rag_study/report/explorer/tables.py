@@ -36,6 +36,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.wording import is_number, number, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
 from rag_study.report import markup
+from rag_study.report.explorer import notebooks
 from rag_study.report.explorer import side_by_side as answers
 from rag_study.report.sortable import sortable_tables
 from rag_study.study import answer_tags, study_tables
@@ -101,11 +102,10 @@ class Score:
 
 
 def study_names() -> list[str]:
-    """Names of the studies that have results, the newest first."""
-    paths = sorted(
-        run_folder.outputs_dir().glob("*/results.parquet"), key=lambda path: -path.stat().st_mtime
-    )
-    return [path.parent.name for path in paths]
+    """Names of the studies that have results, the newest first: by when their comparison was
+    finished, which copied and imported files do not tell."""
+    folders = [path.parent for path in run_folder.outputs_dir().glob("*/results.parquet")]
+    return [folder.name for folder in sorted(folders, key=study_tables.finished, reverse=True)]
 
 
 def load(name: str) -> StudyAnswers:
@@ -264,6 +264,18 @@ def _cells(row: dict[str, Any], question_id: str, state: str) -> dict[str, str]:
     }
 
 
+def notebook_links(study: StudyAnswers, chosen: Selection, question_id: str) -> str:
+    """HTML with links to the executed notebooks of the runs behind the two answers; '' where the
+    tables do not name them, or they are gone."""
+    if "judged_in" not in study.evidence:  # tables of an earlier version of the package
+        return ""
+    sides = zip(("base", chosen.label), answers.two_states(study.evidence, chosen.row), strict=True)
+    return notebooks.links(
+        (title, sorted(set(rows.loc[rows["question_id"] == question_id, "judged_in"])))
+        for title, rows in sides
+    )
+
+
 def _answer(row: pd.Series) -> str:
     """The text, or why there is none."""
     reason = row.get("missing_reason")
@@ -291,7 +303,8 @@ def display_static(name: str = "", most: int = 3) -> None:
     print(summary(study, chosen, score))
     display(table.head(10).reset_index())
     for question_id in table.index[:most]:
-        display(HTML(side_by_side(study, chosen, question_id)))
+        links = notebook_links(study, chosen, question_id)
+        display(HTML(side_by_side(study, chosen, question_id) + links))
 
 
 def _first_choice(name: str) -> Iterator[tuple[StudyAnswers, Selection, Score]]:

@@ -38,6 +38,8 @@ class Explorer:
         )
         self.about = widgets.HTML()
         self.answers = widgets.HTML()
+        # Front ends follow relative links in outputs alone: in other widgets they lead nowhere.
+        self.notebooks = widgets.Output()
         self.table = ITable(
             pd.DataFrame(),
             select="single",
@@ -84,7 +86,8 @@ class Explorer:
             [self.gain, self.loss, self.before, self.after],
             layout=widgets.Layout(flex_flow="row wrap"),
         )
-        return widgets.VBox([choices, self.about, self.table, jumps, self.answers, self._tags_view])
+        parts = [choices, self.about, self.table, jumps]
+        return widgets.VBox([*parts, self.answers, self.notebooks, self._tags_view])
 
     # Each choice fills the next list, which goes on to the next, down to the table.
 
@@ -142,6 +145,7 @@ class Explorer:
             self._changes = pd.DataFrame()
             self.about.value = within(tables.nothing_to_show(self.study.value))
             self.answers.value = ""
+            self.notebooks.outputs = ()
             self._tags_view.layout.display = "none"
             self.table.update(self._changes, selected_rows=[])
             return
@@ -155,7 +159,10 @@ class Explorer:
     def _row_chosen(self) -> None:
         if self.table.selected_rows:
             question_id = self._changes.index[self.table.selected_rows[0]]
-            self.answers.value = tables.side_by_side(self._data, self._chosen(), question_id)
+            of = (self._data, self._chosen(), question_id)
+            self.answers.value = tables.side_by_side(*of)
+            links = {"data": {"text/html": tables.notebook_links(*of)}, "metadata": {}}
+            self.notebooks.outputs = ({"output_type": "display_data", **links},)
             self.tagging.show(question_id)
 
     def _jump(self, question_id: Any) -> None:
