@@ -371,7 +371,7 @@ def test_content_of_answers_from_elsewhere_counts_and_its_place_does_not(write_s
 
 
 def test_sizes_above_the_data_are_refused(write_study):
-    with pytest.raises(StudyError, match=r"train_size: 99999 .* train pool of 'fictional' has"):
+    with pytest.raises(StudyError, match=r"train_size: 99,999 .* train pool of 'fictional' has"):
         plan.expand(write_study(fine_tuning=[{"train_size": [4, 99999]}]))
     with pytest.raises(StudyError, match="test_size"):
         plan.expand(
