@@ -85,10 +85,13 @@ def costs(of: Sizes) -> Costs:
 
 
 def exponent(values: list[float], factors: list[int], least: float) -> str:
-    """Of what the last two sizes cost beyond the first; a word where that is too little to say."""
-    if values[-1] - values[0] < least:
+    """Of what the last two sizes cost beyond the first. Where one of them is rounding: "flat", or
+    what the largest adds."""
+    before, after = values[-2] - values[0], values[-1] - values[0]
+    if after < least:
         return "flat"
-    before, after = max(values[-2] - values[0], least / 10), values[-1] - values[0]
+    if before < least:
+        return f"adds {after:.0f}"
     found = math.log(after / before) / math.log(
         (factors[-1] - factors[0]) / (factors[-2] - factors[0])
     )

@@ -165,7 +165,7 @@ def test_trainings_have_the_names_that_tell_them_apart_in_the_whole_study(going)
     study.finish(study.judged())
     tuned = [r for r in study.runs if r.stage.name == "judge_answers" and r.point.training]
     (name,) = set(study.finish(tuned[0])["name"])
-    assert name == "LoRA 8 · trained closed-book"
+    assert name == "LoRA 8 · trained without passages"
 
 
 def test_another_system_changes_no_name(going):

@@ -224,8 +224,8 @@ def test_results_move_from_one_outputs_folder_to_another(command, outputs, tmp_p
     file = tmp_path / "smoke.tar.gz"
     code, out, _ = command("export", SMOKE, file)
     assert code == 0
-    assert "1 runs" in out
-    assert "19 are not done" in out
+    assert "1 run," in out
+    assert "19 runs not done" in out
     monkeypatch.setenv("RAG_STUDY_OUTPUTS", str(tmp_path / "elsewhere"))
     code, out, _ = command("import", file)
     assert code == 0

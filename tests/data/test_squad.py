@@ -284,7 +284,7 @@ def test_hub(tmp_path, monkeypatch):
         ([ROWS[0] | {"answers": {"text": ["a"], "answer_start": [1, 2]}}], "one `answer_start`"),
         (
             {"data": [article("T", TOWER, qa(1, answers=[]))]},
-            "none of the 1 questions can be used (no answer in the source: 1)",
+            "none of 1 question can be used (no answer in the source: 1)",
         ),
     ],
 )

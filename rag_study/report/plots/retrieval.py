@@ -45,8 +45,9 @@ def retrieval_quality(per_k: pd.DataFrame) -> Figure:
             canvas.mean_line(
                 ax, x, part[column], part[f"{column}_low"], part[f"{column}_high"], index
             )
-            points = [f"{v:.2f} at k = {k}" for k, v in zip(part["k"], part[column], strict=True)]
-            facts.append(f"{dataset}, {name[0].lower()}{name[1:]}: {', '.join(points)}")
+            ends = part.iloc[[0, -1]].drop_duplicates("k")
+            points = [f"{v:.2f} at k = {k}" for k, v in zip(ends["k"], ends[column], strict=True)]
+            facts.append(f"{dataset}, {name[0].lower()}{name[1:]}: {' to '.join(points)}")
         ax.set_xticks(range(len(ks)), ks)
         ax.set_xlim(-0.4, len(ks) - 0.6)
         ax.set_xlabel("retrieved passages k")
