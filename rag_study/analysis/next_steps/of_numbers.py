@@ -235,10 +235,10 @@ def _more_questions(m: Measured, row: dict, found: str, numbers: dict) -> Step:
     plans = {"n_no_difference": row["n_no_difference"], "n_twice_margin": row["n_twice_margin"]}
     plans = {name: float(n) for name, n in plans.items() if is_number(n)}
     words = {
-        "n_no_difference": "would show that nothing matters, if so it is",
-        "n_twice_margin": "find a true difference of twice the margin",
+        "n_no_difference": "would show that nothing which matters changed",
+        "n_twice_margin": "would find a true difference of twice the margin",
     }
-    said = " and ".join(f"about {rounded_up(n)} {words[name]}" for name, n in plans.items())
+    said = ", and ".join(f"about {rounded_up(n)} {words[name]}" for name, n in plans.items())
     said = f" {said[0].upper()}{said[1:]}." if said else " No number of questions settles it."
     numbers = numbers | plans
     most = max(now, m.asked(row["dataset"]))
