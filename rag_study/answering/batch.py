@@ -15,6 +15,7 @@ from rag_study.data.schema import Question
 from rag_study.models import chat_templates, prompts, sequence_to_sequence, span_reader
 from rag_study.models.architectures import ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, left_pad
+from rag_study.models.memory import in_halves
 from rag_study.models.prompts import Prompting
 from rag_study.models.sampling import item_seed
 from rag_study.models.vllm_model import VllmModel
@@ -117,25 +118,19 @@ def fill_batches(items: Iterable[Item], settings: Settings) -> Iterator[list[Ite
 
 def answer_items(lm: LanguageModel, items: Sequence[Item], settings: Settings) -> list[dict]:
     """The rows of a batch. One that does not fit into memory is answered in halves."""
-    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+    rows_of = _pointed_at if lm.kind == EXTRACTIVE else _written
 
-    try:
-        rows = (_pointed_at if lm.kind == EXTRACTIVE else _written)(lm, items, settings)
-    except RuntimeError as error:
-        if not should_reduce_batch_size(error):
-            raise
-        rows = None
-    if rows is None:  # outside the handler: the error holds on to what filled the memory
-        clear_device_cache(garbage_collection=True)
-        if len(items) == 1:
-            raise StudyError(
-                f"question '{items[0].question.id}' with {len(items[0].ids)} tokens does not fit "
-                f"into memory with {lm.name}, even alone. Lower top_k or max_context_tokens."
-            )
-        _log.warning("out of memory with %d questions at once; answering in halves", len(items))
-        half = len(items) // 2
-        return answer_items(lm, items[:half], settings) + answer_items(lm, items[half:], settings)
-    return rows
+    def too_large(item: Item) -> StudyError:
+        return StudyError(
+            f"question '{item.question.id}' with {len(item.ids)} tokens does not fit "
+            f"into memory with {lm.name}, even alone. Lower top_k or max_context_tokens."
+        )
+
+    def warn(number: int) -> None:
+        _log.warning("out of memory with %d questions at once; answering in halves", number)
+
+    parts = in_halves(lambda some: rows_of(lm, some, settings), items, too_large, warn)
+    return [row for rows in parts for row in rows]
 
 
 def _pointed_at(lm: LanguageModel, items: Sequence[Item], settings: Settings) -> list[dict]:

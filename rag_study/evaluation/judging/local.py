@@ -13,6 +13,7 @@ from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Item, Judge, Reading, expectation
 from rag_study.models import prompts
 from rag_study.models.language_model import LanguageModel, decoding, end_tokens, forward, left_pad
+from rag_study.models.memory import in_halves
 from rag_study.models.sampling import item_seed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class LocalJudge(Judge):
         for batch in _batches(fitting):
             numbers, some = zip(*batch, strict=True)
             read = self._reason if self._reasoning_tokens else self._read_batch
-            for name, readings in self._in_memory(read, numbers, [items[n] for n in numbers], some):
+            for name, readings in self._in_memory(read, [items[n] for n in numbers], some):
                 for n, reading in zip(numbers, readings, strict=True):
                     by_criterion[name][n] = replace(reading, cut=rendered[n].cut)
         return by_criterion
@@ -135,29 +136,29 @@ class LocalJudge(Judge):
     # --- One pass for the prefix, one for each criterion -----------------------------------------
 
     def _in_memory(
-        self, read: Any, numbers: Sequence[int], items: Sequence[Item], some: Sequence[_Prompt]
+        self, read: Any, items: Sequence[Item], some: Sequence[_Prompt]
     ) -> list[tuple[str, list[Reading]]]:
         """What `read` gives for the batch; one that does not fit into memory is read in halves."""
         import torch
-        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-        try:
+        def compute(pairs: Sequence[tuple[Item, _Prompt]]) -> list[tuple[str, list[Reading]]]:
             with torch.inference_mode():
-                return list(read(items, some))
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                raise
-        clear_device_cache(garbage_collection=True)
-        if len(some) == 1:
-            raise StudyError(
-                f"an answer with {len(some[0].prefix)} tokens does not fit into memory with the "
+                return list(read([item for item, _ in pairs], [prompt for _, prompt in pairs]))
+
+        def too_large(pair: tuple[Item, _Prompt]) -> StudyError:
+            return StudyError(
+                f"an answer with {len(pair[1].prefix)} tokens does not fit into memory with the "
                 f"judge {self.name}, even alone."
             )
-        _log.warning("out of memory with %d answers at once; judging in halves", len(some))
-        half = len(some) // 2
-        first = self._in_memory(read, numbers[:half], items[:half], some[:half])
-        rest = self._in_memory(read, numbers[half:], items[half:], some[half:])
-        return [(name, a + b) for (name, a), (_, b) in zip(first, rest, strict=True)]
+
+        def warn(number: int) -> None:
+            _log.warning("out of memory with %d answers at once; judging in halves", number)
+
+        parts = in_halves(compute, list(zip(items, some, strict=True)), too_large, warn)
+        return [
+            (of_one[0][0], [reading for _, readings in of_one for reading in readings])
+            for of_one in zip(*parts, strict=True)
+        ]
 
     def _read_batch(
         self, items: Sequence[Item], some: Sequence[_Prompt]
