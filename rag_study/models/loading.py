@@ -65,7 +65,7 @@ def load_generator(
     """
     import torch
 
-    from rag_study.models import adapters
+    from rag_study.models import adapters, lora_products
 
     if is_endpoint(name):
         raise StudyError(
@@ -93,6 +93,7 @@ def load_generator(
         model, tokenizer = _load(name, torch_dtype, quantised)
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
+            lora_products.fuse(model)
     check_weights(model, f"the model '{name}'" + (f" with {adapter_dir}" if adapter_dir else ""))
     if kind != EXTRACTIVE:  # which writes nothing, and is asked without a template
         use_own_decoding(model)
@@ -108,11 +109,18 @@ def _read_the_head_once(model: Any) -> None:
 
     Cut out of longer rows they do not lie together in memory, and PyTorch then multiplies row by
     row where weights are frozen, as an adapter's base is: with a copy of the whole head for each
-    (57 MB of a model with 135 million weights in bfloat16, and most of a short batch's time).
+    (57 MB of a model with 135 million weights in bfloat16, and most of a short batch's time). A
+    single row passes for contiguous, and has the strides of the longer one all the same.
     """
     head = model.get_output_embeddings()
     if head is not None:
-        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
+        head.register_forward_pre_hook(_with_rows_together)
+
+
+def _with_rows_together(_head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    hidden, *rest = inputs
+    together = hidden.new_empty(hidden.shape).copy_(hidden) if hidden.shape[1] == 1 else hidden
+    return (together.contiguous(), *rest)
 
 
 def fit_tokenizer(name: str, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -26,10 +26,10 @@ from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import adapters, loading, methods
+from rag_study.models import adapters, loading, lora_products, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
-from rag_study.training import lora_products, objectives, packing, peft
+from rag_study.training import objectives, packing, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
 from rag_study.training.examples import Example, example, validation_loss
 from rag_study.training.objectives import Objective

@@ -7,8 +7,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from rag_study.models import lora_products
 from rag_study.models.language_model import LanguageModel
-from rag_study.training import lora_products, packing
+from rag_study.training import packing
 from rag_study.training.examples import IGNORED, Example, collate, completion_loss
 
 TINY = {
@@ -181,6 +182,6 @@ def test_the_products_beside_the_bases_are_peft_s_own_in_value_and_gradient(dtyp
 )
 def test_layers_that_do_more_than_two_products_are_left_to_peft(monkeypatch, options):
     lm = adapted(**options)
-    monkeypatch.setattr(lora_products._Product, "apply", partial(pytest.fail, "was fused"))
+    monkeypatch.setattr(lora_products, "_product", partial(pytest.fail, "was fused"))
     with lora_products.fused(lm):
         completion_loss(lm, collate(BATCHES["uneven"], 0))
