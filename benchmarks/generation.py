@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from llama_index.core import PromptTemplate
@@ -32,7 +33,7 @@ from rag_study.answering.contexts import Context
 from rag_study.answering.generation import Settings
 from rag_study.common import run_folder
 from rag_study.data.schema import Question
-from rag_study.models import language_model, loading, prompts
+from rag_study.models import adapters, language_model, loading, prompts
 from rag_study.models.language_model import LanguageModel
 from rag_study.retrieval.passage import Passage
 
@@ -77,9 +78,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
+    parser.add_argument("--adapter", type=Path, help="also with PEFT's own products")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    lm = loading.load_generator(MODEL, given.dtype)
+    lm = loading.load_generator(MODEL, given.dtype, given.adapter)
     questions, passages = some_questions(given.questions, given.passages)
     settings = Settings(given.new_tokens, given.batch_size)
     ways: dict[str, Callable[[Sequence[Question]], list[str]]] = {
@@ -87,6 +89,12 @@ def main() -> None:
         "transformers, batches in file order": partial(by_file, lm, passages, settings),
         "LlamaIndex query engine, one by one": partial(by_engine, lm, passages, settings),
     }
+    if given.adapter:
+        plain = loading.load_generator(MODEL, given.dtype)
+        plain.model = adapters.attach(plain.model, given.adapter, MODEL).eval()
+        ways["this project with PEFT's own products"] = partial(
+            by_project, plain, passages, settings
+        )
     for way in ways.values():
         way(questions[:2])  # first calls are slower
     wall: dict[str, list[float]] = {name: [] for name in ways}

@@ -120,7 +120,7 @@ STAGES = {
         Stage(
             "generate_answers",
             "04_generate_answers",
-            5,
+            6,
             ("prepare_data", "index_corpus", "fine_tune"),
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
@@ -143,7 +143,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            5,
+            6,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},
@@ -151,7 +151,7 @@ STAGES = {
         Stage(
             "measure_retention",
             "measure_retention",
-            1,
+            2,
             ("fine_tune",),
             uses={"model": ALL, "training": only("strength", "checkpoint"), "compute": ALL},
             beside={"retention": ALL},
@@ -171,7 +171,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            6,
+            7,
             ("prepare_data",),
             uses={
                 **_JUDGE,

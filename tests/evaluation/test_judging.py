@@ -147,13 +147,13 @@ def test_an_adapter_with_virtual_tokens_is_refused(tmp_path):
         judging.open_judge("random-llama", adapter=tmp_path / "adapter")
 
 
-def test_prompts_much_shorter_than_the_longest_get_a_batch_of_their_own():
+def test_prompts_get_a_batch_of_their_own_where_that_saves_more_padding_than_it_costs():
     def lengths(*given):
         rendered = [(n, _Prompt("", [1] * length, {}, False)) for n, length in enumerate(given)]
         return [[len(prompt.prefix) for _, prompt in batch] for batch in _batches(rendered)]
 
-    assert lengths(40, 100, 95, 90, 41, 85) == [[100, 95, 90, 85], [41, 40]]
-    assert lengths(100, 30, 20) == [[100, 30, 20]]  # too few to be worth two
+    assert lengths(200, 500, 475, 450, 205, 425) == [[500, 475, 450, 425], [205, 200]]
+    assert lengths(500, 150) == [[500, 150]]  # too few to be worth two
     assert lengths() == []
 
 
