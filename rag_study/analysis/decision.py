@@ -35,7 +35,7 @@ _TOLD += ["at_least_margin", "reason"]
 _RIGHT = ["right_base", "right_tuned", "right_questions", "right_means"]
 COSTS = ["training_minutes", "seconds_base", "seconds_tuned"]
 _OUTSIDE = ["outside_metric", "outside_base", "outside_tuned", "outside_low", "outside_high"]
-_OUTSIDE += ["outside_shown"]
+_OUTSIDE += ["outside_shown", "outside_matters"]
 DECISION_COLUMNS = [
     *RECIPE_COLUMNS,
     *("decision", "cause", "n_primary", "n_helps", "people_disagree", "judge_unfair"),
@@ -240,14 +240,15 @@ def _outside(rows: pd.DataFrame, metrics: Metrics) -> dict[str, Any]:
     """The change outside the task that is most of a loss: of those that are shown, else of those
     that are shares, which everybody can read, else of all."""
     if rows.empty:
-        return dict.fromkeys(_OUTSIDE, np.nan) | {"outside_metric": "", "outside_shown": False}
+        unknown = {"outside_metric": "", "outside_shown": False, "outside_matters": False}
+        return dict.fromkeys(_OUTSIDE, np.nan) | unknown
     shares = rows["metric"].map(lambda name: name in metrics and metrics[name].high == 1.0)
     for those in (rows["matters"], rows["shown"], shares):
         if those.any():
             rows = rows[those]
             break
     worst = rows.loc[(rows["gain"] / rows["se"].where(rows["se"] > 0)).fillna(0.0).idxmin()]
-    names = ["metric", "mean_base", "mean_tuned", "ci_low", "ci_high", "shown"]
+    names = ["metric", "mean_base", "mean_tuned", "ci_low", "ci_high", "shown", "matters"]
     return dict(zip(_OUTSIDE, worst[names], strict=True))
 
 

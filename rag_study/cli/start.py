@@ -24,7 +24,7 @@ _COPY_OF = "rag_study"
 
 
 def demo(debug: Debug = False) -> None:
-    """Run the demo study: about 11 minutes on two cores, results in outputs/demo."""
+    """Run the demo study: about 7 minutes on two cores, results in outputs/demo."""
     study.run(paths.study_file("demo"))
 
 

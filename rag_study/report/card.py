@@ -302,7 +302,8 @@ def _cost(row: dict[str, Any]) -> str:
 def _outside(row: dict[str, Any], metrics: Metrics) -> str:
     if not row["outside_metric"]:
         return "not measured"
-    found = "a loss" if row["outside_shown"] else "no loss shown"
+    loss = "a loss" if row["outside_matters"] else "a loss below what matters"
+    found = loss if row["outside_shown"] else "no loss shown"
     means = f"{number(row['outside_base'])} → {number(row['outside_tuned'])}"
     # Without the unit: two means and what is to be thought of them.
     return f"{metrics.label(row['outside_metric']).partition(' (')[0]} {means} ({found})"

@@ -181,7 +181,7 @@ STAGES = {
             },
             beside=_JUDGE_PLACES,
         ),
-        Stage("compare", "06_compare", 7, beside={"study_file": ALL, "others": ALL}),
+        Stage("compare", "06_compare", 8, beside={"study_file": ALL, "others": ALL}),
     )
 }
 
