@@ -9,7 +9,7 @@ PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if 
 	(3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name another: \
 	make PYTHON=python3.12" % v)'
 
-.PHONY: setup demo test test-slow bench lab docs golden judge lock wheel clean
+.PHONY: setup demo test test-slow bench lab docs findings golden judge lock wheel clean
 
 setup: $(VENV)/.ready
 
@@ -57,6 +57,10 @@ $(DOCS)/.ready: pyproject.toml requirements.lock
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
 	-r $(DOCS)/requirements.txt -c requirements.lock
 	@touch $@
+
+findings: setup  ## run the studies of params/findings/ (their data in findings-data/), tables, page
+	for study in params/findings/*.yaml; do $(BIN)/rag-study run $$study --keep-going; done
+	$(BIN)/python docs/findings/make.py tables && $(BIN)/python docs/findings/make.py page
 
 golden: setup  ## regenerate the golden notebooks of tests/golden
 	$(BIN)/python tests/make_golden.py
