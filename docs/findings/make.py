@@ -50,6 +50,11 @@ COLUMNS = {
     "audit": None,
     "judge_checks": ["judge", "dataset", "valid", "reason", "auc", "auc_low", "auc_high", "n"],
     "costs": None,
+    "decisions": [
+        *STATE[:5],
+        *("decision", "cause", "cut_base", "cut_tuned", "right_base", "right_tuned"),
+        "right_questions",
+    ],
 }  # fmt: skip
 QUOTED = (
     *("judge_accuracy", "judge_completeness", "answer_recall", "key_point_recall"),
@@ -118,6 +123,18 @@ def effect(study: str, **wanted: Any) -> dict[str, Any]:
     return row(study, "comparisons", **usual | wanted)
 
 
+def cost(study: str, state: dict[str, Any]) -> dict[str, Any]:
+    """The row of `costs` of a state."""
+    usual = {"method": "lora", "train_format": "closed_book", "seed": 0}
+    return row(study, "costs", **usual | state)
+
+
+def trend(study: str, **wanted: Any) -> str:
+    """What the smallest to the largest train size gained, with its interval."""
+    found = row(study, "trends", seed=0, **wanted)
+    return f"{signed(found['gain'])} ({signed(found['gain_low'])} to {signed(found['gain_high'])})"
+
+
 def verdict(study: str, **wanted: Any) -> str:
     """The verdicts of a state's declared comparisons in words, by metric where they differ."""
     usual = {"method": "lora", "train_format": "closed_book", "prompting": "default"}
@@ -135,9 +152,17 @@ def decided_by(study: str) -> str:
 
 
 def change(found: dict[str, Any]) -> str:
-    """A difference with its interval, in words: "−0.22 (−0.58 to +0.12)"."""
-    low, high = signed(found["ci_low"]), signed(found["ci_high"])
-    return f"{signed(found['difference'])} ({low} to {high})"
+    """A difference (or an estimate) with its interval, in words: "−0.22 (−0.58 to +0.12)"."""
+    estimate = found["difference" if "difference" in found else "estimate"]
+    low, high = _with_sign(found["ci_low"]), _with_sign(found["ci_high"])
+    return f"{_with_sign(estimate)} ({low} to {high})"
+
+
+def _with_sign(value: float) -> str:
+    """As `signed`, with a digit more where two would hide on which side of zero it lies."""
+    if 0.0005 <= abs(value) < 0.005:
+        return f"{value:+.3f}".replace("-", "−")
+    return signed(value)
 
 
 def published() -> list[dict[str, str]]:
@@ -159,11 +184,19 @@ def studies() -> list[dict[str, Any]]:
                 "data": ", ".join(compared["dataset"].unique()),
                 "questions": int(compared["n_questions"][compared["primary"]].max()),
                 "states": len(compared[STATE[1:7]].drop_duplicates()),
-                "judge": f"{number(check['auc'])} ({number(check['auc_low'])} at least), "
-                f"{'passed' if check['valid'] else 'failed'}",
+                "judge": _checked(check),
             }
         )
     return listed
+
+
+def _checked(check: pd.Series) -> str:
+    """What a judge's check found, in words."""
+    found, least = (f"{100 * check[name]:.0f} %" for name in ("auc", "auc_low"))
+    return (
+        f"{'passed' if check['valid'] else 'failed'}: it put the right answer above another "
+        f"question's in {found} (at least {least}) of {check['n']} pairs"
+    )
 
 
 def page() -> str:
@@ -176,9 +209,11 @@ def page() -> str:
         "number": number,
         "signed": signed,
         "change": change,
+        "thousands": lambda number: f"{number:,}",
         "percent": lambda share: f"{100 * share:.0f} %",
     }
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
+    helpers |= {"cost": cost, "trend": trend}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template("findings.md.j2").render(**helpers)
 
