@@ -20,6 +20,7 @@ from rag_study.evaluation import criteria
 from rag_study.evaluation.judging import sizes
 from rag_study.evaluation.metrics import METRICS
 from rag_study.study import plan
+from rag_study.study.running import resources
 from rag_study.study.sections import DatasetConfig, JudgeConfig
 
 SYLLABLES = ["ba", "do", "ke", "lu", "mi", "no", "pa", "ru", "si", "ta", "ve", "zo"]
@@ -354,13 +355,34 @@ def test_a_model_that_does_not_fit_and_what_would(write_study, monkeypatch):
     assert fits["train, full", "llama2-7b-chat"] is False
     assert fits["grade", "random-llama"] is True
     assert [f.level for f in found] == ["problem"]
-    assert found[0].remedy == "`method: lora` takes 34.7 GB."
-    monkeypatch.setattr(this_machine, "model_memory", lambda: 20e9)
+    assert found[0].remedy == "`method: lora` takes 37.2 GB."
+    monkeypatch.setattr(this_machine, "model_memory", lambda: 21e9)
     remedies = [f.remedy for f in machine.memory(runs)[1]]
     assert "`compute: {dtype: bfloat16}` takes 17.9 GB." in remedies
-    assert "`method: lora` with `compute: {dtype: bfloat16}` takes 17.9 GB." in remedies
+    assert "`method: lora` with `compute: {dtype: bfloat16}` takes 20.3 GB." in remedies
     monkeypatch.setattr(this_machine, "model_memory", lambda: 2e9)
     assert all("on a server" in f.remedy for f in machine.memory(runs)[1])
+
+
+def test_long_examples_in_large_batches_take_memory_of_their_own(write_study, monkeypatch):
+    """A training on several passages took 8.7 GB with a model of which 1.3 GB were expected."""
+    formats = {"train_format": ["closed_book", "raft"], "train_size": [8], "batch_size": 8}
+    runs = plan.expand(
+        write_study(
+            models=["smollm2-135m-instruct"],
+            fine_tuning=[formats],
+            retrieval={"chunk_size": 192, "chunk_overlap": 32, "top_k": 3},
+            compute={"dtype": "bfloat16"},
+        )
+    )
+    trainings = [run for run in runs if run.stage.name == "fine_tune"]
+    short, long = sorted(map(resources.memory_of, trainings))
+    assert (short, long) == (pytest.approx(1.7e9, rel=0.1), pytest.approx(9e9, rel=0.15))
+    monkeypatch.setattr(this_machine, "model_memory", lambda: 6e9)
+    rows, found = machine.memory(runs)
+    [training] = [row for row in rows if row["use"] == "train, lora"]
+    assert training["bytes"] == long
+    assert [f.remedy.split("`")[1] for f in found] == ["batch_size: 4"]
 
 
 def model_folder(path, config, tensors=None):

@@ -32,28 +32,28 @@ _TIGHT = 0.9  # of the disk that is free
 
 
 def memory(runs: Sequence[StageRun]) -> tuple[list[dict[str, Any]], list[Finding]]:
-    """What each model takes for each of its uses and whether the machine has it: rows of use,
-    model, weights, bytes, fits (None where the size is not known), and what to do where it has
-    not."""
+    """What each model takes for each of its uses, in the run that takes most, and whether the
+    machine has it: rows of use, model, weights, bytes, fits (None where the size is not known), and
+    what to do where it has not."""
     limit = machine.model_memory()
-    rows: dict[tuple, dict[str, Any]] = {}
-    findings = []
+    most: dict[tuple[str, str], StageRun] = {}
     for run in runs:
         largest = sorted(resources.models_of(run), key=lambda n: -(names.parameters_of(n) or 0.0))
         for name in largest[:1]:
-            use = _use(run)
-            if (use, name) in rows:
-                continue
-            weights = names.parameters_of(name)
-            needed = resources.memory_of(run) if weights else None
-            fits = None if needed is None else needed <= limit
-            row = {"use": use, "model": name, "weights": weights, "bytes": needed, "fits": fits}
-            rows[use, name] = row
-            if fits is None:
-                findings.append(_unknown(name))
-            elif not fits:
-                findings.append(_too_large(run, use, name, needed, limit))
-    return [*rows.values()], [*dict.fromkeys(findings)]
+            key = (_use(run), name)
+            if key not in most or resources.memory_of(run) > resources.memory_of(most[key]):
+                most[key] = run
+    rows, findings = [], []
+    for (use, name), run in most.items():
+        weights = names.parameters_of(name)
+        needed = resources.memory_of(run) if weights else None
+        fits = None if needed is None else needed <= limit
+        rows.append({"use": use, "model": name, "weights": weights, "bytes": needed, "fits": fits})
+        if fits is None:
+            findings.append(_unknown(name))
+        elif not fits:
+            findings.append(_too_large(run, use, name, needed, limit))
+    return rows, [*dict.fromkeys(findings)]
 
 
 def programs(runs: Sequence[StageRun]) -> list[Finding]:
@@ -153,6 +153,11 @@ def _changes(run: StageRun) -> Iterator[tuple[str, float]]:
         yield "compute: {dtype: bfloat16}", changed(compute=smaller)
     if run.stage.name != "fine_tune":
         return
+    size = point.training.batch_size
+    while size > 1:
+        size //= 2
+        fewer = point.training.model_copy(update={"batch_size": size})
+        yield f"batch_size: {size}", changed(training=fewer)
     for method in ("lora", *(["qlora"] if quantised else [])):
         if method != point.training.method and not (
             method == "lora" and methods.find(point.training.method).quantised

@@ -29,15 +29,12 @@ from rag_study.models.names import is_trained_judge, parameters_of
 from rag_study.models.vllm import SEQUENCES
 from rag_study.study import plan, stages
 from rag_study.study.groups import Judge, Point
-from rag_study.study.running import resources
+from rag_study.study.running import lengths, resources
 from rag_study.study.stages import STAGES, StageRun
 from rag_study.training.recipe import HELD_OUT, NUM_EXAMPLES
 
-# Tokens of the parts of prompts and answers, counted in the demo with its model's tokenizer: the
-# prompt itself without and with passages, the judge's, and each criterion as any judge is told it
-# and as one that was trained to grade.
-_QUESTION, _REFERENCE = 14, 6
-_PROMPT, _PROMPT_WITH_PASSAGES = 20, 44
+# Tokens of the judge's prompt, and of each criterion as any judge is told it and as one that was
+# trained to grade, counted as in `lengths`.
 _JUDGE_PROMPT, _CRITERION, _TRAINED_CRITERION = 47, 68, 12
 _STYLE_RUNGS = 16  # a right and a wrong answer in each of `style.STYLES`
 _STYLED = 45  # tokens of such an answer, on average
@@ -48,15 +45,12 @@ _RETENTION = ((216, 60, 0), (177, 4 * 40, 0), (78, 35, 39))
 _BATCH = 16
 # Seconds until a vLLM server on a GPU has loaded its model and compiled: assumed, not measured.
 _VLLM_START_S = 60.0
-# Tokens of a language model to those of the embedding model; batches are padded by so much.
-_MORE_TOKENS, _PADDING = 1.15, 1.1
 # Bytes of a document to a token of the embedding model.
 _BYTES_PER_TOKEN = 4.2
 # How often the held-out pairs are measured beside once per epoch.
 _HELD_OUT_ROUNDS = 1
 # Retrieved passages of each kind of context; None: the study's top_k.
 _PASSAGES = {"none": 0, "training": 0, "retrieved": None, "distractor": None}
-_GOLD_PASSAGES = 1.2
 KINDS = ("read", "written", "trained")
 
 
@@ -181,59 +175,67 @@ def tokens(run: StageRun) -> dict[str, float]:
     """
     point, stage = run.point, run.stage.name
     search, training, answering = point.retrieval, point.training, point.answering
-    passage = search.chunk_size * _MORE_TOKENS
+    passage = search.chunk_size * lengths.MORE_TOKENS
     read = written = trained = 0.0
     if stage == "index_corpus":
         repeated = search.chunk_size / (search.chunk_size - search.chunk_overlap)
-        read = (_corpus_tokens(run) or 0.0) * repeated * _PADDING
+        read = (_corpus_tokens(run) or 0.0) * repeated * lengths.PADDING
     elif stage == "fine_tune":
-        shown = {"with_context": _GOLD_PASSAGES, "raft": 1 + training.num_distractors}
-        number = shown.get(training.train_format, 0)
-        prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + number * passage
-        learned = answering.max_new_tokens if training.answers_are_written else _REFERENCE
-        example = prompt + _QUESTION + learned
+        example = lengths.training_example(point)
         epochs, examples = training.epochs, training.train_size * training.epochs
         if training.max_steps:
             epochs, examples = 0, training.max_steps * training.batch_size
-        trained = examples * example * _PADDING
+        trained = examples * example * lengths.PADDING
         measured = epochs + _HELD_OUT_ROUNDS + len(training.checkpoints) - 1
-        read = HELD_OUT * example * measured * _PADDING
+        read = HELD_OUT * example * measured * lengths.PADDING
     elif stage == "write_training_answers":
         # Subsets of several seeds overlap; that they do not is on the high side.
         questions = sum(run.extent.values()) + HELD_OUT
-        number = _GOLD_PASSAGES if training.answered_from == "passages" else 0
-        prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + _QUESTION + number * passage
+        number = lengths.GOLD_PASSAGES if training.answered_from == "passages" else 0
+        prompt = (
+            (lengths.PROMPT_WITH_PASSAGES if number else lengths.PROMPT)
+            + lengths.QUESTION
+            + number * passage
+        )
         if training.answered_from == "few_shot":
-            prompt += NUM_EXAMPLES * (_QUESTION + _REFERENCE)
-        read = questions * prompt * _PADDING
+            prompt += NUM_EXAMPLES * (lengths.QUESTION + lengths.REFERENCE)
+        read = questions * prompt * lengths.PADDING
         written = questions * (answering.max_new_tokens - 1)
     elif stage == "generate_answers":
         for context, questions in run.extent.items():
-            number = _PASSAGES.get(context, _GOLD_PASSAGES)
+            number = _PASSAGES.get(context, lengths.GOLD_PASSAGES)
             number = search.top_k if number is None else number
-            prompt = (_PROMPT_WITH_PASSAGES if number else _PROMPT) + _QUESTION + number * passage
+            prompt = (
+                (lengths.PROMPT_WITH_PASSAGES if number else lengths.PROMPT)
+                + lengths.QUESTION
+                + number * passage
+            )
             if answering.few_shot:
-                prompt += answering.num_examples * (_QUESTION + _REFERENCE)
-            read += questions * prompt * _PADDING * (2 if answering.context_gain else 1)
+                prompt += answering.num_examples * (lengths.QUESTION + lengths.REFERENCE)
+            read += questions * prompt * lengths.PADDING * (2 if answering.context_gain else 1)
             if kind_of(point.model) != EXTRACTIVE:
                 written += questions * (answering.max_new_tokens - 1)
     elif stage == "judge_answers":
-        answer = _REFERENCE if point.system else answering.max_new_tokens
+        answer = lengths.REFERENCE if point.system else answering.max_new_tokens
         read = sum(run.extent.values()) * _judged(point.judge, answer)
     elif stage == "validate_judge":
-        ladder = _LADDER_RUNGS * _judged(point.judge, _REFERENCE)
+        ladder = _LADDER_RUNGS * _judged(point.judge, lengths.REFERENCE)
         styles = _STYLE_RUNGS * _judged(point.judge, _STYLED)
         read = point.judge.ladder_size * (ladder + styles)
     elif stage == "probe_knowledge":
         how, there = point.knowledge, plan.pool_sizes(run.needs("prepare_data")) or run.extent
         asked = sum(min(number, there[pool]) for pool, number in run.extent.items())
         answers = asked * (how.exemplar_sets + how.samples)
-        prompt = _PROMPT + _QUESTION + how.num_examples * (_QUESTION + _REFERENCE)
-        read, written = answers * prompt * _PADDING, answers * (how.max_new_tokens - 1)
+        prompt = (
+            lengths.PROMPT
+            + lengths.QUESTION
+            + how.num_examples * (lengths.QUESTION + lengths.REFERENCE)
+        )
+        read, written = answers * prompt * lengths.PADDING, answers * (how.max_new_tokens - 1)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:
             number = min(point.retention, items)
-            read += number * each_read * _PADDING
+            read += number * each_read * lengths.PADDING
             written += number * each_written
     return {"read": read, "written": written, "trained": trained}
 
@@ -242,7 +244,9 @@ def _judged(judge: Judge, answer: float) -> float:
     """Tokens of the prompts about one answer, by all criteria."""
     trained = is_trained_judge(judge.model, judge.trained)
     criteria = len(judge.criteria) * (_TRAINED_CRITERION if trained else _CRITERION)
-    return (_JUDGE_PROMPT + _QUESTION + _REFERENCE + answer + criteria) * _PADDING
+    return (
+        _JUDGE_PROMPT + lengths.QUESTION + lengths.REFERENCE + answer + criteria
+    ) * lengths.PADDING
 
 
 def seconds(run: StageRun, counted: dict[str, float], machine: Machine) -> float:

@@ -1,0 +1,26 @@
+"""How many tokens prompts and training examples are expected to have, before any is made.
+
+Counted in the demo with its model's tokenizer. Passages count as full chunks, so this is on the
+high side.
+"""
+
+from __future__ import annotations
+
+from rag_study.study.groups import Point
+
+QUESTION, REFERENCE = 14, 6
+PROMPT, PROMPT_WITH_PASSAGES = 20, 44
+# Tokens of a language model to those of the embedding model; batches are padded by so much.
+MORE_TOKENS, PADDING = 1.15, 1.1
+GOLD_PASSAGES = 1.2
+
+
+def training_example(point: Point) -> float:
+    """Tokens of an example that a training reads, its answer included."""
+    training = point.training
+    shown = {"with_context": GOLD_PASSAGES, "raft": 1 + training.num_distractors}
+    number = shown.get(training.train_format, 0)
+    passages = number * point.retrieval.chunk_size * MORE_TOKENS if number else 0
+    prompt = (PROMPT_WITH_PASSAGES if number else PROMPT) + passages
+    learned = point.answering.max_new_tokens if training.answers_are_written else REFERENCE
+    return prompt + QUESTION + learned
