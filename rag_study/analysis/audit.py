@@ -27,12 +27,12 @@ differences (`resampling`).
 
 Together: people decide where they say *passes* or *fails*. Without them a score that fails in one
 source fails, and one passes that passes on the rungs and on the own answers, where these are
-MIN_QUESTIONS or more: rungs are made by rule, and a judge may know all of them and yet stumble over
-what models write. What is *not known* carries no verdict: it was not shown to be fair. Three things
-stay unseen: large errors so rare that the questions of the check show none (`equivalence` allows
-for small ones on the rungs, and for all of people's), styles that neither rungs nor own answers
-have, and a part of style that other shares of right and wrong answers would show as another number
-(the larger of the two is reported).
+MIN_QUESTIONS or more, and so many that they would pass if none of them differed: rungs are made by
+rule, and a judge may know all of them and yet stumble over what models write. What is *not known*
+carries no verdict: it was not shown to be fair. Three things stay unseen: large errors so rare that
+the questions of the check show none (`equivalence` allows for small ones on the rungs, and for all
+of people's), styles that neither rungs nor own answers have, and a part of style that other shares
+of right and wrong answers would show as another number (the larger of the two is reported).
 """
 
 from __future__ import annotations
@@ -238,8 +238,11 @@ class _Auditor:
             parts[RUNGS[merit]] = _from_rungs(RUNGS[merit], rungs, mixture.weights, unseen)
         if metric not in COUNTERPARTS.values():
             right = scores[scores["right_tuned"] & scores["right_base"]]
-            change = (right["score_tuned"] - right["score_base"]).to_numpy(float)
-            parts[OWN] = Part.of(OWN, change, _clusters(right), unseen)
+            change = (right["score_tuned"] - right["score_base"]).groupby(right["question_id"])
+            # Seeds answer the same questions: one value for each, their mean.
+            once = right.drop_duplicates("question_id")
+            values = change.mean().loc[once["question_id"]].to_numpy(float)
+            parts[OWN] = Part.of(OWN, values, _clusters(once), unseen)
         if error := self.errors.get(tuple(name[column] for column in KEY_COLUMNS)):
             parts[PEOPLE] = error
         status, reason, decided = _together(parts, limit, mixture, name)
@@ -315,7 +318,7 @@ def _together(
     if any(status[RUNGS[merit]] != PASSES for merit in MERITS):
         return NOT_KNOWN, _words(worst, limit, metric), worst
     own = parts.get(OWN)
-    if own is not None and not np.isnan(own.bias) and status[OWN] != PASSES:
+    if own is not None and own.can_pass(limit) and status[OWN] != PASSES:
         return NOT_KNOWN, _words(own, limit, metric), own
     return PASSES, _words(worst, limit, metric), worst
 

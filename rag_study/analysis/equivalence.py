@@ -117,6 +117,12 @@ class Part:
             return FAILS
         return NOT_KNOWN
 
+    def can_pass(self, limit: float) -> bool:
+        """Whether it has so many groups that it would pass if no question differed."""
+        if np.isnan(self.bias) or np.isnan(limit):
+            return False
+        return self.unseen * most_changed(0.0, self.n_clusters, ALPHA) <= limit + TOLERANCE
+
     def needed(self, limit: float) -> float:
         """Questions with which this source would pass with 80 % power if its figures are true
         (Chow, Shao and Wang 2008, 3.2.3); NaN where it would not."""

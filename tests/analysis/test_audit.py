@@ -183,6 +183,20 @@ def test_all_seeds_of_a_recipe_are_audited_together():
     assert {tuple(row) for row in judged[["seed", "context", "judge"]].to_numpy()} == keys
 
 
+def test_more_seeds_make_no_judge_less_fair():
+    """Answers of several seeds to one question are not several questions: too few to say anything
+    for one seed, they were taken for enough together, and could not pass."""
+    judge, asked = towns.Opinion(towns.fair), towns.questions(30)
+    seeds = [towns.answers(asked, judge, seed=seed).assign(seed=seed) for seed in (0, 1, 2)]
+    tuned = [rows[rows["train_size"] > 0] for rows in seeds[1:]]
+    results = pd.concat([seeds[0], *tuned], ignore_index=True)
+    table = audit(results, StyledAnswers(results, towns.rungs(asked, judge)), METRICS, {})
+    table = table[(table["metric"] == "judge_accuracy") & (table["seed"] == ALL_SEEDS)]
+    [own] = table[table["source"] == OWN].to_dict("records")
+    assert own["n_questions"] == own["n_clusters"] < 20
+    assert list(table.loc[table["source"] == TOGETHER, "status"]) == [PASSES]
+
+
 def test_rungs_alone_are_not_enough_where_own_answers_leave_it_open():
     """A judge that knows all rungs, and stumbles over some of what models write."""
 
