@@ -24,6 +24,7 @@ from rag_study.evaluation.metrics import METRICS as ALL
 from rag_study.report import plots
 
 HERE = Path(__file__).resolve().parent
+PAGE = "findings.md.j2"
 STATE = [
     *("dataset", "method", "train_format", "train_size", "variant", "seed", "prompting"),
     *("retriever", "chunk_size", "top_k", "context", "metric", "judge"),
@@ -63,7 +64,7 @@ QUOTED = (
 )  # fmt: skip
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
 # Numbers that the prose may say: of the intervals, the model, the judge's scale, and headings.
-SAID = {"95", "135", "0", "1", "2", "3", "4", "5"}
+SAID = {"95", "135", *"0123456"}
 TEXTS = ("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline")
 
 
@@ -83,7 +84,8 @@ def collect() -> None:
                 table = table[table["metric"].isin(QUOTED)]
             table = table[columns or list(table)]
             table.round(4).to_csv(folder / f"{name}.csv", index=False)
-        _draw(files.read_parquet(made / "comparisons.parquet"), folder)
+        if f"findings/{file.stem}/effects.png" in (HERE / PAGE).read_text():
+            _draw(files.read_parquet(made / "comparisons.parquet"), folder)
         print(f"{slug}: {folder.relative_to(PROJECT_ROOT)}")
 
 
@@ -137,8 +139,8 @@ def trend(study: str, **wanted: Any) -> str:
 
 def verdict(study: str, **wanted: Any) -> str:
     """The verdicts of a state's declared comparisons in words, by metric where they differ."""
-    usual = {"method": "lora", "train_format": "closed_book", "prompting": "default"}
-    declared = rows(study, "comparisons", primary=True, seed=0, **usual | wanted)
+    usual = {"method": "lora", "train_format": "closed_book", "prompting": "default", "seed": 0}
+    declared = rows(study, "comparisons", primary=True, **usual | wanted)
     said = dict(zip(declared["metric"], declared["verdict"], strict=True))
     if len({*said.values()}) <= 1:
         return "".join({*said.values()}) or "not declared"
@@ -183,7 +185,7 @@ def studies() -> list[dict[str, Any]]:
                 "name": folder.name,
                 "data": ", ".join(compared["dataset"].unique()),
                 "questions": int(compared["n_questions"][compared["primary"]].max()),
-                "states": len(compared[STATE[1:7]].drop_duplicates()),
+                "states": len(compared.loc[compared["seed"] >= 0, STATE[1:7]].drop_duplicates()),
                 "judge": _checked(check),
             }
         )
@@ -215,7 +217,7 @@ def page() -> str:
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
     helpers |= {"cost": cost, "trend": trend}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
-    return environment.get_template("findings.md.j2").render(**helpers)
+    return environment.get_template(PAGE).render(**helpers)
 
 
 def main() -> None:
