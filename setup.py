@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-FOLDERS = {"notebooks": ("*.ipynb",), "params": ("*.yaml", "*.jsonl")}
+FOLDERS = {"notebooks": ("*.ipynb",), "params": ("*.yaml", "*.jsonl", "findings/*.yaml")}
 
 
 class BuildWithNotebooks(build_py):
@@ -15,11 +15,11 @@ class BuildWithNotebooks(build_py):
         if self.editable_mode:  # they are used where they lie
             return
         for folder, patterns in FOLDERS.items():
-            target = Path(self.build_lib) / "rag_study" / folder
-            target.mkdir(parents=True, exist_ok=True)
             for pattern in patterns:
                 for file in sorted(Path(folder).glob(pattern)):
-                    self.copy_file(str(file), str(target / file.name))
+                    target = Path(self.build_lib) / "rag_study" / file
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    self.copy_file(str(file), str(target))
 
 
 setup(cmdclass={"build_py": BuildWithNotebooks})
