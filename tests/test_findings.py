@@ -33,7 +33,7 @@ def typed_numbers(template):
 
 
 def designed():
-    """What the study files themselves say, and years."""
+    """What the study files themselves say."""
     text = " ".join(file.read_text() for file in STUDIES)
     return {*re.findall(r"\d+", text)}
 

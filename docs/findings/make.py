@@ -3,7 +3,7 @@
     python docs/findings/make.py tables    # from outputs/findings-*/ to docs/findings/<study>/
     python docs/findings/make.py page      # docs/findings.md, from findings.md.j2 and these tables
 
-Every number of the page is looked up in a table (`effect`, `mean`, ...), none is typed; the test
+Every number of the page is looked up in a table (`effect`, `row`, ...), none is typed; the test
 tests/test_findings.py makes the page again and reads its prose for numbers that were.
 """
 
@@ -22,6 +22,7 @@ from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.wording import number, signed
 from rag_study.evaluation.metrics import METRICS as ALL
 from rag_study.report import plots
+from rag_study.report.plots.captions import estimate
 
 HERE = Path(__file__).resolve().parent
 PAGE = "findings.md.j2"
@@ -134,7 +135,8 @@ def cost(study: str, state: dict[str, Any]) -> dict[str, Any]:
 def trend(study: str, **wanted: Any) -> str:
     """What the smallest to the largest train size gained, with its interval."""
     found = row(study, "trends", seed=0, **wanted)
-    return f"{signed(found['gain'])} ({signed(found['gain_low'])} to {signed(found['gain_high'])})"
+    ends = {"ci_low": found["gain_low"], "ci_high": found["gain_high"]}
+    return change({"estimate": found["gain"], **ends})
 
 
 def verdict(study: str, **wanted: Any) -> str:
@@ -155,9 +157,8 @@ def decided_by(study: str) -> str:
 
 def change(found: dict[str, Any]) -> str:
     """A difference (or an estimate) with its interval, in words: "−0.22 (−0.58 to +0.12)"."""
-    estimate = found["difference" if "difference" in found else "estimate"]
-    low, high = _with_sign(found["ci_low"]), _with_sign(found["ci_high"])
-    return f"{_with_sign(estimate)} ({low} to {high})"
+    name = "difference" if "difference" in found else "estimate"
+    return estimate(found, name, write=_with_sign)
 
 
 def _with_sign(value: float) -> str:

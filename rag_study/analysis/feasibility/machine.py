@@ -36,17 +36,17 @@ def memory(runs: Sequence[StageRun]) -> tuple[list[dict[str, Any]], list[Finding
     machine has it: rows of use, model, weights, bytes, fits (None where the size is not known), and
     what to do where it has not."""
     limit = machine.model_memory()
-    most: dict[tuple[str, str], StageRun] = {}
+    most: dict[tuple[str, str], tuple[float, StageRun]] = {}
     for run in runs:
         largest = sorted(resources.models_of(run), key=lambda n: -(names.parameters_of(n) or 0.0))
         for name in largest[:1]:
-            key = (_use(run), name)
-            if key not in most or resources.memory_of(run) > resources.memory_of(most[key]):
-                most[key] = run
+            key, needed = (_use(run), name), resources.memory_of(run)
+            if key not in most or needed > most[key][0]:
+                most[key] = needed, run
     rows, findings = [], []
-    for (use, name), run in most.items():
+    for (use, name), (bytes_, run) in most.items():
         weights = names.parameters_of(name)
-        needed = resources.memory_of(run) if weights else None
+        needed = bytes_ if weights else None
         fits = None if needed is None else needed <= limit
         rows.append({"use": use, "model": name, "weights": weights, "bytes": needed, "fits": fits})
         if fits is None:

@@ -175,7 +175,6 @@ def tokens(run: StageRun) -> dict[str, float]:
     """
     point, stage = run.point, run.stage.name
     search, training, answering = point.retrieval, point.training, point.answering
-    passage = search.chunk_size * lengths.MORE_TOKENS
     read = written = trained = 0.0
     if stage == "index_corpus":
         repeated = search.chunk_size / (search.chunk_size - search.chunk_overlap)
@@ -192,11 +191,7 @@ def tokens(run: StageRun) -> dict[str, float]:
         # Subsets of several seeds overlap; that they do not is on the high side.
         questions = sum(run.extent.values()) + HELD_OUT
         number = lengths.GOLD_PASSAGES if training.answered_from == "passages" else 0
-        prompt = (
-            (lengths.PROMPT_WITH_PASSAGES if number else lengths.PROMPT)
-            + lengths.QUESTION
-            + number * passage
-        )
+        prompt = lengths.prompt(number, search.chunk_size)
         if training.answered_from == "few_shot":
             prompt += NUM_EXAMPLES * (lengths.QUESTION + lengths.REFERENCE)
         read = questions * prompt * lengths.PADDING
@@ -205,11 +200,7 @@ def tokens(run: StageRun) -> dict[str, float]:
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, lengths.GOLD_PASSAGES)
             number = search.top_k if number is None else number
-            prompt = (
-                (lengths.PROMPT_WITH_PASSAGES if number else lengths.PROMPT)
-                + lengths.QUESTION
-                + number * passage
-            )
+            prompt = lengths.prompt(number, search.chunk_size)
             if answering.few_shot:
                 prompt += answering.num_examples * (lengths.QUESTION + lengths.REFERENCE)
             read += questions * prompt * lengths.PADDING * (2 if answering.context_gain else 1)
@@ -226,11 +217,7 @@ def tokens(run: StageRun) -> dict[str, float]:
         how, there = point.knowledge, plan.pool_sizes(run.needs("prepare_data")) or run.extent
         asked = sum(min(number, there[pool]) for pool, number in run.extent.items())
         answers = asked * (how.exemplar_sets + how.samples)
-        prompt = (
-            lengths.PROMPT
-            + lengths.QUESTION
-            + how.num_examples * (lengths.QUESTION + lengths.REFERENCE)
-        )
+        prompt = lengths.prompt(0, 0) + how.num_examples * (lengths.QUESTION + lengths.REFERENCE)
         read, written = answers * prompt * lengths.PADDING, answers * (how.max_new_tokens - 1)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:

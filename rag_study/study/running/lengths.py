@@ -15,12 +15,15 @@ MORE_TOKENS, PADDING = 1.15, 1.1
 GOLD_PASSAGES = 1.2
 
 
+def prompt(number: float, chunk_size: int) -> float:
+    """Tokens of a prompt with its question and that many passages."""
+    instructions = PROMPT_WITH_PASSAGES if number else PROMPT
+    return instructions + QUESTION + number * chunk_size * MORE_TOKENS
+
+
 def training_example(point: Point) -> float:
     """Tokens of an example that a training reads, its answer included."""
     training = point.training
     shown = {"with_context": GOLD_PASSAGES, "raft": 1 + training.num_distractors}
-    number = shown.get(training.train_format, 0)
-    passages = number * point.retrieval.chunk_size * MORE_TOKENS if number else 0
-    prompt = (PROMPT_WITH_PASSAGES if number else PROMPT) + passages
     learned = point.answering.max_new_tokens if training.answers_are_written else REFERENCE
-    return prompt + QUESTION + learned
+    return prompt(shown.get(training.train_format, 0), point.retrieval.chunk_size) + learned
