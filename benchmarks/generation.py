@@ -12,6 +12,7 @@ the answers are compared. Run by hand (the query engine's LLM is a package of it
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import random
 import statistics
@@ -87,8 +88,11 @@ def main() -> None:
     ways: dict[str, Callable[[Sequence[Question]], list[str]]] = {
         "this project": partial(by_project, lm, passages, settings),
         "transformers, batches in file order": partial(by_file, lm, passages, settings),
-        "LlamaIndex query engine, one by one": partial(by_engine, lm, passages, settings),
     }
+    if importlib.util.find_spec("llama_index.llms"):
+        ways["LlamaIndex query engine, one by one"] = partial(by_engine, lm, passages, settings)
+    else:
+        print("LlamaIndex's query engine is left out: it needs llama-index-llms-huggingface")
     if given.adapter:
         plain = loading.load_generator(MODEL, given.dtype)
         plain.model = adapters.attach(plain.model, given.adapter, MODEL).eval()

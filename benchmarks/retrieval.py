@@ -34,6 +34,7 @@ from llama_index.core.schema import NodeRelationship, QueryBundle, RelatedNodeIn
 from rag_study import data as qa_datasets
 from rag_study import retrieval
 from rag_study.data.schema import Question
+from rag_study.retrieval.embedding_model import EmbeddingModel
 
 TOP_K = 10
 TIED = 1e-5  # scores that differ by less differ by rounding
@@ -44,6 +45,7 @@ Hits = list[tuple[str, float]]  # (chunk id, score), best first
 class Given:
     """Vectors made beforehand, in the place of an embedding model."""
 
+    model = EmbeddingModel("given", None, window=256)
     window = 256
 
     def __init__(self, vectors: np.ndarray):
@@ -51,6 +53,8 @@ class Given:
 
     def embed(self, texts: list[str]) -> np.ndarray:
         return self._vectors[: len(texts)]
+
+    embed_passages = embed_questions = embed
 
     def lengths(self, texts: list[str]) -> list[int]:
         return [1] * len(texts)

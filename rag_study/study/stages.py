@@ -209,12 +209,18 @@ def _reads_passages(stage: Stage, point: Point) -> bool:
 
 def used_by(stage: Stage, point: Point) -> dict[str, dict[str, Any] | Any]:
     """The groups that a stage's own work depends on, with the values that count, as plain JSON."""
+    uses = _uses(stage, point)
+    return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
+
+
+def _uses(stage: Stage, point: Point) -> dict[str, Keys]:
+    """The same groups, with the keys that count."""
     uses = dict(stage.uses)
     if not _reads_passages(stage, point):
         del uses["retrieval"]
     if stage.name == "fine_tune" and point.training.train_on == "all":
         del uses["knowledge"]
-    return {name: _plain(getattr(point, name), (keys,)) for name, keys in uses.items()}
+    return uses
 
 
 def parameters_of(stage: Stage, point: Point) -> dict[str, Any]:
@@ -240,8 +246,7 @@ def declared(stage: Stage) -> list[str]:
 
 
 def _keys(stage: Stage, point: Point) -> Iterator[tuple[str, Keys]]:
-    uses = used_by(stage, point)
-    yield from ((name, keys) for name, keys in stage.uses.items() if name in uses)
+    yield from _uses(stage, point).items()
     yield from stage.beside.items()
     for before in stages_before(stage, point):
         yield from _keys(STAGES[before], point)
@@ -251,10 +256,11 @@ def _plain(value: Any, keys: Sequence[Keys]) -> Any:
     """A value as notebooks and run ids have it: a group as those of its keys that count."""
     if not isinstance(value, Group):
         return {} if value is None else value
+    unused = value.unused
     return {
         key: inner
         for key, inner in value.model_dump(mode="json").items()
-        if key not in value.unused and any(key in some for some in keys)
+        if key not in unused and any(key in some for some in keys)
     }
 
 
