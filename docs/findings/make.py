@@ -64,8 +64,8 @@ QUOTED = (
     *("general_text_nll", "knowledge_margin", "knowledge_accuracy", "instruction_following"),
 )  # fmt: skip
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
-# Numbers that the prose may say: of the intervals, the model, the judge's scale, and headings.
-SAID = {"95", "135", *"0123456"}
+# Numbers that the prose may say: intervals, the model, COVID-19, the judge's scale, headings.
+SAID = {"95", "135", "19", *"012345678"}
 TEXTS = ("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline")
 
 
