@@ -52,6 +52,7 @@ COLUMNS = {
     "audit": None,
     "judge_checks": ["judge", "dataset", "valid", "reason", "auc", "auc_low", "auc_high", "n"],
     "costs": None,
+    "answer_sources": [*STATE[:7], "answer_source", "written", "gold", "words_learned"],
     "decisions": [
         *STATE[:5],
         *("decision", "cause", "cut_base", "cut_tuned", "right_base", "right_tuned"),
@@ -83,7 +84,7 @@ def collect() -> None:
             table = files.read_parquet(made / f"{name}.parquet")
             if "metric" in table and name != "claims":
                 table = table[table["metric"].isin(QUOTED)]
-            table = table[columns or list(table)]
+            table = table[columns or list(table)].drop_duplicates()
             table.round(4).to_csv(folder / f"{name}.csv", index=False)
         if f"findings/{file.stem}/effects.png" in (HERE / PAGE).read_text():
             _draw(files.read_parquet(made / "comparisons.parquet"), folder)
