@@ -80,12 +80,18 @@ class Server:
                     outer.headers.append({k.lower(): v for k, v in self.headers.items()})
                     outer.times.append(time.monotonic())
                     outer.busy += 1
+                    self.is_busy = True
                     outer.most_busy = max(outer.most_busy, outer.busy)
                 try:
                     outer.script.get(number, outer.script.get("all", ok))(self, body)
                 finally:
-                    with lock:
-                        outer.busy -= 1
+                    self.answered()
+
+            def answered(self):
+                """Before the reply is sent: whoever has it may ask again at once."""
+                with lock:
+                    outer.busy -= self.is_busy
+                    self.is_busy = False
 
             def log_message(self, *arguments):
                 pass
@@ -102,6 +108,7 @@ class Server:
 
 def send(handler, status, text, headers=()):
     payload = text.encode()
+    handler.answered()
     handler.send_response(status)
     for name, value in (*headers, ("Content-Length", str(len(payload)))):
         handler.send_header(name, value)
