@@ -59,7 +59,8 @@ $(DOCS)/.ready: pyproject.toml requirements.lock
 	@touch $@
 
 findings: setup  ## run the studies of params/findings/ (their data in findings-data/), tables, page
-	for study in params/findings/*.yaml; do $(BIN)/rag-study run $$study --keep-going; done
+	for study in params/findings/*.yaml; do \
+	$(BIN)/rag-study run $$study --executor local --keep-going; done
 	$(BIN)/python docs/findings/make.py tables && $(BIN)/python docs/findings/make.py page
 
 golden: setup  ## regenerate the golden notebooks of tests/golden

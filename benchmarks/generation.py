@@ -89,7 +89,8 @@ def main() -> None:
         "this project": partial(by_project, lm, passages, settings),
         "transformers, batches in file order": partial(by_file, lm, passages, settings),
     }
-    if importlib.util.find_spec("llama_index.llms"):
+    llms = importlib.util.find_spec("llama_index.llms")  # a folder that several packages share
+    if llms and importlib.util.find_spec("llama_index.llms.huggingface"):
         ways["LlamaIndex query engine, one by one"] = partial(by_engine, lm, passages, settings)
     else:
         print("LlamaIndex's query engine is left out: it needs llama-index-llms-huggingface")

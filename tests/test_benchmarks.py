@@ -17,13 +17,13 @@ SMALLEST = {
     "analysis": "effects.py --comparisons 20 --questions 8",
     "intervals": "intervals.py uneven --studies 2",
     "looks": "looks.py none --studies 3",
-}  # fmt: skip
+}
 WITH_THE_MODEL = {
     "passages": "retrieval.py --worlds 2 --passages 0 --repeats 1",
     "answers": "generation.py --questions 2 --new-tokens 2 --batch-size 2 --repeats 1",
     "training": "finetuning.py --kinds closed_book --contenders this_project --examples 8",
     "growth": "growth.py questions --factors 1 2 3",
-}  # fmt: skip
+}
 
 
 def _ends(command: str, tmp_path) -> None:

@@ -121,7 +121,7 @@ class Part:
         """Whether it has so many groups that it would pass if no question differed."""
         if np.isnan(self.bias) or np.isnan(limit):
             return False
-        return self.unseen * most_changed(0.0, self.n_clusters, ALPHA) <= limit + TOLERANCE
+        return self.n_clusters >= groups_to_pass(limit + TOLERANCE, self.unseen)
 
     def needed(self, limit: float) -> float:
         """Questions with which this source would pass with 80 % power if its figures are true

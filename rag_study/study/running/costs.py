@@ -191,18 +191,16 @@ def tokens(run: StageRun) -> dict[str, float]:
         # Subsets of several seeds overlap; that they do not is on the high side.
         questions = sum(run.extent.values()) + HELD_OUT
         number = lengths.GOLD_PASSAGES if training.answered_from == "passages" else 0
-        prompt = lengths.prompt(number, search.chunk_size)
-        if training.answered_from == "few_shot":
-            prompt += NUM_EXAMPLES * (lengths.QUESTION + lengths.REFERENCE)
+        examples = NUM_EXAMPLES if training.answered_from == "few_shot" else 0
+        prompt = lengths.prompt(number, search.chunk_size, examples)
         read = questions * prompt * lengths.PADDING
         written = questions * (answering.max_new_tokens - 1)
     elif stage == "generate_answers":
+        examples = answering.num_examples if answering.few_shot else 0
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, lengths.GOLD_PASSAGES)
             number = search.top_k if number is None else number
-            prompt = lengths.prompt(number, search.chunk_size)
-            if answering.few_shot:
-                prompt += answering.num_examples * (lengths.QUESTION + lengths.REFERENCE)
+            prompt = lengths.prompt(number, search.chunk_size, examples)
             read += questions * prompt * lengths.PADDING * (2 if answering.context_gain else 1)
             if kind_of(point.model) != EXTRACTIVE:
                 written += questions * (answering.max_new_tokens - 1)
@@ -217,7 +215,7 @@ def tokens(run: StageRun) -> dict[str, float]:
         how, there = point.knowledge, plan.pool_sizes(run.needs("prepare_data")) or run.extent
         asked = sum(min(number, there[pool]) for pool, number in run.extent.items())
         answers = asked * (how.exemplar_sets + how.samples)
-        prompt = lengths.prompt(0, 0) + how.num_examples * (lengths.QUESTION + lengths.REFERENCE)
+        prompt = lengths.prompt(0, 0, how.num_examples)
         read, written = answers * prompt * lengths.PADDING, answers * (how.max_new_tokens - 1)
     elif stage == "measure_retention":
         for items, each_read, each_written in _RETENTION:

@@ -15,10 +15,11 @@ MORE_TOKENS, PADDING = 1.15, 1.1
 GOLD_PASSAGES = 1.2
 
 
-def prompt(number: float, chunk_size: int) -> float:
-    """Tokens of a prompt with its question and that many passages."""
+def prompt(number: float, chunk_size: int, examples: int = 0) -> float:
+    """Tokens of a prompt with its question, that many passages and examples before it."""
     instructions = PROMPT_WITH_PASSAGES if number else PROMPT
-    return instructions + QUESTION + number * chunk_size * MORE_TOKENS
+    shown = number * chunk_size * MORE_TOKENS + examples * (QUESTION + REFERENCE)
+    return instructions + QUESTION + shown
 
 
 def training_example(point: Point) -> float:
