@@ -33,9 +33,10 @@ supported wins:
 - *use_of_context*: I is the mean interaction (effect with context minus effect without). Supported
   if I and the effect with context are shown to be below 0; contradicted if I, or the effect with
   context, is shown to be above -margin.
-- *retention*: for each measure outside the task the mean effect R, counted so that below 0 is a
-  loss. Supported if some R is shown to be below 0 and its estimate reaches the margin; contradicted
-  if all are shown to be above -margin.
+- *retention*: effects on the measures outside the task, counted so that below 0 is a loss.
+  Supported if some state's on some measure is shown to be below 0 and its estimate reaches the
+  margin; else contradicted if the mean over all states is shown to be above -margin on every
+  measure.
 - *smaller_contexts*: M is the mean effect with the smallest number of tokens of context (top_k
   times chunk_size) minus that with the largest. Supported if M is shown to be above 0 and the
   effect at the largest below 0; contradicted if M is shown to be below the margin while the effect
@@ -250,22 +251,31 @@ def _retention(study: StudyEffects) -> _Tested:
     outside = [s for s in study.differences if s.context == "retention"]
     if not outside:
         return _lacking("retention", "knowledge_accuracy")
-    means = {}
-    for metric, samples in study.grouped(outside, lambda s: s.metric).items():
-        sign = -1.0 if metric in WORSE_WHEN_HIGHER else 1.0
-        margin = margin_outside(metric, study.margin[metric])
-        mean = study.mean([_times(s, sign) for s in samples])
-        means[metric] = (mean, margin, sign)
-    lost = multipletests([m.below(0) for m, *_ in means.values()], alpha=ALPHA, method="holm")[0]
-    pairs = zip(lost, means.values(), strict=True)
-    supported = any(shown and mean.value <= -margin for shown, (mean, margin, _) in pairs)
-    contradicted = all(mean.above(-margin) < ALPHA for mean, margin, _ in means.values())
-    metric = min(means, key=lambda name: means[name][0].value / means[name][1])
-    mean, margin, sign = means[metric]
-    if sign < 0:
-        mean = replace(mean, value=-mean.value, low=-mean.high, high=-mean.low)
-    facts = {"n_measures": len(means), "margin": margin}
-    return _Tested(_answer(supported, contradicted), mean, metric, facts)
+    outside = [_times(s, -1.0) if s.metric in WORSE_WHEN_HIGHER else s for s in outside]
+    by_measure = study.grouped(outside, lambda s: s.metric)
+    by_state = study.grouped(outside, lambda s: (s.metric, study.recipe(s)))
+    margins = {metric: margin_outside(metric, study.margin[metric]) for metric in by_measure}
+    means, states = (
+        [(mean, samples[0].metric) for mean, samples in zip(study.means(g), g, strict=True)]
+        for g in (list(by_measure.values()), list(by_state.values()))
+    )
+    shown = multipletests([state.below(0) for state, _ in states], alpha=ALPHA, method="holm")[0]
+    lost = [
+        (state, metric)
+        for (state, metric), is_shown in zip(states, shown, strict=True)
+        if is_shown and state.value <= -margins[metric]
+    ]
+    contradicted = all(mean.above(-margins[metric]) < ALPHA for mean, metric in means)
+    worst, metric = min(lost or means, key=lambda pair: pair[0].value / margins[pair[1]])
+    facts = {
+        "n_measures": len(means),
+        "margin": margins[metric],
+        "state": worst.name if lost else "",
+    }
+    worst = replace(worst, n_states=len({recipe for _, recipe in by_state}))
+    if metric in WORSE_WHEN_HIGHER:
+        worst = replace(worst, value=-worst.value, low=-worst.high, high=-worst.low)
+    return _Tested(_answer(bool(lost), contradicted), worst, metric, facts)
 
 
 def _smaller_contexts(study: StudyEffects) -> _Tested:

@@ -103,9 +103,10 @@ def _use_of_context(row: Mapping[str, Any], facts: dict[str, Any], name: str) ->
 
 
 def _retention(row: Mapping[str, Any], facts: dict[str, Any], name: str) -> str:
+    of = f"of {facts['state']}, " if facts["state"] else "on average over all states, "
     return (
-        f"Of {counted(facts['n_measures'], 'measure')} outside the task, {name} changed most for "
-        f"the worse: {_number(row)}; {facts['margin']:g} would matter."
+        f"Of {counted(facts['n_measures'], 'measure')} outside the task, {of}{name} changed most "
+        f"for the worse: {_number(row)}; {facts['margin']:g} would matter."
     )
 
 

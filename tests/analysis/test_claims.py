@@ -73,6 +73,29 @@ def test_claims_that_do_not_hold_are_contradicted():
     assert "No loss with the largest context" in table["said"]["smaller_contexts"]
 
 
+def test_what_one_training_loses_outside_the_task_is_not_averaged_away():
+    results = whole({("nq", 200): -0.2}, retention=0.05, n=400)
+    outside = results["context"] == "retention"
+    base, trained = (
+        results[outside & ((results["method"] == "none") == is_base)] for is_base in (True, False)
+    )
+    rng = np.random.default_rng(5)
+    kept = base["general_text_nll"].to_numpy()
+    others = [
+        trained.assign(variant=f"rank {rank}", general_text_nll=kept + rng.normal(0, 0.01, 200))
+        for rank in range(2, 9)
+    ]
+    lost = trained.assign(general_text_nll=kept + rng.normal(0.2, 0.1, 200), variant="rank 1")
+    table = answers(pd.concat([results[~outside], base, *others], ignore_index=True))
+    assert table["answer"]["retention"] == "contradicted"
+    assert "on average over all states" in table["said"]["retention"]
+    table = answers(pd.concat([results[~outside], base, lost, *others], ignore_index=True))
+    assert table["answer"]["retention"] == "supported"
+    assert table["estimate"]["retention"] == pytest.approx(0.2, abs=0.03)
+    assert table["n_states"]["retention"] == 8
+    assert "rank 1" in table["said"]["retention"]
+
+
 def test_a_general_loss_is_not_one_of_using_the_context():
     results = whole(dict.fromkeys(PAPER, -1.0), closed=-1.0, eased=0.0, n=400)
     table = answers(results)
