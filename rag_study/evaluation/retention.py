@@ -117,7 +117,7 @@ def knowledge_margins(lm: LanguageModel, items: Sequence[Fact], batch_size: int 
 
     def score(batch: Sequence[Fact]) -> Iterator[dict[str, Any]]:
         choices = [choice for item in batch for choice in _choice_tokens(lm, item)]
-        totals = log_likelihoods(lm, choices)
+        totals = log_likelihoods(lm, choices, alike=4)
         means = [total / scored for total, (_, scored) in zip(totals, choices, strict=True)]
         for number, item in enumerate(batch):
             wrong = means[4 * number : 4 * number + 4]
@@ -128,7 +128,10 @@ def knowledge_margins(lm: LanguageModel, items: Sequence[Fact], batch_size: int 
 
 
 def instruction_following(
-    lm: LanguageModel, items: Sequence[Instruction], batch_size: int = 16, max_new_tokens: int = 40
+    lm: LanguageModel,
+    items: Sequence[Instruction],
+    batch_size: int = PART,
+    max_new_tokens: int = 40,
 ) -> Rows:
     """Greedy answers to the instructions, and whether their form is the one asked for.
 
@@ -166,9 +169,7 @@ _TASKS = (
 )
 
 
-def measure(
-    lm: LanguageModel, folder: RunFolder, limit: int | None = None, batch_size: int = 16
-) -> pd.DataFrame:
+def measure(lm: LanguageModel, folder: RunFolder, limit: int | None = None) -> pd.DataFrame:
     """All three measures, stacked: columns task, metric (of `metrics.RETENTION`), item_id, value.
 
     `limit` takes the first n items of each set. Every `PART` items are kept in `folder`, with the
@@ -179,8 +180,8 @@ def measure(
         items = load(name)[:limit]
         for start in range(0, len(items), PART):
             part = items[start : start + PART]
-            part_name = f"{task}-{start:05d}-{len(part)}-by-{batch_size}"
-            rows = folder.part(part_name, partial(score, lm, part, batch_size))
+            part_name = f"{task}-{start:05d}-{len(part)}"
+            rows = folder.part(part_name, partial(score, lm, part))
             done += len(part)
             folder.set_progress(done, total)
             stacked += [

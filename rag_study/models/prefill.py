@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from rag_study.models.language_model import LanguageModel
 
 
+def has_plain_cache(lm: LanguageModel) -> bool:
+    """Whether keys and values of what a model has read can be kept, copied and gone on from:
+    without virtual tokens, in the architectures that transformers can compile."""
+    adapters = getattr(lm.model, "peft_config", {}).values()
+    virtual = any(config.is_prompt_learning for config in adapters)
+    return not virtual and getattr(lm.model, "_can_compile_fullgraph", False)
+
+
 def fixed_cache(lm: LanguageModel, length: int) -> StaticCache | None:
     """An empty cache for `length` tokens that is filled in place; None where the model or the
     hardware takes transformers' usual one.
@@ -31,10 +39,7 @@ def fixed_cache(lm: LanguageModel, length: int) -> StaticCache | None:
     CPU. Not left to `cache_implementation`: that one's size depends on earlier calls, and the same
     batch must always be computed in the same way. On a GPU it would start a compiler.
     """
-    adapters = getattr(lm.model, "peft_config", {}).values()
-    virtual = any(config.is_prompt_learning for config in adapters)
-    compilable = getattr(lm.model, "_can_compile_fullgraph", False)
-    if virtual or not compilable or lm.device.type != "cpu":
+    if not has_plain_cache(lm) or lm.device.type != "cpu":
         return None
     return StaticCache(config=lm.model.config, max_cache_len=length)
 

@@ -151,7 +151,7 @@ STAGES = {
         Stage(
             "measure_retention",
             "measure_retention",
-            2,
+            3,
             ("fine_tune",),
             uses={"model": ALL, "training": only("strength", "checkpoint"), "compute": ALL},
             beside={"retention": ALL},

@@ -326,17 +326,17 @@ def test_a_cut_answer_passes_only_where_its_beginning_shows_it(tiny, monkeypatch
 
 
 def test_measure_stacks_all_metrics_and_resumes(tiny, outputs, monkeypatch):
-    table = retention.measure(tiny, run_folder.RunFolder("stage/a-1"), limit=3, batch_size=2)
+    table = retention.measure(tiny, run_folder.RunFolder("stage/a-1"), limit=3)
     assert list(table.columns) == ["task", "metric", "item_id", "value"]
     assert table.groupby("metric")["item_id"].nunique().to_dict() == dict.fromkeys(
         sorted(metrics.RETENTION), 3
     )
     assert not table.duplicated(["metric", "item_id"]).any()
     assert run_folder.RunFolder("stage/a-1").progress() == (9, 9)
-    fresh = retention.measure(tiny, run_folder.RunFolder("stage/b-2"), limit=3, batch_size=2)
+    fresh = retention.measure(tiny, run_folder.RunFolder("stage/b-2"), limit=3)
     assert fresh.equals(table)
     monkeypatch.setattr(retention, "log_likelihoods", None)  # not a single one is computed again
-    resumed = retention.measure(tiny, run_folder.RunFolder("stage/a-1"), limit=3, batch_size=2)
+    resumed = retention.measure(tiny, run_folder.RunFolder("stage/a-1"), limit=3)
     assert resumed.equals(table)
 
 

@@ -2,12 +2,13 @@ import copy
 
 import pytest
 import torch
+from peft import PromptTuningConfig, get_peft_model
 
 from rag_study.answering.context_gain import reference_log_likelihood
 from rag_study.answering.generation import Settings
 from rag_study.common.errors import StudyError
 from rag_study.data.schema import Question
-from rag_study.models import language_model, prompts
+from rag_study.models import language_model, likelihood, prompts
 from rag_study.models.likelihood import log_likelihoods
 from rag_study.models.prompts import Prompting
 from rag_study.retrieval.passage import Passage
@@ -107,3 +108,33 @@ def test_last_tokens_of_mixed_lengths_against_single_sequences(tiny):
     assert together == pytest.approx(alone, abs=1e-4)
     with pytest.raises(StudyError, match="window"):
         log_likelihoods(tiny, [([1] * (tiny.max_length + 1), 1)])
+
+
+GROUPS = [
+    *((list(range(5, 5 + length)), last) for length, last in ((20, 3), (20, 3))),
+    *(([7, 8, 9, 10, *end], len(end)) for end in ([30], [31, 32, 33])),
+    *(([9, 11, 12, *end], len(end)) for end in ([30, 31], [30, 31, 32, 33, 34])),
+]
+
+
+@pytest.mark.parametrize("padding", [0, 9])
+def test_what_sequences_have_in_common_is_read_once_and_changes_nothing(tiny, monkeypatch, padding):
+    sequences = [([40] * padding + ids, n) for ids, n in GROUPS]
+    apart = log_likelihoods(tiny, sequences)
+    read, really = [], likelihood.forward
+
+    def counted(model, **inputs):
+        read.append(tuple(inputs["input_ids"].shape))
+        return really(model, **inputs)
+
+    monkeypatch.setattr(likelihood, "forward", counted)
+    assert log_likelihoods(tiny, sequences, alike=2) == pytest.approx(apart, abs=1e-4)
+    assert read == [(3, 16 + padding), (6, 6)]
+
+
+def test_virtual_tokens_take_no_cache(tiny):
+    model = get_peft_model(
+        copy.deepcopy(tiny.model), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    )
+    lm = language_model.LanguageModel("virtual", model.eval(), tiny.tokenizer)
+    assert log_likelihoods(lm, GROUPS, alike=2) == log_likelihoods(lm, GROUPS)
