@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--examples", type=int, help="default: 64 closed_book, 32 with_context")
     parser.add_argument("--repeats", type=int, help="default: 3 closed_book, 2 with_context")
+    parser.add_argument("--first-seed", type=int, default=0, help="the rounds count up from it")
     parser.add_argument("--steps", type=int, default=0, help="whole epochs; default: one epoch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processor-time", action="store_true", help="one thread, by its time")
@@ -115,7 +116,8 @@ def main() -> None:
             growth(kind, given.examples or 16)
             continue
         material = prepare(kind, given.examples or size, given.steps)
-        compare(kind, material, given.repeats or repeats, given.contenders)
+        seeds = range(given.first_seed, given.first_seed + (given.repeats or repeats))
+        compare(kind, material, seeds, given.contenders)
 
 
 def prepare(kind: str, size: int, steps: int) -> Material:
@@ -146,8 +148,8 @@ def prepare(kind: str, size: int, steps: int) -> Material:
     )
 
 
-def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -> None:
-    """Train with every contender in turn, `repeats` times, and print a table of medians."""
+def compare(kind: str, material: Material, seeds: Sequence[int], names: Sequence[str]) -> None:
+    """Train with every contender in turn, once for each seed, and print a table of medians."""
     print(
         f"\n{kind}: {len(material.train)} examples, {material.tokens} tokens, {material.steps} "
         f"steps in {material.epochs} epoch(s); {len(material.held_out)} examples held out; "
@@ -159,12 +161,12 @@ def compare(kind: str, material: Material, repeats: int, names: Sequence[str]) -
     few = {"train": material.train[:BATCH], "held_out": material.held_out[:BATCH], "epochs": 1}
     measure(this_project, replace(material, **few), seed=0)  # warms up, not counted
     found: dict[str, list[Measured]] = {name: [] for name in names}
-    for repeat in range(repeats):
-        turn = repeat % len(names)
+    for seed in seeds:
+        turn = seed % len(names)
         for name in [*names[turn:], *names[:turn]]:
-            one = measure(CONTENDERS[name], material, seed=repeat)
+            one = measure(CONTENDERS[name], material, seed)
             found[name].append(one)
-            print(f"  {repeat + 1}. {name}: {one}", flush=True)
+            print(f"  seed {seed}, {name}: {one}", flush=True)
     print(f"\n{table(found, peak)}", flush=True)
 
 
