@@ -34,6 +34,8 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "num_virtual_tokens": lambda number: counted(number, "token"),
     "batch_size": "batches of {}",
     "early_stopping": "stopped early",
+    "kernels": "{} kernels",
+    "padding_free": "without padding",
     "p_gold": "gold in {:.0%}",
     "num_distractors": lambda number: counted(number, "distractor"),
     "replay": "replay {:.0%}",

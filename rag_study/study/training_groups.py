@@ -15,6 +15,7 @@ from rag_study.training.recipe import (
     ANSWER_STYLES,
     ANSWERED_FROM,
     GOLD,
+    KERNELS,
     OTHERWISE,
     SELF,
     TRAIN_FORMATS,
@@ -53,6 +54,10 @@ class Training(Group):
     num_virtual_tokens: int = Field(20, ge=1, le=1024, description="prompt and prefix tuning")
     batch_size: int = Field(8, ge=1)
     early_stopping: bool = Field(False, description="keep the weights with the lowest loss")
+    kernels: Literal[KERNELS] = Field(
+        "standard", description="liger: fused ones on a GPU, of the package liger-kernel"
+    )
+    padding_free: bool = Field(False, description="batches as one row on a GPU, too")
     p_gold: Share = Field(0.8, description="raft: share of examples with the gold passage")
     num_distractors: int = Field(3, ge=1, le=20, description="raft: other passages per example")
     replay: float = Field(0.0, ge=0, lt=1, description="share of general instructions in the mix")
@@ -135,6 +140,8 @@ class Training(Group):
             seed=seed,
             early_stopping=self.early_stopping,
             checkpoints=tuple(self.checkpoints),
+            kernels=self.kernels,
+            padding_free=self.padding_free,
         )
 
     @property
@@ -165,6 +172,8 @@ class Training(Group):
         keys |= self._idle if self.answers_are_written else self._idle | {"answer_source"}
         keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
         keys |= {"train_on"} if self.train_on == "all" else set()
+        keys |= {"kernels"} if self.kernels == "standard" else set()
+        keys |= set() if self.padding_free else {"padding_free"}
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import math
 import time
@@ -27,11 +28,11 @@ from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
 from rag_study.models import adapters, loading, lora_products, methods
-from rag_study.models.language_model import LanguageModel, cast_weights
+from rag_study.models.language_model import LanguageModel, cast_weights, text_config
 from rag_study.retrieval.passage import Passage
 from rag_study.training import objectives, packing, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
-from rag_study.training.examples import Example, example, validation_loss
+from rag_study.training.examples import Batch, Example, example, validation_loss
 from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
 from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
@@ -76,8 +77,9 @@ def train(
         return result
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
+    _check_kernels(lm, recipe)
     packed = method.family != "virtual" and packing.fits(lm)
-    objective = objectives.of(lm, packed)
+    objective = objectives.of(lm, packing.collate if packed else _rows_apart(lm, recipe))
     collator = partial(objective.collate, pad_id=lm.tokenizer.pad_token_id)
 
     def measured(model: Any) -> float:
@@ -160,6 +162,47 @@ def answers(
     return [row["answer"] for row in rows]
 
 
+def _check_kernels(lm: LanguageModel, recipe: Recipe) -> None:
+    """Raise StudyError where Liger's kernels are asked for and would not be used."""
+    if recipe.kernels != "liger":
+        return
+    instead = "Leave `kernels` out (standard)."
+    if not torch.cuda.is_available():
+        raise StudyError(f"kernels: liger needs a GPU, and PyTorch sees none here. {instead}")
+    if not importlib.util.find_spec("liger_kernel"):
+        raise StudyError(
+            "kernels: liger needs the package liger-kernel, which is not installed. "
+            f"pip install liger-kernel\n{instead}"
+        )
+    from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
+
+    kind = text_config(lm.model.config).model_type
+    if kind not in KNOWN:
+        raise StudyError(
+            f"kernels: liger has none for {lm.name}, a model of type {kind}. {instead}"
+        )
+
+
+def _rows_apart(lm: LanguageModel, recipe: Recipe) -> Callable[..., Batch] | None:
+    """How batches are made `padding_free` where `packing.fits` is not so; None: with padding.
+
+    Raises StudyError where examples of one row would see each other.
+    """
+    if not recipe.padding_free:
+        return None
+    if methods.find(recipe.method).family == "virtual":
+        raise StudyError(
+            f"padding_free: by {recipe.method}, every example needs a row of its own. Leave it out."
+        )
+    if not packing.attends_to_all_before(lm):
+        raise StudyError(
+            f"padding_free: {lm.name} is not among the architectures known to "
+            f"keep examples of one row apart ({', '.join(packing.ARCHITECTURES)}, without windows "
+            "of attention). Leave it out."
+        )
+    return packing.collate_apart
+
+
 def _arguments(
     recipe: Recipe, method: methods.Method, steps: int, output_dir: Path
 ) -> TrainingArguments:
@@ -174,6 +217,9 @@ def _arguments(
         save_strategy="no",
         logging_strategy="no",
         activation_checkpointing=recipe.gradient_checkpointing,
+        use_liger_kernel=recipe.kernels == "liger",
+        # The loss is ours: no other may take its place in the model's forward pass.
+        liger_kernel_config={"cross_entropy": False, "fused_linear_cross_entropy": False},
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         report_to=[],

@@ -37,13 +37,17 @@ PLAIN_AGAIN_LENGTH = 2048
 
 def fits(lm: LanguageModel) -> bool:
     """Whether a model can read such rows: on a processor, with plain causal attention."""
+    return lm.device.type == "cpu" and attends_to_all_before(lm)
+
+
+def attends_to_all_before(lm: LanguageModel) -> bool:
+    """Whether a model has plain causal attention in all its layers."""
     config = text_config(lm.model.config)
     kinds = getattr(config, "layer_types", None) or ()
     # Attention of some layers may be limited to a window of the last tokens.
     window = getattr(config, "sliding_window", None) if not kinds else None
     return (
-        lm.device.type == "cpu"
-        and config is lm.model.config  # a model that reads pictures has text as a part
+        config is lm.model.config  # a model that reads pictures has text as a part
         and config.model_type in ARCHITECTURES
         and window is None
         and all(kind == "full_attention" for kind in kinds)
@@ -66,6 +70,26 @@ def collate(batch: Sequence[Example], pad_id: int) -> Batch:
         own = one["input_ids"][shared:]
         ids, positions = ids + own, positions + list(range(shared, shared + len(own)))
         labels += [IGNORED] * (len(own) - len(one["completion"])) + one["completion"]
+    return _row(batch, ids, positions, labels)
+
+
+def collate_apart(batch: Sequence[Example], pad_id: int) -> Batch:
+    """As `collate`, with nothing shared: each example whole, its positions from 0.
+
+    For the model's own attention: transformers tells the examples of a row apart by their
+    positions, FlashAttention included, where there is one row and no mask.
+    """
+    ids, positions, labels = [], [], []
+    for one in batch:
+        ids += one["input_ids"]
+        positions += range(len(one["input_ids"]))
+        labels += [IGNORED] * (len(one["input_ids"]) - len(one["completion"])) + one["completion"]
+    return _row(batch, ids, positions, labels)
+
+
+def _row(
+    batch: Sequence[Example], ids: list[int], positions: list[int], labels: list[int]
+) -> Batch:
     row = {"input_ids": ids, "position_ids": positions, "labels": labels}
     lengths = torch.tensor([len(one["input_ids"]) for one in batch])
     return {name: torch.tensor([values]) for name, values in row.items()} | {"lengths": lengths}

@@ -25,6 +25,8 @@ GOLD, SELF = "gold", "self"
 # What a model is shown when it writes the answers, and what that is called.
 ANSWERED_FROM = {"passages": "from passages", "few_shot": "few-shot", "closed_book": "closed book"}
 NUM_EXAMPLES = 4  # shown where it is `few_shot`
+# What the layers are computed by in training, on a GPU.
+KERNELS = ("standard", "liger")
 # What a question gets whose written answer disagrees with the gold answer.
 OTHERWISE = ("gold", "left_out")
 # What became of it, in the counts of `pairs.with_answers`.
@@ -58,7 +60,8 @@ class Recipe:
     `checkpoints` are the shares of the steps after which the weights are kept; those after the
     last step (1) always are. `early_stopping` keeps the weights with the lowest held-out loss.
     `gradient_checkpointing` trades about a third of the speed for most of the memory of
-    activations.
+    activations. `kernels` and `padding_free` change how fast a GPU trains, and results by rounding
+    alone (docs/fine-tuning.md).
     """
 
     method: str = "lora"
@@ -74,6 +77,8 @@ class Recipe:
     early_stopping: bool = False
     target_modules: str | tuple[str, ...] | None = None
     gradient_checkpointing: bool = False
+    kernels: str = "standard"
+    padding_free: bool = False
 
 
 def optimizer_steps(examples: int, batch_size: int, epochs: int, max_steps: int | None) -> int:

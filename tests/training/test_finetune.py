@@ -1,3 +1,4 @@
+import importlib.util
 import math
 import os
 import signal
@@ -7,6 +8,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -188,6 +190,62 @@ def test_rows_are_read_as_such_also_where_activations_are_computed_again(
     padded = train(pairs, recipe, size=8, dtype="bfloat16")[1]
     assert not used
     assert padded.validation_loss == pytest.approx(packed.validation_loss, rel=0.02)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_padding_free_trains_as_with_padding_where_rows_are_not_taken_anyway(
+    pairs, outputs, monkeypatch, method
+):
+    monkeypatch.setattr(packing, "fits", lambda lm: False)  # as on a GPU
+    rows = []
+
+    def watched(model, inputs, *arguments):
+        rows.append((len(inputs["input_ids"]), "attention_mask" in inputs))
+        return completion_loss(model, inputs, *arguments)
+
+    while_training(monkeypatch, watched)
+    recipe = replace(SMALL, method=method, learning_rate=RATES[method])
+    padded = train(pairs, recipe, size=20)[1]
+    assert set(rows) == {(8, True), (4, True)}
+    rows.clear()
+    free = train(pairs, replace(recipe, padding_free=True), size=20)[1]
+    assert set(rows) == {(1, False)}
+    assert free.validation_loss == pytest.approx(padded.validation_loss, rel=1e-4)
+
+
+def test_padding_free_is_refused_where_examples_would_see_each_other(pairs, outputs, monkeypatch):
+    monkeypatch.setattr(packing, "fits", lambda lm: False)
+    recipe = replace(SMALL, method="prompt_tuning", padding_free=True)
+    with pytest.raises(StudyError, match="padding_free: by prompt_tuning"):
+        train(pairs, recipe)
+    monkeypatch.setattr(packing, "ARCHITECTURES", ("mistral",))
+    with pytest.raises(StudyError, match=r"random-llama is not among the architectures.*mistral"):
+        train(pairs, replace(SMALL, padding_free=True))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "package", "kinds", "said"),
+    [
+        (False, True, ("llama",), "needs a GPU, and PyTorch sees none"),
+        (True, False, ("llama",), "pip install liger-kernel"),
+        (True, True, ("qwen3",), "has none for random-llama, a model of type llama"),
+    ],
+)
+def test_liger_s_kernels_are_refused_where_they_would_not_be_used(
+    pairs, outputs, monkeypatch, gpu, package, kinds, said
+):
+    lm, recipe = load(SMALL), replace(SMALL, kernels="liger")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: package if n == "liger_kernel" else find(n)
+    )
+    known = SimpleNamespace(MODEL_TYPE_TO_APPLY_LIGER_FN=dict.fromkeys(kinds))
+    monkeypatch.setitem(sys.modules, "liger_kernel", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers.monkey_patch", known)
+    with pytest.raises(StudyError, match=f"kernels: liger .*{said}"):
+        finetune._check_kernels(lm, recipe)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a choice made on processors alone")
