@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import math
 import time
@@ -35,7 +34,7 @@ from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable,
 from rag_study.training.examples import Batch, Example, example, validation_loss
 from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
-from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
+from rag_study.training.recipe import Recipe, checkpoint_steps, missing_for, optimizer_steps
 from rag_study.training.result import TrainingResult
 
 __all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
@@ -164,22 +163,16 @@ def answers(
 
 def _check_kernels(lm: LanguageModel, recipe: Recipe) -> None:
     """Raise StudyError where Liger's kernels are asked for and would not be used."""
-    if recipe.kernels != "liger":
+    if recipe.kernels == "standard":
         return
-    instead = "Leave `kernels` out (standard)."
-    if not torch.cuda.is_available():
-        raise StudyError(f"kernels: liger needs a GPU, and PyTorch sees none here. {instead}")
-    if not importlib.util.find_spec("liger_kernel"):
-        raise StudyError(
-            "kernels: liger needs the package liger-kernel, which is not installed. "
-            f"pip install liger-kernel\n{instead}"
-        )
+    if missing := missing_for(recipe.kernels, torch.cuda.is_available()):
+        raise StudyError(missing)
     from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
 
     kind = text_config(lm.model.config).model_type
     if kind not in KNOWN:
         raise StudyError(
-            f"kernels: liger has none for {lm.name}, a model of type {kind}. {instead}"
+            f"kernels: liger has none for {lm.name}, a model of type {kind}. Leave `kernels` out."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,21 @@ class Recipe:
     gradient_checkpointing: bool = False
     kernels: str = "standard"
     padding_free: bool = False
+
+
+def missing_for(kernels: str, gpu: bool) -> str | None:
+    """What kernels need that is not here, in a sentence; `gpu` says whether one can be used."""
+    if kernels == "standard":
+        return None
+    instead = "Leave `kernels` out (standard)."
+    if not gpu:
+        return f"kernels: {kernels} needs a GPU, and none can be used here. {instead}"
+    if not importlib.util.find_spec("liger_kernel"):
+        return (
+            f"kernels: {kernels} needs the package liger-kernel, which is not installed: "
+            f"pip install liger-kernel. {instead}"
+        )
+    return None
 
 
 def optimizer_steps(examples: int, batch_size: int, epochs: int, max_steps: int | None) -> int:

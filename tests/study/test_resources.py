@@ -1,3 +1,4 @@
+import importlib.util
 import os
 
 import pytest
@@ -49,6 +50,24 @@ def test_runs_with_a_model_need_a_gpu_and_its_memory(write_study):
     }
     assert need["qlora"] < 9 < 6.74 * 2 < need["lora"] < 22 < 6.74 * 16 < need["full"]
     assert all(resources.labels(r)["GPU"] == 1 for r in runs if r.stage.name == "fine_tune")
+
+
+def test_kernels_that_cannot_be_had_are_told_before_anything_runs(write_study, monkeypatch):
+    def missing(**keys):
+        runs = plan.expand(write_study(fine_tuning=[{"train_size": [4], **keys}]))
+        return resources.missing_program(runs)
+
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
+    assert missing(padding_free=True) is None
+    assert "needs a GPU" in missing(kernels="liger")
+    monkeypatch.setattr(machine, "has_gpu", lambda: True)
+    there, find = set(), importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: n in there if n == "liger_kernel" else find(n)
+    )
+    assert "pip install liger-kernel" in missing(kernels="liger")
+    there.add("liger_kernel")
+    assert missing(kernels="liger") is None
 
 
 def test_a_model_behind_an_endpoint_takes_nothing_here(write_study):

@@ -226,7 +226,7 @@ def test_padding_free_is_refused_where_examples_would_see_each_other(pairs, outp
 @pytest.mark.parametrize(
     ("gpu", "package", "kinds", "said"),
     [
-        (False, True, ("llama",), "needs a GPU, and PyTorch sees none"),
+        (False, True, ("llama",), "needs a GPU, and none can be used here"),
         (True, False, ("llama",), "pip install liger-kernel"),
         (True, True, ("qwen3",), "has none for random-llama, a model of type llama"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from rag_study.common import machine
 from rag_study.common.errors import StudyError
 from rag_study.common.machine import cores, resolve_dtype, resolve_threads
 from rag_study.models import vllm
@@ -12,6 +13,7 @@ from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_endpoint, parameters_of
 from rag_study.study.running import lengths
 from rag_study.study.stages import StageRun
+from rag_study.training.recipe import missing_for
 
 # Interpreter, torch and data of a notebook, in bytes; measured at 0.6 to 1.0 GB on a CPU.
 _OWN_MEMORY = 1e9
@@ -81,6 +83,11 @@ def default_workers(runs: Iterable[StageRun]) -> int:
 
 def missing_program(runs: Iterable[StageRun]) -> str | None:
     """What runs need beside this package and this machine does not have, in a sentence."""
+    runs = list(runs)
+    kernels = {run.point.training.kernels for run in runs if run.stage.name == "fine_tune"}
+    for name in sorted(kernels):
+        if missing := missing_for(name, machine.has_gpu()):
+            return missing
     if any(computes_by_vllm(run) for run in runs):
         try:
             vllm.executable()
