@@ -35,8 +35,8 @@ supported wins:
   context, is shown to be above -margin.
 - *retention*: effects on the measures outside the task, counted so that below 0 is a loss.
   Supported if some state's on some measure is shown to be below 0 and its estimate reaches the
-  margin; else contradicted if the mean over all states is shown to be above -margin on every
-  measure.
+  margin; contradicted if the mean over all states is shown to be above -margin on every measure,
+  and no state's would be such a loss if it were the only one.
 - *smaller_contexts*: M is the mean effect with the smallest number of tokens of context (top_k
   times chunk_size) minus that with the largest. Supported if M is shown to be above 0 and the
   effect at the largest below 0; contradicted if M is shown to be below the margin while the effect
@@ -59,6 +59,7 @@ from rag_study.analysis.estimates import Sample
 from rag_study.analysis.mean_effects import MeanEffect, StudyEffects
 from rag_study.analysis.outside_task import WORSE_WHEN_HIGHER, margin_outside
 from rag_study.analysis.pairing import read
+from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.trends import slopes
 from rag_study.analysis.verdicts import ALPHA
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -247,11 +248,20 @@ def _use_of_context(study: StudyEffects) -> _Tested:
     return _Tested(_answer(supported, contradicted), change, metric, facts)
 
 
+_SEARCH = ("retriever", "chunk_size", "top_k")
+
+
 def _retention(study: StudyEffects) -> _Tested:
     outside = [s for s in study.differences if s.context == "retention"]
     if not outside:
         return _lacking("retention", "knowledge_accuracy")
     outside = [_times(s, -1.0) if s.metric in WORSE_WHEN_HIGHER else s for s in outside]
+    seeds = study.scores.runs["seed"]
+    # A training stands in every search of the study with the same scores: it counts once.
+    alike = study.grouped(
+        outside, lambda s: (s.metric, study.recipe(s, _SEARCH), seeds[s.run], s.values.tobytes())
+    )
+    outside = [samples[0] for samples in alike.values()]
     by_measure = study.grouped(outside, lambda s: s.metric)
     by_state = study.grouped(outside, lambda s: (s.metric, study.recipe(s)))
     margins = {metric: margin_outside(metric, study.margin[metric]) for metric in by_measure}
@@ -259,23 +269,29 @@ def _retention(study: StudyEffects) -> _Tested:
         [(mean, samples[0].metric) for mean, samples in zip(study.means(g), g, strict=True)]
         for g in (list(by_measure.values()), list(by_state.values()))
     )
-    shown = multipletests([state.below(0) for state, _ in states], alpha=ALPHA, method="holm")[0]
-    lost = [
-        (state, metric)
-        for (state, metric), is_shown in zip(states, shown, strict=True)
-        if is_shown and state.value <= -margins[metric]
+    lowered = [state.below(0) for state, _ in states]
+    shown = multipletests(lowered, alpha=ALPHA, method="holm")[0]
+    large = [state.value <= -margins[metric] + TOLERANCE for state, metric in states]
+    lost = [pair for pair, *both in zip(states, shown, large, strict=True) if all(both)]
+    # Shown if it were the only one: the mean over all does not speak against it.
+    alone = [
+        pair
+        for pair, p, is_large in zip(states, lowered, large, strict=True)
+        if p < ALPHA and is_large
     ]
-    contradicted = all(mean.above(-margins[metric]) < ALPHA for mean, metric in means)
-    worst, metric = min(lost or means, key=lambda pair: pair[0].value / margins[pair[1]])
+    small = all(mean.above(-margins[metric]) < ALPHA for mean, metric in means)
+    named = lost or alone
+    worst, metric = min(named or means, key=lambda pair: pair[0].value / margins[pair[1]])
     facts = {
         "n_measures": len(means),
         "margin": margins[metric],
-        "state": worst.name if lost else "",
+        "state": worst.name if named else "",
+        "shown": bool(lost),
     }
     worst = replace(worst, n_states=len({recipe for _, recipe in by_state}))
     if metric in WORSE_WHEN_HIGHER:
         worst = replace(worst, value=-worst.value, low=-worst.high, high=-worst.low)
-    return _Tested(_answer(bool(lost), contradicted), worst, metric, facts)
+    return _Tested(_answer(bool(lost), small and not alone), worst, metric, facts)
 
 
 def _smaller_contexts(study: StudyEffects) -> _Tested:

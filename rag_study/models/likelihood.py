@@ -22,8 +22,8 @@ def log_likelihoods(
 
     All are one batch, padded on the left: they end together, and the head is applied to the last
     columns alone. `alike` sequences at a time, as they come, have the same before those n tokens,
-    which is read once for them; but with virtual tokens (prompt and prefix tuning), which take no
-    cache. Raises StudyError for a sequence longer than the model's window.
+    which is read once for them where the model's cache allows it (`prefill.has_plain_cache`).
+    Raises StudyError for a sequence longer than the model's window.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -34,7 +34,8 @@ def log_likelihoods(
     ids, mask = padded(lm, [sequence for sequence, _ in sequences])
     columns = max(scored for _, scored in sequences) + 1
     with torch.inference_mode():
-        if alike > 1 and has_plain_cache(lm):
+        before = min(len(sequence) - scored - 1 for sequence, scored in sequences)
+        if alike > 1 and before > 0 and has_plain_cache(lm):
             logits = _after_what_is_alike(lm, sequences, alike)
         else:
             logits = forward(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import DynamicCache, StaticCache
-from transformers.cache_utils import StaticLayer
+from transformers.cache_utils import DynamicLayer, StaticLayer
 
 from rag_study.models.language_model import forward
 
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 
 
 def has_plain_cache(lm: LanguageModel) -> bool:
-    """Whether keys and values of what a model has read can be kept, copied and gone on from:
-    without virtual tokens, in the architectures that transformers can compile."""
+    """Whether keys and values of all that a model has read can be kept, copied and gone on from:
+    no virtual tokens, no window of attention, no state of another kind (linear attention)."""
+    if not _can_be_filled(lm):
+        return False
+    layers = DynamicCache(config=lm.model.config).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def _can_be_filled(lm: LanguageModel) -> bool:
     adapters = getattr(lm.model, "peft_config", {}).values()
     virtual = any(config.is_prompt_learning for config in adapters)
     return not virtual and getattr(lm.model, "_can_compile_fullgraph", False)
@@ -39,7 +46,7 @@ def fixed_cache(lm: LanguageModel, length: int) -> StaticCache | None:
     CPU. Not left to `cache_implementation`: that one's size depends on earlier calls, and the same
     batch must always be computed in the same way. On a GPU it would start a compiler.
     """
-    if not has_plain_cache(lm) or lm.device.type != "cpu":
+    if not _can_be_filled(lm) or lm.device.type != "cpu":
         return None
     return StaticCache(config=lm.model.config, max_cache_len=length)
 

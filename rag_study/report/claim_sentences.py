@@ -103,10 +103,21 @@ def _use_of_context(row: Mapping[str, Any], facts: dict[str, Any], name: str) ->
 
 
 def _retention(row: Mapping[str, Any], facts: dict[str, Any], name: str) -> str:
-    of = f"of {facts['state']}, " if facts["state"] else "on average over all states, "
+    measures = counted(facts["n_measures"], "measure")
+    numbers = f"{_number(row)}; {facts['margin']:g} would matter."
+    if not facts["state"]:
+        return (
+            f"Of {measures} outside the task, {name} changed most for the worse, on average over "
+            f"all states: {numbers}"
+        )
+    if facts["shown"]:
+        return (
+            f"On {measures} outside the task, the largest loss that is shown is that of "
+            f"{facts['state']} in {name}: {numbers}"
+        )
     return (
-        f"Of {counted(facts['n_measures'], 'measure')} outside the task, {of}{name} changed most "
-        f"for the worse: {_number(row)}; {facts['margin']:g} would matter."
+        f"On {measures} outside the task, {facts['state']} seems to lose in {name}, which among so "
+        f"many comparisons is not shown: {numbers}"
     )
 
 

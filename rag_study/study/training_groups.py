@@ -102,6 +102,8 @@ class Training(Group):
     def _is_possible(self) -> Training:
         if self.strength != 1 and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
+        if self.padding_free and methods.METHODS[self.method].family == "virtual":
+            raise ValueError(f"padding_free: {self.method} needs padded batches; leave one out")
         if self.train_on != "all" and self.sequence:
             raise ValueError("train_on: what is known of several data sets is not; leave one out")
         if self.train_on != "all" and self.answers_are_written:

@@ -27,11 +27,11 @@ from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
 from rag_study.models import adapters, loading, lora_products, methods
-from rag_study.models.language_model import LanguageModel, cast_weights, text_config
+from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
 from rag_study.training import objectives, packing, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
-from rag_study.training.examples import Batch, Example, example, validation_loss
+from rag_study.training.examples import Example, example, validation_loss
 from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
 from rag_study.training.recipe import Recipe, checkpoint_steps, missing_for, optimizer_steps
@@ -44,6 +44,7 @@ MAX_EVALUATIONS = 10
 # Padded batches up to this length use plain attention on a processor in bfloat16, for the reason
 # that rows do. The memory of plain attention grows with the square of the length.
 PLAIN_ATTENTION = packing.PLAIN_LENGTH
+SAME_LOSS = 0.02  # share by which rounding may change a held-out loss
 PATIENCE = 2  # evaluations without a new best after which early stopping stops
 
 
@@ -77,8 +78,8 @@ def train(
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
     _check_kernels(lm, recipe)
-    packed = method.family != "virtual" and packing.fits(lm)
-    objective = objectives.of(lm, packing.collate if packed else _rows_apart(lm, recipe))
+    packed = _in_rows(lm, recipe)
+    objective = objectives.of(lm, packed)
     collator = partial(objective.collate, pad_id=lm.tokenizer.pad_token_id)
 
     def measured(model: Any) -> float:
@@ -98,6 +99,8 @@ def train(
         if step < steps
     }
     watch = _Watch(folder, saved, recipe, steps, per_epoch, keep)
+    if recipe.kernels == "liger":
+        _use_liger(model, lm.name, measured)
     trainer = _AnswerTrainer(
         model=model,
         args=_arguments(recipe, method, steps, saved.path),
@@ -169,31 +172,50 @@ def _check_kernels(lm: LanguageModel, recipe: Recipe) -> None:
         raise StudyError(missing)
     from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
 
-    kind = text_config(lm.model.config).model_type
+    if len({weights.device for weights in lm.model.parameters()}) > 1:
+        raise StudyError(
+            f"kernels: liger runs on one GPU, and {lm.name} is spread over several. Leave "
+            "`kernels` out, or let the run see one (CUDA_VISIBLE_DEVICES)."
+        )
+    kind = lm.model.config.model_type
     if kind not in KNOWN:
         raise StudyError(
             f"kernels: liger has none for {lm.name}, a model of type {kind}. Leave `kernels` out."
         )
 
 
-def _rows_apart(lm: LanguageModel, recipe: Recipe) -> Callable[..., Batch] | None:
-    """How batches are made `padding_free` where `packing.fits` is not so; None: with padding.
+def _use_liger(model: Any, name: str, measured: Callable[[Any], float]) -> None:
+    """Have Liger's kernels compute a model's layers, in place.
 
-    Raises StudyError where examples of one row would see each other.
+    Raises StudyError where they compute something else: they turn all of a head by its position,
+    say, of which some models turn a part.
     """
-    if not recipe.padding_free:
-        return None
-    if methods.find(recipe.method).family == "virtual":
+    from transformers.integrations.liger import apply_liger_kernel
+
+    before = measured(model)
+    # The loss is ours: no other may take its place in the model's forward pass.
+    apply_liger_kernel(model, {"cross_entropy": False, "fused_linear_cross_entropy": False})
+    after = measured(model)
+    if abs(after - before) > SAME_LOSS * before:
         raise StudyError(
-            f"padding_free: by {recipe.method}, every example needs a row of its own. Leave it out."
+            f"kernels: liger changes what {name} computes: before any training, its held-out loss "
+            f"is {after:.3f} with them and {before:.3f} without. Leave `kernels` out."
         )
-    if not packing.attends_to_all_before(lm):
+
+
+def _in_rows(lm: LanguageModel, recipe: Recipe) -> bool:
+    """Whether batches are rows (`packing`): on a processor where that can be, on a GPU where it is
+    asked for. Raises StudyError where it is asked for and cannot be."""
+    virtual = methods.find(recipe.method).family == "virtual"
+    fits = not virtual and packing.fits(lm)
+    if recipe.padding_free and not fits:
+        what = f"method {recipe.method}" if virtual else f"{lm.name}"
         raise StudyError(
-            f"padding_free: {lm.name} is not among the architectures known to "
-            f"keep examples of one row apart ({', '.join(packing.ARCHITECTURES)}, without windows "
-            "of attention). Leave it out."
+            f"padding_free cannot be had with {what}: it is for the architectures "
+            f"{', '.join(packing.ARCHITECTURES)}, without windows of attention, and for methods "
+            "without virtual tokens. Leave it out."
         )
-    return packing.collate_apart
+    return fits and (recipe.padding_free or lm.device.type == "cpu")
 
 
 def _arguments(
@@ -210,9 +232,6 @@ def _arguments(
         save_strategy="no",
         logging_strategy="no",
         activation_checkpointing=recipe.gradient_checkpointing,
-        use_liger_kernel=recipe.kernels == "liger",
-        # The loss is ours: no other may take its place in the model's forward pass.
-        liger_kernel_config={"cross_entropy": False, "fused_linear_cross_entropy": False},
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         report_to=[],

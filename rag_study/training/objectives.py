@@ -14,6 +14,7 @@ import torch
 from rag_study.models import sequence_to_sequence, span_reader
 from rag_study.models.architectures import DECODER, ENCODER_DECODER, EXTRACTIVE
 from rag_study.models.language_model import LanguageModel, forward
+from rag_study.training import packing
 from rag_study.training.examples import IGNORED, Batch, Example, collate, completion_loss, examples
 from rag_study.training.pairs import TrainingPair
 
@@ -41,10 +42,10 @@ class Objective:
     loss: Loss
 
 
-def of(lm: LanguageModel, rows: Callable[..., Batch] | None = None) -> Objective:
-    """What a model of this kind learns, from padded batches or from `rows` (of `packing`)."""
+def of(lm: LanguageModel, packed: bool = False) -> Objective:
+    """What a model of this kind learns, from padded batches or `packed` ones."""
     objective = OBJECTIVES[lm.kind]
-    return replace(objective, collate=rows) if rows else objective
+    return replace(objective, collate=packing.collate) if packed else objective
 
 
 # --- Encoder-decoders ------------------------------------------------------------------------

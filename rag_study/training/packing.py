@@ -3,13 +3,15 @@
 The row is the shared beginning, then what each example has of its own. A token sees the shared
 beginning and what stands before it in its own example, at the position that it has there, so that
 loss and gradients are those of the examples one by one. On a processor every token costs the same
-wherever it stands; padding and repeated instructions are a fifth to a third of the tokens.
+wherever it stands; padding and repeated instructions are a fifth to a third of the tokens. On a GPU
+it is asked for (`padding_free`), since short batches leave it idle anyway.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +38,7 @@ PLAIN_AGAIN_LENGTH = 2048
 
 
 def fits(lm: LanguageModel) -> bool:
-    """Whether a model can read such rows: on a processor, with plain causal attention."""
-    return lm.device.type == "cpu" and attends_to_all_before(lm)
-
-
-def attends_to_all_before(lm: LanguageModel) -> bool:
-    """Whether a model has plain causal attention in all its layers."""
+    """Whether a model can read such rows: one with plain causal attention in all its layers."""
     config = text_config(lm.model.config)
     kinds = getattr(config, "layer_types", None) or ()
     # Attention of some layers may be limited to a window of the last tokens.
@@ -70,26 +67,6 @@ def collate(batch: Sequence[Example], pad_id: int) -> Batch:
         own = one["input_ids"][shared:]
         ids, positions = ids + own, positions + list(range(shared, shared + len(own)))
         labels += [IGNORED] * (len(own) - len(one["completion"])) + one["completion"]
-    return _row(batch, ids, positions, labels)
-
-
-def collate_apart(batch: Sequence[Example], pad_id: int) -> Batch:
-    """As `collate`, with nothing shared: each example whole, its positions from 0.
-
-    For the model's own attention: transformers tells the examples of a row apart by their
-    positions, FlashAttention included, where there is one row and no mask.
-    """
-    ids, positions, labels = [], [], []
-    for one in batch:
-        ids += one["input_ids"]
-        positions += range(len(one["input_ids"]))
-        labels += [IGNORED] * (len(one["input_ids"]) - len(one["completion"])) + one["completion"]
-    return _row(batch, ids, positions, labels)
-
-
-def _row(
-    batch: Sequence[Example], ids: list[int], positions: list[int], labels: list[int]
-) -> Batch:
     row = {"input_ids": ids, "position_ids": positions, "labels": labels}
     lengths = torch.tensor([len(one["input_ids"]) for one in batch])
     return {name: torch.tensor([values]) for name, values in row.items()} | {"lengths": lengths}
@@ -125,7 +102,7 @@ def attend(
     `query` is (1, heads, tokens, size), `key` and `value` (1, fewer heads, tokens, size).
     Returns (1, tokens, heads, size).
     """
-    shared, lengths = _layout(position_ids[0])
+    shared, lengths = _layout(position_ids)
     first, *rest = zip(
         *(part[0].split(lengths, dim=1) for part in (query, key, value)), strict=True
     )
@@ -140,9 +117,11 @@ def attend(
 AttentionInterface.register(ATTENTION, attend)
 
 
-def _layout(positions: torch.Tensor) -> tuple[int, list[int]]:
+@lru_cache(maxsize=1)  # all layers ask, and on a GPU each answer would wait for what is computed
+def _layout(position_ids: torch.Tensor) -> tuple[int, list[int]]:
     """(length of the shared beginning, tokens of each part of the row); the first part is the
     first example whole."""
+    positions = position_ids[0]
     starts = ((positions[1:] - positions[:-1]) != 1).nonzero()[:, 0] + 1
     ends = [0, *starts.tolist(), len(positions)]
     shared = int(positions[ends[1]]) if len(ends) > 2 else 0
@@ -155,10 +134,10 @@ def _attention(
     """Of one example's last tokens, (heads, tokens, size), to all of its tokens up to each."""
     heads, tokens, _ = query.shape
     groups, length = key.shape[:2]
-    seen = torch.ones(tokens, length, dtype=torch.bool).tril(length - tokens)
-    if length <= PLAIN_LENGTH:
+    seen = torch.ones(tokens, length, dtype=torch.bool, device=query.device).tril(length - tokens)
+    if length <= PLAIN_LENGTH and not query.is_cuda:
         return _in_steps(query, key, value, seen, scaling, dropout)
-    if length > PLAIN_AGAIN_LENGTH or query.dtype == torch.float32:
+    if length > PLAIN_AGAIN_LENGTH or query.dtype == torch.float32 or query.is_cuda:
         return functional.scaled_dot_product_attention(
             query[None],
             key.repeat_interleave(heads // groups, dim=0)[None],

@@ -73,27 +73,40 @@ def test_claims_that_do_not_hold_are_contradicted():
     assert "No loss with the largest context" in table["said"]["smaller_contexts"]
 
 
-def test_what_one_training_loses_outside_the_task_is_not_averaged_away():
+def of_eight_trainings(change, spread=0.1, searches=1):
+    """Eight trainings of which the first changes general text by this much, in some searches."""
     results = whole({("nq", 200): -0.2}, retention=0.05, n=400)
     outside = results["context"] == "retention"
-    base, trained = (
-        results[outside & ((results["method"] == "none") == is_base)] for is_base in (True, False)
-    )
-    rng = np.random.default_rng(5)
-    kept = base["general_text_nll"].to_numpy()
-    others = [
-        trained.assign(variant=f"rank {rank}", general_text_nll=kept + rng.normal(0, 0.01, 200))
-        for rank in range(2, 9)
+    is_base = results["method"] == "none"
+    base, trained = results[outside & is_base], results[outside & ~is_base]
+    rng, nll = np.random.default_rng(5), base["general_text_nll"].to_numpy()
+    noise = rng.normal(0, spread, 200)
+    losses = [change + noise - noise.mean(), *rng.normal(0, 0.01, (7, 200))]
+    states = [
+        trained.assign(variant=f"rank {rank}", general_text_nll=nll + loss)
+        for rank, loss in enumerate(losses, start=1)
     ]
-    lost = trained.assign(general_text_nll=kept + rng.normal(0.2, 0.1, 200), variant="rank 1")
-    table = answers(pd.concat([results[~outside], base, *others], ignore_index=True))
+    parts = [part.assign(top_k=3 + n) for n in range(searches) for part in (base, *states)]
+    return answers(pd.concat([results[~outside], *parts], ignore_index=True))
+
+
+def test_what_one_training_loses_outside_the_task_is_not_averaged_away():
+    table = of_eight_trainings(0.0)
     assert table["answer"]["retention"] == "contradicted"
     assert "on average over all states" in table["said"]["retention"]
-    table = answers(pd.concat([results[~outside], base, lost, *others], ignore_index=True))
-    assert table["answer"]["retention"] == "supported"
-    assert table["estimate"]["retention"] == pytest.approx(0.2, abs=0.03)
-    assert table["n_states"]["retention"] == 8
-    assert "rank 1" in table["said"]["retention"]
+    for searches in (1, 3):
+        table = of_eight_trainings(0.2, searches=searches)
+        assert table["answer"]["retention"] == "supported"
+        assert table["estimate"]["retention"] == pytest.approx(0.2, abs=1e-6)
+        assert table["n_states"]["retention"] == 8
+        assert "loss that is shown is that of LoRA 50 (rank 1" in table["said"]["retention"]
+
+
+def test_a_loss_that_is_shown_only_alone_is_not_contradicted_by_the_average():
+    table = of_eight_trainings(0.06, spread=0.4)
+    assert table["answer"]["retention"] == "undecided"
+    assert "LoRA 50 (rank 1, top 3) of small on nq seems to lose" in table["said"]["retention"]
+    assert table["estimate"]["retention"] == pytest.approx(0.06, abs=1e-6)
 
 
 def test_a_general_loss_is_not_one_of_using_the_context():

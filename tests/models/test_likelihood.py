@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from peft import PromptTuningConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from rag_study.answering.context_gain import reference_log_likelihood
 from rag_study.answering.generation import Settings
@@ -138,3 +139,27 @@ def test_virtual_tokens_take_no_cache(tiny):
     )
     lm = language_model.LanguageModel("virtual", model.eval(), tiny.tokenizer)
     assert log_likelihoods(lm, GROUPS, alike=2) == log_likelihoods(lm, GROUPS)
+
+
+OTHER_CACHES = {
+    "mistral": {"sliding_window": 8},
+    "mamba2": {"num_heads": 8, "head_dim": 8, "state_size": 8, "n_groups": 1, "expand": 2},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_CACHES)
+def test_a_cache_of_another_kind_is_not_shared(tiny, kind):
+    torch.manual_seed(0)
+    size = {"vocab_size": 259, "hidden_size": 32, "num_hidden_layers": 2, "pad_token_id": 0}
+    if kind != "mamba2":
+        size |= {"intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = AutoConfig.for_model(kind, **size, **OTHER_CACHES[kind])
+    model = AutoModelForCausalLM.from_config(config).eval()
+    lm = language_model.LanguageModel(kind, model, tiny.tokenizer)
+    assert log_likelihoods(lm, GROUPS, alike=2) == log_likelihoods(lm, GROUPS)
+
+
+def test_where_nothing_is_before_a_sequence_nothing_is_shared(tiny):
+    sequences = [([7, 30], 1), ([7, 31], 1), ([7, 8, 32], 1), ([7, 8, 33], 1)]
+    assert log_likelihoods(tiny, sequences, alike=2) == log_likelihoods(tiny, sequences)

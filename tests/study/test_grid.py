@@ -96,6 +96,7 @@ def test_checkpoints_share_one_training_and_change_nothing_where_there_is_one(wr
     ("wrong", "said"),
     [
         ({"checkpoints": [0.1, 0.2, 1]}, "of 6 steps, two of 0.1, 0.2, 1 are after the same one"),
+        ({"method": "prompt_tuning", "padding_free": True}, "needs padded batches"),
         ({"checkpoints": [0.5, 1], "early_stopping": True}, "early_stopping keeps the best"),
         ({"checkpoints": [0, 1]}, "checkpoints"),
         ({"checkpoints": [0.5, 0.5]}, "two of 0.5, 0.5 are after the same one"),

@@ -192,35 +192,46 @@ def test_rows_are_read_as_such_also_where_activations_are_computed_again(
     assert padded.validation_loss == pytest.approx(packed.validation_loss, rel=0.02)
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_padding_free_trains_as_with_padding_where_rows_are_not_taken_anyway(
-    pairs, outputs, monkeypatch, method
-):
-    monkeypatch.setattr(packing, "fits", lambda lm: False)  # as on a GPU
-    rows = []
-
-    def watched(model, inputs, *arguments):
-        rows.append((len(inputs["input_ids"]), "attention_mask" in inputs))
-        return completion_loss(model, inputs, *arguments)
-
-    while_training(monkeypatch, watched)
-    recipe = replace(SMALL, method=method, learning_rate=RATES[method])
-    padded = train(pairs, recipe, size=20)[1]
-    assert set(rows) == {(8, True), (4, True)}
-    rows.clear()
-    free = train(pairs, replace(recipe, padding_free=True), size=20)[1]
-    assert set(rows) == {(1, False)}
-    assert free.validation_loss == pytest.approx(padded.validation_loss, rel=1e-4)
-
-
-def test_padding_free_is_refused_where_examples_would_see_each_other(pairs, outputs, monkeypatch):
-    monkeypatch.setattr(packing, "fits", lambda lm: False)
-    recipe = replace(SMALL, method="prompt_tuning", padding_free=True)
-    with pytest.raises(StudyError, match="padding_free: by prompt_tuning"):
-        train(pairs, recipe)
+def test_rows_are_taken_on_a_processor_and_where_they_are_asked_for(monkeypatch):
+    here = load(SMALL)
+    there = SimpleNamespace(name="far", model=here.model, device=torch.device("cuda"))
+    free = replace(SMALL, padding_free=True)
+    assert finetune._in_rows(here, SMALL)
+    assert finetune._in_rows(here, free)
+    assert not finetune._in_rows(there, SMALL)
+    assert finetune._in_rows(there, free)
+    prompts_tuned = replace(SMALL, method="prompt_tuning")
+    assert not finetune._in_rows(here, prompts_tuned)
+    with pytest.raises(StudyError, match="padding_free cannot be had with method prompt_tuning"):
+        finetune._in_rows(there, replace(prompts_tuned, padding_free=True))
     monkeypatch.setattr(packing, "ARCHITECTURES", ("mistral",))
-    with pytest.raises(StudyError, match=r"random-llama is not among the architectures.*mistral"):
-        train(pairs, replace(SMALL, padding_free=True))
+    assert not finetune._in_rows(here, SMALL)
+    with pytest.raises(StudyError, match=r"cannot be had with far: .* mistral, without windows"):
+        finetune._in_rows(there, free)
+
+
+@pytest.mark.parametrize(("changed", "same"), [(1.0, True), (30.0, False)])
+def test_kernels_that_compute_something_else_are_refused_before_training(
+    pairs, outputs, monkeypatch, changed, same
+):
+    """By kernels of ours in place of Liger's: they need no GPU."""
+    patched = []
+
+    def patch(model, kernel_config):
+        patched.append(kernel_config)
+        norm = model.get_base_model().model.norm
+        norm.register_forward_hook(lambda _module, _inputs, output: output * changed)
+
+    monkeypatch.setattr(finetune, "_check_kernels", lambda *_: None)
+    monkeypatch.setattr("transformers.integrations.liger.apply_liger_kernel", patch)
+    recipe = replace(SMALL, kernels="liger", epochs=1)
+    if same:
+        plain, liger = train(pairs, replace(SMALL, epochs=1))[1], train(pairs, recipe)[1]
+        assert liger.validation_loss == plain.validation_loss
+    else:
+        with pytest.raises(StudyError, match="kernels: liger changes what random-llama computes"):
+            train(pairs, recipe)
+    assert patched == [{"cross_entropy": False, "fused_linear_cross_entropy": False}]
 
 
 @pytest.mark.parametrize(

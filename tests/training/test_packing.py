@@ -130,27 +130,6 @@ def test_every_architecture_reads_rows_as_it_reads_padded_batches(kind):
     agree(found, alone, 1e-4)
 
 
-@pytest.mark.parametrize("name", BATCHES)
-def test_a_row_with_nothing_shared_is_kept_apart_by_the_model_s_own_attention(name):
-    lm, examples = model(), BATCHES[name]
-    loss, alone = gradients(lm, collate(examples, 0))
-    row = packing.collate_apart(examples, 0)
-    assert row["lengths"].tolist() == [len(one["input_ids"]) for one in examples]
-    assert row["input_ids"].shape == (1, int(row["lengths"].sum()))
-    apart_loss, found = gradients(lm, row)
-    assert apart_loss == pytest.approx(loss, rel=1e-5)
-    agree(found, alone, 1e-4)
-
-
-@pytest.mark.parametrize("kind", packing.ARCHITECTURES)
-def test_every_architecture_keeps_examples_of_a_row_apart(kind):
-    lm, examples = model(kind, sliding_window=None), BATCHES["uneven"]
-    loss, alone = gradients(lm, collate(examples, 0))
-    apart_loss, found = gradients(lm, packing.collate_apart(examples, 0))
-    assert apart_loss == pytest.approx(loss, rel=1e-5)
-    agree(found, alone, 1e-4)
-
-
 def test_what_is_shared_is_read_once_and_nothing_is_padded():
     row = packing.collate(BATCHES["uneven"], 0)
     whole = [12, 31, 13, 14]
