@@ -112,8 +112,8 @@ def _answer(rows: list[Row], written: str) -> str:
         text = f"Keep the base model for now: it is not proven that {which}."
     else:
         text = (
-            f"Keep the base model for now: {len(by[OPEN])} of {count} may help, which is not "
-            "proven; nothing speaks for the others."
+            f"Keep the base model for now: nothing is proven about {len(by[OPEN])} of {count}, and "
+            "nothing speaks for the others."
         )
     return f"{text[:-1]}, {written}." if written else text
 
