@@ -28,6 +28,7 @@ def test_the_page_is_what_the_template_and_the_tables_make():
 def typed_numbers(template):
     """The numbers in a template's prose: not those that it looks up, in code, or in addresses."""
     prose = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", template, flags=re.DOTALL)
+    prose = re.sub(r"^## \d+\.", " ", prose, flags=re.MULTILINE)
     prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|arXiv [\d.]+", " ", prose, flags=re.DOTALL)
     return {number.rstrip(".,") for number in re.findall(r"[−+]?\d[\d.,]*", prose)}
 

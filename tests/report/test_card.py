@@ -75,7 +75,7 @@ def test_several_trainings_are_counted_in_the_answer():
     for rows, expected in (
         (opened, "not proven that any of 2 trainings helps"),
         (kept, "none of 2 trainings is worth deploying"),
-        ([*opened, *kept], "nothing is proven about 2 of 4 trainings, and nothing speaks for the others"),
+        ([*opened, *kept], "nothing is proven about 2 of 4 trainings, and nothing speaks for"),
         ([*opened, *kept, helps], "Deploy LoRA on 9 examples, trained without passages (1 of 5"),
     ):
         assert expected in card_of(study(*rows)).answer
