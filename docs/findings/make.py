@@ -82,7 +82,7 @@ def collect() -> None:
         folder.mkdir(exist_ok=True)
         for name, columns in COLUMNS.items():
             table = files.read_parquet(made / f"{name}.parquet")
-            if "metric" in table and name != "claims":
+            if "metric" in table and name not in ("claims", "decisions"):
                 table = table[table["metric"].isin(QUOTED)]
             table = table[columns or list(table)].drop_duplicates()
             table.round(4).to_csv(folder / f"{name}.csv", index=False)
