@@ -196,11 +196,18 @@ def studies() -> list[dict[str, Any]]:
 
 def _checked(check: pd.Series) -> str:
     """What a judge's check found, in words."""
+    if not check["valid"]:
+        return f"failed on {failing(check['reason'])}"
     found, least = (f"{100 * check[name]:.0f} %" for name in ("auc", "auc_low"))
     return (
-        f"{'passed' if check['valid'] else 'failed'}: it put the right answer above another "
-        f"question's in {found} (at least {least}) of {check['n']} pairs"
+        f"passed: it put the right answer above another question's in {found} (at least {least}) "
+        f"of {check['n']} pairs"
     )
+
+
+def failing(reason: str) -> str:
+    """What a judge's check failed on first, of all that it says."""
+    return reason.split("fails on ", 1)[1].split(";")[0]
 
 
 def page() -> str:
@@ -217,7 +224,7 @@ def page() -> str:
         "percent": lambda share: f"{100 * share:.0f} %",
     }
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
-    helpers |= {"cost": cost, "trend": trend}
+    helpers |= {"cost": cost, "trend": trend, "failing": failing}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 
