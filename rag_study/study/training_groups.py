@@ -11,11 +11,11 @@ from rag_study.models import methods
 from rag_study.study.data_groups import Dataset
 from rag_study.study.group import Group, Share
 from rag_study.study.model_checks import check_language_model
+from rag_study.training.kernels import KERNELS
 from rag_study.training.recipe import (
     ANSWER_STYLES,
     ANSWERED_FROM,
     GOLD,
-    KERNELS,
     OTHERWISE,
     SELF,
     TRAIN_FORMATS,

@@ -29,12 +29,12 @@ from rag_study.data.schema import Question
 from rag_study.models import adapters, loading, lora_products, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
-from rag_study.training import objectives, packing, peft
+from rag_study.training import kernels, objectives, packing, peft
 from rag_study.training.checkpoints import WEIGHTS, Checkpoints, load_trainable, save_trainable
 from rag_study.training.examples import Example, example, validation_loss
 from rag_study.training.objectives import Objective
 from rag_study.training.pairs import TrainingPair
-from rag_study.training.recipe import Recipe, checkpoint_steps, missing_for, optimizer_steps
+from rag_study.training.recipe import Recipe, checkpoint_steps, optimizer_steps
 from rag_study.training.result import TrainingResult
 
 __all__ = ["Example", "Recipe", "TrainingResult", "answers", "example", "examples", "train"]
@@ -44,7 +44,6 @@ MAX_EVALUATIONS = 10
 # Padded batches up to this length use plain attention on a processor in bfloat16, for the reason
 # that rows do. The memory of plain attention grows with the square of the length.
 PLAIN_ATTENTION = packing.PLAIN_LENGTH
-SAME_LOSS = 0.02  # share by which rounding may change a held-out loss
 PATIENCE = 2  # evaluations without a new best after which early stopping stops
 
 
@@ -77,7 +76,7 @@ def train(
         return result
     method = methods.find(recipe.method)
     set_seed(recipe.seed)  # the adapter's first weights
-    _check_kernels(lm, recipe)
+    kernels.check(lm, recipe.kernels)
     packed = _in_rows(lm, recipe)
     objective = objectives.of(lm, packed)
     collator = partial(objective.collate, pad_id=lm.tokenizer.pad_token_id)
@@ -100,7 +99,7 @@ def train(
     }
     watch = _Watch(folder, saved, recipe, steps, per_epoch, keep)
     if recipe.kernels == "liger":
-        _use_liger(model, lm.name, measured)
+        kernels.use_liger(model, lm.name, measured)
     trainer = _AnswerTrainer(
         model=model,
         args=_arguments(recipe, method, steps, saved.path),
@@ -162,45 +161,6 @@ def answers(
     passages = [[Passage("", "", title, text) for title, text in p.passages] for p in pairs]
     rows = answer_batch(lm, questions, passages, max_new_tokens)
     return [row["answer"] for row in rows]
-
-
-def _check_kernels(lm: LanguageModel, recipe: Recipe) -> None:
-    """Raise StudyError where Liger's kernels are asked for and would not be used."""
-    if recipe.kernels == "standard":
-        return
-    if missing := missing_for(recipe.kernels, torch.cuda.is_available()):
-        raise StudyError(missing)
-    from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
-
-    if len({weights.device for weights in lm.model.parameters()}) > 1:
-        raise StudyError(
-            f"kernels: liger runs on one GPU, and {lm.name} is spread over several. Leave "
-            "`kernels` out, or let the run see one (CUDA_VISIBLE_DEVICES)."
-        )
-    kind = lm.model.config.model_type
-    if kind not in KNOWN:
-        raise StudyError(
-            f"kernels: liger has none for {lm.name}, a model of type {kind}. Leave `kernels` out."
-        )
-
-
-def _use_liger(model: Any, name: str, measured: Callable[[Any], float]) -> None:
-    """Have Liger's kernels compute a model's layers, in place.
-
-    Raises StudyError where they compute something else: they turn all of a head by its position,
-    say, of which some models turn a part.
-    """
-    from transformers.integrations.liger import apply_liger_kernel
-
-    before = measured(model)
-    # The loss is ours: no other may take its place in the model's forward pass.
-    apply_liger_kernel(model, {"cross_entropy": False, "fused_linear_cross_entropy": False})
-    after = measured(model)
-    if abs(after - before) > SAME_LOSS * before:
-        raise StudyError(
-            f"kernels: liger changes what {name} computes: before any training, its held-out loss "
-            f"is {after:.3f} with them and {before:.3f} without. Leave `kernels` out."
-        )
 
 
 def _in_rows(lm: LanguageModel, recipe: Recipe) -> bool:

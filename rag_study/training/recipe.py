@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,8 +25,6 @@ GOLD, SELF = "gold", "self"
 # What a model is shown when it writes the answers, and what that is called.
 ANSWERED_FROM = {"passages": "from passages", "few_shot": "few-shot", "closed_book": "closed book"}
 NUM_EXAMPLES = 4  # shown where it is `few_shot`
-# What the layers are computed by in training, on a GPU.
-KERNELS = ("standard", "liger")
 # What a question gets whose written answer disagrees with the gold answer.
 OTHERWISE = ("gold", "left_out")
 # What became of it, in the counts of `pairs.with_answers`.
@@ -80,21 +77,6 @@ class Recipe:
     gradient_checkpointing: bool = False
     kernels: str = "standard"
     padding_free: bool = False
-
-
-def missing_for(kernels: str, gpu: bool) -> str | None:
-    """What kernels need that is not here, in a sentence; `gpu` says whether one can be used."""
-    if kernels == "standard":
-        return None
-    instead = "Leave `kernels` out (standard)."
-    if not gpu:
-        return f"kernels: {kernels} needs a GPU, and none can be used here. {instead}"
-    if not importlib.util.find_spec("liger_kernel"):
-        return (
-            f"kernels: {kernels} needs the package liger-kernel, which is not installed: "
-            f"pip install liger-kernel. {instead}"
-        )
-    return None
 
 
 def optimizer_steps(examples: int, batch_size: int, epochs: int, max_steps: int | None) -> int:

@@ -20,7 +20,7 @@ from rag_study import data as qa_datasets
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
 from rag_study.models import adapters, loading, lora_products, methods, prompts
-from rag_study.training import finetune, objectives, packing, peft
+from rag_study.training import finetune, kernels, objectives, packing, peft
 from rag_study.training.checkpoints import MARKER
 from rag_study.training.examples import IGNORED, collate, completion_loss, validation_loss
 from rag_study.training.pairs import TrainingPair
@@ -222,7 +222,7 @@ def test_kernels_that_compute_something_else_are_refused_before_training(
         norm = model.get_base_model().model.norm
         norm.register_forward_hook(lambda _module, _inputs, output: output * changed)
 
-    monkeypatch.setattr(finetune, "_check_kernels", lambda *_: None)
+    monkeypatch.setattr(kernels, "check", lambda *_: None)
     monkeypatch.setattr("transformers.integrations.liger.apply_liger_kernel", patch)
     recipe = replace(SMALL, kernels="liger", epochs=1)
     if same:
@@ -245,7 +245,7 @@ def test_kernels_that_compute_something_else_are_refused_before_training(
 def test_liger_s_kernels_are_refused_where_they_would_not_be_used(
     pairs, outputs, monkeypatch, gpu, package, kinds, said
 ):
-    lm, recipe = load(SMALL), replace(SMALL, kernels="liger")
+    lm = load(SMALL)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     find = importlib.util.find_spec
     monkeypatch.setattr(
@@ -256,7 +256,7 @@ def test_liger_s_kernels_are_refused_where_they_would_not_be_used(
     monkeypatch.setitem(sys.modules, "liger_kernel.transformers", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "liger_kernel.transformers.monkey_patch", known)
     with pytest.raises(StudyError, match=f"kernels: liger .*{said}"):
-        finetune._check_kernels(lm, recipe)
+        kernels.check(lm, "liger")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a choice made on processors alone")

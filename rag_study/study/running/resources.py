@@ -13,7 +13,7 @@ from rag_study.models.architectures import EXTRACTIVE, kind_of
 from rag_study.models.names import is_endpoint, parameters_of
 from rag_study.study.running import lengths
 from rag_study.study.stages import StageRun
-from rag_study.training.recipe import missing_for
+from rag_study.training.kernels import missing_for
 
 # Interpreter, torch and data of a notebook, in bytes; measured at 0.6 to 1.0 GB on a CPU.
 _OWN_MEMORY = 1e9
