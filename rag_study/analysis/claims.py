@@ -60,6 +60,7 @@ from rag_study.analysis.mean_effects import MeanEffect, StudyEffects
 from rag_study.analysis.outside_task import WORSE_WHEN_HIGHER, margin_outside
 from rag_study.analysis.pairing import read
 from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.states import SETTINGS
 from rag_study.analysis.trends import slopes
 from rag_study.analysis.verdicts import ALPHA
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -248,9 +249,6 @@ def _use_of_context(study: StudyEffects) -> _Tested:
     return _Tested(_answer(supported, contradicted), change, metric, facts)
 
 
-_SEARCH = ("retriever", "chunk_size", "top_k")
-
-
 def _retention(study: StudyEffects) -> _Tested:
     outside = [s for s in study.differences if s.context == "retention"]
     if not outside:
@@ -259,7 +257,7 @@ def _retention(study: StudyEffects) -> _Tested:
     seeds = study.scores.runs["seed"]
     # A training stands in every search of the study with the same scores: it counts once.
     alike = study.grouped(
-        outside, lambda s: (s.metric, study.recipe(s, _SEARCH), seeds[s.run], s.values.tobytes())
+        outside, lambda s: (s.metric, study.recipe(s, SETTINGS), seeds[s.run], s.values.tobytes())
     )
     outside = [samples[0] for samples in alike.values()]
     by_measure = study.grouped(outside, lambda s: s.metric)
@@ -269,16 +267,16 @@ def _retention(study: StudyEffects) -> _Tested:
         [(mean, samples[0].metric) for mean, samples in zip(study.means(g), g, strict=True)]
         for g in (list(by_measure.values()), list(by_state.values()))
     )
-    lowered = [state.below(0) for state, _ in states]
-    shown = multipletests(lowered, alpha=ALPHA, method="holm")[0]
-    large = [state.value <= -margins[metric] + TOLERANCE for state, metric in states]
-    lost = [pair for pair, *both in zip(states, shown, large, strict=True) if all(both)]
-    # Shown if it were the only one: the mean over all does not speak against it.
-    alone = [
-        pair
-        for pair, p, is_large in zip(states, lowered, large, strict=True)
-        if p < ALPHA and is_large
+    p_values = [state.below(0) for state, _ in states]
+    shown = multipletests(p_values, alpha=ALPHA, method="holm")[0]
+    large = [
+        (pair, p, is_shown)
+        for pair, p, is_shown in zip(states, p_values, shown, strict=True)
+        if pair[0].value <= -margins[pair[1]] + TOLERANCE
     ]
+    lost = [pair for pair, _, is_shown in large if is_shown]
+    # Shown if it were the only one: the mean over all does not speak against it.
+    alone = [pair for pair, p, _ in large if p < ALPHA]
     small = all(mean.above(-margins[metric]) < ALPHA for mean, metric in means)
     named = lost or alone
     worst, metric = min(named or means, key=lambda pair: pair[0].value / margins[pair[1]])

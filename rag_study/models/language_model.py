@@ -149,6 +149,11 @@ def left_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor,
     return padded, mask
 
 
+def positions(mask: torch.Tensor) -> torch.Tensor:
+    """Position ids of a batch padded on the left, (batch, length), from its mask; padding has 0."""
+    return (mask.cumsum(dim=1) - 1).clamp(min=0)
+
+
 def right_pad(sequences: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """As `left_pad`, padded on the right: encoders count positions from the first column."""
     import torch

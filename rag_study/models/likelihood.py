@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rag_study.common.errors import StudyError
 from rag_study.models import sequence_to_sequence
 from rag_study.models.architectures import ENCODER_DECODER
-from rag_study.models.language_model import LanguageModel, forward, left_pad
+from rag_study.models.language_model import LanguageModel, forward, left_pad, positions
 from rag_study.models.prefill import has_plain_cache
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def log_likelihoods(
                 lm.model,
                 input_ids=ids,
                 attention_mask=mask,
-                position_ids=_positions(mask),
+                position_ids=positions(mask),
                 logits_to_keep=columns,
                 use_cache=False,
             ).logits
@@ -69,7 +69,7 @@ def _after_what_is_alike(
             lm.model,
             input_ids=ids,
             attention_mask=mask,
-            position_ids=_positions(mask)[:, -ids.shape[1] :],
+            position_ids=positions(mask)[:, -ids.shape[1] :],
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1 if before is None else ids.shape[1],
@@ -80,10 +80,6 @@ def _after_what_is_alike(
     output.past_key_values.batch_repeat_interleave(alike)
     mask = mask.repeat_interleave(alike, dim=0)
     return read([ids[-n - 1 :] for ids, n in sequences], mask, output.past_key_values)[0].logits
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    return (mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
 def padded(lm: LanguageModel, sequences: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

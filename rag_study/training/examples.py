@@ -11,7 +11,7 @@ import torch
 
 from rag_study.common.errors import StudyError
 from rag_study.models import prompts
-from rag_study.models.language_model import LanguageModel, forward, left_pad
+from rag_study.models.language_model import LanguageModel, forward, left_pad, positions
 
 if TYPE_CHECKING:
     from rag_study.training.pairs import TrainingPair
@@ -112,12 +112,12 @@ def completion_loss(
     # for which PyTorch multiplies row by row with as many copies of the whole head.
     labels, mask = inputs["labels"], inputs.get("attention_mask")
     labelled = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
-    positions = inputs["position_ids"] if mask is None else (mask.cumsum(1) - 1).clamp(min=0)
+    position_ids = inputs["position_ids"] if mask is None else positions(mask)
     logits = forward(
         model,
         input_ids=inputs["input_ids"],
         attention_mask=mask,
-        position_ids=positions,
+        position_ids=position_ids,
         logits_to_keep=(labelled - labels.shape[1] - 1).cpu(),
         use_cache=False,
     ).logits

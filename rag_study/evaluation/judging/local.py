@@ -12,7 +12,14 @@ from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging import prompts as judging_prompts
 from rag_study.evaluation.judging.judge import Item, Judge, Reading, expectation
 from rag_study.models import prompts
-from rag_study.models.language_model import LanguageModel, decoding, end_tokens, forward, left_pad
+from rag_study.models.language_model import (
+    LanguageModel,
+    decoding,
+    end_tokens,
+    forward,
+    left_pad,
+    positions,
+)
 from rag_study.models.memory import in_halves
 from rag_study.models.sampling import item_seed
 
@@ -182,7 +189,7 @@ class LocalJudge(Judge):
             lm.model,
             input_ids=prefix,
             attention_mask=mask,
-            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0)[:, len(stem) :],
+            position_ids=positions(mask)[:, len(stem) :],
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -196,7 +203,7 @@ class LocalJudge(Judge):
                 lm.model,
                 input_ids=ending,
                 attention_mask=whole,
-                position_ids=(whole.cumsum(dim=1) - 1).clamp(min=0)[:, -width:],
+                position_ids=positions(whole)[:, -width:],
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -280,12 +287,11 @@ class LocalJudge(Judge):
     def _at_the_end(self, sequences: Sequence[list[int]]) -> list[Reading]:
         lm = self._lm
         ids, mask = (t.to(lm.device) for t in left_pad(sequences, lm.tokenizer.pad_token_id))
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         output = forward(
             lm.model,
             input_ids=ids,
             attention_mask=mask,
-            position_ids=positions,
+            position_ids=positions(mask),
             use_cache=False,
             logits_to_keep=1,
         )
