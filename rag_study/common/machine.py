@@ -13,15 +13,26 @@ GB = 1e9
 
 
 @lru_cache(maxsize=1)
+def _cpuinfo() -> dict[str, str]:
+    """What Linux tells of this machine's first processor; empty elsewhere."""
+    try:
+        first, *_ = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def cpu_flags() -> frozenset[str]:
     """Instruction set flags of this processor; empty where the system does not tell."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("flags", "Features")):
-                return frozenset(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return frozenset()
+    told = _cpuinfo()
+    return frozenset((told.get("flags") or told.get("Features") or "").split())
+
+
+def cpu_vendor() -> str:
+    """The maker of this processor as it names itself ("GenuineIntel", "AuthenticAMD"); "" where
+    the system does not tell."""
+    return _cpuinfo().get("vendor_id", "")
 
 
 @lru_cache(maxsize=1)

@@ -65,7 +65,7 @@ def load_generator(
     """
     import torch
 
-    from rag_study.models import adapters, lora_products
+    from rag_study.models import adapters, linear_products
 
     if is_endpoint(name):
         raise StudyError(
@@ -93,12 +93,13 @@ def load_generator(
         model, tokenizer = _load(name, torch_dtype, quantised)
         if adapter_dir is not None:
             model = adapters.attach(model, adapter_dir, name, strength)
-            lora_products.fuse(model)
+            linear_products.fuse(model)
     check_weights(model, f"the model '{name}'" + (f" with {adapter_dir}" if adapter_dir else ""))
     if kind != EXTRACTIVE:  # which writes nothing, and is asked without a template
         use_own_decoding(model)
         fit_tokenizer(name, model, tokenizer)
     model.eval()
+    linear_products.quicken(model)
     meter.count_tokens(model)
     _read_the_head_once(model)
     return LanguageModel(name, model, tokenizer, dtype, quantised, kind)

@@ -26,7 +26,7 @@ from rag_study.common import files, meter
 from rag_study.common.errors import StudyError
 from rag_study.common.run_folder import RunFolder
 from rag_study.data.schema import Question
-from rag_study.models import adapters, loading, lora_products, methods
+from rag_study.models import adapters, linear_products, loading, methods
 from rag_study.models.language_model import LanguageModel, cast_weights
 from rag_study.retrieval.passage import Passage
 from rag_study.training import kernels, objectives, packing, peft
@@ -113,7 +113,7 @@ def train(
         trainer.plain_attention = PLAIN_ATTENTION
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    with packing.read_rows(model, packed), lora_products.fused(model):
+    with packing.read_rows(model, packed), linear_products.fused(model):
         trainer.prepare(watch, saved, recipe, objective, precision)
         trainer.train(resume_from_checkpoint=str(saved.last) if saved.last else None)
         trainer.attend()

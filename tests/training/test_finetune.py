@@ -19,7 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from rag_study import data as qa_datasets
 from rag_study.common import run_folder
 from rag_study.common.errors import StudyError
-from rag_study.models import adapters, loading, lora_products, methods, prompts
+from rag_study.models import adapters, linear_products, loading, methods, prompts
 from rag_study.training import finetune, kernels, objectives, packing, peft
 from rag_study.training.checkpoints import MARKER
 from rag_study.training.examples import IGNORED, collate, completion_loss, validation_loss
@@ -151,7 +151,7 @@ def test_every_method_lowers_the_held_out_loss_and_loads_again_as_it_was(pairs, 
     assert not (folder().path / "checkpoints").exists()
     again = loading.load_generator("random-llama", adapter_dir=adapter_dir())
     assert again.quantised == (method == "qlora")
-    lora_products.fuse(lm.model)  # as what is loaded computes
+    linear_products.fuse(lm.model)  # as what is loaded computes
     assert torch.equal(logits(lm), logits(again))
 
 
@@ -165,7 +165,7 @@ def test_a_bfloat16_base_is_trained_in_float32(pairs, outputs, method):
     assert tuned == (set() if method == "full" else {torch.float32})
     assert {p.dtype for n, p in weights.items() if "lm_head" in n} == {torch.bfloat16}
     again = loading.load_generator("random-llama", "bfloat16", adapter_dir())
-    lora_products.fuse(lm.model)  # as what is loaded computes
+    linear_products.fuse(lm.model)  # as what is loaded computes
     assert torch.equal(logits(lm), logits(again))
 
 

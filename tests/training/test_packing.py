@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from rag_study.models import lora_products
+from rag_study.models import linear_products
 from rag_study.models.language_model import LanguageModel
 from rag_study.training import packing
 from rag_study.training.examples import IGNORED, Example, collate, completion_loss
@@ -166,7 +166,7 @@ def adapted(dtype=torch.float32, **options):
 def test_the_products_beside_the_bases_are_peft_s_own_in_value_and_gradient(dtype):
     lm, inputs = adapted(dtype), collate(BATCHES["uneven"], 0)
     loss, expected = gradients(lm, inputs)
-    with lora_products.fused(lm):
+    with linear_products.fused(lm):
         fused_loss, found = gradients(lm, inputs)
     assert {gradient.dtype for gradient in found.values()} == {torch.float32}
     exact = dtype == torch.float32
@@ -182,6 +182,6 @@ def test_the_products_beside_the_bases_are_peft_s_own_in_value_and_gradient(dtyp
 )
 def test_layers_that_do_more_than_two_products_are_left_to_peft(monkeypatch, options):
     lm = adapted(**options)
-    monkeypatch.setattr(lora_products, "_product", partial(pytest.fail, "was fused"))
-    with lora_products.fused(lm):
+    monkeypatch.setattr(linear_products, "_product", partial(pytest.fail, "was fused"))
+    with linear_products.fused(lm):
         completion_loss(lm, collate(BATCHES["uneven"], 0))
