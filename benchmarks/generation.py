@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import torch
 from llama_index.core import PromptTemplate
@@ -34,7 +35,7 @@ from rag_study.answering.contexts import Context
 from rag_study.answering.generation import Settings
 from rag_study.common import run_folder
 from rag_study.data.schema import Question
-from rag_study.models import adapters, language_model, loading, prompts
+from rag_study.models import adapters, language_model, linear_products, loading, prompts
 from rag_study.models.language_model import LanguageModel
 from rag_study.retrieval.passage import Passage
 
@@ -100,6 +101,10 @@ def main() -> None:
         ways["this project with PEFT's own products"] = partial(
             by_project, plain, passages, settings
         )
+    if given.dtype == "float32":
+        with mock.patch.object(linear_products, "_has_quicker_float32", return_value=False):
+            usual = loading.load_generator(MODEL, given.dtype)
+        ways["this project, float32 by MKL"] = partial(by_project, usual, passages, settings)
     for way in ways.values():
         way(questions[:2])  # first calls are slower
     wall: dict[str, list[float]] = {name: [] for name in ways}

@@ -34,6 +34,7 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "num_virtual_tokens": lambda number: counted(number, "token"),
     "batch_size": "batches of {}",
     "early_stopping": "stopped early",
+    "gradient_checkpointing": "with gradient checkpointing",
     "kernels": "{} kernels",
     "padding_free": "without padding",
     "p_gold": "gold in {:.0%}",

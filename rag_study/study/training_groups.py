@@ -54,6 +54,9 @@ class Training(Group):
     num_virtual_tokens: int = Field(20, ge=1, le=1024, description="prompt and prefix tuning")
     batch_size: int = Field(8, ge=1)
     early_stopping: bool = Field(False, description="keep the weights with the lowest loss")
+    gradient_checkpointing: bool = Field(
+        False, description="activations are computed again for the backward pass, not kept"
+    )
     kernels: Literal[KERNELS] = Field(
         "standard", description="liger: fused ones on a GPU, of the package liger-kernel"
     )
@@ -104,6 +107,11 @@ class Training(Group):
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
         if self.padding_free and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"padding_free: {self.method} needs padded batches; leave one out")
+        if self.gradient_checkpointing and self.method == "prefix_tuning":
+            raise ValueError(
+                "gradient_checkpointing: the prefixes of prefix_tuning are a cache, which "
+                "checkpoints do not keep; leave one out"
+            )
         if self.train_on != "all" and self.sequence:
             raise ValueError("train_on: what is known of several data sets is not; leave one out")
         if self.train_on != "all" and self.answers_are_written:
@@ -142,6 +150,7 @@ class Training(Group):
             seed=seed,
             early_stopping=self.early_stopping,
             checkpoints=tuple(self.checkpoints),
+            gradient_checkpointing=self.gradient_checkpointing,
             kernels=self.kernels,
             padding_free=self.padding_free,
         )
@@ -175,7 +184,8 @@ class Training(Group):
         keys |= {"checkpoints", "checkpoint"} if self.checkpoints == [1] else set()
         keys |= {"train_on"} if self.train_on == "all" else set()
         keys |= {"kernels"} if self.kernels == "standard" else set()
-        keys |= set() if self.padding_free else {"padding_free"}
+        switches = ("gradient_checkpointing", "padding_free")
+        keys |= {key for key in switches if not getattr(self, key)}
         return frozenset(
             keys if self.train_format == "raft" else keys | {"p_gold", "num_distractors"}
         )

@@ -382,7 +382,9 @@ def test_long_examples_in_large_batches_take_memory_of_their_own(write_study, mo
     rows, found = machine.memory(runs)
     [training] = [row for row in rows if row["use"] == "train, lora"]
     assert training["bytes"] == long
-    assert [f.remedy.split("`")[1] for f in found] == ["batch_size: 4"]
+    assert [f.remedy.split("`")[1] for f in found] == ["gradient_checkpointing: true"]
+    monkeypatch.setattr(this_machine, "model_memory", lambda: 4e9)
+    assert [f.remedy.split("`")[1] for f in machine.memory(runs)[1]] == ["batch_size: 2"]
 
 
 def model_folder(path, config, tensors=None):

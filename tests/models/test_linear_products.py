@@ -1,5 +1,7 @@
 """Linear layers compute by the quicker library, and an adapter in answers as in training."""
 
+import copy
+
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -146,6 +148,19 @@ def test_an_adapter_s_products_go_the_same_way(quicker):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     # Both layers forward, and back to the inputs, which are given a gradient here.
     assert len(quicker) == 4
+
+
+@onednn
+def test_a_copy_of_a_layer_computes_with_its_own_weights(quicker):
+    layer, rows = a_layer(), torch.randn(5, 256)
+    linear_products.quicken(torch.nn.Sequential(layer))
+    copied = copy.deepcopy(layer)
+    torch.nn.init.zeros_(copied.weight)
+    torch.nn.init.zeros_(copied.bias)
+    with torch.inference_mode():
+        assert not copied(rows).any()
+        assert layer(rows).any()
+    assert len(quicker) == 2
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,17 @@ def test_the_share_of_gold_passages_matters_to_raft_alone(write_study):
     assert len(ids("closed_book")) == 1
 
 
+def test_gradient_checkpointing_is_a_training_of_its_own_only_where_it_is_asked_for(write_study):
+    def fine_tune(**keys):
+        path = write_study(fine_tuning=[{"train_size": [4], **keys}])
+        [run] = runs_of(path, "fine_tune")
+        return run
+
+    plain, asked = fine_tune(), fine_tune(gradient_checkpointing=True)
+    assert fine_tune(gradient_checkpointing=False).run_id == plain.run_id != asked.run_id
+    assert asked.point.training.recipe(0).gradient_checkpointing
+
+
 def test_strengths_share_one_training(write_study):
     path = write_study(fine_tuning=[{"train_size": [4], "strength": [0.5, 1]}])
     assert stages(path)["fine_tune"] == 1
@@ -97,6 +108,7 @@ def test_checkpoints_share_one_training_and_change_nothing_where_there_is_one(wr
     [
         ({"checkpoints": [0.1, 0.2, 1]}, "of 6 steps, two of 0.1, 0.2, 1 are after the same one"),
         ({"method": "prompt_tuning", "padding_free": True}, "needs padded batches"),
+        ({"method": "prefix_tuning", "gradient_checkpointing": True}, "prefix_tuning are a cache"),
         ({"checkpoints": [0.5, 1], "early_stopping": True}, "early_stopping keeps the best"),
         ({"checkpoints": [0, 1]}, "checkpoints"),
         ({"checkpoints": [0.5, 0.5]}, "two of 0.5, 0.5 are after the same one"),
