@@ -10,6 +10,7 @@ tests/test_findings.py makes the page again and reads its prose for numbers that
 from __future__ import annotations
 
 import argparse
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rag_study.common.wording import number, signed
 from rag_study.evaluation.metrics import METRICS as ALL
 from rag_study.report import plots
 from rag_study.report.plots.captions import estimate
+from rag_study.study.training_groups import Training
 
 HERE = Path(__file__).resolve().parent
 PAGE = "findings.md.j2"
@@ -65,8 +67,8 @@ QUOTED = (
     *("general_text_nll", "knowledge_margin", "knowledge_accuracy", "instruction_following"),
 )  # fmt: skip
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
-# Numbers that the prose may say: intervals, the model, COVID-19, the judge's scale, QLoRA's bits.
-SAID = {"95", "135", "19", "1", "5", "4"}
+# Numbers that the prose may say: intervals and their tests, the model, COVID-19, the judge's scale, QLoRA's bits.
+SAID = {"90", "95", "135", "19", "1", "5", "4"}
 TEXTS = ("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline")
 
 
@@ -197,7 +199,7 @@ def studies() -> list[dict[str, Any]]:
 def _checked(check: pd.Series) -> str:
     """What a judge's check found, in words."""
     if not check["valid"]:
-        return f"failed on {failing(check['reason'])}"
+        return f"failed {failing(check['reason'])}"
     found, least = (f"{100 * check[name]:.0f} %" for name in ("auc", "auc_low"))
     return (
         f"passed: it put the right answer above another question's in {found} (at least {least}) "
@@ -206,8 +208,16 @@ def _checked(check: pd.Series) -> str:
 
 
 def failing(reason: str) -> str:
-    """What a judge's check failed on first, of all that it says."""
-    return reason.split("fails on ", 1)[1].split(";")[0]
+    """What a judge's check failed on first, by criterion, of all that it says."""
+    found = re.findall(r"(\w+): tells(?:(?!: tells).)*?; fails on (.*?)(?:;|$)", reason)
+    return "; ".join(f"in {criterion} on {what}" for criterion, what in found)
+
+
+def general(metric: str) -> str:
+    """How many general questions or texts a metric of what lies outside is about, of all six
+    trainings on Natural Questions."""
+    numbers = rows("natural_questions", "comparisons", metric=metric)["n_questions"].astype(int)
+    return " or ".join(map(str, sorted({*numbers})))
 
 
 def page() -> str:
@@ -224,7 +234,8 @@ def page() -> str:
         "percent": lambda share: f"{100 * share:.0f} %",
     }
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
-    helpers |= {"cost": cost, "trend": trend, "failing": failing}
+    helpers |= {"cost": cost, "trend": trend, "failing": failing, "general": general}
+    helpers |= {"recipe": Training()}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 
