@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from rag_study.common import files, unpacking
-from rag_study.common.characters import readable_value
 from rag_study.common.errors import StudyError
-from rag_study.data.reading import delimited, tables, workbooks
+from rag_study.data.reading import delimited, json_text, tables, workbooks
 from rag_study.data.reading.fields import kind, mapping
 
-_MARK = b"\xef\xbb\xbf"  # a byte-order mark in UTF-8
 # Bytes of a first line that are looked at to tell what a file holds.
 _LONGEST_ROW = 1_000_000
 
@@ -137,7 +135,7 @@ def named_files(place: Path) -> list[tuple[str, Path]]:
 def read_json(file: SourceFile) -> Any:
     """The whole file as one JSON value. Raises StudyError when it is none."""
     with file.open() as stream:
-        return _parse(_decode(stream.read(), file.label), file.label)
+        return json_text.parse(json_text.decode(stream.read(), file.label), file.label)
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def records(file: SourceFile, reading: Reading = Reading()) -> Iterator[tuple[st
         yield from tables.rows(file.path, file.label)
         return
     with file.open() as stream:
-        first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
+        first = stream.readline(_LONGEST_ROW).removeprefix(json_text.MARK).strip()
         more = bool(stream.read(4096).strip())
     if first.startswith(b"["):
         yield from _array(file)
@@ -186,13 +184,13 @@ def records(file: SourceFile, reading: Reading = Reading()) -> Iterator[tuple[st
             yield where, inner["row"] if isinstance(inner.get("row"), dict) else inner
     else:
         with file.open() as stream:
-            yield from _lines(stream, file.label)
+            yield from json_text.lines(stream, file.label)
 
 
 def _rows_of_object(file: SourceFile, first: bytes, more: bool) -> list[Any] | None:
     """The rows of a file that is one JSON object, by itself or over several lines; else None."""
     try:
-        content = _loads(first, f"{file.label}, line 1")
+        content = json_text.loads(first, f"{file.label}, line 1")
     except (ValueError, RecursionError):
         content = None
         if first.startswith(b"{") and more:
@@ -233,7 +231,7 @@ def holds_rows(file: SourceFile, key: str) -> bool:
     if file.is_table or file.name.lower().endswith(".jsonl"):
         return True
     with file.open() as stream:
-        first = stream.readline(_LONGEST_ROW).removeprefix(_MARK).strip()
+        first = stream.readline(_LONGEST_ROW).removeprefix(json_text.MARK).strip()
     if first.startswith(b"["):
         return True
     try:
@@ -303,78 +301,6 @@ def _member(path: Path, name: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _decode(raw: bytes, where: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            f"{where}: is not UTF-8 text (byte {error.start + 1}). Save the file as UTF-8."
-        ) from None
-
-
-def _parse(text: str, where: str) -> Any:
-    if not text.strip():
-        raise StudyError(f"{where}: the file is empty.")
-    try:
-        return _loads(text, where)
-    except json.JSONDecodeError as error:
-        raise StudyError(
-            f"{where}: is not valid JSON ({error.msg} at line {error.lineno}, column "
-            f"{error.colno}). It may be cut off."
-        ) from None
-    except RecursionError:
-        raise StudyError(f"{where}: is nested too deeply to be data.") from None
-
-
-def _loads(text: str | bytes, where: str) -> Any:
-    """JSON without halves of characters. Raises ValueError, and StudyError for a key that an
-    object has twice with different values, one of which would be lost."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            for key, value in pairs:
-                if content[key] != value:
-                    raise StudyError(f"{where}: `{key}` stands there twice in one object.")
-        return content
-
-    try:
-        content = json.loads(text, object_pairs_hook=once)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise
-    except ValueError:  # Python reads no numbers of more than 4,300 digits
-        raise StudyError(f"{where}: has a number of thousands of digits.") from None
-    # Only escapes can give halves of characters and NUL.
-    escape = "\\u" if isinstance(text, str) else b"\\u"
-    return readable_value(content) if escape in text else content
-
-
-def _lines(stream: IO[bytes], label: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, raw in enumerate(stream, start=1):
-        where = f"{label}, line {number}"
-        line = _decode(raw, where).strip() if number == 1 else _decode_line(raw, where)
-        if not line:
-            continue
-        try:
-            row = _loads(line, where)
-        except json.JSONDecodeError as error:
-            hint = " It holds NUL bytes: is it cut off, or UTF-16?" if "\0" in line else ""
-            raise StudyError(
-                f"{where}: is not JSON ({error.msg} at column {error.colno}). "
-                f"Each line must be one JSON object.{hint}"
-            ) from None
-        except RecursionError:
-            raise StudyError(f"{where}: is nested too deeply to be data.") from None
-        yield where, mapping(row, where)
-
-
-def _decode_line(raw: bytes, where: str) -> str:
-    try:
-        return raw.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        raise StudyError(f"{where}: is not UTF-8 text. Save the file as UTF-8.") from None
-
-
 def _at_once(file: SourceFile) -> Any:
     """The whole file as one JSON value; None where it is none, or too large."""
     with file.open() as stream:
@@ -382,7 +308,7 @@ def _at_once(file: SourceFile) -> Any:
     if len(raw) > _AT_ONCE_BYTES:
         return None
     try:
-        return _loads(raw.decode("utf-8-sig"), file.label)
+        return json_text.loads(raw.decode("utf-8-sig"), file.label)
     except (ValueError, RecursionError):
         return None
 
@@ -399,43 +325,9 @@ def _array(
             yield where, mapping(row, where)
         return
     with file.open() as stream:
-        yield from _streamed_array(stream, file.label, f"{key}.item" if key else "item", unit)
-
-
-def _streamed_array(
-    stream: IO[bytes], label: str, prefix: str, unit: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    import ijson
-
-    number = 0
-    try:
-        for number, row in enumerate(ijson.items(_WithoutMark(stream), prefix, use_float=True), 1):
-            where = f"{label}, {unit} {number}"
-            yield where, mapping(row, where)
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        advice = "It may be cut off."
-        if "NaN" in str(error) or "Infinity" in str(error):
-            advice = "NaN is no JSON: save it as JSON lines, where it is taken for a missing value."
-        raise StudyError(
-            f"{label}: is not valid JSON in UTF-8 after {unit} {number} ({reason}). {advice}"
-        ) from None
-
-
-class _WithoutMark:
-    """A stream without the byte-order mark at its start."""
-
-    def __init__(self, stream: IO[bytes]):
-        self._stream = stream
-        self._start = stream.read(len(_MARK)).removeprefix(_MARK)
-
-    def read(self, size: int = -1) -> bytes:
-        if size == 0:
-            return b""
-        if self._start:
-            start, self._start = self._start, b""
-            return start
-        return self._stream.read(size)
+        yield from json_text.streamed_array(
+            stream, file.label, f"{key}.item" if key else "item", unit
+        )
 
 
 def wrong_format(where: str, dataset: str, expected: str, value: Any) -> StudyError:
