@@ -67,7 +67,7 @@ QUOTED = (
     *("general_text_nll", "knowledge_margin", "knowledge_accuracy", "instruction_following"),
 )  # fmt: skip
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
-# Numbers that the prose may say: intervals and their tests, the model, COVID-19, the judge's scale, QLoRA's bits.
+# Numbers that the prose may say: intervals, the model, COVID-19, the judge's scale, QLoRA's bits.
 SAID = {"90", "95", "135", "19", "1", "5", "4"}
 TEXTS = ("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline")
 

@@ -38,35 +38,40 @@ def _has_quicker_float32() -> bool:
     )
 
 
-def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """As torch's own, of rows (..., in) and a weight (out, in), by the quicker library. It knows no
-    gradient."""
-    if (
+def _is_quicker(rows: torch.Tensor, weight: torch.Tensor) -> bool:
+    return (
         rows.dtype == weight.dtype == torch.float32
         and weight.numel() >= _LEAST_WEIGHTS
         and weight.device.type == "cpu"
         and rows.numel() > 0
         and _has_quicker_float32()
         and not torch.is_autocast_enabled("cpu")
-    ):
+    )
+
+
+def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """As torch's own, of rows (..., in) and a weight (out, in), by the quicker library. It knows no
+    gradient."""
+    if _is_quicker(rows, weight):
         return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return functional.linear(rows, weight, bias)
 
 
 def quicken(model: Any) -> None:
     """Let a model's linear layers compute by `linear` wherever their weights get no gradient."""
-    if _has_quicker_float32():
-        for layer in model.modules():
-            if type(layer) is torch.nn.Linear:
-                layer.forward = partial(_linear_forward, layer)
+    if not _has_quicker_float32():
+        return
+    for layer in model.modules():
+        if type(layer) is torch.nn.Linear and layer.weight.device.type == "cpu":
+            layer.forward = partial(_linear_forward, layer)
 
 
 def _linear_forward(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
-    if not torch.is_grad_enabled():
-        return linear(inputs, layer.weight, layer.bias)
-    trained = layer.weight.requires_grad or (layer.bias is not None and layer.bias.requires_grad)
-    product = functional.linear if trained else _Linear.apply
-    return product(inputs, layer.weight, layer.bias)
+    factors = inputs, layer.weight, layer.bias
+    trained = torch.is_grad_enabled() and any(w.requires_grad for w in layer.parameters(False))
+    if trained or not _is_quicker(inputs, layer.weight):
+        return functional.linear(*factors)
+    return _Linear.apply(*factors)
 
 
 class _Linear(torch.autograd.Function):

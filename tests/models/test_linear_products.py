@@ -117,11 +117,13 @@ def test_other_layers_are_left_to_torch(quicker, settings):
 
 @onednn
 def test_autocast_rounds_as_ever(quicker):
-    layer, rows = a_layer(), torch.randn(9, 256)
+    layer, rows = a_layer(), torch.randn(9, 256, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         expected = layer(rows)
         linear_products.quicken(torch.nn.Sequential(layer))
         found = layer(rows)
+    found.float().sum().backward()
+    assert rows.grad.dtype == torch.float32
     assert found.dtype == torch.bfloat16
     assert torch.equal(found, expected)
     assert not quicker
