@@ -214,6 +214,7 @@ def _more_data(study: StudyEffects) -> _Tested:
     contradicted = gain.above(0) < ALPHA and gain.value >= margin
     sizes = sorted({s.extra["train_sizes"] for s in samples})
     facts = {"train_sizes": sizes, "margin": margin, "worse": gain.below(0) < ALPHA}
+    facts["n_seeds"] = study.scores.runs.loc[[s.run for s in samples], "seed"].nunique()
     return _Tested(_answer(gain.below(margin) < ALPHA, contradicted), gain, metric, facts)
 
 

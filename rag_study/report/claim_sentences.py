@@ -79,9 +79,11 @@ def _largest_on_qasper(row: Mapping[str, Any], facts: dict[str, Any], name: str)
 
 def _more_data(row: Mapping[str, Any], facts: dict[str, Any], name: str) -> str:
     worse = " More data made it worse." if facts["worse"] else ""
+    once = " Each size was trained once: how far such trainings differ is not in it."
+    once *= facts.get("n_seeds") == 1  # tables of earlier versions do not tell
     return (
         f"From the smallest to the largest train size ({listed(facts['train_sizes'])}) {name} "
-        f"changed by {_number(row)}; {facts['margin']:g} would matter.{worse}"
+        f"changed by {_number(row)}; {facts['margin']:g} would matter.{worse}{once}"
     )
 
 

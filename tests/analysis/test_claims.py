@@ -109,6 +109,17 @@ def test_a_loss_that_is_shown_only_alone_is_not_contradicted_by_the_average():
     assert table["estimate"]["retention"] == pytest.approx(0.06, abs=1e-6)
 
 
+def test_more_data_says_where_each_size_was_trained_once():
+    results = whole(PAPER, n=60)
+    once = "Each size was trained once"
+    assert once in answers(results)["said"]["more_data"]
+    trained = results["train_size"] > 0
+    again = results[trained & (results["context"] != "retention")].assign(seed=1)
+    table = answers(pd.concat([results, again], ignore_index=True))
+    assert once not in table["said"]["more_data"]
+    assert "train size (200, 800)" in table["said"]["more_data"]
+
+
 def test_a_general_loss_is_not_one_of_using_the_context():
     results = whole(dict.fromkeys(PAPER, -1.0), closed=-1.0, eased=0.0, n=400)
     table = answers(results)
