@@ -19,7 +19,7 @@ SMALLEST = {
     "looks": "looks.py none --studies 3",
 }
 WITH_THE_MODEL = {
-    "passages": "retrieval.py --worlds 2 --passages 0 --repeats 1",
+    "passages": "retrieval.py --worlds 10 --passages 0 --repeats 1",
     "answers": "generation.py --questions 2 --new-tokens 2 --batch-size 2 --repeats 1",
     "training": "finetuning.py --kinds closed_book --contenders this_project --examples 8",
     "growth": "growth.py questions --factors 1 2 3",
