@@ -183,14 +183,14 @@ def studies() -> list[dict[str, Any]]:
         if not (folder / "comparisons.csv").exists():
             continue
         compared, checks = table(folder.name, "comparisons"), table(folder.name, "judge_checks")
-        check = checks.iloc[0]
+        check, data = checks.iloc[0], compared["dataset"].unique()  # on its worst data set
         listed.append(
             {
                 "name": folder.name,
-                "data": ", ".join(compared["dataset"].unique()),
+                "data": ", ".join(data),
                 "questions": int(compared["n_questions"][compared["primary"]].max()),
                 "states": len(compared.loc[compared["seed"] >= 0, STATE[1:7]].drop_duplicates()),
-                "judge": _checked(check),
+                "judge": f"on {check['dataset']} " * (len(data) > 1) + _checked(check),
             }
         )
     return listed
