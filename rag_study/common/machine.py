@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,11 @@ def cpu_flags() -> frozenset[str]:
     """Instruction set flags of this processor; empty where the system does not tell."""
     told = _cpuinfo()
     return frozenset((told.get("flags") or told.get("Features") or "").split())
+
+
+def cpu_name() -> str:
+    """What this processor is called; where the system does not tell, its architecture."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def cpu_vendor() -> str:

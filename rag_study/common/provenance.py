@@ -8,10 +8,9 @@ import os
 import platform
 import subprocess
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from rag_study.common.machine import cores, has_gpu
+from rag_study.common.machine import cores, cpu_name, has_gpu
 from rag_study.common.paths import IS_CHECKOUT, PACKAGE
 from rag_study.common.version import __version__
 
@@ -44,7 +43,7 @@ def collect() -> dict[str, Any]:
         "package_hash": package_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": cpu_name(),
         "cores": cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "gpu": has_gpu(),
@@ -69,13 +68,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -38,13 +38,20 @@ def _has_quicker_float32() -> bool:
     )
 
 
+def _is_for_onednn(weight: torch.Tensor) -> bool:
+    return (
+        weight.dtype == torch.float32
+        and weight.device.type == "cpu"
+        and weight.numel() >= _LEAST_WEIGHTS
+        and _has_quicker_float32()
+    )
+
+
 def _is_quicker(rows: torch.Tensor, weight: torch.Tensor) -> bool:
     return (
-        rows.dtype == weight.dtype == torch.float32
-        and weight.numel() >= _LEAST_WEIGHTS
-        and weight.device.type == "cpu"
+        _is_for_onednn(weight)
+        and rows.dtype == weight.dtype
         and rows.numel() > 0
-        and _has_quicker_float32()
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -59,10 +66,8 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) 
 
 def quicken(model: Any) -> None:
     """Let a model's linear layers compute by `linear` wherever their weights get no gradient."""
-    if not _has_quicker_float32():
-        return
     for layer in model.modules():
-        if type(layer) is torch.nn.Linear and layer.weight.device.type == "cpu":
+        if type(layer) is torch.nn.Linear and _is_for_onednn(layer.weight):
             layer.forward = partial(_linear_forward, layer)
 
 

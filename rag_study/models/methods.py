@@ -17,6 +17,8 @@ class Method:
 
     `family` decides which settings apply: "lora" has rank and alpha, "virtual" has
     num_virtual_tokens, "scaling" and "full" have neither. `options` go to PEFT's configuration.
+    `checkpointing`: activations can be computed again for the backward pass, which drops the cache
+    that prefixes are.
     """
 
     label: str
@@ -24,6 +26,7 @@ class Method:
     learning_rate: float
     quantised: bool = False
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    checkpointing: bool = True
 
 
 # Learning rates: LoRA and QLoRA by Dettmers et al. 2023 (2e-4 up to 13B parameters), which DoRA
@@ -37,7 +40,7 @@ METHODS: dict[str, Method] = {
     "rslora": Method("rsLoRA", "lora", 1e-4, options={"use_rslora": True}),
     "ia3": Method("IA3", "scaling", 3e-3),
     "prompt_tuning": Method("prompt tuning", "virtual", 3e-2),
-    "prefix_tuning": Method("prefix tuning", "virtual", 1e-2),
+    "prefix_tuning": Method("prefix tuning", "virtual", 1e-2, checkpointing=False),
     "full": Method("full fine-tuning", "full", 2e-5),
 }
 

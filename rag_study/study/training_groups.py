@@ -107,7 +107,7 @@ class Training(Group):
             raise ValueError(f"strength: {self.method} is there or not, nothing between")
         if self.padding_free and methods.METHODS[self.method].family == "virtual":
             raise ValueError(f"padding_free: {self.method} needs padded batches; leave one out")
-        if self.gradient_checkpointing and self.method == "prefix_tuning":
+        if self.gradient_checkpointing and not methods.METHODS[self.method].checkpointing:
             raise ValueError(
                 "gradient_checkpointing: the prefixes of prefix_tuning are a cache, which "
                 "checkpoints do not keep; leave one out"

@@ -58,7 +58,7 @@ def wrap(lm: LanguageModel, recipe: Recipe, start: Path | None = None) -> Any:
     if method.quantised != lm.quantised:
         needed = "in 4-bit (quantised=True)" if method.quantised else "unquantised"
         raise StudyError(f"method {recipe.method} needs {lm.name} loaded {needed}.")
-    if recipe.method == "prefix_tuning" and recipe.gradient_checkpointing:
+    if recipe.gradient_checkpointing and not method.checkpointing:
         raise StudyError(
             "gradient_checkpointing cannot be had with prefix_tuning: its prefixes are a cache, "
             "which checkpoints do not keep. Train without it, or by another method."

@@ -153,8 +153,9 @@ def _changes(run: StageRun) -> Iterator[tuple[str, float]]:
         yield "compute: {dtype: bfloat16}", changed(compute=smaller)
     if run.stage.name != "fine_tune":
         return
-    training = point.training.model_copy(update={"gradient_checkpointing": True})
-    if point.training.method != "prefix_tuning" and training != point.training:
+    can_checkpoint = methods.find(point.training.method).checkpointing
+    if can_checkpoint and not point.training.gradient_checkpointing:
+        training = point.training.model_copy(update={"gradient_checkpointing": True})
         yield "gradient_checkpointing: true", changed(training=training)
     size = point.training.batch_size
     while size > 1:
