@@ -72,7 +72,7 @@ def head(threads: int) -> str:
             continue
     memory = psutil.virtual_memory().total / 1e9
     about = [
-        platform.processor() or platform.machine(),
+        machine.cpu_name(),
         f"{psutil.cpu_count()} processors",
         f"{memory:.0f} GB",
         platform.system(),

@@ -33,6 +33,8 @@ def test_more_questions_passages_and_steps_are_more_tokens(write_study):
     base, more = of("generate_answers"), of("generate_answers", retrieval={"top_k": 9})
     assert more["read"] > base["read"]
     assert more["written"] == base["written"] == 3 * 8 * 47
+    limited = of("generate_answers", retrieval={"top_k": 9, "max_context_tokens": 300})
+    assert base["read"] / 2 < limited["read"] < base["read"]  # one and a half passages, not three
     once = of("fine_tune", fine_tuning=[{"train_size": [4], "epochs": 1}])
     twice = of("fine_tune", fine_tuning=[{"train_size": [4], "epochs": 2}])
     assert twice["trained"] == 2 * once["trained"]

@@ -200,6 +200,7 @@ def tokens(run: StageRun) -> dict[str, float]:
         for context, questions in run.extent.items():
             number = _PASSAGES.get(context, lengths.GOLD_PASSAGES)
             number = search.top_k if number is None else number
+            number = min(number, lengths.most_passages(search))
             prompt = lengths.prompt(number, search.chunk_size, examples)
             read += questions * prompt * lengths.PADDING * (2 if answering.context_gain else 1)
             if kind_of(point.model) != EXTRACTIVE:

@@ -6,7 +6,9 @@ high side.
 
 from __future__ import annotations
 
-from rag_study.study.groups import Point
+import math
+
+from rag_study.study.groups import Point, Retrieval
 
 QUESTION, REFERENCE = 14, 6
 PROMPT, PROMPT_WITH_PASSAGES = 20, 44
@@ -20,6 +22,11 @@ def prompt(number: float, chunk_size: int, examples: int = 0) -> float:
     instructions = PROMPT_WITH_PASSAGES if number else PROMPT
     shown = number * chunk_size * MORE_TOKENS + examples * (QUESTION + REFERENCE)
     return instructions + QUESTION + shown
+
+
+def most_passages(search: Retrieval) -> float:
+    """Full chunks that fit into `max_context_tokens`: infinite without a limit."""
+    return search.max_context_tokens / (search.chunk_size * MORE_TOKENS) or math.inf
 
 
 def training_example(point: Point) -> float:
