@@ -44,7 +44,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="replace a study file")] = False,
     debug: Debug = False,
 ) -> None:
-    """Look at your data and write a study file for it, params/<name>.yaml in this folder.
+    """Look at your data and write a study file for it, `params/NAME.yaml` in this folder.
 
     Questions with answers may be in CSV, Excel, JSON, JSON lines or Parquet; documents in PDF,
     Word, PowerPoint, HTML, Markdown and text files, in a table, or beside the questions.

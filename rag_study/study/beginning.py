@@ -23,6 +23,8 @@ from rag_study.common.wording import counted
 from rag_study.data.schema import POOLS, QADataset
 from rag_study.data.sources.own import looking
 from rag_study.data.splits import Split
+from rag_study.evaluation import criteria
+from rag_study.evaluation.judging.sizes import least_ladder
 
 MODEL, JUDGE = "smollm2-135m-instruct", "smollm2-135m-judge"
 # Of all questions so many are for the test, a quarter of many and at most half of few.
@@ -30,7 +32,11 @@ _TESTED, _LEAST_SHARE, _MOST_SHARE = 200, 0.25, 0.5
 _MOST_TESTED = 300
 # The paper's sizes, and one as people write it in an afternoon.
 _TRAIN_SIZES = (50, 200, 500, 1000)
-_LADDER = (20, 100)
+_MOST_ON_LADDER = 100
+_WITH_PASSAGES = (
+    "# It trains on questions and answers alone: `train_format: [closed_book, with_context]`\n"
+    "# beside `train_size` trains with the passage that answers, too.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def begin(
         )
     return Beginning(
         path,
-        _header(folder, dataset) + files.yaml_text(study),
+        _header(folder, dataset, sizes["has_gold"]) + files.yaml_text(study),
         notes,
         _summary(dataset, split),
         problem,
@@ -124,22 +130,23 @@ def _sizes(dataset: QADataset, split: Split | None) -> dict[str, Any]:
         fitting.append(there["train"] // 10 * 10)
     test_size = min(there["test"], _MOST_TESTED)
     tested = pools["test"][:test_size]
-    least, most = _LADDER
+    least = least_ladder(criteria.find_all(criteria.DEFAULT))
     return {
         "test_size": test_size,
         "train_size": fitting,
-        "ladder_size": min(most, max(least, test_size)),
+        "ladder_size": min(_MOST_ON_LADDER, max(least, test_size)),
         "has_gold": 2 * sum(bool(question.gold_doc_ids) for question in tested) >= len(tested),
     }
 
 
-def _header(folder: Path, dataset: QADataset) -> str:
+def _header(folder: Path, dataset: QADataset, has_gold: bool) -> str:
     questions = counted(len(dataset.questions), "question")
     documents = counted(len(dataset.documents), "document")
     return (
         f"# Written by `rag-study init` for {folder.resolve().name}: {questions}, {documents}.\n"
         "# It is yours to change: docs/study-file.md has the keys, docs/data.md those of data.\n"
         "# The model is the small one that comes along: name the one that you would deploy.\n"
+        + _WITH_PASSAGES * has_gold
         + _kept(dataset)
     )
 

@@ -182,6 +182,12 @@ def test_no_verdict_is_asked_for_where_nothing_is_trained(write_study):
     assert "verdict" not in feasibility.outlook(runs, runs[-1].study)[0].sentence
 
 
+def test_a_model_on_a_server_is_said_not_to_be_trained(write_study):
+    found = checked(write_study(models=["http://localhost:9/v1#some-model"]))
+    nothing = next(f for f in found.findings if "Nothing is trained" in f.sentence)
+    assert "on a server" in nothing.remedy
+
+
 @pytest.mark.parametrize("name", sorted(file.stem for file in params_dir().glob("*.yaml")))
 def test_the_studies_that_ship_can_answer(name):
     runs = plan.expand(params_dir() / f"{name}.yaml")

@@ -50,6 +50,8 @@ def test_a_folder_becomes_a_study_that_can_be_planned(command, folder, tmp_path,
             "test_size": 20,
         }
     ]
+    least = load_study(written).judges[0].ladder_size
+    assert least == 36  # with fewer questions no judge is shown to be valid, and `plan` refuses
     assert "39 of 40 rows" in out
     assert "without an answer" in out
     assert "20 pdf" in out

@@ -23,6 +23,7 @@ from rag_study.analysis.feasibility.findings import LEVELS, NO_VERDICT, NOTE, PR
 from rag_study.common.wording import counted
 from rag_study.evaluation import ceiling
 from rag_study.evaluation.judging.fitness import fit_sentences
+from rag_study.models import names
 from rag_study.study import readers, stages
 from rag_study.study.config import StudyConfig
 from rag_study.study.data_warnings import data_warnings
@@ -89,9 +90,13 @@ def check(runs: Sequence[StageRun], study: StudyConfig) -> Feasibility:
             replace(one, level=_UNASKED.get(one.level, one.level)) for one in made.findings
         ]
         nothing = "Nothing is trained, so that no comparison carries a verdict."
-        made.findings.append(
-            Finding(NOTE, "questions", nothing, "`fine_tuning` names what is to be trained.")
-        )
+        remedy = "`fine_tuning` names what is to be trained."
+        if study.trainings and all(map(names.is_endpoint, study.models)):
+            remedy = (
+                "A model on a server is asked, never trained: name a hub id or a folder with its "
+                "weights in `models`."
+            )
+        made.findings.append(Finding(NOTE, "questions", nothing, remedy))
     elif len(against) == len(made.data):
         made.verdict = not all(against)
     elif not all(against):
