@@ -159,7 +159,8 @@ class Looks:
         """
         rows = results[results["context"].isin(self.contexts) & (results["prompting"] == DEFAULT)]
         names = ["dataset", "question_id"]
-        rows = rows.merge(self.asked[[*names, "position"]], on=names, how="left")
+        order = rows.merge(self.asked[[*names, "position"]], on=names, how="left")["position"]
+        rows = rows.assign(position=order.to_numpy())  # the index says which answer a row is
         trained = rows["train_size"].to_numpy() > 0
         state = _tuples(rows, RECIPE)
         answered = rows[trained].groupby([*RUN_COLUMNS, "context"], dropna=False, observed=True)

@@ -54,7 +54,7 @@ class StyledAnswers:
 
     `results` are those of the study, `rungs` the scored style rungs with `dataset` and `judge`.
     `passages` and `shown` are optional: PASSAGE_COLUMNS of `evidence`, and its rows (search and
-    passages) with the index of the results; without them no answer counts as copied.
+    passages) with the index of the results, or of more; without them no answer counts as copied.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class StyledAnswers:
         self._rungs = rungs
         self._wide: dict[tuple, pd.DataFrame | None] = {}
         self._knots: dict[str, np.ndarray] = {}
+        shown = None if shown is None else shown.reindex(results.index)
         self.answers = _features(results, shown, passages)
         self._right = _decided_right(results)
 

@@ -7,6 +7,7 @@ import styled_study as towns
 
 from rag_study.analysis import analyse
 from rag_study.analysis.looks import LOOK_COLUMNS
+from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.study_results import StudyResults
 from rag_study.report import page
 from rag_study.report.headline import headline
@@ -20,7 +21,16 @@ def asked():
     return towns.questions(LOOKS[-1])
 
 
-def analysed(asked, valid=True, looks=LOOKS):
+def shown(results):
+    """What stood in the prompts, as `collect` has it: with the index of the results."""
+    evidence = results[[*RUN_COLUMNS, "context", "question_id", "judge"]].assign(
+        search="index/one", passages=[["d1#0"]] * len(results)
+    )
+    text = {"search": "index/one", "passage": "d1#0", "title": "", "text": "It opened in 1847."}
+    return {"evidence": evidence, "passages": pd.DataFrame([text])}
+
+
+def analysed(asked, valid=True, looks=LOOKS, passages=False):
     judge = towns.Opinion(towns.fair)
     results = towns.answers(asked, judge, right_base=0.8, right_tuned=0.35)
     study = load_study("params/demo.yaml").model_copy(update={"looks": looks})
@@ -35,6 +45,7 @@ def analysed(asked, valid=True, looks=LOOKS):
         judge_checks=[towns.CHECK | {"valid": valid, "status": "valid" if valid else "not valid"}],
         styles=towns.rungs(asked[:50], judge),
         asked=order,
+        **(shown(results) if passages else {}),
     )
     return analyse.analyse(collected, study, 200)
 
@@ -69,3 +80,8 @@ def test_without_looks_nothing_is_said_of_them(asked, tmp_path):
     assert found.looks.empty
     assert found.looking == ""
     assert "at each look" not in page.build_report(found, tmp_path / "r.html").read_text()
+
+
+def test_passages_in_the_prompts_change_nothing_of_what_is_seen(asked):
+    with_passages = analysed(asked, passages=True).looks
+    pd.testing.assert_frame_equal(with_passages, analysed(asked).looks)
