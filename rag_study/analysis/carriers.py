@@ -31,9 +31,10 @@ from rag_study.analysis.pairing import DEFAULT, PEOPLE
 from rag_study.analysis.planning import MIN_CLUSTERS
 from rag_study.evaluation.metrics import COUNTERPARTS, Metrics
 
-# Both begin a reason; `states.untrusted_judges` and the report know a row by them.
+# They begin a reason; `states.untrusted_judges` and the report know a row by them.
 AUDIT_FAILED = "not alike for both kinds of answers: "
 AUDIT_UNKNOWN = "not shown to be alike for both kinds of answers: "
+CONTRADICTED = "people's labels speak against it"
 _STATE = [name for name in KEY_COLUMNS if name not in ("metric", "judge")]
 
 
@@ -139,7 +140,9 @@ def _of_state(
     for name in primary_metrics:
         of_metric = state[state["metric"] == name]
         people = of_metric[
-            (of_metric["judge"] == PEOPLE) & (of_metric["n_clusters"] >= MIN_CLUSTERS)
+            (of_metric["judge"] == PEOPLE)
+            & (of_metric["n_clusters"] >= MIN_CLUSTERS)
+            & ~of_metric["part"]
         ]
         scored = of_metric[of_metric["judge"] != PEOPLE]
         carrying = [i for i in scored.index if not refusals[i]]
@@ -198,7 +201,7 @@ def _say_contradictions(state: pd.DataFrame, primary: pd.Series, reason: pd.Seri
         beside = state[(state["metric"] == state.loc[i, "metric"]) & (state["judge"] != PEOPLE)]
         for j in beside.index:
             if reason[j] == "not a primary comparison":
-                reason[j] = "people's labels speak against it: the verdict rests on them"
+                reason[j] = f"{CONTRADICTED}: the verdict rests on them"
 
 
 def trusted_judges(comparisons: pd.DataFrame, judge_valid: Mapping[str, bool]) -> dict[str, bool]:
@@ -208,6 +211,7 @@ def trusted_judges(comparisons: pd.DataFrame, judge_valid: Mapping[str, bool]) -
     if primary.empty:
         return dict(judge_valid)
     carrying = set(primary["judge"])
-    refused = comparisons["reason"].astype(str).str.startswith((AUDIT_FAILED, AUDIT_UNKNOWN))
+    against = (AUDIT_FAILED, AUDIT_UNKNOWN, CONTRADICTED)
+    refused = comparisons["reason"].astype(str).str.startswith(against)
     failing = set(comparisons.loc[refused & ~comparisons["judge"].isin(carrying), "judge"])
     return {judge: valid and judge not in failing for judge, valid in judge_valid.items()}

@@ -75,7 +75,6 @@ CLAIMS = {
     "retention": "General ability is lost.",
     "smaller_contexts": "Smaller contexts mitigate the loss.",
 }
-ANSWERS = ("supported", "contradicted", "undecided", "not tested")
 CLAIM_COLUMNS = (
     "claim paper answer judge metric estimate ci_low ci_high n_states n_questions n_clusters facts"
 ).split()

@@ -29,7 +29,7 @@ from rag_study.analysis.carriers import Trust, assign
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, estimate, join, pool, tabulate
 from rag_study.analysis.looks import ONLY_LOOK, TEST_COLUMNS, Look
 from rag_study.analysis.missing_scores import Lost
-from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Gap, Scores, pair_runs, read
+from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT, RUN_COLUMNS, Gap, Scores, pair_runs, read
 from rag_study.analysis.planning import detectable
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import gap_sentences
@@ -322,7 +322,10 @@ def _with_base(people: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
     if people is None or people.empty or runs.empty:
         return pd.DataFrame()
     known = people.merge(runs[RUN_COLUMNS].drop_duplicates(), on=RUN_COLUMNS)
-    return known.assign(part=False)
+    recipe = [name for name in RUN_COLUMNS if name != "seed"]
+    pooled = runs.loc[runs["seed"] == ALL_SEEDS, recipe].drop_duplicates()
+    several = known[recipe].merge(pooled, on=recipe, how="left", indicator="pooled")["pooled"]
+    return known.assign(part=(several == "both").to_numpy() & (known["seed"] != ALL_SEEDS))
 
 
 def _rows_of_people(

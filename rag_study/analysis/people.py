@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from rag_study.analysis.pairing import DEFAULT, PEOPLE, RUN_COLUMNS
+from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.planning import ALPHA, detectable
+from rag_study.analysis.seeds import with_spread_of_seeds
 from rag_study.common.wording import counted
 from rag_study.evaluation.metrics import Metrics
 
@@ -31,7 +32,8 @@ def people_rows(
     `estimates` is the table `human_estimates`. Of several judges the one whose scores make the
     estimate surest counts, of several samples the largest. `n_questions` are the labelled
     questions, `n_clusters` their groups; p values are those of the t test. States without an
-    interval (all labels alike) have no row.
+    interval (all labels alike) have no row. Where several seeds of a recipe are labelled, a row of
+    ALL_SEEDS is about their mean.
     """
     if estimates.empty:
         return pd.DataFrame()
@@ -77,7 +79,37 @@ def people_rows(
                 ),
             }
         )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return pd.concat([found, _of_all_seeds(found)], ignore_index=True)
+
+
+def _of_all_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ALL_SEEDS of recipes that have rows of several seeds.
+
+    The same questions are labelled for every seed, so that errors of the estimates go together: the
+    standard error of their mean is at most the mean of theirs, which is taken; the spread between
+    seeds comes to it (`seeds`).
+    """
+    if rows.empty:
+        return rows
+    recipe = [*(name for name in RUN_COLUMNS if name != "seed"), "context", "metric"]
+    made = []
+    for _, seeds in rows.groupby(recipe, dropna=False, sort=False):
+        if len(seeds) < 2:
+            continue
+        means = ["mean_base", "mean_tuned", "difference", "se"]
+        least = ["n_questions", "n_clusters", "n_effective", "df"]
+        spread = {"n_seeds": len(seeds), "seed_sd": float(seeds["difference"].std(ddof=1))}
+        one = seeds.iloc[0].to_dict() | seeds[means].mean().to_dict() | seeds[least].min().to_dict()
+        made.append(one | {"seed": ALL_SEEDS, **spread})
+    if not made:
+        return rows.iloc[:0]
+    frame = pd.DataFrame(made).rename(columns={"difference": "mean"})
+    # The least it may be; with the spread of seeds it is that of the t test.
+    frame["p_value"] = np.where(frame["se"] > 0, 0.0, 1.0)
+    frame = with_spread_of_seeds(frame, [()] * len(frame))
+    frame["mde"] = detectable(frame["se"], frame["df"])
+    return frame.rename(columns={"mean": "difference"}).astype(rows.dtypes.to_dict())
 
 
 def _mean_of(estimates: pd.DataFrame, row: Mapping[str, Any]) -> float:

@@ -3,9 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import styled_study as towns
 
+from rag_study.analysis import analyse
+from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE
 from rag_study.analysis.people import half_width, label_plan, labels_for
+from rag_study.analysis.study_results import StudyResults
 from rag_study.labelling.prediction_powered import estimate
+from rag_study.study.config import load_study
 
 N = 240
 
@@ -78,3 +83,38 @@ def test_labels_that_are_all_the_same_have_the_interval_of_what_may_be_hidden():
     # One group in 30 that says 1 would be seen with 95 %: 1 - .025 ** (1 / 30) of them may hide.
     assert bounded.high - 4.0 == pytest.approx(3 * (1 - 0.025 ** (1 / 30)))
     assert pd.notna(bounded.se)
+
+
+def test_labels_of_several_seeds_carry_one_verdict_about_all_of_them(tmp_path):
+    asked, judge = towns.questions(90), towns.Opinion(towns.fair)
+    made = [
+        towns.answers(asked, judge, right_base=0.8, right_tuned=0.4, seed=seed) for seed in range(3)
+    ]
+    trained = [
+        table[table["method"] != "none"].assign(seed=seed) for seed, table in enumerate(made)
+    ]
+    results = pd.concat([made[0][made[0]["method"] == "none"], *trained], ignore_index=True)
+
+    def likes_trained(row):
+        if row["train_size"]:
+            return 4 + towns.hash_of(row["question_id"]) % 2
+        return 5 if row["is_right"] else 1
+
+    labels = towns.label(tmp_path / "labels", results, likes_trained, 40)
+    study = load_study("params/demo.yaml")
+    collected = StudyResults(
+        study=study.model_dump(mode="json"),
+        metrics=study.metrics,
+        results=results,
+        judge_checks=[towns.CHECK],
+        styles=towns.rungs(asked[:50], judge),
+    )
+    found = analyse.analyse(collected, study, 200, people=labels)
+    primary = found.comparisons[found.comparisons["primary"]]
+    assert set(zip(primary["judge"], primary["seed"], strict=True)) == {(PEOPLE, ALL_SEEDS)}
+    assert set(primary["n_seeds"]) == {3}
+    single = found.comparisons[(found.comparisons["judge"] == PEOPLE)].query("seed >= 0")
+    for metric, rows in single.groupby("metric"):
+        (row,) = primary[primary["metric"] == metric].to_dict("records")
+        assert row["difference"] == pytest.approx(rows["difference"].mean())
+        assert row["se"] >= rows["se"].min()  # they share their questions
