@@ -213,13 +213,10 @@ def _right(results: StudyResults, recipe: dict, row: dict) -> dict[str, Any]:
 
 def _costs(results: StudyResults, recipe: dict, row: dict) -> dict[str, Any]:
     """Minutes of one training, and seconds for one answer of the base and of the recipe."""
-    costs, answers = results.costs, results.results
-    if costs.empty or answers.empty:
+    table = results.costs
+    if table.empty:
         return dict.fromkeys(COSTS, np.nan)
-    once = answers.drop_duplicates([*RUN_COLUMNS, "context", "question_id"])
-    number = once.groupby(RUN_COLUMNS, dropna=False).size().rename("answers").reset_index()
-    table = costs.merge(number, "left", RUN_COLUMNS)
-    each = 60 * table["answering_minutes"].astype(float) / table["answers"]
+    each = table["seconds_per_answer"].astype(float)
     base, tuned = _base_and_tuned(table, recipe)
     minutes = table.loc[tuned, "training_minutes"].astype(float).mean()
     return dict(zip(COSTS, (minutes, each[base].mean(), each[tuned].mean()), strict=True))

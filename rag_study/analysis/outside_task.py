@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from rag_study.analysis.effects import of_recipes
+from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.states import SETTINGS
 from rag_study.analysis.verdicts import ALPHA
 from rag_study.evaluation.metrics import Metrics
 
@@ -25,7 +27,7 @@ def changes_outside(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame
     """The rows of `comparisons` about trained recipes outside the task, with three columns more.
 
     `gain` is the difference, below 0 for a loss; `shown` says that it is a loss which Bonferroni's
-    correction over all of these rows leaves, `matters` that its estimate reaches the margin, too.
+    correction over all measurements leaves, `matters` that its estimate reaches the margin, too.
     """
     if comparisons.empty:
         return comparisons.assign(gain=[], shown=[], matters=[])
@@ -34,6 +36,9 @@ def changes_outside(comparisons: pd.DataFrame, metrics: Metrics) -> pd.DataFrame
     gain = rows["difference"].where(~rows["metric"].isin(WORSE_WHEN_HIGHER), -rows["difference"])
     known = (metrics[name].margin if name in metrics else None for name in rows["metric"])
     margins = [margin_outside(*pair) for pair in zip(rows["metric"], known, strict=True)]
-    shown = (gain < 0) & (rows["p_value"] * len(rows) < ALPHA)
+    # It is asked once, whatever searches the study has.
+    once = [name for name in KEY_COLUMNS if name not in SETTINGS]
+    tests = len(rows.drop_duplicates([*once, "difference", "p_value"]))
+    shown = (gain < 0) & (rows["p_value"] * tests < ALPHA)
     reaches = gain <= TOLERANCE - pd.Series(margins, rows.index, dtype=float)
     return rows.assign(gain=gain, shown=shown, matters=shown & reaches)

@@ -12,7 +12,7 @@ COLUMNS = [
     "training_minutes",
     "training_tokens",
     "training_memory_mb",
-    "answering_minutes",
+    "seconds_per_answer",
     "tokens_per_answer",
     "answering_memory_mb",
 ]
@@ -21,8 +21,10 @@ COLUMNS = [
 def of_run(judged: StageRun) -> dict[str, float | None]:
     """COLUMNS for the model state behind a `judge_answers` run; None: not recorded or no training.
 
-    Training counts what a continual training did before. Minutes are wall time, of a training with
-    its evaluations; tokens are those of prompts and completions; memory is the process's peak (in
+    Training counts what a continual training did before. Minutes and seconds are wall time, of a
+    training with its evaluations, of an answer the mean over all contexts (of a run that was
+    resumed or extended nobody knows it: the last part's alone was measured). Tokens are those of
+    prompts and completions, memory is the process's peak (in
     `training` that of the GPU where there is one).
     """
     costs: dict[str, float | None] = dict.fromkeys(COLUMNS)
@@ -39,7 +41,8 @@ def of_run(judged: StageRun) -> dict[str, float | None]:
         costs["training_tokens"] = _sum(entry.get("trained") for entry in tokens)
         costs["training_memory_mb"] = max(entry.get("peak_memory_mb", 0) for entry in metrics)
     metrics, made = record_of(answering, "metrics.json"), record_of(answering, "provenance.json")
-    costs["answering_minutes"] = made["wall_seconds"] / 60 if "wall_seconds" in made else None
+    if metrics.get("answers") and "wall_seconds" in made and made.get("tries", 1) == 1:
+        costs["seconds_per_answer"] = made["wall_seconds"] / metrics["answers"]
     costs["answering_memory_mb"] = made.get("peak_memory_mb")
     processed = _sum(metrics.get(name) for name in ("prompt_tokens", "answer_tokens"))
     if metrics.get("answers") and processed is not None:

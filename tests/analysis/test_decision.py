@@ -176,16 +176,22 @@ def test_losses_outside_are_corrected_for_how_many_were_measured():
     assert not changes_outside(table(*rows), METRICS)["shown"].any()
 
 
+def test_what_is_lost_outside_is_measured_once_whatever_searches_there_are():
+    lost = [outside(-0.2, 0.01, retriever=name) for name in ("dense", "bm25", "hybrid", "both")]
+    other = [outside(-0.2, 0.01, size=50, retriever=name) for name in ("dense", "bm25")]
+    assert changes_outside(table(*lost, *other), METRICS)["shown"].all()
+
+
 def test_what_stands_beside_the_decision():
     keys = {name: comparison("")[name] for name in
             ("dataset", "model", "retriever", "chunk_size", "top_k")}  # fmt: skip
     states = [
-        {**keys, "method": "none", "train_format": "none", "train_size": 0, "minutes": 2.0},
-        {**keys, "method": "lora", "train_format": "closed_book", "train_size": 200, "minutes": 1},
+        {**keys, "method": "none", "train_format": "none", "train_size": 0, "seconds": 10},
+        {**keys, "method": "lora", "train_format": "closed_book", "train_size": 200, "seconds": 5},
     ]
     states = [{**s, "variant": "", "seed": 0, "prompting": "default"} for s in states]
     costs = pd.DataFrame(
-        [{**s, "answering_minutes": s["minutes"], "training_minutes": [math.nan, 7.0][i]}
+        [{**s, "seconds_per_answer": s["seconds"], "training_minutes": [math.nan, 7.0][i]}
          for i, s in enumerate(states)]
     )  # fmt: skip
     answers = pd.DataFrame(

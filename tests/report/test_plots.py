@@ -222,6 +222,24 @@ def test_retrieval_quality_draws_recall_and_reciprocal_rank():
     assert [t.get_text() for t in recall.get_xticklabels()] == ["1", "3", "10"]
 
 
+def test_every_search_has_its_line():
+    ends = {"recall_low": 0.1, "recall_high": 0.9, "mrr_low": 0.1, "mrr_high": 0.9, "n": 60}
+    table = pd.DataFrame(
+        [
+            {"dataset": "nq", "retriever": name, "chunk_size": size, "k": k, "mrr": 0.5, **ends}
+            | {"recall": 0.5}
+            for name in ("dense", "bm25")
+            for size in (96, 192)
+            for k in (1, 3)
+        ]
+    )
+    figure = plots.retrieval_quality(table)
+    assert marked_line(figure.axes[0], "o")[0] == pytest.approx([0.5, 0.5])  # not all in one
+    for name in ("dense", "bm25"):
+        for size in (96, 192):
+            assert f"nq · {name} · chunks of {size} tokens" in flat(figure)
+
+
 def test_loss_curve_circles_the_lowest_validation_loss():
     history = pd.DataFrame(
         {
@@ -394,7 +412,7 @@ def test_every_answer_is_a_dot_and_the_mean_is_that_of_the_table():
 
 def cost_row(state, **changes):
     known = {"training_minutes": 4.0, "training_tokens": 9000.0, "training_memory_mb": 800.0}
-    unknown = {"answering_minutes": None, "tokens_per_answer": None, "answering_memory_mb": None}
+    unknown = {"seconds_per_answer": None, "tokens_per_answer": None, "answering_memory_mb": None}
     return {**RUN, **state, **known, **unknown, **changes}
 
 
