@@ -30,6 +30,7 @@ RUN_COLUMNS = [
     "chunk_size",
     "top_k",
 ]
+FEW_SHOT = "few_shot"  # the prompting whose examples are drawn from a seed's training subset
 DEFAULT = "default"  # the prompting that the others and every training are compared with
 PEOPLE = "people"  # the `judge` of rows that people's labels gave
 ALL_SEEDS = -1  # the `seed` of a row about all seeds of a recipe
@@ -202,8 +203,9 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
         row = runs.loc[run]
         for baseline in promptings if not is_base[run] else [DEFAULT]:
             by_seed = base_of.get((settings[run], baseline), {})
-            # Examples are drawn from a seed's training subset; other bases do not depend on it.
-            base = by_seed.get(row["seed"], by_seed[min(by_seed)] if by_seed else None)
+            base = by_seed.get(row["seed"])
+            if base is None and by_seed and baseline != FEW_SHOT:  # others depend on no seed
+                base = by_seed[min(by_seed)]
             if base is None:
                 if baseline == DEFAULT:
                     skipped.append(Gap(run, "", "no base was run in the same settings"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE, Gap
+from rag_study.analysis.pairing import ALL_SEEDS, FEW_SHOT, PEOPLE, Gap
 from rag_study.answering.conditions import CONDITIONS
 from rag_study.common.wording import is_number, listed, number
 from rag_study.models.methods import METHODS
@@ -73,7 +73,8 @@ def state_label(row: pd.Series | dict) -> str:
 
 
 def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
-    """Words for some of a run's factors; training factors are left out for the base model."""
+    """Words for some of a run's factors; training factors are left out for the base model, but for
+    the seed that drew its examples."""
     phrases = {
         "method": lambda value: method_label(value),
         "train_format": lambda value: format_label(value),
@@ -82,15 +83,30 @@ def factor_words(row: pd.Series | dict, columns: Sequence[str]) -> list[str]:
         "top_k": lambda value: f"top {value}",
         "judge": lambda value: f"judge {value}",
     }
-    skipped = RECIPE if row["method"] == "none" else []
+    skipped = [] if row["method"] != "none" else [c for c in RECIPE if c != "seed"]
+    if row["method"] == "none" and row["prompting"] != FEW_SHOT:
+        skipped = RECIPE
     shown = [column for column in columns if column not in skipped and row[column] != ""]
     return [phrases.get(column, str)(row[column]) for column in shown]
 
 
+def search_names(found: pd.DataFrame) -> list[str]:
+    """The data set of each row, and its search where there are several."""
+    of_search = found.columns.intersection(["retriever", "chunk_size"])
+    several = [name for name in of_search if found[name].nunique() > 1]
+    return [
+        " · ".join([row["dataset"], *factor_words({"method": "", **row}, several)])
+        for row in found.to_dict("records")
+    ]
+
+
 def differing(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Those of `columns` in which the runs differ; only trained ones count for training factors."""
-    tuned = frame[frame["train_size"] > 0]
-    return [c for c in columns if (tuned if c in RECIPE else frame)[c].nunique() > 1]
+    """Those of `columns` in which the runs differ; only trained ones count for training factors,
+    and for the seed the examples in a prompt."""
+    tuned = frame["train_size"] > 0
+    drawn = tuned | (frame["prompting"] == FEW_SHOT)
+    counting = dict.fromkeys(RECIPE, tuned) | {"seed": drawn}
+    return [c for c in columns if frame.loc[counting.get(c, drawn | True), c].nunique() > 1]
 
 
 def gap_sentences(runs: pd.DataFrame, gaps: Sequence[Gap]) -> list[str]:

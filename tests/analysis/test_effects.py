@@ -560,3 +560,13 @@ def test_no_verdict_speaks_against_its_own_interval():
 def test_a_margin_is_a_number_above_zero(margin):
     with pytest.raises(ValueError, match="a margin is a number above 0"):
         compared(study([0.0] * 20, [1.0] * 20), margins={"answer_recall": margin})
+
+
+def test_the_examples_of_another_seed_are_no_base():
+    few = {"prompting": "few_shot", "method": "none", "train_format": "none", "train_size": 0}
+    scores = {"answer_recall": [0.0, 1.0] * 15}
+    parts = [rows(scores), rows(scores, seed=0, **few)]
+    parts += [rows(scores, **{**TUNED, "seed": seed}) for seed in (0, 1)]
+    table = compared(pd.concat(parts, ignore_index=True))
+    beside = table[(table["baseline"] == "few_shot") & (table["method"] == "lora")]
+    assert beside["seed"].tolist() == [0]

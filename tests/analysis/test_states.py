@@ -67,3 +67,10 @@ def test_question_numbers_are_rounded_up(value, text):
 def test_the_terminal_needs_no_matplotlib():
     code = "import sys, rag_study.report.tables; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_seed_that_drew_a_prompts_examples_is_said():
+    few = [{**BASE, "prompting": "few_shot", "seed": seed} for seed in (0, 1)]
+    assert states.differing(pd.DataFrame([BASE, *few]), ["seed", "top_k"]) == ["seed"]
+    words = [states.factor_words(row, ["seed"]) for row in (BASE, *few)]
+    assert words == [[], ["seed 0"], ["seed 1"]]

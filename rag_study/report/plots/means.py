@@ -58,10 +58,12 @@ def train_size_curves(
     lines = list(_lines_over_sizes(rows))
     labels = list(dict.fromkeys(label for label, _ in lines))
     several = ["dataset"] if rows["dataset"].nunique() > 1 else []
+    told = differing(levels[levels["method"] == "none"], ["seed", *SETTINGS])
     levels = levels.assign(
         label=[
-            " · ".join([*(row[name] for name in several), state_label(row)])
+            " · ".join([*(row[name] for name in several), state_label(row), *words])
             for row in levels.to_dict("records")
+            for words in [factor_words(row, told) if row["method"] == "none" else []]
         ]
     )
     level_labels = list(levels["label"].unique())
