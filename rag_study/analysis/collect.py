@@ -20,7 +20,15 @@ from rag_study.analysis import (
 )
 from rag_study.analysis.evidence import KEY_COLUMNS, Evidence
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, RUN_COLUMNS
-from rag_study.analysis.run_names import columns_of, judge_of, label_of, searches_of, variants_of
+from rag_study.analysis.run_names import (
+    columns_of,
+    index_of,
+    judge_of,
+    label_of,
+    refuse_same_names,
+    searches_of,
+    variants_of,
+)
 from rag_study.analysis.states import state_label
 from rag_study.analysis.study_results import StudyResults
 from rag_study.analysis.undeclared_looks import undeclared_looks
@@ -45,8 +53,10 @@ _EVIDENCE = ("gold_in_context", "answer_in_context", "other_answer", "reference_
 def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     """Read every finished run that the comparison needs; the others are listed as missing.
 
-    What is computed from it (`analysis.analyse`, `figures.draw`) is empty.
+    What is computed from it (`analysis.analyse`, `figures.draw`) is empty. Raises StudyError where
+    two runs would have one name (studies that are reported together, say).
     """
+    refuse_same_names(comparison.upstream, config)
     variants = variants_of(comparison.upstream, config)
     answered, systems, outside, learned, searches = [], [], [], [], {}
     ladders, aucs, facts, checks, styles = [], [], [], [], []
@@ -109,7 +119,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
     retrieval = [
         files.read_parquet(
             run_folder.RunFolder(index.run_id).path / "retrieval_by_k.parquet"
-        ).assign(dataset=name)
+        ).assign(dataset=name, **index_of(index, config))
         for index, name in searches.values()
     ]
     warnings = {}  # the same ones of several searches once

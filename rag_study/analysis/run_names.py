@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
 from rag_study.study import readers
 from rag_study.study.config import StudyConfig
-from rag_study.study.data_groups import Dataset
+from rag_study.study.data_groups import Dataset, Retrieval
 from rag_study.study.stages import StageRun
 from rag_study.training.recipe import ANSWERED_FROM, GOLD, SELF
 
@@ -22,6 +23,7 @@ _SEARCHES = {
     "max_context_tokens": "at most {} tokens",
     "passage_order": "{}",
 }
+_OF_AN_INDEX = ("reranker", "embedding_model", "chunk_overlap")
 _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "answer_source": lambda source: source_words(source),
     "answered_from": ANSWERED_FROM.__getitem__,
@@ -37,16 +39,23 @@ _VARIANTS: dict[str, str | Callable[[Any], str]] = {
     "gradient_checkpointing": "with gradient checkpointing",
     "kernels": "{} kernels",
     "padding_free": "without padding",
-    "p_gold": "gold in {:.0%}",
+    "p_gold": lambda share: f"gold in {_percent(share)}",
     "num_distractors": lambda number: counted(number, "distractor"),
-    "replay": "replay {:.0%}",
-    "label_noise": "{:.0%} wrong answers",
+    "replay": lambda share: f"replay {_percent(share)}",
+    "label_noise": lambda share: f"{_percent(share)} wrong answers",
     "answer_style": lambda style: f"answers {style.replace('_', ' ')}",
     "train_on": "trained on {} questions",
     "deduplicate": "deduplicated",
     "strength": "strength {:g}",
-    "checkpoint": "after {:.0%} of the steps",
+    "checkpoint": lambda share: f"after {_percent(share)} of the steps",
 }
+
+
+def _percent(share: float) -> str:
+    """With all its digits: two shares in one study are two names."""
+    return f"{100 * share:.6g}%"
+
+
 # What gold answers or those of a model do not have: nothing to be said of the others.
 _OF_SOME_ANSWERS = ("answered_from", "otherwise", "answer_style")
 # What else of two studies may differ in how the same questions are answered, in words.
@@ -134,6 +143,38 @@ def variants_of(runs: Sequence[StageRun], config: StudyConfig) -> dict[str, str]
     return variants
 
 
+def refuse_same_names(runs: Sequence[StageRun], config: StudyConfig) -> None:
+    """Raise StudyError for two different runs that every table would call alike."""
+    variants, named = variants_of(runs, config), {}
+    for run in runs:
+        if run.stage.name != "judge_answers" or run.point.system is not None:
+            continue
+        words = variants[run.run_id], searches_of(run, config), judge_of(run, config)
+        name = (label_of(run, config), *columns_of(run).values(), *words)
+        other = named.setdefault(name, run)
+        if other.run_id != run.run_id:
+            raise StudyError(
+                f"{config.name}: two runs would have one name in all tables and figures, "
+                f"{other.run_id} and {run.run_id}. What they differ in: {_difference(other, run)}. "
+                "Ask for one of them, or for each in a study of its own."
+            )
+
+
+def _difference(one: StageRun, other: StageRun) -> str:
+    """The settings in which two runs differ, with both values."""
+    first, second = _settings(one), _settings(other)
+    keys = [key for key in first if first[key] != second.get(key)]
+    return ", ".join(f"{key} ({first[key]} and {second.get(key)})" for key in keys)
+
+
+def _settings(run: StageRun) -> dict[str, Any]:
+    """Every setting of a run by the group that it is in: "training.strength"."""
+    groups = run.point.model_dump(mode="json").items()
+    return {
+        f"{name}.{key}": v for name, of in groups if isinstance(of, dict) for key, v in of.items()
+    }
+
+
 def source_words(source: str) -> str:
     """Whose answers a training learned: "gold answers", "own answers", "answers of llama-70b"."""
     if source in (GOLD, SELF):
@@ -150,10 +191,21 @@ def searches_of(run: StageRun, config: StudyConfig) -> str:
     """The retriever's name with what else of the search differs within the study, in words."""
     search = run.point.retrieval
     phrases = [search.retriever, *answering_words(run, config)]
-    for key, words in _SEARCHES.items():
+    return ", ".join([*phrases, *_differing(search, config, _SEARCHES)])
+
+
+def index_of(index: StageRun, config: StudyConfig) -> dict[str, Any]:
+    """The columns `retriever` and `chunk_size` of what an `index_corpus` run finds, whatever of it
+    is shown."""
+    search = index.point.retrieval
+    words = ", ".join([search.retriever, *_differing(search, config, _OF_AN_INDEX)])
+    return {"retriever": words, "chunk_size": search.chunk_size}
+
+
+def _differing(search: Retrieval, config: StudyConfig, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
         if len(getattr(config.retrieval, key)) > 1:
-            phrases.append(words.format(getattr(search, key) or "none"))
-    return ", ".join(phrases)
+            yield _SEARCHES[key].format(getattr(search, key) or "none")
 
 
 def answering_words(run: StageRun, config: StudyConfig) -> list[str]:

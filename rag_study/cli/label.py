@@ -26,7 +26,7 @@ def label(
         list[str] | None,
         typer.Option(metavar="NAME", help="a trained run, e.g. lora-200; several times  [all]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="of the draw  [0]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of the draw  [0]")] = None,
     passages: Annotated[
         bool, typer.Option("--passages", help="show the passages that the prompt held")
     ] = False,

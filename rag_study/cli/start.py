@@ -17,7 +17,6 @@ from rag_study.common import files, paths, run_folder
 from rag_study.common.errors import StudyError
 from rag_study.common.version import __version__
 from rag_study.study import beginning
-from rag_study.study.config import load_study
 
 # In a copy's metadata: the package's version and the hash of what was copied.
 _COPY_OF = "rag_study"
@@ -62,7 +61,6 @@ def init(
     for what, how_many in begun.summary:
         console.say(f"{what}: {how_many}", 2)
     files.write_text(begun.path, begun.text)
-    load_study(begun.path)
     console.print(f"\nWritten: {begun.path}", markup=False, soft_wrap=True)
     if begun.problem:
         console.say(f"It cannot run yet: {begun.problem}", style="yellow")

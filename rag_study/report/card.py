@@ -236,6 +236,8 @@ def _change(row: dict[str, Any], metrics: Metrics) -> str:
         parts.append(f"about {rounded_up(none)} would show that nothing which matters changed")
     if is_number(twice):
         parts.append(f"about {rounded_up(twice)} a true change of {number(2 * row['margin'])}")
+    if not parts and row["n_seeds"] > 1:
+        return "More seeds: they differ too much for more questions to settle it."
     if not parts:
         return "Hardly more questions: the margin is too small for what so few can show."
     return f"More questions: {', '.join(parts)}; choose the number before you look again."

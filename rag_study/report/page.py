@@ -13,7 +13,13 @@ import jinja2
 import pandas as pd
 
 from rag_study.analysis.pairing import ALL_SEEDS
-from rag_study.analysis.states import auc_words, context_label, format_label, method_label
+from rag_study.analysis.states import (
+    auc_words,
+    context_label,
+    format_label,
+    method_label,
+    search_names,
+)
 from rag_study.analysis.study_results import StudyResults
 from rag_study.common import files, secrets
 from rag_study.common.wording import NOT_KNOWN, counted, number
@@ -156,7 +162,7 @@ def _content(results: StudyResults) -> dict[str, Any]:
         "errors": audit_tables.error_rows(results),
         "error_sentences": audit_tables.error_sentences(results),
         "people": label_tables.for_report(results.people),
-        "retrieval": results.retrieval.to_dict("records"),
+        "retrieval": _searched(results.retrieval),
         "ceiling_metrics": ceiling.MEASURED,
         "ceiling": results.ceiling.to_dict("records"),
         "means": tables.means_table(results),
@@ -237,6 +243,11 @@ def examples(results: StudyResults, most: int = EXAMPLES) -> dict[str, Any]:
         "gains": largest(1),
         "losses": largest(-1),
     }
+
+
+def _searched(per_k: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of the retrieval table, each with a name."""
+    return [] if per_k.empty else per_k.assign(name=search_names(per_k)).to_dict("records")
 
 
 def _cut_examples(found: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from rag_study.data.sources.own import looking
 from rag_study.data.splits import Split
 from rag_study.evaluation import criteria
 from rag_study.evaluation.judging.sizes import least_ladder
+from rag_study.study.config import study_of
 
 MODEL, JUDGE = "smollm2-135m-instruct", "smollm2-135m-judge"
 # Of all questions so many are for the test, a quarter of many and at most half of few.
@@ -62,8 +63,8 @@ def begin(
 ) -> Beginning:
     """A study file `params`/<name>.yaml for what is in a folder; nothing is written.
 
-    Raises StudyError where there are no questions with answers, or no documents, and for data that
-    cannot be read.
+    Raises StudyError where there are no questions with answers, or no documents, for data that
+    cannot be read, and for a name or model that no study can have.
     """
     proposal = looking.look(folder, questions, documents)
     name = name or name_of(folder)
@@ -93,6 +94,7 @@ def begin(
         "contexts": ["none", "retrieved", *(["oracle"] if sizes["has_gold"] else [])],
         "judges": [{"model": judge or JUDGE, "ladder_size": sizes["ladder_size"]}],
     }
+    study_of(study, path)  # before anything is written
     notes = list(proposal.notes)
     if not sizes["has_gold"]:
         notes.append(

@@ -359,7 +359,7 @@ def is_done(run: StageRun, status: Status | None = None) -> bool:
 
 
 def covers(done: dict[str, int], wanted: dict[str, int]) -> bool:
-    """Whether the extent `done` holds at least everything in `asked`."""
+    """Whether the extent `done` holds at least everything in `wanted`."""
     return all(done.get(item, 0) >= amount for item, amount in wanted.items())
 
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from rag_study import data as qa_datasets
-from rag_study.analysis import analyse, collect, effects, run_names
+from rag_study.analysis import analyse, collect, effects, feasibility, run_names, state_costs
 from rag_study.common import files, run_folder
+from rag_study.common.errors import StudyError
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.provenance import package_hash
 from rag_study.evaluation.judging import style, validity
@@ -333,3 +334,37 @@ def test_a_judge_that_errs_on_one_data_set_is_not_valid_though_another_shows_too
     fine = {"judge": "j", "valid": True, "status": "valid", "auc_low": 0.95}
     assert collect._worst_by_judge([few, fine, errs]) == [errs]
     assert collect._worst_by_judge([fine, few]) == [few]
+
+
+def test_runs_that_tables_would_call_alike_are_refused_before_they_run(write_study):
+    def refused(**changes):
+        entries = [{"train_size": [4], **entry} for entry in changes.pop("fine_tuning")]
+        runs = plan.expand(write_study(fine_tuning=entries, **changes))
+        feasibility.refuse_impossible(runs, runs[-1].study)
+
+    refused(fine_tuning=[{"label_noise": [0.02, 0.024]}])
+    with pytest.raises(StudyError, match=r"training\.checkpoints \(\[0\.5, 1\.0\] and"):
+        refused(fine_tuning=[{"checkpoints": [0.5, 1.0]}, {"checkpoints": [0.25, 1.0]}])
+
+
+def test_what_each_search_finds_has_its_name(write_study, study):
+    path = write_study(retrieval={"retriever": ["dense", "bm25"], "chunk_overlap": [16, 32]})
+    comparison = plan.expand(path)[-1]
+    found = {
+        tuple(run_names.index_of(run, comparison.study).values())
+        for run in plan.expand(path)
+        if run.stage.name == "index_corpus"
+    }
+    assert found == {
+        (f"{name}, overlap {overlap}", 192) for name in ("dense", "bm25") for overlap in (16, 32)
+    }
+    assert set(collect.collect(study[1][-1], study[0]).retrieval["retriever"]) == {"dense"}
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1, 0.5), (2, None)])
+def test_seconds_of_an_answer_are_known_of_runs_that_were_made_in_one_go(study, tries, seconds):
+    judged = next(run for run in study[1] if run.stage.name == "judge_answers")
+    folder = run_folder.RunFolder(judged.needs("generate_answers").run_id).path
+    files.write_json(folder / "metrics.json", {"answers": 24})
+    files.write_json(folder / "provenance.json", {"wall_seconds": 12.0, "tries": tries})
+    assert state_costs.of_run(judged)["seconds_per_answer"] == seconds

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from rag_study.analysis import effects
 from rag_study.analysis.length_adjustment import length_adjusted
-from rag_study.analysis.next_steps import next_steps
+from rag_study.analysis.next_steps import next_steps, of_training
 from rag_study.analysis.next_steps.measured import Measured
 from rag_study.analysis.next_steps.study_lines import StudyLines
 from rag_study.analysis.planning import questions_for_no_difference
@@ -393,6 +394,31 @@ def test_a_rising_trend_goes_on_to_the_next_size_that_the_pool_has(tmp_path):
     row = made.step("larger train size")
     assert files.parse_yaml(row["lines"])["fine_tuning"][-1]["train_size"] == 200
     assert "base is reached" not in row["sentence"]
+
+
+def test_how_far_the_base_is_is_said_of_the_recipe_whose_trend_it_is():
+    recipe = {"dataset": "d", "model": "m", "method": "lora", "variant": "", "seed": 0}
+    closed, raft = ({**recipe, "train_format": name} for name in ("closed_book", "raft"))
+    rising = {"slope": 0.05, "ci_low": 0.03, "ci_high": 0.07, "p_value": 1e-5}
+    level = {"slope": 0.0, "ci_low": -0.02, "ci_high": 0.02, "p_value": 0.9}
+    gain = {"train_sizes": "50, 200", "gain": 0.1, "gain_low": 0.06, "gain_high": 0.14}
+    rows = [{**closed, **rising, **gain, "n_seeds": 1}, {**raft, **level, **gain, "n_seeds": 1}]
+    effects_of = [
+        {**closed, "train_size": 200, "difference": -0.4},
+        {**raft, "train_size": 200, "difference": -0.01},
+    ]
+    measured = SimpleNamespace(
+        results=SimpleNamespace(trends=pd.DataFrame(rows)),
+        of_main=lambda table: table,
+        effects=pd.DataFrame(effects_of),
+        main={"metric": "answer_recall"},
+        metric="answer recall",
+        margin=0.03,
+        pool=lambda dataset, name: 1000,
+        file=SimpleNamespace(with_training=lambda row, **changes: {}),
+    )
+    (step,) = of_training.train_size(measured)
+    assert "base is reached in 8.0 doublings" in step.sentence
 
 
 def test_sizes_that_make_no_difference_end_the_growing(tmp_path):

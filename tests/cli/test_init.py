@@ -69,6 +69,13 @@ def test_a_study_file_is_not_replaced_unasked(command, folder):
     assert command("init", str(folder), "--name", "mine", "--force")[0] == 0
 
 
+@pytest.mark.parametrize("name", ["Our Study", "../elsewhere"])
+def test_a_name_that_no_study_can_have_writes_nothing(command, folder, tmp_path, name):
+    code, _, err = command("init", str(folder), "--name", name)
+    assert (code, "name" in err) == (2, True)
+    assert not [*tmp_path.rglob("*.yaml")]
+
+
 @pytest.mark.parametrize(
     ("write", "said"),
     [

@@ -1,6 +1,7 @@
 """The decision card in words: every kind of decision, on the page, a terminal and in a ticket."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from study_tables import STRONG, WEAK, answers, comparison, decided, full_study, study
 
 from rag_study.analysis.carriers import AUDIT_FAILED
-from rag_study.analysis.pairing import PEOPLE
+from rag_study.analysis.pairing import ALL_SEEDS, PEOPLE
 from rag_study.report import page
 from rag_study.report.card import Card, card_markdown, card_of, card_text
 
@@ -97,6 +98,15 @@ def test_numbers_of_right_answers_cost_and_cut_answers_stand_beside():
     assert card_of(replace(results, decisions=near)).rows[0].beside == ""
     seeds = results.decisions.assign(right_base=0.5, right_tuned=0.51, right_questions=40)
     assert card_of(replace(results, decisions=seeds)).rows[0].right == "50 % → 51 % of 40 questions"
+
+
+def test_where_seeds_differ_too_much_the_card_asks_for_seeds():
+    unsettled = {"n_no_difference": math.nan, "n_twice_margin": math.nan}
+    several = judged("cannot tell", 0.1, seed=ALL_SEEDS, n_seeds=3, **unsettled)
+    assert "More seeds" in squeezed(card_text(card_of(study(several))))
+    assert "Hardly more questions" in squeezed(
+        card_text(card_of(study(judged("cannot tell", 0.1, **unsettled))))
+    )
 
 
 def test_the_card_says_what_is_believed_for_each_training():

@@ -11,6 +11,7 @@ from rag_study.analysis.feasibility import asked as asking
 from rag_study.analysis.feasibility import groups, judges, looks, machine
 from rag_study.analysis.feasibility.asked import Asked
 from rag_study.analysis.feasibility.findings import NOTE, Finding
+from rag_study.analysis.run_names import refuse_same_names
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
 from rag_study.models.architectures import has_untrained_state
@@ -20,7 +21,9 @@ from rag_study.study.stages import StageRun
 
 
 def refuse_impossible(runs: Sequence[StageRun], study: StudyConfig) -> None:
-    """Raise StudyError for a judge's check that is still to be done and too small for any judge."""
+    """Raise StudyError for a judge's check that is still to be done and too small for any judge,
+    and for different runs that the tables would call alike."""
+    refuse_same_names(runs, study)
     to_do = [run for run in runs if run.stage.name == "validate_judge" and not stages.is_done(run)]
     for judge, least in judges.too_small(study.judges):
         if any(run.point.judge == judge.single for run in to_do):

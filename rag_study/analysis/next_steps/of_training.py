@@ -19,6 +19,7 @@ from rag_study.study.sections import FineTuningConfig
 from rag_study.training.recipe import TRAIN_FORMATS
 
 _REPLAY, _STRENGTH = 0.25, 0.5
+_RECIPE = ["dataset", "model", "method", "train_format", "variant"]
 _KEY = ["method", "train_format", "train_size", "variant", "seed", "prompting"]
 
 
@@ -55,7 +56,7 @@ def style(m: Measured) -> Iterator[Step]:
     yield Step("style", sentence, numbers, change)
 
 
-def _same(table: pd.DataFrame, row: pd.Series, names: list[str]) -> pd.DataFrame:
+def _same(table: pd.DataFrame, row: Mapping[str, Any], names: list[str]) -> pd.DataFrame:
     same = pd.Series(True, index=table.index)
     for name in names:
         same &= table[name] == row[name]
@@ -173,7 +174,8 @@ def train_size(m: Measured) -> Iterator[Step]:
                 )
                 continue
             change = m.file.with_training({**row, "train_size": sizes[-1]}, train_size=wanted)
-            gap = m.effects[m.effects["train_size"] == sizes[-1]]["difference"].max()
+            alike = _same(m.effects, row, _RECIPE)
+            gap = alike[alike["train_size"] == sizes[-1]]["difference"].max()
             if gap < 0:
                 said += f"; at this rate the base is reached in {-gap / row['slope']:.1f} doublings"
             numbers |= {"train_size": wanted}
@@ -199,8 +201,8 @@ def _trends(m: Measured) -> pd.DataFrame:
     rows = m.of_main(m.results.trends)
     if rows.empty:
         return rows
-    several = rows["n_seeds"] == rows["n_seeds"].max()
-    return rows[several & ((rows["n_seeds"] == 1) | (rows["seed"] == ALL_SEEDS))]
+    most = rows.groupby(_RECIPE, dropna=False)["n_seeds"].transform("max")
+    return rows[(rows["n_seeds"] == most) & ((most == 1) | (rows["seed"] == ALL_SEEDS))]
 
 
 def untested(m: Measured) -> Iterator[Step]:
