@@ -212,7 +212,9 @@ def pair_runs(scores: Scores) -> tuple[dict[tuple[int, str, str, str], Pair], li
                 continue
             matched, without = _pairs_of(scores, keys_of, run, base)
             pairs |= {(*key, baseline): pair for key, pair in matched.items()}
-            skipped += without if baseline == DEFAULT else []
+            if baseline == DEFAULT:
+                asks = row["prompting"] != FEW_SHOT  # with training questions for its examples
+                skipped += [gap for gap in without if asks or gap.context != "training"]
     return pairs, skipped
 
 

@@ -65,13 +65,11 @@ class ContextBuilder:
         self._tokens = dict(zip(chunks["chunk_id"], chunks["tokens"], strict=True))
         ordered = hits.sort_values(["question_id", "rank"])
         self._found = ordered.groupby("question_id")["chunk_id"].agg(list).to_dict()
-        self._by_document: dict[str, list[Passage]] = {}
-        shown_of: dict[str, str] = {}
+        # The passages of a document by text: its own, then its copies', which have its doc_id.
+        self._texts: dict[str, dict[str, list[Passage]]] = {}
         for passage in self._passages.values():
-            # Of a document and its copies, which have its doc_id, one is enough.
             text_of = passage.chunk_id.rpartition("#")[0]
-            if shown_of.setdefault(passage.doc_id, text_of) == text_of:
-                self._by_document.setdefault(passage.doc_id, []).append(passage)
+            self._texts.setdefault(passage.doc_id, {}).setdefault(text_of, []).append(passage)
         self._top_k = top_k
         self._others = counterfactual.OtherAnswers(pool)
 
@@ -123,7 +121,7 @@ class ContextBuilder:
         As many as are retrieved at most, and of those behind the first only what fits into the
         tokens that the question's retrieved passages have together.
         """
-        gold = [p for doc_id in question.gold_doc_ids for p in self._by_document.get(doc_id, [])]
+        gold = [p for doc_id in question.gold_doc_ids for p in self._passages_of(doc_id, question)]
         if not gold:
             return Context(None, missing_reason=NO_GOLD)
 
@@ -140,6 +138,15 @@ class ContextBuilder:
             if not chosen or (used <= budget and len(chosen) < self._top_k):
                 chosen.append(passage)
         return _context(question, chosen)
+
+    def _passages_of(self, doc_id: str, question: Question) -> list[Passage]:
+        """Of a document and its copies one is enough: the first that holds an answer, which a near
+        copy need not, else the first."""
+        texts = [*self._texts.get(doc_id, {}).values()]
+        if len(texts) == 1:
+            return texts[0]
+        holding = (t for t in texts if any(contains_answer(p.text, question) for p in t))
+        return next(holding, texts[0] if texts else [])
 
     def _distractor(self, question: Question) -> Context:
         """As many distractors as passages are retrieved, from deeper ranks where it takes that."""

@@ -47,6 +47,8 @@ def impossible(question: Question) -> str:
         return "the answer is not one short fact"
     if words(question.answers[0]) > MAX_WORDS:
         return f"the answer is longer than {MAX_WORDS} words"
+    if not words(question.answers[0]):
+        return "the answer is a sign"
     return ""
 
 
@@ -183,6 +185,7 @@ def _wordings(question: Question) -> list[str]:
     text. Elsewhere only those go that put a small word before another one ("in 1847").
     """
     every = list(dict.fromkeys([*question.answers, *chain(*question.key_points)]))
+    every = [wording for wording in every if words(wording)]  # signs alone would match anywhere
     if "other_answer" in question.extra:
         first = bounded([pattern(every[0])])
         return [every[0], *(w for w in every[1:] if next(spans(first, w), None) is None)]

@@ -31,6 +31,10 @@ _CLOSES = (
     r"<channel\|>",
     r"<unused95>",
 )
+# Names that a field of a form may have, too: reasoning only where it is closed.
+_COMMON = re.compile(
+    r"[<\[◁](?:\w{1,12}:)?(?:thoughts?|reason|reflection)(?:\s[^<>]*)?[>\]▷]", re.IGNORECASE
+)
 # In quotes or backticks a mark is only spoken of: "write `<think>` before it".
 _MARK = re.compile(
     f"(?P<spoken>([`'\"“])(?:{'|'.join((*_OPENS, *_CLOSES))})[`'\"”])|"
@@ -80,8 +84,9 @@ def answer_in(reply: str, *, opened: bool = False) -> Answer:
         return Answer(reply.strip(), False)
     kept: list[str] = []
     inside, position = opened, 0
+    last_close = max((m.end() for m in _MARK.finditer(reply) if m["closes"]), default=-1)
     for mark in _MARK.finditer(reply):
-        if mark["spoken"]:
+        if mark["spoken"] or (_COMMON.fullmatch(mark.group()) and mark.end() > last_close):
             continue
         if mark["opens"]:
             if not inside:

@@ -202,11 +202,17 @@ class RunFolder:
             raise self._busy() from None
         return lock
 
-    def part(self, name: str, make: Callable[[], list[dict]]) -> list[dict]:
-        """Rows of one batch: read if an earlier try finished it, else made and kept."""
+    def part(
+        self,
+        name: str,
+        make: Callable[[], list[dict]],
+        fits: Callable[[list[dict]], bool] = lambda rows: True,
+    ) -> list[dict]:
+        """Rows of one batch: read if an earlier try finished it and they `fits`, else made and
+        kept."""
         file = self.path / "parts" / f"{name}.jsonl"
-        if file.exists():
-            return self._rows(file)
+        if file.exists() and fits(rows := self._rows(file)):
+            return rows
         rows = make()
         files.write_jsonl(file, rows)
         return rows

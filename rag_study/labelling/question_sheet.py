@@ -22,6 +22,7 @@ from rag_study.data.reading.source_files import Reading, SourceFile, records
 from rag_study.data.splits import hash_order
 from rag_study.labelling import csv_file
 from rag_study.labelling.sheet_rows import cell_text, may_become, same
+from rag_study.questions.store import FINE, MENDED, STRUCK_OUT
 
 _SHOWN = ("id", "passage", "question", "answer", "points", "kind")
 _FILLED_IN = ("good", "new_question", "new_answer", "new_points")
@@ -99,13 +100,13 @@ def read(path: Path, kept: Sequence[Mapping[str, Any]]) -> Read:
         if question_id not in known:
             strange.append(f"{where} ({question_id or 'no id'})")
             continue
-        if question_id in said and said[question_id] != _said(row, known[question_id])[0]:
-            problems.append(f"{where}: {question_id} stands there twice, with other cells")
-            continue
         try:
             entry, doubt = _said(row, known[question_id])
         except ValueError:
             problems.append(f"{where}: `good` is {row['good']!r}, which is neither yes nor no")
+            continue
+        if question_id in said and said[question_id] != entry:
+            problems.append(f"{where}: {question_id} stands there twice, with other cells")
             continue
         if doubt:
             unsure.append(f"{where} ({doubt})")
@@ -145,10 +146,10 @@ def _said(row: Mapping[str, str], made: Mapping[str, Any]) -> tuple[dict[str, st
     """What a row says of its question, {} for nothing, and the column that may be changed or not.
     Raises ValueError for a `good` that is neither yes nor no."""
     word = row["good"].casefold().strip(" .!")
-    verdict = "" if not word else "fine" if word in _YES else "struck_out" if word in _NO else None
+    verdict = "" if not word else FINE if word in _YES else STRUCK_OUT if word in _NO else None
     if verdict is None:
         raise ValueError(word)
-    if verdict == "struck_out":
+    if verdict == STRUCK_OUT:
         return {"verdict": verdict}, ""
     cells, mended, doubt = _cells(made), {}, ""
     for name in ("question", "answer", "points"):
@@ -162,7 +163,7 @@ def _said(row: Mapping[str, str], made: Mapping[str, Any]) -> tuple[dict[str, st
         if new and not same(new, written):
             mended[name] = new
     if mended:
-        return {"verdict": "mended", **mended}, doubt
+        return {"verdict": MENDED, **mended}, doubt
     return ({"verdict": verdict} if verdict else {}), doubt
 
 

@@ -67,8 +67,12 @@ def _states(
     """What distinguishes the states of one model: how it is prompted, else how it was trained."""
     for prompting in config.prompting:
         prompted = answering.model_copy(update={"prompting": prompting})
+        if prompted.few_shot:  # its examples are training questions with their answers
+            contexts = [name for name in answering.contexts if name != "training"]
+            prompted = prompted.model_copy(update={"contexts": contexts})
         for seed in config.seeds if prompted.few_shot else [0]:
-            yield {"answering": prompted, "seed": seed}
+            if prompted.contexts:
+                yield {"answering": prompted, "seed": seed}
     for tuning in config.fine_tuning:
         if tuning.sequence and dataset.display_name not in tuning.sequence:
             continue

@@ -72,7 +72,7 @@ STAGES = {
         Stage(
             "prepare_data",
             "01_prepare_data",
-            7,
+            8,
             uses={"dataset": all_but("path", "corpus", "retrieval_scope")},
             beside={"dataset": only("path", "corpus")},
         ),
@@ -91,7 +91,7 @@ STAGES = {
         Stage(
             "write_training_answers",
             "03_write_training_answers",
-            1,
+            2,
             ("prepare_data", "index_corpus"),
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
@@ -105,7 +105,7 @@ STAGES = {
         Stage(
             "fine_tune",
             "03_fine_tune",
-            5,
+            6,
             ("prepare_data", "index_corpus", "write_training_answers"),
             uses={
                 "retrieval": only("top_k"),
@@ -120,7 +120,7 @@ STAGES = {
         Stage(
             "generate_answers",
             "04_generate_answers",
-            6,
+            7,
             ("prepare_data", "index_corpus", "fine_tune"),
             uses={
                 "retrieval": only("top_k", "max_context_tokens", "passage_order"),
@@ -143,7 +143,7 @@ STAGES = {
         Stage(
             "judge_answers",
             "05_judge_answers",
-            6,
+            7,
             ("prepare_data", "generate_answers", "import_answers"),
             uses={**_JUDGE, "answering": only("batch_size"), "compute": ALL},
             beside={**_JUDGE_PLACES, **_ASKED},
@@ -171,7 +171,7 @@ STAGES = {
         Stage(
             "validate_judge",
             "validate_judge",
-            7,
+            8,
             ("prepare_data",),
             uses={
                 **_JUDGE,

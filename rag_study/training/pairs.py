@@ -199,8 +199,8 @@ def _exchange(
     def wrong(giver: int, taker: int) -> bool:
         """Whether no right answer stands in the giver's, nor the giver's in a right one."""
         lent, question = answers[giver], questions[taker]
-        right = (*question.answers, question.reference)
-        return not any(contains(lent, wording) or contains(wording, lent) for wording in right)
+        right = {*question.answers, question.reference, answers[taker]}
+        return not any(contains(lent, text) or contains(text, lent) for text in right)
 
     candidates = (i for i in order if any(wrong(j, i) for j in same_type[questions[i].answer_type]))
     possible = list(itertools.islice(candidates, number))

@@ -83,6 +83,16 @@ def test_one_oracle_passage_is_given_whatever_its_length():
     assert ids(context) == ["d2#2"]
 
 
+def test_of_a_document_and_its_near_copy_the_oracle_shows_the_one_with_the_answer():
+    copy = pd.DataFrame([("d1b#0", "d1", "Tower 1", "Text 0 of 1. Person 1 built it.", 10)])
+    chunks = pd.concat([CHUNKS, copy.set_axis(CHUNKS.columns, axis=1)], ignore_index=True)
+    context = ContextBuilder(chunks, HITS, top_k=3).context(QUESTIONS[1], "oracle")
+    assert ids(context) == ["d1b#0"]
+    unanswered = Question("q1", "Who?", ("Nobody",), gold_doc_ids=("d1",))
+    context = ContextBuilder(chunks, HITS, top_k=3).context(unanswered, "oracle")
+    assert ids(context) == ["d1#0", "d1#1", "d1#2"]
+
+
 def test_oracle_prefers_passages_that_name_key_points():
     question = Question(
         "q1",
@@ -215,6 +225,7 @@ def test_every_wording_is_replaced_in_title_and_text():
             "stands there in another form",
         ),
         (Question("q", "Why?", ("a b c d e f g h i",), gold_doc_ids=("g",)), "longer than 8 words"),
+        (Question("q", "Which?", ("-",), gold_doc_ids=("g",)), "the answer is a sign"),
         (
             Question("q", "Why?", ("Ada",), key_points=(("Ada",), ("x",)), gold_doc_ids=("g",)),
             "not one short fact",
@@ -226,6 +237,13 @@ def test_impossible_counterfactuals_say_why(question, reason):
     context = counterfactual(question)
     assert context.passages is None
     assert reason in context.missing_reason
+
+
+def test_a_wording_of_signs_alone_replaces_nothing():
+    question = Question("q", "Who?", ("Ada Holm", "-"), gold_doc_ids=("g",))
+    assert counterfactual(question) == counterfactual(
+        Question("q", "Who?", ("Ada Holm",), gold_doc_ids=("g",))
+    )
 
 
 def test_the_choice_depends_on_nothing_but_ids():

@@ -51,6 +51,8 @@ NONE = (
     "analysis of variance, the final test",
     "<answer>Lohr</answer>",
     "He wrote [thus] <b>so</b>.",
+    "Put it into the [Reason] field, then send form B.",
+    "<reason>",
     "",
 )
 

@@ -360,6 +360,31 @@ def test_answers_are_judged_in_the_batches_they_were_given_in(tiny, outputs):
     assert everything[0] == few[0]
 
 
+def test_answers_that_were_made_again_are_judged_again(outputs):
+    asked, folder = questions(2), run_folder.RunFolder("judge_answers/x-1")
+
+    def scores(*given):
+        rows = [
+            {"context": "none", "question_id": q.id, "position": i, "answer": text, "lost": 0}
+            for i, (q, text) in enumerate(zip(asked, given, strict=True))
+        ]
+        answers, judge = pd.DataFrame(rows).assign(missing_reason=None), Telling()
+        list(judging.judge_answers(judge, answers, asked, 2, folder))
+        return scoring.with_lost(answers, pd.DataFrame(folder.all_parts()), judge)
+
+    assert scores("Person 0", "Rome")["exact_match"].tolist() == [1.0, 0.0]
+    again = scores("I think it is Lyon", "Person 1")
+    assert again["exact_match"].tolist() == [0.0, 1.0]
+    assert again["answer_length"].tolist() == [5, 2]
+
+
+def test_of_a_document_and_its_near_copy_the_one_with_the_answer_is_gold():
+    older = Document("d0", "Tower 0", "It was built long ago.")
+    newer = Document("d0b", "Tower 0", "It was built long ago. Person 0 built it.", copy_of="d0")
+    found = scoring.gold_passages(questions(1), [older, newer])
+    assert found["q0"] == [("Tower 0", newer.text)]
+
+
 def test_the_ladder_is_judged_whole_whatever_its_order_and_a_part_again(tiny, outputs):
     asked = questions(4)
     documents = [Document(f"d{i}", f"Tower {i}", f"Person {i} built it.") for i in range(4)]
@@ -420,6 +445,18 @@ def test_what_is_equal_to_a_right_answer_is_right_by_rule(candidate):
     other = Telling()
     assert other.score([Item.of(question, candidate)])[0]["judge_by_rule"] == ""
     assert len(other.shown) == 1
+
+
+@pytest.mark.parametrize(
+    "right", ["https://intranet.acme.com/reset", "[1, 2]", "【星际穿越】", "+", "<s>"]
+)
+def test_what_looks_like_form_is_read_where_it_is_the_answer(right):
+    question = Question("q", "Which?", (right,))
+    row = Telling(weighs_evidence=True).score([Item.of(question, right)])[0]
+    assert (row["judge_by_rule"], row["judge_accuracy"]) == ("equal", 5.0)
+    other = Telling()
+    other.score([Item.of(question, f"It is {right} [3]")])
+    assert right in other.shown[0].candidate
 
 
 def test_one_of_several_facts_is_equal_to_nothing_and_groundedness_is_asked():

@@ -9,6 +9,11 @@ def one(text: str):
     return found[0]
 
 
+@pytest.mark.parametrize("text", ["1e" + "9" * 5000, "9" * 5000 + "/" + "8" * 5000])
+def test_numbers_without_end_are_no_error(text):
+    assert all(isinstance(one, Quantity) for one in quantities(text))
+
+
 @pytest.mark.parametrize(
     ("asked", "given"),
     [

@@ -147,6 +147,9 @@ def test_what_cannot_be_read_is_said_with_its_row(sheet, kept, tmp_path):
     other.write_text(f"id,good\n{one},yes\n{one},no\n")
     with pytest.raises(StudyError, match="stands there twice"):
         question_sheet.read(other, kept)
+    other.write_text(f"id,good\n{one},yes\n{one},perhaps\n")
+    with pytest.raises(StudyError, match="neither yes nor no"):
+        question_sheet.read(other, kept)
     with pytest.raises(StudyError, match="no such file"):
         question_sheet.read(tmp_path / "none.csv", kept)
 

@@ -217,6 +217,16 @@ def test_prompts_are_for_the_base_alone(write_study):
     }
 
 
+def test_examples_in_a_prompt_are_not_asked_as_training_questions(write_study):
+    both = write_study(prompting=["default", "few_shot"], contexts=["retrieved", "training"])
+    asked = {
+        run.point.answering.prompting: set(run.extent)
+        for run in runs_of(both, "generate_answers")
+        if run.point.training is None
+    }
+    assert asked == {"default": {"retrieved", "training"}, "few_shot": {"retrieved"}}
+
+
 def test_no_more_training_questions_are_asked_than_were_trained_on(write_study):
     path = write_study(contexts=["retrieved", "training"])
     extents = [run.extent for run in runs_of(path, "generate_answers")]

@@ -146,6 +146,17 @@ def test_label_noise_gives_the_exact_number_of_wrong_answers(pool, style, share)
         assert given[answer].answer_type == question.answer_type
 
 
+def test_label_noise_gives_nobody_the_wording_that_is_right_for_it():
+    asked = [
+        Question(f"q{i}", f"Where is {i}?", (f"N{i}C",), rewording=f"That is Newtown {i}, there.")
+        for i in range(40)
+    ]
+    for seed in range(20):
+        rows, counts = training_data.with_answers(asked, "long", label_noise=0.05, seed=seed)
+        wrong = [answer for question, answer in rows if answer != question.rewording]
+        assert len(wrong) == counts["wrong answers, by label noise"] == 2
+
+
 def test_label_noise_exchanges_answers_among_the_chosen(pool):
     questions = [q for q in pool if q.answer_type == "factoid"]
     plain = answered(questions)

@@ -25,6 +25,13 @@ _CITATION = re.compile(
     r"|\s?【[^】\n]{1,30}】|\s?\((?:passages?|documents?|sources?|doc\.?|source:) ?[\d, and]+\)",
     re.IGNORECASE,
 )
+# What is taken out, what stays of it, and what in a right answer speaks against that.
+_FORMS = (
+    (_CONTROL, " ", _CONTROL),
+    (_LINK, r"\1", _ADDRESS),
+    (_ADDRESS, "", _ADDRESS),
+    (_CITATION, "", _CITATION),
+)
 _MARKS = (
     (re.compile(r"```\w*\n?|`"), ""),
     (re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),
@@ -60,16 +67,16 @@ _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
 
 
 @lru_cache(maxsize=20_000)
-def cleaned(answer: str) -> str:
+def cleaned(answer: str, right: tuple[str, ...] = ()) -> str:
     """The answer without reasoning, control tokens, citations, links and markdown.
 
     What is left keeps its words, its order and its lines. An answer that is nothing but reasoning
-    is left without words.
+    is left without words. What a `right` answer has, an address or a bracketed number, is no form.
     """
-    text = _CONTROL.sub(" ", answer_in(answer).text)
-    text = _LINK.sub(r"\1", text)
-    text = _ADDRESS.sub("", text)
-    text = _CITATION.sub("", text)
+    text = answer_in(answer).text
+    for pattern, kept, unless in _FORMS:
+        if not any(unless.search(one) for one in right):
+            text = pattern.sub(kept, text)
     for pattern, kept in _MARKS:
         text = pattern.sub(kept, text)
     return "\n".join(_SPACES.sub(" ", line).strip() for line in text.splitlines()).strip()

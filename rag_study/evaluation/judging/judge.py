@@ -166,7 +166,7 @@ class Seen:
 
     @classmethod
     def of(cls, item: Item, weighs_evidence: bool) -> Seen:
-        item = replace(item, candidate=cleaned(item.candidate))
+        item = replace(item, candidate=cleaned(item.candidate, tuple(item.right)))
         rule = rule_for(item)
         if rule in _SILENT:
             return cls(item, rule, False, None)
@@ -200,10 +200,11 @@ def rule_for(item: Item) -> str:
     complete answer has several facts, the reference itself. It holds for judges that weigh
     evidence, whose right answers come near 5 in every form.
     """
-    if is_empty(item.candidate):
+    given = item.candidate.strip()
+    if is_empty(given) and given not in item.right:  # the right answer may be a sign
         return "empty"
     whole = item.right if len(item.key_points) < 2 else (item.reference,)
-    if not item.unanswerable and any(same(item.candidate, text) for text in whole):
+    if not item.unanswerable and any(given == text or same(given, text) for text in whole):
         return EQUAL
     if is_refusal(item.candidate):
         return "right refusal" if item.unanswerable else "refusal"

@@ -103,9 +103,9 @@ _NUMBER = re.compile(
     r"(?:(?<![\w)\]%])(?P<sign>[-\u2212\u2013](?=[$€£¥]?\.?\d)))?"
     r"(?P<currency>US\$|[$€£¥])?\s?"
     rf"(?<![\w.,/])(?<![a-z][-\u2010\u2011])(?P<digits>{_DIGITS}|\.\d+)"
-    r"(?:\s?[x×*]\s?10\s?\^?\s?(?P<power>[-\u2212]?\d+)|e(?P<exponent>[-+]?\d+))?"
+    r"(?:\s?[x×*]\s?10\s?\^?\s?(?P<power>[-\u2212]?\d{1,9})|e(?P<exponent>[-+]?\d{1,9}))?"
     r"(?P<tail>st|nd|rd|th|s)?\b(?![.,]\d)"
-    r"|(?<![\w.,/])(?P<top>\d+)/(?P<bottom>\d+)(?![\w/])",
+    r"|(?<![\w.,/])(?P<top>\d{1,300})/(?P<bottom>\d{1,300})(?![\w/])",
     re.IGNORECASE,
 )
 _SCALE = re.compile(rf"[\s-]?({'|'.join(sorted(_SCALES, key=len, reverse=True))})\b", re.IGNORECASE)

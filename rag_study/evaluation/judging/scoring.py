@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from rag_study.data.schema import Document, Question
 from rag_study.evaluation import reference
 from rag_study.evaluation.criteria import Criterion
 from rag_study.evaluation.judging.judge import Item, Judge
+from rag_study.retrieval.passage import contains_answer
 
 Passages = Sequence[tuple[str, str]]
 # Answers of the ladder that are graded twice.
@@ -22,6 +24,18 @@ REPEATED = 24
 # Of a gold document, for criteria that need passages: about what two retrieved ones hold.
 MAX_PASSAGE_WORDS = 250
 _LONGEST = 300  # characters of a text shown in a table
+
+
+# Of which answer a score is: answers that were made again may be others under the same question.
+_ANSWERED = "answer_digest"
+
+
+def _digest(answer: str) -> str:
+    return hashlib.sha256(answer.encode()).hexdigest()[:16]
+
+
+def _are_of(digests: list[str], rows: list[dict]) -> bool:
+    return [row.get(_ANSWERED) for row in rows] == digests
 
 
 def judge_answers(
@@ -43,23 +57,31 @@ def judge_answers(
         for number, rows in part.groupby(part["position"] // batch_size, sort=True):
             batch = [
                 (
-                    {"context": context, "question_id": row.question_id},
+                    {
+                        "context": context,
+                        "question_id": row.question_id,
+                        _ANSWERED: _digest(row.answer),
+                    },
                     row.answer,
                     (passages or {}).get((context, row.question_id)),
                 )
                 for row in rows.sort_values("position").itertuples()
             ]
             score = partial(_score_batch, judge, batch, by_id)
-            yield folder.part(f"{context}-{number * batch_size:05d}", score)
+            fits = partial(_are_of, [row[_ANSWERED] for row, _, _ in batch])
+            yield folder.part(f"{context}-{number * batch_size:05d}", score, fits)
 
 
 def with_lost(answers: pd.DataFrame, judged: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """The answers with their scores: one row for each that was judged, and one without any score
     for each that is lost (`generation.lost_row`), whose reason stands in `<metric>_missing`."""
     lost = answers[answers["lost"] == 1]
+    keys = ["context", "question_id", _ANSWERED]
     if judged.empty:
-        judged = pd.DataFrame(columns=["context", "question_id"])
-    scores = answers.merge(judged, on=["context", "question_id"], validate="one_to_one")
+        judged = pd.DataFrame(columns=keys)
+    digests = [None if pd.isna(text) else _digest(text) for text in answers["answer"]]
+    scores = answers.assign(**{_ANSWERED: digests}).merge(judged, on=keys, validate="one_to_one")
+    scores = scores.drop(columns=_ANSWERED)
     if lost.empty:
         return scores
     reasons = {f"{c.metric}_missing": lost["missing_reason"] for c in judge.criteria}
@@ -149,17 +171,26 @@ def gold_passages(
 ) -> dict[str, list[tuple[str, str]]]:
     """(title, beginning of the text) of the gold documents, by question id, for the ladder.
 
-    The part around the first answer is taken where a document is long.
+    The part around the first answer is taken where a document is long. Of a document and its
+    copies one is enough: the first that holds an answer, else the first.
     """
-    by_id = {document.doc_id: document for document in documents}
+    texts: dict[str, list[Document]] = {}
+    for document in documents:
+        texts.setdefault(document.copy_of or document.doc_id, []).append(document)
     return {
         question.id: [
-            (by_id[doc_id].title, _around_answer(by_id[doc_id].text, question))
+            (chosen.title, _around_answer(chosen.text, question))
             for doc_id in question.gold_doc_ids
-            if doc_id in by_id
+            if doc_id in texts
+            for chosen in [_holding_answer(texts[doc_id], question)]
         ]
         for question in questions
     }
+
+
+def _holding_answer(documents: Sequence[Document], question: Question) -> Document:
+    holding = (document for document in documents if contains_answer(document.text, question))
+    return next(holding, documents[0])
 
 
 def _around_answer(text: str, question: Question) -> str:
