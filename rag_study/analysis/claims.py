@@ -7,8 +7,9 @@ tested* where the study lacks what it takes. `docs/claims.md` says the same in m
 **What is measured.** A state is a trained recipe on one data set, with all its seeds, in the first
 of the study's primary contexts, compared with its untuned model on the same questions. Accuracy and
 completeness are those of a judge that may carry a verdict (`carriers.trusted_judges`); without
-one, answer recall and key-point recall stand for them. Claims about averages take the mean over all questions of all states, clustered by group: the
-answers of several states to one question are in the same cluster.
+one, answer recall and key-point recall stand for them. Claims about averages take the mean over
+all questions of all states, clustered by group: the answers of several states to one question are
+in the same cluster.
 
 **What is shown.** "x < a is shown" means that the one-sided t test of it, with the cluster-robust
 standard error and its degrees of freedom, has p < .05; where one of several states suffices, p is
