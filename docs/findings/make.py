@@ -1,5 +1,6 @@
 """The findings: small tables of the studies in params/findings/, and the page that quotes them.
 
+    python docs/findings/make.py repeated  # how far outputs/findings-*/ are from the tables below
     python docs/findings/make.py tables    # from outputs/findings-*/ to docs/findings/<study>/
     python docs/findings/make.py page      # docs/findings.md, from findings.md.j2 and these tables
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from rag_study.analysis.effects import of_recipes
+from rag_study.analysis.pairing import ALL_SEEDS, FEW_SHOT
 from rag_study.common import files, run_folder
 from rag_study.common.paths import PROJECT_ROOT
 from rag_study.common.wording import number, signed
@@ -60,43 +64,78 @@ COLUMNS = {
         *("decision", "cause", "cut_base", "cut_tuned", "right_base", "right_tuned"),
         "right_questions",
     ],
+    "slices": [
+        *(*STATE, "slicing", "slice", "n_questions", "mean_base", "mean_tuned"),
+        *("difference", "ci_low", "ci_high", "rest", "against_rest", "against_rest_low"),
+        *("against_rest_high", "p_fdr", "finding"),
+    ],
 }  # fmt: skip
 QUOTED = (
     *("judge_accuracy", "judge_completeness", "answer_recall", "key_point_recall"),
     *("exact_match", "token_f1", "answer_length", "refusal_rate"),
     *("general_text_nll", "knowledge_margin", "knowledge_accuracy", "instruction_following"),
 )  # fmt: skip
+REPEATED = ("difference", "verdict")
+SLICED = ("known before training",)  # of the ways to divide the questions
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
 # Numbers that the prose may say: intervals, the model, COVID-19, the judge's scale, QLoRA's bits.
 SAID = {"90", "95", "135", "19", "1", "5", "4"}
-TEXTS = ("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline")
+TEXTS = (
+    *("variant", "judge", "retriever", "verdict", "audit", "reason", "metric", "baseline"),
+    *("slicing", "slice", "finding", "verdict_first", "verdict_again"),
+)
+
+
+def made() -> Iterator[tuple[Path, Path]]:
+    """Of every study of params/findings/ that has run: its outputs, and its folder here."""
+    for file in sorted((PROJECT_ROOT / "params" / "findings").glob("*.yaml")):
+        slug = files.read_yaml(file)["name"]
+        if (run_folder.study_dir(slug) / "comparisons.parquet").exists():
+            yield run_folder.study_dir(slug), HERE / file.stem
+        else:
+            print(f"{slug}: no tables yet")
+
+
+def repeat() -> None:
+    """Lay every study that has run beside its published table: <study>/repeated.csv."""
+    keys = [*STATE, "baseline"]
+    for outputs, folder in made():
+        if not (folder / "comparisons.csv").exists():
+            continue
+        first = table(folder.name, "comparisons")
+        again = files.read_parquet(outputs / "comparisons.parquet").round(4)
+        both = first.merge(again, on=keys, suffixes=("_first", "_again"))
+        shown = [
+            f"{name}_{run}" for name in ("difference", "verdict") for run in ("first", "again")
+        ]
+        both[[*keys, *shown]].to_csv(folder / "repeated.csv", index=False)
+        table.cache_clear()
+        print(f"{folder.name}: {repeated(folder.name)}")
 
 
 def collect() -> None:
     """Copy the tables of every study of params/findings/ that has some, in small."""
-    for file in sorted((PROJECT_ROOT / "params" / "findings").glob("*.yaml")):
-        slug = files.read_yaml(file)["name"]
-        made = run_folder.study_dir(slug)
-        if not (made / "comparisons.parquet").exists():
-            print(f"{slug}: no tables yet")
-            continue
-        folder = HERE / file.stem
+    for outputs, folder in made():
         folder.mkdir(exist_ok=True)
         for name, columns in COLUMNS.items():
-            table = files.read_parquet(made / f"{name}.parquet")
-            if "metric" in table and name not in ("claims", "decisions"):
-                table = table[table["metric"].isin(QUOTED)]
-            table = table[columns or list(table)].drop_duplicates()
-            table.round(4).to_csv(folder / f"{name}.csv", index=False)
-        if f"findings/{file.stem}/effects.png" in (HERE / PAGE).read_text():
-            _draw(files.read_parquet(made / "comparisons.parquet"), folder)
-        print(f"{slug}: {folder.relative_to(PROJECT_ROOT)}")
+            found = files.read_parquet(outputs / f"{name}.parquet")
+            if "metric" in found and name not in ("claims", "decisions"):
+                found = found[found["metric"].isin(QUOTED)]
+            if "slicing" in found:
+                found = found[found["slicing"].isin(SLICED)]
+                if found.empty:
+                    continue
+            found = found[columns or list(found)].drop_duplicates()
+            found.round(4).to_csv(folder / f"{name}.csv", index=False)
+        if f"findings/{folder.name}/effects.png" in (HERE / PAGE).read_text():
+            _draw(files.read_parquet(outputs / "comparisons.parquet"), folder)
+        print(f"{outputs.name}: {folder.relative_to(PROJECT_ROOT)}")
 
 
 def _draw(comparisons: pd.DataFrame, folder: Path) -> None:
     """One figure of a study: a few metrics, with retrieved passages."""
     shown = (comparisons["context"] == "retrieved") & comparisons["metric"].isin(DRAWN)
-    figure = plots.effects_forest(comparisons[shown])
+    figure = plots.effects_forest(of_recipes(comparisons[shown]))
     figure.savefig(folder / "effects.png", dpi=110)
 
 
@@ -122,11 +161,42 @@ def row(study: str, name: str, **wanted: Any) -> dict[str, Any]:
     return found.iloc[0].to_dict()
 
 
+def overall(study: str) -> int:
+    """The `seed` of a study's rows about a recipe: of all its trainings where it has several."""
+    return ALL_SEEDS if (table(study, "comparisons")["seed"] == ALL_SEEDS).any() else 0
+
+
 def effect(study: str, **wanted: Any) -> dict[str, Any]:
-    """A row of `comparisons`; what is not said is LoRA, closed-book, retrieved passages."""
+    """A row of `comparisons`; what is not said is LoRA, closed-book, retrieved passages, all
+    trainings of the recipe together."""
     usual = {"method": "lora", "train_format": "closed_book", "context": "retrieved"}
-    usual |= {"prompting": "default", "baseline": "default", "variant": "", "seed": 0}
+    usual |= {"prompting": "default", "baseline": "default", "variant": ""}
+    usual["seed"] = overall(study) if _by_seed(wanted) else 0
     return row(study, "comparisons", **usual | wanted)
+
+
+def _by_seed(wanted: dict[str, Any]) -> bool:
+    """Whether a state depends on the seed: a training, or examples in a prompt."""
+    return wanted.get("method") != "none" or wanted.get("prompting") == FEW_SHOT
+
+
+def each(study: str, **wanted: Any) -> str:
+    """The differences of a recipe's trainings, one seed after another: "−0.72, −0.54, −0.73"."""
+    if overall(study) == 0 or not _by_seed(wanted):
+        return ""
+    seeds = sorted({*table(study, "comparisons")["seed"]} - {ALL_SEEDS})
+    return ", ".join(signed(effect(study, seed=seed, **wanted)["difference"]) for seed in seeds)
+
+
+def repeated(study: str) -> dict[str, Any]:
+    """What a second run of a study changed, from `repeated.csv`: how many differences there are,
+    how many came out the same in four digits, the largest change by metric, and verdicts that
+    are others."""
+    rows = table(study, "repeated")
+    change = (rows["difference_again"] - rows["difference_first"]).abs()
+    largest = change.groupby(rows["metric"]).max()
+    others = int((rows["verdict_first"] != rows["verdict_again"]).sum())
+    return {"rows": len(rows), "same": int((change == 0).sum()), "verdicts": others} | dict(largest)
 
 
 def cost(study: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -137,14 +207,15 @@ def cost(study: str, state: dict[str, Any]) -> dict[str, Any]:
 
 def trend(study: str, **wanted: Any) -> str:
     """What the smallest to the largest train size gained, with its interval."""
-    found = row(study, "trends", seed=0, **wanted)
+    found = row(study, "trends", seed=overall(study), **wanted)
     ends = {"ci_low": found["gain_low"], "ci_high": found["gain_high"]}
     return change({"estimate": found["gain"], **ends})
 
 
 def verdict(study: str, **wanted: Any) -> str:
     """The verdicts of a state's declared comparisons in words, by metric where they differ."""
-    usual = {"method": "lora", "train_format": "closed_book", "prompting": "default", "seed": 0}
+    usual = {"method": "lora", "train_format": "closed_book", "prompting": "default"}
+    usual["seed"] = overall(study)
     declared = rows(study, "comparisons", primary=True, **usual | wanted)
     said = dict(zip(declared["metric"], declared["verdict"], strict=True))
     if len({*said.values()}) <= 1:
@@ -189,7 +260,8 @@ def studies() -> list[dict[str, Any]]:
                 "name": folder.name,
                 "data": ", ".join(data),
                 "questions": int(compared["n_questions"][compared["primary"]].max()),
-                "states": len(compared.loc[compared["seed"] >= 0, STATE[1:7]].drop_duplicates()),
+                "states": len(compared[[*STATE[1:5], "prompting"]].drop_duplicates()),
+                "seeds": compared["seed"][compared["seed"] != ALL_SEEDS].nunique(),
                 "judge": f"on {check['dataset']} " * (len(data) > 1) + _checked(check),
             }
         )
@@ -235,15 +307,18 @@ def page() -> str:
     }
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
     helpers |= {"cost": cost, "trend": trend, "failing": failing, "general": general}
-    helpers |= {"recipe": Training()}
+    helpers |= {"recipe": Training(), "each": each, "repeated": repeated}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["tables", "page"])
-    if parser.parse_args().what == "tables":
+    parser.add_argument("what", choices=["repeated", "tables", "page"])
+    what = parser.parse_args().what
+    if what == "repeated":
+        repeat()
+    elif what == "tables":
         collect()
     else:
         files.write_text(HERE.parent / "findings.md", page())
