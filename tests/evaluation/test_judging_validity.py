@@ -85,7 +85,7 @@ def shown_as_they_are(monkeypatch):
     """The rungs as they were made: here it is the judge who sees through their form or does not."""
     place = "rag_study.evaluation.judging.judge"
     monkeypatch.setattr(f"{place}.without_grading_talk", lambda answer, *_: answer)
-    monkeypatch.setattr(f"{place}.cleaned", lambda answer: answer)
+    monkeypatch.setattr(f"{place}.cleaned", lambda answer, *_: answer)
     monkeypatch.setattr(f"{place}.same", lambda *_: False)  # no rule for what is equal
 
 
