@@ -190,13 +190,16 @@ def each(study: str, **wanted: Any) -> str:
 
 def repeated(study: str) -> dict[str, Any]:
     """What a second run of a study changed, from `repeated.csv`: how many differences there are,
-    how many came out the same in four digits, the largest change by metric, and verdicts that
-    are others."""
+    how many came out the same in four digits, the largest change by metric, how many verdicts
+    there are, and how many of them became others."""
     rows = table(study, "repeated")
     change = (rows["difference_again"] - rows["difference_first"]).abs()
     largest = change.groupby(rows["metric"]).max()
+    declared = int((rows["verdict_first"] != "").sum())
     others = int((rows["verdict_first"] != rows["verdict_again"]).sum())
-    return {"rows": len(rows), "same": int((change == 0).sum()), "verdicts": others} | dict(largest)
+    same = int((change == 0).sum())
+    counts = {"rows": len(rows), "same": same, "declared": declared, "verdicts": others}
+    return counts | dict(largest)
 
 
 def cost(study: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +213,13 @@ def trend(study: str, **wanted: Any) -> str:
     found = row(study, "trends", seed=overall(study), **wanted)
     ends = {"ci_low": found["gain_low"], "ci_high": found["gain_high"]}
     return change({"estimate": found["gain"], **ends})
+
+
+def interaction(study: str, **wanted: Any) -> str:
+    """How much larger the change with passages is than that without any, with its interval."""
+    usual = {"method": "lora", "train_format": "closed_book", "context": "retrieved"}
+    found = row(study, "interactions", seed=overall(study), **usual | wanted)
+    return change({**found, "estimate": found["interaction"]})
 
 
 def verdict(study: str, **wanted: Any) -> str:
@@ -308,6 +318,7 @@ def page() -> str:
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
     helpers |= {"cost": cost, "trend": trend, "failing": failing, "general": general}
     helpers |= {"recipe": Training(), "each": each, "repeated": repeated}
+    helpers |= {"interaction": interaction}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 
