@@ -208,6 +208,13 @@ def test_a_forest_too_tall_to_read_keeps_the_primary_contexts_and_says_what_is_l
     assert not any("without" in t.get_text() for t in figure.axes[0].get_yticklabels())
 
 
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_a_forest_says_how_its_intervals_were_made(n_seeds):
+    figure = plots.effects_forest(comparisons_of(comparison(lora(50), -0.2, n_seeds=n_seeds)))
+    assert "bootstrap over 20 independent groups" in flat(figure)
+    assert ("of several trainings Student's t" in flat(figure)) == (n_seeds > 1)
+
+
 def test_retrieval_quality_draws_recall_and_reciprocal_rank():
     table = pd.DataFrame(
         [

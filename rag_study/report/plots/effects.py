@@ -94,11 +94,10 @@ def retention_forest(comparisons: pd.DataFrame) -> Figure:
 
 
 def _intervals(rows: pd.DataFrame, noun: str = "question", of: str = "") -> str:
-    return (
-        f"Lines: 95 % intervals (bootstrap over "
-        f"{span(rows['n_clusters'], 'independent group')}), n = "
-        f"{span(rows['n_questions'], noun)}{of}."
-    )
+    how = f"bootstrap over {span(rows['n_clusters'], 'independent group')}"
+    if (rows["n_seeds"] > 1).any():
+        how += "; of several trainings Student's t over groups and seeds"
+    return f"Lines: 95 % intervals ({how}), n = {span(rows['n_questions'], noun)}{of}."
 
 
 def _drawn(
