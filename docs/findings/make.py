@@ -119,6 +119,8 @@ def collect() -> None:
         folder.mkdir(exist_ok=True)
         for name, columns in COLUMNS.items():
             found = files.read_parquet(outputs / f"{name}.parquet")
+            if "source" in found:
+                found = found[found["source"] == "together"]
             if "metric" in found and name not in ("claims", "decisions"):
                 found = found[found["metric"].isin(QUOTED)]
             if "slicing" in found:
@@ -166,6 +168,11 @@ def overall(study: str) -> int:
     return ALL_SEEDS if (table(study, "comparisons")["seed"] == ALL_SEEDS).any() else 0
 
 
+def several(study: str) -> bool:
+    """Whether a study made each training more than once."""
+    return overall(study) == ALL_SEEDS
+
+
 def effect(study: str, **wanted: Any) -> dict[str, Any]:
     """A row of `comparisons`; what is not said is LoRA, closed-book, retrieved passages, all
     trainings of the recipe together."""
@@ -182,7 +189,7 @@ def _by_seed(wanted: dict[str, Any]) -> bool:
 
 def each(study: str, **wanted: Any) -> str:
     """The differences of a recipe's trainings, one seed after another: "−0.72, −0.54, −0.73"."""
-    if overall(study) == 0 or not _by_seed(wanted):
+    if not several(study) or not _by_seed(wanted):
         return ""
     seeds = sorted({*table(study, "comparisons")["seed"]} - {ALL_SEEDS})
     return ", ".join(signed(effect(study, seed=seed, **wanted)["difference"]) for seed in seeds)
@@ -318,7 +325,7 @@ def page() -> str:
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
     helpers |= {"cost": cost, "trend": trend, "failing": failing, "general": general}
     helpers |= {"recipe": Training(), "each": each, "repeated": repeated}
-    helpers |= {"interaction": interaction}
+    helpers |= {"interaction": interaction, "several": several}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 
