@@ -72,3 +72,11 @@ def test_a_typed_number_would_be_seen():
     found = typed_numbers("It rose by 0.31, to {{ x | number }}; see `a 3` and arXiv 2406.11201.")
     assert found == {"0.31"}
     assert files.read_yaml(STUDIES[0])["name"].startswith("findings-")
+
+
+def test_the_readme_has_the_page_s_numbers():
+    section = (PROJECT_ROOT / "README.md").read_text().split("## What it found")[1]
+    differences = re.findall(r"[−+]\d\.\d+ \([^)]*\)", section.split("\n## ")[0])
+    page = (FOLDER.parent / "findings.md").read_text()
+    assert len(differences) >= 4
+    assert not [difference for difference in differences if difference not in page]
