@@ -73,7 +73,7 @@ def main() -> None:
         f"{len(results):,} rows, load {os.getloadavg()[0]:.1f}, {peak_memory_mb():,.0f} MB so far"
     )
     primary = {"primary_contexts": ["retrieved"], "primary_metrics": list(JUDGED)}
-    options = {"reference_metrics": [], "margins": {}, "judge_valid": {"judge": True}}
+    options = {"reference_metrics": [], "judge_valid": {"judge": True}}
     made: dict[str, pd.DataFrame] = {}
     parts = {
         "summary": lambda: effects.summarise(results),
@@ -82,7 +82,7 @@ def main() -> None:
         "trends": lambda: trends(results),
         "heterogeneity": lambda: heterogeneity(made["comparisons"]),
         "length_adjusted": lambda: length_adjusted(results, made["comparisons"]),
-        "claims": lambda: claims(results, ["retrieved"], {}, {"judge": True}),
+        "claims": lambda: claims(results, ["retrieved"], {"judge": True}),
     }
     start = time.perf_counter()
     for name, make in parts.items():

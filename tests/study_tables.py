@@ -12,6 +12,7 @@ from rag_study.analysis.decision import decisions
 from rag_study.analysis.effects import COMPARISON_COLUMNS
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.verdicts import planning_words
 
 RUN = {
     **{"dataset": "fictional", "model": "tiny", "prompting": "default", "variant": ""},
@@ -32,7 +33,8 @@ def comparison(verdict, difference=-0.05, size=200, **changes):
     row |= {"n_effective": 25.0, "lost_base": 0, "lost_tuned": 0, "at_least_margin": False}
     row |= {"n_no_difference": 587.0, "n_twice_margin": 151.0, "shrunken": math.nan}
     row |= {"p_equivalence": 0.4}
-    return row | {"verdict": verdict, "reason": "the reason"} | changes
+    row |= {"verdict": verdict, "reason": "the reason"} | changes
+    return {"settles": planning_words(row) if verdict == "cannot tell" else ""} | row
 
 
 def table(*rows):
@@ -80,7 +82,7 @@ def full_study(frame, checks=(WEAK,), **changes):
         "results": frame,
         "summary": effects.summarise(frame, 200),
         "comparisons": effects.compare(
-            frame, ["retrieved"], ["judge_accuracy"], ["answer_recall"], {}, valid, 200
+            frame, ["retrieved"], ["judge_accuracy"], ["answer_recall"], valid, 200
         ),
         "interactions": effects.interactions(frame, 200),
         "judge_checks": checks,

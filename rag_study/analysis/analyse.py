@@ -114,15 +114,12 @@ def analyse(
             primary.contexts,
             primary.metrics,
             primary.reference_metrics,
-            study.margins,
             valid,
             n_resamples,
             collected.metrics,
             against,
             audit_table,
-            people_rows(
-                people.get("human_estimates", pd.DataFrame()), collected.metrics, study.margins
-            ),
+            people_rows(people.get("human_estimates", pd.DataFrame()), collected.metrics),
             look,
         )
 
@@ -171,7 +168,6 @@ def analyse(
         claims=claims(
             scored,
             primary.contexts,
-            study.margins,
             trusted_judges(comparisons, valid),
             n_resamples,
             collected.metrics,
@@ -233,9 +229,9 @@ def _audited(
         }
     styled = StyledAnswers(results, collected.styles, collected.evidence, collected.passages)
     known = collected.metrics
-    errors = judge_errors(labels, results, known, study.margins)
+    errors = judge_errors(labels, results, known)
     return {
-        "audit": audit(results, styled, known, study.margins, errors),
+        "audit": audit(results, styled, known, errors),
         "style_means": style_means(collected.styles, known),
         "judge_errors": errors,
         "error_terms": error_terms(labels, results, styled, known),

@@ -95,20 +95,19 @@ def audit(
     results: pd.DataFrame,
     styled: StyledAnswers,
     metrics: Metrics,
-    margins: Mapping[str, float | None],
     errors: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """AUDIT_COLUMNS: for every trained state, context, metric with a margin and judge, a row for
     each source that there is, and one for all TOGETHER.
 
-    `results` are those of the study, `styled` their styles beside the rungs' scores, `margins`
-    those that the study declares. `errors` is the table of `judge_errors`. `bias` is what style
+    `results` are those of the study, `styled` their styles beside the rungs' scores, `errors` is
+    the table of `judge_errors`. `bias` is what style
     makes of the difference tuned - base at equal merit; `reason` says in words what decided, and
     `n_needed` how many questions a check would take whose rungs do not tell.
     """
     if results.empty or "answer" not in results:
         return pd.DataFrame(columns=AUDIT_COLUMNS)
-    auditor = _Auditor(results, styled, metrics, margins, errors)
+    auditor = _Auditor(results, styled, metrics, errors)
     return pd.DataFrame(list(auditor.rows()), columns=AUDIT_COLUMNS)
 
 
@@ -142,11 +141,9 @@ class _Auditor:
         results: pd.DataFrame,
         styled: StyledAnswers,
         metrics: Metrics,
-        margins: Mapping[str, float | None],
         errors: pd.DataFrame | None,
     ) -> None:
         self.styled, self.metrics = styled, metrics
-        self.margins = {name: margins.get(name, metrics[name].margin) for name in metrics}
         self.errors = {} if errors is None or errors.empty else _by_key(errors)
         keys = [*RUN_COLUMNS, "context"]
         judged = judged_metrics(results, metrics)
@@ -229,7 +226,7 @@ class _Auditor:
     def _audited(
         self, name: dict[str, Any], mixture: Mixture, scores: pd.DataFrame
     ) -> Iterator[dict[str, Any]]:
-        limit = LIMIT * float(self.margins.get(name["metric"]) or np.nan)
+        limit = LIMIT * self.metrics[name["metric"]].margin
         judge, metric = name["judge"], name["metric"]
         unseen = unseen_error(limit / LIMIT, self.metrics[metric].width)
         parts: dict[str, Part] = {}
@@ -253,7 +250,7 @@ class _Auditor:
         lengths = {"words_base": mixture.words_base, "words_tuned": mixture.words_tuned}
         for part in parts.values():
             yield {**name, **_cells(part, limit), **lengths, "status": part.status(limit)}
-        needed = max(parts[RUNGS[m]].needed(limit) for m in MERITS)
+        needed = np.max([parts[RUNGS[m]].needed(limit) for m in MERITS])  # NaN: not by any number
         if all(parts[RUNGS[m]].status(limit) == PASSES for m in MERITS):
             needed = np.nan  # more questions in the check would tell nothing new
         whole = decided or widest
@@ -312,8 +309,6 @@ def _together(
             f"{MIN_QUESTIONS} are needed",
             None,
         )
-    if np.isnan(limit):
-        return NOT_KNOWN, "the study declares no margin for it", None
     worst = max(rungs, key=lambda part: max(abs(part.low), abs(part.high)))
     if any(status[RUNGS[merit]] != PASSES for merit in MERITS):
         return NOT_KNOWN, _words(worst, limit, metric), worst

@@ -29,6 +29,7 @@ from rag_study.analysis.equivalence import FAILS, NOT_KNOWN
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT, PEOPLE
 from rag_study.analysis.planning import MIN_CLUSTERS
+from rag_study.analysis.resampling import TOLERANCE
 from rag_study.evaluation.metrics import COUNTERPARTS, Metrics
 
 # They begin a reason; `states.untrusted_judges` and the report know a row by them.
@@ -96,7 +97,7 @@ def assign(
     """`primary` and `reason` of comparisons, with the index of `rows`.
 
     `rows` has KEY_COLUMNS, baseline, train_size, margin and difference; those of the judge PEOPLE,
-    which are people's own, ci_low, ci_high and n_clusters. `part` marks rows of single seeds where
+    which are people's own, ci_low, ci_high and n_effective. `part` marks rows of single seeds where
     there is one of all of them: that one carries the verdict.
     """
     reason = pd.Series("not a primary comparison", index=rows.index, dtype=object)
@@ -141,7 +142,7 @@ def _of_state(
         of_metric = state[state["metric"] == name]
         people = of_metric[
             (of_metric["judge"] == PEOPLE)
-            & (of_metric["n_clusters"] >= MIN_CLUSTERS)
+            & (of_metric["n_effective"] >= MIN_CLUSTERS - TOLERANCE)
             & ~of_metric["part"]
         ]
         scored = of_metric[of_metric["judge"] != PEOPLE]

@@ -94,15 +94,14 @@ class _Tested:
 def claims(
     results: pd.DataFrame,
     contexts: Sequence[str],
-    margins: dict[str, float | None],
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
     metrics: Metrics = METRICS,
 ) -> pd.DataFrame:
     """Every claim of CLAIMS with its answer, once for each valid judge.
 
-    `results` are those of the study and of its retention, as for `effects.compare`, as are
-    `margins` and `judge_valid`; `contexts` are the primary ones. Without a valid judge that scored
+    `results` are those of the study and of its retention, as for `effects.compare`, as is
+    `judge_valid`; `contexts` are the primary ones. Without a valid judge that scored
     anything the rows are those of the reference metrics, with the judge ''. `estimate` with its
     95 % interval is the number that decided, in the unit of `metric`: a mean effect, or that of the
     state that `facts` names; NaN where nothing could be tested. Returns CLAIM_COLUMNS.
@@ -115,7 +114,7 @@ def claims(
     judges = sorted(judge for judge in scorers if judge_valid.get(judge, False))
     made = []
     for judge in judges or [""]:
-        study = StudyEffects(scores, contexts[0], margins, judge, n_resamples)
+        study = StudyEffects(scores, contexts[0], judge, n_resamples)
         scored = bool(study.of(study.main))
         for claim, test in _TESTS.items():
             tested = test(study) if scored or claim == "retention" else _nothing(study, study.main)

@@ -103,8 +103,9 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 search = searches_of(run, config)
                 systems.append(judged_answers(*judged, variants[run.run_id], search))
                 continue
-            answered.append(judged_answers(*judged, variants[run.run_id], searches_of(run, config)))
-            state = answered[-1][RUN_COLUMNS].iloc[:1]
+            table = judged_answers(*judged, variants[run.run_id], searches_of(run, config))
+            answered.append((table, run))
+            state = table[RUN_COLUMNS].iloc[:1]
             spent.append(state.assign(**state_costs.of_run(run)))
             if run.point.training is not None:
                 learned.append(state.assign(**answer_sources.of_run(run)))
@@ -112,7 +113,7 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
                 paths.append(state.assign(**course))
             index = run.needs("generate_answers").needs("index_corpus")
             searches[index.run_id] = (index, label)
-    for table, run in zip(answered, _judged(comparison), strict=True):
+    for table, run in answered:
         file = retention.get(_state(run, run.needs("generate_answers")))
         if file is not None and run.point.answering.prompting == DEFAULT:
             outside.append(_outside(files.read_parquet(file), table))
@@ -127,7 +128,8 @@ def collect(comparison: StageRun, config: StudyConfig) -> StudyResults:
         record = files.read_json(run_folder.RunFolder(index.run_id).path / "metrics.json")
         warnings |= {f"{name}: {text}": None for text in record.get("warnings", ())}
     auc = _concat(aucs)
-    everything = _concat([*answered, *_beside_each_base(systems, _concat(answered))])
+    tables = [table for table, _ in answered]
+    everything = _concat([*tables, *_beside_each_base(systems, _concat(tables))])
     if len(everything) and isinstance(config, MergedStudy):
         everything = everything.drop_duplicates(KEY_COLUMNS, ignore_index=True)  # shared runs
     known = known_before.frame(comparison, config)
@@ -169,16 +171,6 @@ def _state(run: StageRun, answering: StageRun) -> tuple:
     trained, training = answering.needs("fine_tune"), run.point.training
     of = (trained.run_id, training.strength, training.checkpoint) if trained else None
     return run.point.model, of
-
-
-def _judged(comparison: StageRun) -> list[StageRun]:
-    return [
-        run
-        for run in comparison.upstream
-        if run.stage.name == "judge_answers"
-        and not (run.point.system or readers.stands_alone(run.point.model, run.point.training))
-        and stages.is_done(run)
-    ]
 
 
 def _outside(measured: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:

@@ -31,7 +31,7 @@ RECIPE_COLUMNS = [name for name in RUN_COLUMNS if name != "seed"]
 CUT_APART = 0.20
 _TOLD = ["context", "metric", "judge", "verdict", "n_questions", "n_seeds", "difference", "ci_low"]
 _TOLD += ["ci_high", "margin", "mean_base", "mean_tuned", "n_no_difference", "n_twice_margin"]
-_TOLD += ["at_least_margin", "reason"]
+_TOLD += ["at_least_margin", "reason", "settles"]
 _RIGHT = ["right_base", "right_tuned", "right_questions", "right_means"]
 COSTS = ["training_minutes", "seconds_base", "seconds_tuned"]
 _OUTSIDE = ["outside_metric", "outside_base", "outside_tuned", "outside_low", "outside_high"]

@@ -10,7 +10,7 @@ mean: its interval holds the spread between seeds, and it carries the verdict.
 
 Example:
     comparisons = compare(results, ["retrieved"], ["judge_accuracy"], ["answer_recall"],
-                          margins={"judge_accuracy": 0.25}, judge_valid={"qwen": True})
+                          judge_valid={"qwen": True})
     comparisons.attrs["skipped"]    # sentences: what could not be compared, and why
 """
 
@@ -44,7 +44,7 @@ COMPARISON_COLUMNS = (
         "baseline n_questions n_clusters n_effective n_seeds lost_base lost_tuned mean_base "
         "mean_tuned difference ci_low ci_high ci90_low ci90_high se df seed_sd p_value p_holm "
         "p_equivalence effect_size shrunken mde n_no_difference n_twice_margin primary margin "
-        "audit verdict at_least_margin reason"
+        "audit verdict at_least_margin reason settles"
     ).split()
 )
 INTERACTION_COLUMNS = (
@@ -90,7 +90,6 @@ def compare(
     primary_contexts: Sequence[str],
     primary_metrics: Sequence[str],
     reference_metrics: Sequence[str],
-    margins: dict[str, float | None],
     judge_valid: dict[str, bool],
     n_resamples: int = 10_000,
     metrics: Metrics = METRICS,
@@ -115,8 +114,8 @@ def compare(
     these two states (`audited`, the table of `audit.audit`; None: nothing was audited), else
     people's (`people`, rows of `people.people_rows`), else `reference_metrics`. Where a recipe has
     several seeds, the row of all seeds is in the family and those of single seeds are not.
-    `margins` overrides those of `metrics`; None takes a metric's margin away. `objections` say by
-    (metric, judge) why no row of these may carry a verdict (see `objections`).
+    Margins are those of `metrics`. `objections` say by (metric, judge) why no row of these may
+    carry a verdict (see `objections`).
 
     `mde` is the difference that 80 % of such studies would detect (`planning.detectable`);
     `effect_size` is d_z, the difference in standard deviations of the paired differences. See
@@ -126,15 +125,15 @@ def compare(
     Raises ValueError for an unknown metric, for a margin that is not above 0 or infinite, for two
     bases of one tuned run and as `summarise`.
     """
-    named = {*primary_metrics, *reference_metrics, *margins}
-    if unknown := {name for name in named if name not in metrics}:
+    if unknown := {*primary_metrics, *reference_metrics} - {*metrics}:
         raise ValueError(f"unknown metrics {sorted(unknown)}; there are {', '.join(metrics)}")
+    margins = {name: metric.margin for name, metric in metrics.items()}
     if wrong := {name: m for name, m in margins.items() if m is not None and not 0 < m < np.inf}:
         raise ValueError(f"a margin is a number above 0: {wrong}")
     scores = read(results, metrics)
     samples, skipped, unscored = difference_samples(scores)
     for sample in samples:
-        margin = margins.get(sample.metric, metrics[sample.metric].margin)
+        margin = margins[sample.metric]
         sample.extra["margin"] = np.nan if margin is None else float(margin)
         against = (objections or {}).get((sample.metric, sample.judge), "")
         sample.extra.update(objection=against, planning="")
@@ -312,7 +311,7 @@ def _to_assign(runs: pd.DataFrame, samples: Sequence[Sample]) -> pd.DataFrame:
         baseline=[s.extra["baseline"] for s in samples],
         margin=[s.extra["margin"] for s in samples],
         difference=[float(s.values.mean()) for s in samples],
-        **dict.fromkeys(("n_clusters", "ci_low", "ci_high"), np.nan),
+        **dict.fromkeys(("n_effective", "ci_low", "ci_high"), np.nan),
         part=[id(s) in parts for s in samples],
     )
 

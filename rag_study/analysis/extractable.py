@@ -32,5 +32,5 @@ def extractable(
 
     held = results[of_readers(results) & (results["answer_in_context"] == 1)]
     shown = results.merge(held[_QUESTION].drop_duplicates(), on=_QUESTION)
-    compared = effects.compare(shown, [], [], [], {}, {}, n_resamples, metrics)
+    compared = effects.compare(shown, [], [], [], {}, n_resamples, metrics)
     return compared[of_readers(compared)].reset_index(drop=True)

@@ -24,7 +24,7 @@ from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clust
 from rag_study.analysis.equivalence import LIMIT, Part
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
-from rag_study.analysis.resampling import standard_errors
+from rag_study.analysis.resampling import TOLERANCE, standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import StyledAnswers
 from rag_study.analysis.verdicts import MIN_CLUSTERS
@@ -53,12 +53,7 @@ MIN_OWN = 0.2
 _ANSWER = [*RUN_COLUMNS, "context", "question_id"]
 
 
-def judge_errors(
-    labels: pd.DataFrame,
-    results: pd.DataFrame,
-    metrics: Metrics,
-    margins: Mapping[str, float | None],
-) -> pd.DataFrame:
+def judge_errors(labels: pd.DataFrame, results: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
     """ERROR_COLUMNS, two rows for each labelled state, criterion and judge: its mean error in
     points (`quantity` "error", descriptive), and for a trained one that error less its base's
     ("difference"), with its status against half the margin (`equivalence.LIMIT`). Where a recipe
@@ -69,7 +64,7 @@ def judge_errors(
     """
     rows = []
     for metric, judge, graded in _graded(labels, results, metrics):
-        limit = LIMIT * float(margins.get(metric, metrics[metric].margin) or np.nan)
+        limit = LIMIT * float(metrics[metric].margin or np.nan)
         unseen = metrics[metric].width
         keys = [*RUN_COLUMNS, "context"]
         states = dict(tuple(graded.groupby(keys, dropna=False, sort=True)))
@@ -200,8 +195,9 @@ def _bases(states: Mapping[tuple, pd.DataFrame]) -> dict[tuple, tuple]:
 
 def _part(rows: pd.DataFrame, values: pd.Series, tests: int, unseen: float) -> Part:
     codes = pd.factorize(_groups(rows))[0]
-    n, groups = len(rows), len(np.unique(codes))
-    if groups < MIN_CLUSTERS:
+    # Of several seeds one question has several rows.
+    n, groups = len(rows.drop_duplicates(["dataset", "question_id"])), len(np.unique(codes))
+    if effective_clusters(np.bincount(codes)) < MIN_CLUSTERS - TOLERANCE:
         return Part(PEOPLE, n, groups)
     weights = rows["weight"].to_numpy(float)
     sums = np.bincount(codes, weights=weights * values.to_numpy(float))

@@ -79,15 +79,12 @@ class StudyEffects:
     runs against their default bases.
     """
 
-    def __init__(self, scores: Scores, context: str, margins: dict, judge: str, n_resamples: int):
+    def __init__(self, scores: Scores, context: str, judge: str, n_resamples: int):
         self.scores, self.context, self.judge = scores, context, judge
         self.n_resamples = n_resamples
         names = COUNTERPARTS if judge else COUNTERPARTS.values()
         self.metrics = dict(zip(("accuracy", "completeness"), names, strict=True))
-        self.margin = {
-            name: margin or 0.0
-            for name, margin in ({n: m.margin for n, m in scores.metrics.items()} | margins).items()
-        }
+        self.margin = {name: metric.margin or 0.0 for name, metric in scores.metrics.items()}
         trained = scores.runs["train_size"] > 0
         self.differences = [
             s

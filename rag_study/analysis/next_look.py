@@ -9,7 +9,7 @@ import pandas as pd
 from rag_study.analysis.looks import RECIPE, settled_states
 from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT
 from rag_study.analysis.run_names import columns_of, label_of, searches_of, variants_of
-from rag_study.study import plan
+from rag_study.study import plan, readers
 from rag_study.study.config import StudyConfig
 from rag_study.study.stages import StageRun
 
@@ -33,6 +33,8 @@ def next_look(
         answering = plan.answering(run).run_id
         sizes[answering] = run.point.answering.test_size
         if run.point.system is not None or run.point.answering.prompting != DEFAULT:
+            continue
+        if readers.stands_alone(run.point.model, run.point.training):
             continue
         row = {**columns_of(run), "dataset": label_of(run, study), "variant": variants[run.run_id]}
         row["retriever"] = searches_of(run, study)

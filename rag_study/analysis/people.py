@@ -24,9 +24,7 @@ from rag_study.evaluation.metrics import Metrics
 _KEYS = [*RUN_COLUMNS, "context", "criterion"]
 
 
-def people_rows(
-    estimates: pd.DataFrame, metrics: Metrics, margins: Mapping[str, float | None]
-) -> pd.DataFrame:
+def people_rows(estimates: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
     """Rows for `comparisons`, of the judge PEOPLE: one for each labelled state and criterion.
 
     `estimates` is the table `human_estimates`. Of several judges the one whose scores make the
@@ -44,7 +42,7 @@ def people_rows(
         metric = f"judge_{row['criterion']}"
         if metric not in metrics:
             continue
-        margin = margins.get(metric, metrics[metric].margin)
+        margin = metrics[metric].margin
         tuned = _mean_of(estimates, row)
         near = float(stdtrit(row["df"], 1 - ALPHA)) * row["se"]
         certain = row["se"] > 0
@@ -57,7 +55,7 @@ def people_rows(
                 "baseline": DEFAULT,
                 "n_questions": int(row["n_labelled"]),
                 "n_clusters": int(row["n_clusters"]),
-                "n_effective": float(row["n_clusters"]),
+                "n_effective": float(row["n_effective"]),
                 "n_seeds": 1,
                 "mean_base": tuned - row["estimate"],
                 "mean_tuned": tuned,

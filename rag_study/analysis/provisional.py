@@ -56,7 +56,6 @@ def first_effects(comparison: Comparison, judged: StageRun) -> pd.DataFrame:
         primary.contexts,
         primary.metrics,
         primary.reference_metrics,
-        study.margins,
         {judge.display_name: checks.get(judge.display_name, True) for judge in study.judges},
         metrics=study.metrics,
     )

@@ -45,7 +45,7 @@ def add_verdicts(
     look: Look = ONLY_LOOK,
 ) -> pd.DataFrame:
     """A copy of the table with p_holm, p_equivalence, shrunken, n_no_difference, n_twice_margin,
-    verdict, at_least_margin and reason of its primary rows.
+    verdict, at_least_margin, reason and settles of its primary rows.
 
     Holm's correction (Holm 1979) covers the primary rows and no others, once for the tests of a
     difference and once for those of no difference. Where several looks were declared, the p values
@@ -93,10 +93,13 @@ def _decided(comparisons: pd.DataFrame, metrics: Metrics, look: Look) -> pd.Data
         else {"verdict": "", "reason": row["reason"]}
         for row in table.to_dict("records")
     ]
-    columns = ["verdict", "reason", "at_least_margin", "n_no_difference", "n_twice_margin"]
+    columns = ["verdict", "reason", "settles", "at_least_margin"]
+    columns += ["n_no_difference", "n_twice_margin"]
     decided = pd.DataFrame(made, index=table.index, columns=columns)
     decided["at_least_margin"] = decided["at_least_margin"].eq(True)
-    types = {"verdict": "str", "reason": "str", "n_no_difference": float, "n_twice_margin": float}
+    decided["settles"] = [one.get("settles", "") for one in made]
+    types = dict.fromkeys(("verdict", "reason", "settles"), "str")
+    types |= dict.fromkeys(("n_no_difference", "n_twice_margin"), float)
     decided = decided.astype(types)
     for name in columns:
         table[name] = decided[name]
@@ -142,7 +145,7 @@ def verdict_words(row: Mapping[str, Any]) -> str:
     return f"{row['verdict']}{' by at least the margin' * certain}"
 
 
-def objection(row: dict, metric: Metric) -> str:
+def objection(row: dict) -> str:
     """What speaks against any verdict on a primary row, in words; '' where nothing does.
 
     This is the one place where reasons against a verdict come in: `objection` of the row holds what
@@ -150,11 +153,7 @@ def objection(row: dict, metric: Metric) -> str:
     """
     if short := shortage(int(row["n_clusters"]), row["n_effective"]):
         return short
-    if row.get("objection"):
-        return row["objection"]
-    if math.isnan(row["margin"]):
-        return f"the study declares no margin for {metric.name}"
-    return ""
+    return row.get("objection") or ""
 
 
 def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
@@ -162,7 +161,7 @@ def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
     # What people's rows take to be settled is labels, not questions.
     of_people = row.get("planning", "")
     plan = {} if math.isnan(row["margin"]) or of_people else _plan(row, metric, family_size)
-    if against := objection(row, metric):
+    if against := objection(row):
         return {"verdict": "no verdict", "reason": against, **plan}
     margin, difference, p_holm = row["margin"], row["difference"], row["p_holm"]
     digits = 3 if metric.high == 1.0 else 2
@@ -201,7 +200,7 @@ def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
     if large:
         why += f", and {corrected} over {counted(family_size, 'comparison')}"
     settles = of_people or look.further or planning_words(row | plan)
-    return {"verdict": "cannot tell", "reason": f"{why}; {settles}", **plan}
+    return {"verdict": "cannot tell", "reason": f"{why}; {settles}", "settles": settles, **plan}
 
 
 def _plan(row: dict, metric: Metric, family_size: int) -> dict[str, float]:
@@ -270,7 +269,7 @@ def _hold_at_bounds(
             f"{words}: with the worst and the best of the scale in their place the difference "
             f"would be {ends[0]} and {ends[1]}, where “{row['verdict']}” does not hold"
         )
-    table.loc[label, ["verdict", "reason"]] = "no verdict", reason
+    table.loc[label, ["verdict", "reason", "settles"]] = "no verdict", reason, ""
     table.loc[label, "at_least_margin"] = False
 
 

@@ -67,7 +67,7 @@ def init(
         return
     for command, purpose in (
         ("check", "whether it can answer, before anything is computed"),
-        ("plan", "every run; with --cost: hours and memory"),
+        ("plan", "every run; with --cost: tokens and hours"),
         ("run", "the study, up to the report"),
     ):
         line = f"  rag-study {command:5} {begun.path}"

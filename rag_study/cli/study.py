@@ -52,11 +52,14 @@ def plan(
     study_file: StudyFile,
     only: Only = None,
     cost: Annotated[
-        bool, typer.Option("--cost", help="also tokens, hours and memory that it will take")
+        bool, typer.Option("--cost", help="tokens and hours that it will take")
     ] = False,
     machine: Annotated[
         str | None,
-        typer.Option(help="with --cost: a machine of docs/cluster.md; left out: this one"),
+        typer.Option(
+            help="with --cost: a machine of docs/cluster.md; left out: this one, as its finished "
+            "runs measured it, or laptop-2-cores before there are any"
+        ),
     ] = None,
     why: Why = False,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
@@ -67,7 +70,8 @@ def plan(
     feasibility.refuse_impossible(study, study[-1].study)
     runs = _chosen(study, only)
     if cost:
-        estimate = costs.estimate(runs, costs.find_machine(machine))
+        chosen = costs.find_machine(machine) if machine else costs.this_machine()
+        estimate = costs.estimate(runs, chosen)
         print(json.dumps(estimate.rows, indent=1)) if as_json else console.print(
             live.cost_table(estimate)
         )

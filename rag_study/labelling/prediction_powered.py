@@ -53,7 +53,7 @@ class Estimate:
     spread is not known: labelled clusters are too few, or all labels are the same and their limits
     are not given. `df` are the
     degrees of freedom of `se`; `se_all` is the standard error that labels of all questions would
-    leave.
+    leave. `n_effective` is how many clusters of equal size the labelled ones are worth.
     """
 
     mean: float
@@ -63,6 +63,7 @@ class Estimate:
     tuning: float
     df: float
     se_all: float
+    n_effective: float
 
 
 def estimate(
@@ -99,18 +100,19 @@ def estimate(
     values = used + _influence(labels - used, labelled, strata)
     mean, se = float(values.mean()), np.nan
     sizes = np.unique(clusters[labelled], return_counts=True)[1]
-    df = effective_clusters(sizes) - len(np.unique(strata)) - (tuning > 0)
+    n_effective = effective_clusters(sizes)
+    df = n_effective - len(np.unique(strata)) - (tuning > 0)
     if df >= 1 and np.ptp(labels[labelled]) > TOLERANCE:
         se = float(standard_errors(*_by_cluster(values, clusters))[0])
     half = float(stdtrit(max(df, 1), 0.975)) * se
-    n_clusters = effective_clusters(sizes)
     if limits is not None and len(sizes) > 1 and np.ptp(labels[labelled]) <= TOLERANCE:
-        hidden = most_changed(0.0, n_clusters, 0.025)
+        hidden = most_changed(0.0, n_effective, 0.025)
         reach = max(mean - limits[0], limits[1] - mean)
         half = hidden * reach
         se = half / float(stdtrit(max(df, 1), 0.975))
     se_all = _se_of_all(labels, strata)
-    return Estimate(mean, se, mean - half, mean + half, tuning, float(max(df, 1)), se_all)
+    ends = mean - half, mean + half
+    return Estimate(mean, se, *ends, tuning, float(max(df, 1)), se_all, float(n_effective))
 
 
 def _se_of_all(labels: np.ndarray, strata: np.ndarray) -> float:

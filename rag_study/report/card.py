@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag_study.analysis.decision import CUT_APART, DECISIONS, DEPLOY, KEEP, OPEN
-from rag_study.analysis.pairing import BASE_COLUMNS, PEOPLE, RUN_COLUMNS
+from rag_study.analysis.pairing import BASE_COLUMNS, RUN_COLUMNS
 from rag_study.analysis.states import differing, factor_words, format_label, method_label, of_people
 from rag_study.analysis.study_results import StudyResults
+from rag_study.analysis.verdicts import planning_words
 from rag_study.common.shown import markdown
 from rag_study.common.wording import counted, is_number, number, rounded_up, signed
 from rag_study.evaluation.metrics import Metrics
@@ -228,8 +229,8 @@ def _change(row: dict[str, Any], metrics: Metrics) -> str:
             if not row["n_primary"]:
                 return "Scores that can be believed on these answers; what is amiss stands below."
             return "What the reason names."
-    if row["judge"] == PEOPLE:
-        return f"{row['reason'].rpartition('; ')[2].capitalize()}."
+    if row["settles"] != planning_words(row):  # labels, or the looks to come
+        return f"{row['settles'][:1].upper()}{row['settles'][1:]}."
     none, twice = row["n_no_difference"], row["n_twice_margin"]
     parts = []
     if is_number(none):
@@ -266,8 +267,8 @@ def _between(row: dict[str, Any]) -> str:
         return "no interval"
     low, high = sorted((abs(row["ci_low"]), abs(row["ci_high"])))
     if row["cause"] in ("better", "worse") and row["ci_low"] * row["ci_high"] > 0:
-        return f"95 % sure: {number(low)} to {number(high)}"
-    return f"95 % sure: {_signed_ends(row)}"
+        return f"95 % interval {number(low)} to {number(high)}"
+    return f"95 % interval {_signed_ends(row)}"
 
 
 def _signed_ends(row: dict[str, Any]) -> str:

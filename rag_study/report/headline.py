@@ -11,9 +11,15 @@ from collections import Counter
 import pandas as pd
 
 from rag_study.analysis.pairing import PEOPLE, RUN_COLUMNS
-from rag_study.analysis.states import context_label, format_label, method_label, of_people
+from rag_study.analysis.states import (
+    against_base,
+    context_label,
+    format_label,
+    method_label,
+    of_people,
+)
 from rag_study.analysis.study_results import StudyResults
-from rag_study.analysis.verdicts import VERDICTS, planning_words
+from rag_study.analysis.verdicts import VERDICTS
 from rag_study.common.wording import counted, is_number, signed
 from rag_study.evaluation.metrics import Metrics
 from rag_study.report.basis import basis
@@ -57,12 +63,13 @@ def _parts(results: StudyResults) -> tuple[str, str]:
 def headline_row(comparisons: pd.DataFrame) -> pd.Series | None:
     """The comparison that the headline and the examples are about: a primary one with the most
     telling verdict, and among these the largest change in margins. Without primary comparisons
-    the largest change of a metric that no judge gave."""
+    the largest change from the base to a training in answers, by a metric that no judge gave."""
     if comparisons.empty:
         return None
     rows = comparisons[comparisons["primary"]]
     if rows.empty:
-        rows = comparisons[(comparisons["judge"] == "") & comparisons["margin"].notna()]
+        rows = against_base(comparisons)
+        rows = rows[(rows["judge"] == "") & rows["margin"].notna() & (rows["train_size"] > 0)]
     if rows.empty:
         return None
     importance = {verdict: rank for rank, verdict in enumerate(VERDICTS)} | {"hurts": 0}
@@ -153,10 +160,8 @@ def _change_sentence(row: pd.Series, primary: pd.DataFrame, metrics: Metrics) ->
             text += " that large"
         case "no difference that matters":
             text += f", and its 90 % interval lies inside the margin of ±{margin}"
-        case "cannot tell" if row["judge"] == PEOPLE:
-            text += f"; {row['reason'].rpartition('; ')[2]}"
         case "cannot tell":
-            text += f"; {planning_words(row)}"
+            text += f"; {row['settles']}"
         case "no verdict":
             text += f"; {row['reason']}"
     if len(primary) > 1:

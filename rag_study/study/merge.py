@@ -59,6 +59,7 @@ def merge(studies: Sequence[StudyConfig]) -> MergedStudy:
         "datasets": _datasets(studies),
         "retrieval": _retrieval(studies),
         "retention": max(study.retention for study in studies),
+        "margins": {name: margin for study in studies for name, margin in study.margins.items()},
         **{key: _union(getattr(study, key) for study in studies) for key in _LISTS},
     }
     # Not validated again: the parts are valid, and a name with a plus sign is theirs together.

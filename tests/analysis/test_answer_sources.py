@@ -47,7 +47,7 @@ def trained(seeds, **own):
 
 def compared(seeds):
     named = (["retrieved"], ["judge_accuracy"], ["answer_recall"])
-    return effects.compare(results(seeds), *named, {}, {}, n_resamples=200)
+    return effects.compare(results(seeds), *named, {}, n_resamples=200)
 
 
 def table(seeds=(0,), **own):
@@ -56,7 +56,6 @@ def table(seeds=(0,), **own):
         ["retrieved"],
         ["judge_accuracy"],
         ["answer_recall"],
-        {},
         {},
         n_resamples=200,
     )

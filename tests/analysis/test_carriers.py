@@ -25,9 +25,9 @@ def compared(
     shares = {"right_base": 0.8, "right_tuned": 0.4} | shares
     results = towns.answers(ASKED, judge, tuned=tuned, **shares)
     made = towns.rungs(ASKED[:50], judge) if rungs else pd.DataFrame()
-    table = audit(results, StyledAnswers(results, made), METRICS, {})
+    table = audit(results, StyledAnswers(results, made), METRICS)
     return effects.compare(
-        results, ["retrieved"], metrics, REFERENCE, {}, {"strong": valid}, 300, METRICS,
+        results, ["retrieved"], metrics, REFERENCE, {"strong": valid}, 300, METRICS,
         audited=table, people=people,
     )  # fmt: skip
 
@@ -87,9 +87,9 @@ def test_one_criterion_gives_way_to_its_counterpart():
     rungs["key_point_recall"] = rungs["answer_recall"]
     biased = towns.rungs(ASKED[:50], towns.Opinion(towns.likes_long))
     rungs["judge_completeness"] = biased["judge_completeness"]
-    table = audit(results, StyledAnswers(results, rungs), METRICS, {})
+    table = audit(results, StyledAnswers(results, rungs), METRICS)
     made = effects.compare(
-        results, ["retrieved"], JUDGED, REFERENCE, {}, {"strong": True}, 300, audited=table
+        results, ["retrieved"], JUDGED, REFERENCE, {"strong": True}, 300, audited=table
     )
     assert carrying(made) == {("judge_accuracy", "strong"), ("key_point_recall", "")}
 
@@ -175,7 +175,7 @@ def test_a_difference_outside_the_interval_of_people_is_a_contradiction():
 
 
 def test_people_rows_need_an_interval():
-    assert people_rows(pd.DataFrame(), METRICS, {}).empty
+    assert people_rows(pd.DataFrame(), METRICS).empty
 
 
 @pytest.mark.parametrize(("grade", "trusted"), [(towns.fair, True), (towns.likes_long, False)])

@@ -37,7 +37,7 @@ def whole(drops, retention=-0.2, closed=0.0, eased=0.4, metrics=("judge_accuracy
 
 
 def answers(results, valid=True, contexts=("retrieved",), **options):
-    table = claims(results, contexts, {}, {"j": valid}, n_resamples=500, **options)
+    table = claims(results, contexts, {"j": valid}, n_resamples=500, **options)
     assert list(table.columns) == CLAIM_COLUMNS
     assert table["claim"].tolist() == list(CLAIMS)
     assert set(table["answer"]) <= {"supported", "contradicted", "undecided", "not tested"}
@@ -180,7 +180,7 @@ def test_two_valid_judges_answer_each_for_themselves():
     results = whole(PAPER, n=60)
     other = results[results["judge"] == "j"].assign(judge="k", judge_accuracy=3.0)
     table = claims(
-        pd.concat([results, other]), ["retrieved"], {}, {"j": True, "k": True}, n_resamples=200
+        pd.concat([results, other]), ["retrieved"], {"j": True, "k": True}, n_resamples=200
     )
     assert len(table) == 2 * len(CLAIMS)
     by_judge = table[table["claim"] == "accuracy"].set_index("judge")["answer"]
@@ -197,7 +197,7 @@ def test_the_spread_between_seeds_enters():
 
 
 def test_no_results_no_claims():
-    table = claims(pd.DataFrame(), ["retrieved"], {}, {})
+    table = claims(pd.DataFrame(), ["retrieved"], {})
     assert (list(table.columns), len(table)) == (CLAIM_COLUMNS, 0)
 
 
@@ -206,7 +206,7 @@ def test_without_an_effect_claims_of_a_loss_are_seldom_supported():
     wrong = []
     for seed in range(200):
         states = [({"train_size": n, "context": c}, 0.0) for n in (50, 200) for c in ("none", "r")]
-        table = claims(study(states, n=80, seed=seed), ["r"], {}, {"j": True}, n_resamples=200)
+        table = claims(study(states, n=80, seed=seed), ["r"], {"j": True}, n_resamples=200)
         found = table.set_index("claim")["answer"]
         wrong.append(found[["accuracy", "above_one_point", "use_of_context"]] == "supported")
     assert (np.mean(wrong, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)).all()

@@ -287,7 +287,7 @@ def test_a_judge_that_scored_half_of_the_answers_is_said_so(study):
     (said,) = [note for note in analyse.warnings(found) if "Judge" in note]
     total = len(found.results)
     assert said.startswith(f"Judge random-llama scored {total // 2} of {total} answers")
-    table = effects.compare(found.results, ["retrieved"], ["judge_accuracy"], [], {}, {}, 200)
+    table = effects.compare(found.results, ["retrieved"], ["judge_accuracy"], [], {}, 200)
     assert set(table.loc[table["metric"] == "judge_accuracy", "n_questions"]) == {ASKED // 2}
 
 

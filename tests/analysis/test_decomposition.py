@@ -193,7 +193,7 @@ def test_shares_and_changes_are_those_of_the_study_s_own_comparison():
     results = results[results["context"] == "retrieved"]
     table = decompose(results)
     right = changes(table).query("category == 'right'").set_index("train_size")
-    compared = effects.compare(results, ["retrieved"], ["answer_recall"], [], {}, {})
+    compared = effects.compare(results, ["retrieved"], ["answer_recall"], [], {})
     compared = compared.query("metric == 'answer_recall'").set_index("train_size")
     for size in (50, 200):
         for ours, theirs in (

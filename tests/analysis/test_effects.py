@@ -45,10 +45,15 @@ def study(base, tuned, metric="answer_recall", groups=None, judge="", **run):
     )
 
 
+def of_recall(margin):
+    """The metrics with this margin of answer recall."""
+    return METRICS.with_criteria((), {"answer_recall": margin})
+
+
 def compared(
     results, contexts=("retrieved",), metrics=("answer_recall",), known=METRICS, **options
 ):
-    defaults = {"reference_metrics": (), "margins": {}, "judge_valid": {}, "n_resamples": 1000}
+    defaults = {"reference_metrics": (), "judge_valid": {}, "n_resamples": 1000}
     return compare(results, contexts, metrics, **{**defaults, "metrics": known, **options})
 
 
@@ -77,7 +82,7 @@ def replicated(rng, effect, n_studies, family, n_questions, spread=1.0):
             tuned = {"judge_accuracy": base + effect + shared + noise}
             run = {**TUNED, "model": str(number), "variant": str(i)}
             frames.append(rows(tuned, groups=groups, judge="j", **run))
-    options = {"judge_valid": {"j": True}, "margins": {"judge_accuracy": 0.25}}
+    options = {"judge_valid": {"j": True}}
     table = compared(pd.concat(frames, ignore_index=True), (), ("judge_accuracy",), **options)
     table["primary"] = True
     return [add_verdicts(part) for _, part in table.groupby("model")]
@@ -307,14 +312,13 @@ def test_margins_of_the_study_override_the_defaults():
     results = study(np.zeros(30), np.tile([0.019, 0.021], 15))
     row = only(compared(results), "answer_recall")
     assert (row["margin"], row["verdict"]) == (0.03, "no difference that matters")
-    row = only(compared(results, margins={"answer_recall": 0.01}), "answer_recall")
+    row = only(compared(results, known=of_recall(0.01)), "answer_recall")
     assert (row["margin"], row["verdict"]) == (0.01, "helps")
-    row = only(compared(results, margins={"answer_recall": None}), "answer_recall")
-    assert row["verdict"] == "no verdict"
-    assert row["reason"] == "the study declares no margin for answer_recall"
+    row = only(compared(results, known=of_recall(None)), "answer_recall")
+    assert (row["primary"], row["verdict"]) == (False, "")
     assert math.isnan(row["margin"])
     with pytest.raises(ValueError, match=r"unknown metrics \['recall'\]"):
-        compared(results, margins={"recall": 0.1})
+        compared(results, metrics=("recall",))
 
 
 def test_large_families_get_enough_flips_for_holm():
@@ -539,7 +543,13 @@ def test_all_scores_may_change_by_exactly_the_margin(sign):
     base = np.full(40, 3.0)
     results = study(base, base + sign * 0.5, "judge_accuracy", judge="j")
     table = compare(
-        results, ["retrieved"], ["judge_accuracy"], [], {"judge_accuracy": 0.5}, {"j": True}, 200
+        results,
+        ["retrieved"],
+        ["judge_accuracy"],
+        [],
+        {"j": True},
+        200,
+        METRICS.with_criteria((), {"judge_accuracy": 0.5}),
     )
     row = only(table, "judge_accuracy", judge="j")
     assert abs(row["difference"]) == 0.5
@@ -549,7 +559,7 @@ def test_all_scores_may_change_by_exactly_the_margin(sign):
 def test_no_verdict_speaks_against_its_own_interval():
     """All answers changed alike, and by little: as many others as the exact bounds allow may change
     by as much as the scale has room for."""
-    table = compared(study(np.full(60, 0.5), np.full(60, 0.53)), margins={"answer_recall": 0.02})
+    table = compared(study(np.full(60, 0.5), np.full(60, 0.53)), known=of_recall(0.02))
     row = only(table, "answer_recall")
     assert row["ci_low"] < 0 < row["ci_high"]
     assert row["p_value"] > 0.05
@@ -559,7 +569,7 @@ def test_no_verdict_speaks_against_its_own_interval():
 @pytest.mark.parametrize("margin", [0.0, -0.1, math.inf, math.nan])
 def test_a_margin_is_a_number_above_zero(margin):
     with pytest.raises(ValueError, match="a margin is a number above 0"):
-        compared(study([0.0] * 20, [1.0] * 20), margins={"answer_recall": margin})
+        compared(study([0.0] * 20, [1.0] * 20), known=of_recall(margin))
 
 
 def test_the_examples_of_another_seed_are_no_base():

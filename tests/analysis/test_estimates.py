@@ -15,7 +15,7 @@ from rag_study.analysis.pairing import ALL_SEEDS
 
 
 def compared(results, **options):
-    given = {"margins": {}, "judge_valid": {"j": True}, "n_resamples": 500, **options}
+    given = {"judge_valid": {"j": True}, "n_resamples": 500, **options}
     return compare(results, ["retrieved"], ["judge_accuracy"], ["answer_recall"], **given)
 
 

@@ -13,7 +13,7 @@ from rag_study.analysis.pairing import ALL_SEEDS
 def over_sets(effects, seeds=(0,), **options):
     states = [({"dataset": d, "seed": s}, e) for d, e in effects.items() for s in seeds]
     results = study(states, **options)
-    return compare(results, [], ["judge_accuracy"], [], {}, {"j": True}, n_resamples=200)
+    return compare(results, [], ["judge_accuracy"], [], {"j": True}, n_resamples=200)
 
 
 def test_cochrans_q_and_the_mean_by_hand():

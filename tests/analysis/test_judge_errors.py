@@ -30,7 +30,7 @@ def accuracy(table, quantity, size=200):
 
 def test_errors_are_the_judges_score_less_peoples():
     labels, results = graded(towns.likes_long, truth)
-    table = judge_errors(labels, results, METRICS, {})
+    table = judge_errors(labels, results, METRICS)
     assert list(table.columns) == ERROR_COLUMNS
     assert set(table["metric"]) == {"judge_accuracy"}  # nobody graded completeness
     errors = results["judge_accuracy"] - labels["human_accuracy"]
@@ -50,7 +50,7 @@ def test_a_judge_that_is_strict_to_all_passes():
 
     many = towns.questions(110)
     labels, results = graded(strict, lambda row: 4 if row["is_right"] else 2, asked=many)
-    table = judge_errors(labels, results, METRICS, {})
+    table = judge_errors(labels, results, METRICS)
     assert accuracy(table, "error")["error"] == pytest.approx(-1.0)
     assert accuracy(table, "difference")["status"] == PASSES
 
@@ -60,7 +60,7 @@ def test_labels_without_any_error_say_no_more_than_their_number_does(n):
     """Of n answers without an error about 3 / n of all may be wrong, by up to four points."""
     labels, results = graded(towns.fair, lambda row: 0, asked=towns.questions(n))
     labels["human_accuracy"] = results["judge_accuracy"].to_numpy()
-    row = accuracy(judge_errors(labels, results, METRICS, {}), "difference")
+    row = accuracy(judge_errors(labels, results, METRICS), "difference")
     assert (row["n_questions"], row["error"]) == (n, 0.0)
     assert row["high"] == pytest.approx(4 * (1 - 0.05 ** (1 / n)))
     assert row["status"] == NOT_KNOWN
@@ -69,7 +69,7 @@ def test_labels_without_any_error_say_no_more_than_their_number_does(n):
 def test_fewer_than_twenty_groups_tell_nothing():
     few = towns.questions(38, per_group=2)
     labels, results = graded(towns.likes_long, truth, asked=few)
-    row = accuracy(judge_errors(labels, results, METRICS, {}), "difference")
+    row = accuracy(judge_errors(labels, results, METRICS), "difference")
     assert (row["n_questions"], row["n_clusters"], row["status"]) == (38, 19, NOT_KNOWN)
 
 
@@ -77,7 +77,7 @@ def test_rare_questions_count_by_their_chance():
     labels, results = graded(towns.likes_long, truth)
     place = labels["question_id"].str[1:].astype(int)
     labels["inclusion_probability"] = np.where(place < 20, 0.1, 1.0)
-    row = accuracy(judge_errors(labels, results, METRICS, {}), "error")
+    row = accuracy(judge_errors(labels, results, METRICS), "error")
     mine = results["train_size"] == 200
     errors = (results["judge_accuracy"] - labels["human_accuracy"])[mine]
     weights = 1 / labels["inclusion_probability"][mine]
@@ -87,12 +87,11 @@ def test_rare_questions_count_by_their_chance():
 def test_the_more_states_the_wider_the_intervals():
     labels, results = graded(towns.noisy(0.5), truth)
     again = [table[table["train_size"] > 0].assign(train_size=50) for table in (labels, results)]
-    one = judge_errors(labels, results, METRICS, {})
+    one = judge_errors(labels, results, METRICS)
     two = judge_errors(
         pd.concat([labels, again[0]], ignore_index=True),
         pd.concat([results, again[1]], ignore_index=True),
         METRICS,
-        {},
     )
     narrow, wide = (accuracy(table, "difference") for table in (one, two))
     assert narrow["error"] == wide["error"]
@@ -102,9 +101,9 @@ def test_the_more_states_the_wider_the_intervals():
 def test_labels_of_answers_that_have_changed_are_left_out():
     labels, results = graded(towns.fair, truth)
     results.loc[results["train_size"] == 200, "answer"] += " now"
-    table = judge_errors(labels, results, METRICS, {})
+    table = judge_errors(labels, results, METRICS)
     assert set(table["train_size"]) == {0}
-    assert judge_errors(pd.DataFrame(), results, METRICS, {}).empty
+    assert judge_errors(pd.DataFrame(), results, METRICS).empty
 
 
 def test_at_the_limit_at_most_one_in_twenty_passes():
@@ -114,7 +113,7 @@ def test_at_the_limit_at_most_one_in_twenty_passes():
     for _ in range(150):
         noise = rng.normal(0, 0.2, len(results)) + 0.125 * (results["train_size"] > 0)
         shifted = results.assign(judge_accuracy=labels["human_accuracy"] + noise)
-        row = accuracy(judge_errors(labels, shifted, METRICS, {}), "difference")
+        row = accuracy(judge_errors(labels, shifted, METRICS), "difference")
         passed += row["status"] == PASSES
     assert passed / 150 <= 0.09
 
@@ -142,3 +141,26 @@ def test_what_an_error_goes_with():
     # All long answers say the question again here: that is told by their length already.
     assert "passage" not in found.index
     assert "restated" not in found.index
+
+
+def test_a_question_of_several_seeds_is_one_labelled_question():
+    labels, results = graded(towns.noisy(0.2), truth)
+    labels, results = (
+        pd.concat([rows, rows[rows["train_size"] > 0].assign(seed=1)]) for rows in (labels, results)
+    )
+    rows = judge_errors(labels, results, METRICS).query("quantity == 'difference'")
+    assert set(rows["n_questions"]) == {labels["question_id"].nunique()}
+    assert len(rows) == 3
+
+
+def test_labelled_groups_that_are_uneven_count_for_what_they_are_worth():
+    """Ten groups of nine and ten of one are worth 12 equal ones."""
+    labels, results = graded(towns.fair, truth, asked=towns.questions(100))
+    ids = sorted(labels["question_id"].unique())
+    group = {name: f"g{min(i // 9, 9) if i < 90 else i}" for i, name in enumerate(ids)}
+    labels, results = (
+        rows.assign(group=rows["question_id"].map(group)) for rows in (labels, results)
+    )
+    assert labels["group"].nunique() == 20
+    row = accuracy(judge_errors(labels, results, METRICS), "difference")
+    assert row["status"] == NOT_KNOWN

@@ -37,7 +37,7 @@ def answered(per_word, substance, shorter=8.0, n=200, seed=0, spread=0.05, group
 
 
 def adjusted(results):
-    comparisons = compare(results, [], ["token_f1"], [], {}, {}, n_resamples=500)
+    comparisons = compare(results, [], ["token_f1"], [], {}, n_resamples=500)
     table = length_adjusted(results, comparisons)
     assert list(table.columns) == STYLE_COLUMNS
     (row,) = table.to_dict("records")
@@ -100,7 +100,7 @@ def test_what_cannot_be_adjusted_has_no_number():
 
 def test_without_lengths_or_results_the_table_is_empty():
     results = answered(-0.02, 0.0)
-    comparisons = compare(results, [], ["token_f1"], [], {}, {}, n_resamples=200)
+    comparisons = compare(results, [], ["token_f1"], [], {}, n_resamples=200)
     for given in (results.drop(columns="answer_length"), results.iloc[:0]):
         table = length_adjusted(given, comparisons)
         assert (list(table.columns), len(table)) == (STYLE_COLUMNS, 0)

@@ -24,7 +24,7 @@ EFFECTS = {8: 1.4, 16: 0.13, 32: 0.45}
 
 def compared(results, look=ONLY_LOOK):
     options = {"judge_valid": {"j": True}, "n_resamples": 300, "look": look}
-    return compare(results, ["retrieved"], ["judge_accuracy"], [], {}, **options)
+    return compare(results, ["retrieved"], ["judge_accuracy"], [], **options)
 
 
 @pytest.fixture(scope="module")

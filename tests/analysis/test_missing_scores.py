@@ -31,7 +31,7 @@ def answers(scores, metric="judge_accuracy", judge="j", seed=0, **run):
 
 def verdict_of(*frames, metric="judge_accuracy"):
     table = compare(
-        pd.concat(frames, ignore_index=True), ["retrieved"], [metric], [], {}, {"j": True}, 500
+        pd.concat(frames, ignore_index=True), ["retrieved"], [metric], [], {"j": True}, 500
     )
     (row,) = table[table["primary"]].to_dict("records")
     return row
@@ -135,7 +135,7 @@ def test_several_seeds_lose_together():
 def test_a_side_without_any_score_is_said_and_not_only_left_out():
     base, _ = scored(30)
     results = pd.concat([answers(base), answers(np.full(30, np.nan), **TUNED)], ignore_index=True)
-    table = compare(results, ["retrieved"], ["judge_accuracy"], [], {}, {"j": True}, 200)
+    table = compare(results, ["retrieved"], ["judge_accuracy"], [], {"j": True}, 200)
     assert table.empty
     (said,) = table.attrs["skipped"]
     assert "no question has scores of accuracy (judge) by j on both sides" in said
@@ -154,10 +154,10 @@ def test_a_question_that_no_state_answered_is_lost_on_both_sides():
     values[:8] = np.nan
     frames = [answers(values, "answer_recall"), answers(values, "answer_recall", **TUNED)]
     whole = pd.concat(frames, ignore_index=True).assign(missing_reason=None)
-    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, {}, 500).iloc[0]
+    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, 500).iloc[0]
     assert (row["lost_base"], row["lost_tuned"]) == (0, 0)  # the metric does not apply to them
     whole.loc[whole["answer_recall"].isna(), "missing_reason"] = "a filter"
-    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, {}, 500).iloc[0]
+    row = compare(whole, ["retrieved"], [], ["answer_recall"], {}, 500).iloc[0]
     assert (row["n_questions"], row["lost_base"], row["lost_tuned"]) == (92, 8, 8)
 
 

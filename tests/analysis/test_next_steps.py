@@ -72,7 +72,7 @@ class Made:
         if settings["forgets"] is not None:
             scored = pd.concat([results, self._outside()], ignore_index=True)
         comparisons = effects.compare(
-            scored, primary.contexts, primary.metrics, primary.reference_metrics, {},
+            scored, primary.contexts, primary.metrics, primary.reference_metrics,
             {"random-llama": settings["trusted"]}, 200, metrics,
         )  # fmt: skip
         self.found = StudyResults(

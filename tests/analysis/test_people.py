@@ -118,3 +118,10 @@ def test_labels_of_several_seeds_carry_one_verdict_about_all_of_them(tmp_path):
         (row,) = primary[primary["metric"] == metric].to_dict("records")
         assert row["difference"] == pytest.approx(rows["difference"].mean())
         assert row["se"] >= rows["se"].min()  # they share their questions
+
+
+def test_uneven_labelled_groups_are_worth_fewer():
+    clusters = np.repeat(np.arange(20), [9] * 10 + [1] * 10)
+    labels = np.random.default_rng(4).normal(size=len(clusters))
+    made = estimate(labels, None, np.zeros(len(labels), dtype=int), clusters)
+    assert made.n_effective == pytest.approx(100**2 / (10 * 81 + 10))

@@ -119,7 +119,7 @@ def test_the_interval_is_that_of_the_comparison(going):
             for q, value in zip(study.questions, study.scores[run.run_id], strict=True)
         ]
     )
-    of_all = effects.compare(by_hand, ["retrieved"], ["judge_accuracy"], [], {}, {"j": True})
+    of_all = effects.compare(by_hand, ["retrieved"], ["judge_accuracy"], [], {"j": True})
     expected = of_all[of_all["metric"] == "judge_accuracy"].iloc[0]
     for end in ("ci_low", "ci_high"):
         assert row[end] == pytest.approx(expected[end])

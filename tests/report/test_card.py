@@ -31,8 +31,8 @@ REFUSED = judged("", 0.4, primary=False, reason=f"{AUDIT_FAILED}style makes +0.3
 PEOPLE_S = judged("", -0.3, judge=PEOPLE, primary=False, ci_low=-0.5, ci_high=-0.1)
 CASES = {
     "deploy": ([judged("helps")], "Deploy LoRA on 200", "got better by 0.40", "not measured"),
-    "worse": ([judged("hurts", -0.4)], "not worth deploying", "got worse by 0.40 (95 % sure: 0.30",
-              "Another way of training"),
+    "worse": ([judged("hurts", -0.4)], "not worth deploying",
+              "got worse by 0.40 (95 % interval 0.30", "Another way of training"),
     "same": ([judged("no difference that matters", 0.0)], "not worth deploying",
              "Nothing that matters changed", "costs a training and brings nothing"),
     "open": ([judged("cannot tell", 0.1)], "not proven that the training helps",

@@ -3,9 +3,10 @@
 import math
 
 import pytest
-from study_tables import STRONG, WEAK, comparison, sentences, study
+from study_tables import STRONG, WEAK, comparison, sentences, study, table
 
 from rag_study.analysis.study_results import StudyResults
+from rag_study.report.card import card_of
 from rag_study.report.headline import headline, headline_row
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -173,6 +174,28 @@ def test_headline_without_primary_comparisons():
     text = headline(study(row, judge_checks=[WEAK]))
     assert text.startswith("No verdict. 1 difference between trained and base models was computed")
     assert "weak" in text
+
+
+def test_without_primary_comparisons_the_largest_change_of_a_training_in_answers_is_meant():
+    row = headline_row(
+        table(
+            comparison("", -0.06, primary=False),
+            comparison("", -0.2, primary=False, metric="knowledge_accuracy", context="retention"),
+            comparison("", 0.3, primary=False, method="none", size=0, prompting="brief"),
+            comparison("", 0.4, primary=False, baseline="brief"),
+        )
+    )
+    assert row["difference"] == -0.06
+
+
+def test_where_looks_are_to_come_nobody_is_told_to_fix_the_number():
+    to_come = "not settled at the look at 60 of at most 200 questions, so that more are to be asked"
+    row = comparison("cannot tell", settles=to_come)
+    text = headline(study(row))
+    assert to_come in text
+    assert "fix the number" not in text
+    change = card_of(study(row)).rows[0].change
+    assert change == f"{to_come[0].upper()}{to_come[1:]}."
 
 
 def test_it_begins_with_whose_questions_they_are_where_a_model_wrote_them():

@@ -64,7 +64,7 @@ def test_sentences_are_short_and_name_nothing_internal(name):
 
 def test_what_only_the_base_answered_is_one_sentence_for_all_contexts():
     frame = of_other_contexts().results
-    table = effects.compare(frame, ["retrieved"], ["judge_accuracy"], [], {}, {"weak": True}, 200)
+    table = effects.compare(frame, ["retrieved"], ["judge_accuracy"], [], {"weak": True}, 200)
     assert table.attrs["skipped"] == [
         f"LoRA {size} (tiny on fictional): only its base answered without passages, with the right "
         "passages, with passages that lack the answer and on training questions."

@@ -8,6 +8,7 @@ from rag_study.common.errors import StudyError
 from rag_study.common.machine import resolve_dtype
 from rag_study.common.meter import Meter, totals
 from rag_study.common.paths import PROJECT_ROOT
+from rag_study.data.sources import own
 from rag_study.study import plan
 from rag_study.study.running import costs
 from rag_study.study.running.costs import MACHINES, Machine
@@ -71,6 +72,9 @@ def test_this_machines_speed_is_found_in_its_finished_runs(outputs, demo):
         (folder.path / "provenance.json").write_text(json.dumps(told))
         files.write_yaml(folder.path / "params.yaml", run.parameters)
         (folder.path / "corpus.jsonl").write_text("x" * 300_000)
+    for name, record in (("damaged", "{"), ("old", json.dumps(told | {"stage": "gone"}))):
+        files.write_text(folder.path.with_name(name) / "provenance.json", record)
+        files.write_yaml(folder.path.with_name(name) / "params.yaml", run.parameters)
     found = costs.find_machine(None)
     for speed in ("read", "trained", "written", "overhead"):
         assert getattr(found, speed) == pytest.approx(getattr(truth, speed), rel=1e-3)
@@ -119,3 +123,12 @@ def test_a_model_s_tokens_are_counted_as_read_written_and_trained(tiny):
     tiny.model(torch.full((3, 6), 5))
     tiny.model.eval()
     assert meter.read()["tokens"] == {"read": 20, "written": 2 * 3, "trained": 18}
+
+
+def test_large_own_data_is_not_read_to_tell_what_it_takes(write_study, own_data, monkeypatch):
+    mine = {"name": "own", "path": str(own_data), "test_size": 4}
+    runs = plan.expand(write_study(datasets=[mine]))
+    indexing = first(runs, "index_corpus")
+    known = costs.tokens(indexing)["read"]
+    monkeypatch.setattr(own, "_INSTANT_BYTES", 0)
+    assert known > costs.tokens(indexing)["read"] == 0

@@ -79,3 +79,8 @@ def test_many_studies_have_one_folder_with_a_name_that_file_systems_take(write):
     other = load_studies([*files[:-1], write(name="another")])
     assert other.name != study.name
     assert plan.comparison(study).run_id != plan.comparison(other).run_id
+
+
+def test_margins_of_every_study_hold(write):
+    second = write(name="second", margins={"judge_accuracy": 0.25})
+    assert load_studies([write(), second]).margins == {"judge_accuracy": 0.25}

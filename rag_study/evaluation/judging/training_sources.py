@@ -1,9 +1,10 @@
 """Where the right and wrong answers that a judge is trained on come from (`training_material`).
 
 Three sources, none of them the data of a study: texts written for this purpose in many fields
-(`judge_texts.jsonl`), worlds of the data set `fictional` in the styles that the bundled studies do
-not use, and short facts put together from lists (`judge_facts.yaml`), whose answers come in all the
-forms in which people write a name, a date or a number, and in those that only look alike.
+(`judge_texts.jsonl`), worlds of the data set `fictional` in two of its styles, from other seeds
+than any study's, and short facts put together from lists (`judge_facts.yaml`), whose answers come
+in all the forms in which people write a name, a date or a number, and in those that only look
+alike.
 """
 
 from __future__ import annotations

@@ -67,5 +67,7 @@ def recipe_caption(rows: pd.DataFrame) -> str:
     methods = ", ".join(method_label(m) for m in sorted(tuned["method"].unique()))
     seeds = sorted(seed for seed in tuned["seed"].unique() if seed != ALL_SEEDS)
     seed_text = f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    seed_text = seed_text if seeds else "all training seeds"
+    if not seeds:  # rows about all trainings of a recipe
+        several = "n_seeds" in tuned and tuned["n_seeds"].notna().all()
+        seed_text = f"{span(tuned['n_seeds'])} trainings each" if several else "all training seeds"
     return f"Trained models were {formats} ({methods}, {seed_text}).{others}"

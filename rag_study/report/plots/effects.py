@@ -116,7 +116,7 @@ def _drawn(
     labels, position = forest.labelled_rows(rows)
     fig, axes = canvas.layout(
         len(panels),
-        panel=(2.3, 0.26 * len(labels) + 0.75),
+        panel=(2.3, 0.26 * len(labels) + 0.95),
         title=title,
         caption=caption,
         handles=handles,
@@ -129,6 +129,7 @@ def _drawn(
         forest.draw_panel(ax, part, position, greyed=judge in invalid)
         families.setdefault(forest.scale_family(metric, metrics), []).append((ax, part))
         canvas.scorer_title(ax, metric, judge, judge in invalid, metrics)
+        ax.set_xlabel(forest.scale_words(metric, metrics))
         ax.set_yticks(list(labels), list(labels.values()))
         for tick, y in zip(ax.get_yticklabels(), labels, strict=True):
             if y not in position.values():

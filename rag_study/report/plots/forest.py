@@ -112,6 +112,13 @@ def set_scale(ax: Axes, reach: float) -> None:
     ax.set_xlim(-reach, reach)
 
 
+def scale_words(metric: str, metrics: Metrics = METRICS) -> str:
+    """Of which scale differences of a metric are: "on the scale 1 to 5"; '' where it has no end."""
+    scale = metrics.get(metric)
+    ends = scale is not None and scale.high is not None
+    return f"on the scale {scale.low:g} to {scale.high:g}" if ends else ""
+
+
 def scale_family(metric: str, metrics: Metrics = METRICS) -> tuple:
     """Metrics of the same family share an x scale."""
     scale = metrics.get(metric)
