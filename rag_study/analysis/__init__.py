@@ -1,6 +1,7 @@
 """From answers to verdicts: collect, pair, estimate, compare, decide.
 
-Tables in, tables out; nothing is worded or drawn for people here beyond the names of states.
+Tables in, tables out; nothing is drawn here, and worded only what a table holds: names of states,
+reasons of verdicts, notes, and the sentences of what to do next.
 """
 
 import lazy_loader

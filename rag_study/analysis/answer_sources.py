@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from rag_study.analysis import state_costs
-from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT, RUN_COLUMNS
+from rag_study.analysis.effects import of_recipes
+from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS
 from rag_study.analysis.run_names import source_words
 from rag_study.analysis.states import state_label
 from rag_study.study.stages import StageRun
@@ -71,9 +72,7 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
         **sums, words_learned=("words_learned", "mean")
     )
     usual = comparisons[comparisons["baseline"] == DEFAULT]
-    pooled = usual[usual["seed"] == ALL_SEEDS].set_index(recipe).index
-    several = usual.set_index(recipe).index.isin(pooled)
-    usual = usual[(usual["seed"] == ALL_SEEDS) | ~several]
+    usual = of_recipes(usual)
     shown = usual[usual["primary"] | (usual["metric"] == _ALWAYS)]
     rows = shown.merge(learned.reset_index(), on=recipe)
     run, at = [*recipe, "seed"], [*recipe, "seed", "context"]

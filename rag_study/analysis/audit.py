@@ -63,7 +63,7 @@ from rag_study.analysis.pairing import (
 )
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import Mixture, StyledAnswers
-from rag_study.common.wording import counted
+from rag_study.common.wording import counted, signed
 from rag_study.evaluation.judging.style import MERITS, STYLES
 from rag_study.evaluation.metrics import COUNTERPARTS, REFERENCE, Metrics
 
@@ -340,16 +340,12 @@ def _words(part: Part, limit: float, metric: str) -> str:
     digits = 3 if limit < 0.05 else 2
     passes = part.status(limit) == PASSES
     low, high = (part.low, part.high) if passes else (part.ci_low, part.ci_high)
-    ends = f"{_signed(low, digits)} to {_signed(high, digits)}"
-    bias, questions = _signed(part.bias, digits), counted(part.n_questions, "question")
+    ends = f"{signed(low, digits=digits)} to {signed(high, digits=digits)}"
+    bias, questions = signed(part.bias, digits=digits), counted(part.n_questions, "question")
     return (
         f"{_SOURCES[part.source]}, {_MAKES[part.source == PEOPLE]} {bias} of the difference "
         f"({ends}, {questions}), and ±{limit:.3g}, half the margin, is allowed"
     )
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
 def _cells(part: Part, limit: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rag_study.analysis.carriers import AUDIT_FAILED, contradicts
 from rag_study.analysis.effects import of_recipes
 from rag_study.analysis.flips import BY_REFERENCE
 from rag_study.analysis.outside_task import changes_outside
-from rag_study.analysis.pairing import BASE_COLUMNS, DEFAULT, PEOPLE, RUN_COLUMNS
+from rag_study.analysis.pairing import BASE_COLUMNS, PEOPLE, RUN_COLUMNS
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import against_base, is_base
 from rag_study.analysis.study_results import StudyResults
@@ -200,7 +200,7 @@ def _right(results: StudyResults, recipe: dict, row: dict) -> dict[str, Any]:
     if table.empty:
         return unknown
     rows = table[_same(table, {**recipe, **row}, [*RECIPE_COLUMNS, "context"])]
-    rows = of_recipes(rows.assign(baseline=DEFAULT))
+    rows = of_recipes(rows)
     judge = row["judge"] if row["judge"] not in ("", PEOPLE) else ""
     of_judge = rows[(rows["judge"] == judge) & (rows["judge"] != "")]
     rows = of_judge if len(of_judge) else rows[rows["metric"] == BY_REFERENCE]

@@ -294,8 +294,9 @@ def widest(limits: tuple[float, float], times: int = 1) -> tuple[float, float]:
 
 
 def of_recipes(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """The rows that speak for their recipe: of several seeds only that about all of them."""
-    keys = [name for name in (*KEY_COLUMNS, "baseline") if name != "seed"]
+    """The rows that speak for their recipe: of several seeds only that about all of them. Any table
+    with KEY_COLUMNS, or some of them, and n_seeds."""
+    keys = [name for name in (*KEY_COLUMNS, "baseline") if name in comparisons and name != "seed"]
     groups = comparisons.groupby(keys, dropna=False, observed=True)
     return comparisons[comparisons["n_seeds"] == groups["n_seeds"].transform("max")]
 

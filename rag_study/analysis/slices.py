@@ -227,7 +227,7 @@ def _spread(means: list[float]) -> float:
 
 
 def _influence(sample: Sample) -> pd.Series:
-    """By how much the mean moves without a cluster, by cluster code (the jackknife)."""
+    """What each cluster adds to the mean, by cluster code (its linearised influence)."""
     if not len(sample.values):
         return pd.Series(dtype=float)
     totals, codes = totals_of(sample), np.unique(sample.clusters)

@@ -28,7 +28,7 @@ from rag_study.analysis.planning import (
 )
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.shrinkage import shrunken
-from rag_study.common.wording import counted, rounded_up
+from rag_study.common.wording import counted, rounded_up, signed
 from rag_study.evaluation.metrics import METRICS, Metric, Metrics
 
 # The most telling first.
@@ -167,9 +167,9 @@ def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
     digits = 3 if metric.high == 1.0 else 2
     low, high = row["ci_low"], row["ci_high"]
     named = f"interval{look.interval_words}"
-    interval = f"the 95 % {named} {_signed(low, digits)} to {_signed(high, digits)}"
+    interval = f"the 95 % {named} {signed(low, digits=digits)} to {signed(high, digits=digits)}"
     corrected = f"{_p(p_holm)} after {look.correction_words}"
-    inner = f"{_signed(row['ci90_low'], digits)} to {_signed(row['ci90_high'], digits)}"
+    inner = f"{signed(row['ci90_low'], digits=digits)} to {signed(row['ci90_high'], digits=digits)}"
     inside = f"the 90 % {named} {inner} lies inside the margin of ±{margin:g}"
     equivalence = f"{_p(row['p_equivalence'])} after {look.correction_words}"
     if row["p_equivalence"] < ALPHA:
@@ -180,8 +180,8 @@ def _decide(row: dict, metric: Metric, family_size: int, look: Look) -> dict:
         certain = low >= margin - TOLERANCE or high <= -margin + TOLERANCE
         reach = "lies at or beyond" if certain else "does not rule out a change below"
         reason = (
-            f"the difference of {_signed(difference, digits)} reaches the margin of {margin:g} "
-            f"({corrected}); {interval} {reach} the margin"
+            f"the difference of {signed(difference, digits=digits)} reaches the margin of "
+            f"{margin:g} ({corrected}); {interval} {reach} the margin"
         )
         verdict = "helps" if difference > 0 else "hurts"
         return {"verdict": verdict, "reason": reason, "at_least_margin": certain, **plan}
@@ -264,7 +264,7 @@ def _hold_at_bounds(
         return
     else:
         digits = 3 if metric.high == 1.0 else 2
-        ends = [_signed(other["difference"], digits) for other in others]
+        ends = [signed(other["difference"], digits=digits) for other in others]
         reason = (
             f"{words}: with the worst and the best of the scale in their place the difference "
             f"would be {ends[0]} and {ends[1]}, where “{row['verdict']}” does not hold"
@@ -275,7 +275,3 @@ def _hold_at_bounds(
 
 def _p(p: float) -> str:
     return f"p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")

@@ -10,11 +10,12 @@ from typing import Any
 NOT_KNOWN = "not computed"
 
 
-def signed(value: float, metric: str = "") -> str:
-    """A difference with its sign, in the metric's digits: "−0.05"."""
+def signed(value: float, metric: str = "", digits: int | None = None) -> str:
+    """A difference with its sign, in these digits or the metric's own: "−0.05"."""
     if not is_number(value):
         return NOT_KNOWN
-    digits = 1 if metric == "answer_length" else 2
+    if digits is None:
+        digits = 1 if metric == "answer_length" else 2
     return f"{round(float(value), digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 

@@ -62,7 +62,7 @@ def _small(value: float, limit: float) -> str:
     if not is_number(value):
         return "not known"
     digits = _DIGITS if is_number(limit) and limit < 0.05 else 2
-    return f"{round(float(value), digits) + 0.0:+.{digits}f}".replace("-", "−")
+    return signed(value, digits=digits)
 
 
 def _bounds(row: dict[str, Any]) -> str:

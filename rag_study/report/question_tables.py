@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from rag_study.analysis.effects import of_recipes
 from rag_study.analysis.flips import BY_REFERENCE
 from rag_study.analysis.pairing import RUN_COLUMNS
 from rag_study.analysis.slices import LOST_MOST
@@ -19,13 +20,6 @@ from rag_study.report.tables import common_cells, run_factors
 _KEY = [*RUN_COLUMNS, "context", "metric", "judge"]
 # Where the reference decides, there is no metric of this name.
 _BY_REFERENCE = "Right answer in it"
-
-
-def speaking(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that speak for their recipe: of several seeds that of all."""
-    keys = [name for name in _KEY if name != "seed"]
-    most = table.groupby(keys, dropna=False)["n_seeds"].transform("max")
-    return table[table["n_seeds"] == most]
 
 
 def shown_by(results: StudyResults, table: pd.DataFrame, usual: str) -> tuple[str, str]:
@@ -42,7 +36,7 @@ def flips_shown(results: StudyResults) -> pd.DataFrame:
     if results.flips.empty:
         return results.flips
     metric, judge = shown_by(results, results.flips, BY_REFERENCE)
-    rows = speaking(results.flips)
+    rows = of_recipes(results.flips)
     rows = rows[(rows["metric"] == metric) & (rows["judge"] == judge)]
     return rows.assign(rank=rows["context"].map(context_rank)).sort_values("rank", kind="stable")
 
@@ -51,7 +45,7 @@ def flip_rows(results: StudyResults) -> list[dict[str, Any]]:
     """One row per recipe, context and definition of right."""
     if results.flips.empty:
         return []
-    rows, factors = speaking(results.flips), run_factors(results.flips)
+    rows, factors = of_recipes(results.flips), run_factors(results.flips)
     return [
         {
             **common_cells(row, factors, results),

@@ -59,7 +59,6 @@ def begin(
     questions: Path | None = None,
     documents: Path | None = None,
     model: str = "",
-    judge: str = "",
 ) -> Beginning:
     """A study file `params`/<name>.yaml for what is in a folder; nothing is written.
 
@@ -92,7 +91,7 @@ def begin(
         "datasets": [entry],
         "fine_tuning": [{"train_size": sizes["train_size"]}],
         "contexts": ["none", "retrieved", *(["oracle"] if sizes["has_gold"] else [])],
-        "judges": [{"model": judge or JUDGE, "ladder_size": sizes["ladder_size"]}],
+        "judges": [{"model": JUDGE, "ladder_size": sizes["ladder_size"]}],
     }
     study_of(study, path)  # before anything is written
     notes = list(proposal.notes)

@@ -52,12 +52,7 @@ def compared(seeds):
 
 def table(seeds=(0,), **own):
     compared = effects.compare(
-        results(seeds),
-        ["retrieved"],
-        ["judge_accuracy"],
-        ["answer_recall"],
-        {},
-        n_resamples=200,
+        results(seeds), ["retrieved"], ["judge_accuracy"], ["answer_recall"], {}, n_resamples=200
     )
     return answer_sources(trained(seeds, **own), compared)
 

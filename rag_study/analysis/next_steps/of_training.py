@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from rag_study.analysis.effects import of_recipes
 from rag_study.analysis.next_steps.measured import ALPHA, Measured
 from rag_study.analysis.next_steps.step import Step, between, percent
 from rag_study.analysis.outside_task import changes_outside
-from rag_study.analysis.pairing import ALL_SEEDS, DEFAULT
+from rag_study.analysis.pairing import DEFAULT
 from rag_study.analysis.states import format_label, state_label
 from rag_study.common.wording import counted, is_number, listed, signed
 from rag_study.evaluation.metrics import COUNTERPARTS
 from rag_study.models.methods import METHODS
-from rag_study.study.sections import FineTuningConfig
 from rag_study.training.recipe import TRAIN_FORMATS
 
 _REPLAY, _STRENGTH = 0.25, 0.5
@@ -199,10 +199,7 @@ def train_size(m: Measured) -> Iterator[Step]:
 def _trends(m: Measured) -> pd.DataFrame:
     """The trends of the main question, of several seeds that of all of them."""
     rows = m.of_main(m.results.trends)
-    if rows.empty:
-        return rows
-    most = rows.groupby(_RECIPE, dropna=False)["n_seeds"].transform("max")
-    return rows[(rows["n_seeds"] == most) & ((most == 1) | (rows["seed"] == ALL_SEEDS))]
+    return rows if rows.empty else of_recipes(rows)
 
 
 def untested(m: Measured) -> Iterator[Step]:
@@ -216,11 +213,9 @@ def untested(m: Measured) -> Iterator[Step]:
     change: dict[str, Any] = {}
     words = [TRAIN_FORMATS[name].removeprefix("trained ") for name in left]
     added = [m.file.entry(row, train_format=name) for name in left]
-    if "answer_source" in FineTuningConfig.model_fields:
-        sources = {name for entry in m.study.fine_tuning for name in _several(entry.answer_source)}
-        if "self" not in sources:
-            words.append("on answers of the model's own (`answer_source`)")
-            added.append(m.file.entry(row, answer_source="self"))
+    if "self" not in {name for entry in m.study.fine_tuning for name in entry.answer_source}:
+        words.append("on answers of the model's own (`answer_source`)")
+        added.append(m.file.entry(row, answer_source="self"))
     if added:
         change["fine_tuning"] = [*m.file.content["fine_tuning"], *added]
     sentence_words = [f"training {listed(words)}"] if words else []
@@ -241,7 +236,3 @@ def untested(m: Measured) -> Iterator[Step]:
         },
         change,
     )
-
-
-def _several(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

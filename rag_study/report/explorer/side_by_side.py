@@ -31,19 +31,18 @@ CHANGE_COLUMNS = [
 _STATE = [name for name in RUN_COLUMNS if name not in BASE_COLUMNS]
 
 
-def two_states(
-    table: pd.DataFrame, row: Mapping[str, Any], baseline: str = DEFAULT
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the base and of the state that `row` names, in its context.
+def two_states(table: pd.DataFrame, row: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the base, as it is usually asked, and of the state that `row` names, in its
+    context.
 
-    `table` is the results or the evidence. `baseline` is the prompting of the base. Of a row about
-    all seeds it is the first seed's adapter that is shown.
+    `table` is the results or the evidence. Of a row about all seeds it is the first seed's adapter
+    that is shown.
     """
     same = table["context"] == row["context"]
     for column in BASE_COLUMNS:
         same &= table[column] == row[column]
     here = table[same]
-    base = here[(here["method"] == "none") & (here["prompting"] == baseline)]
+    base = here[(here["method"] == "none") & (here["prompting"] == DEFAULT)]
     for column in _STATE:
         if column != "seed":
             here = here[here[column] == row[column]]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rag_study.analysis.effects import of_recipes
 from rag_study.analysis.pairing import ALL_SEEDS, RUN_COLUMNS
 from rag_study.analysis.state_costs import COLUMNS
 from rag_study.analysis.states import (
@@ -40,7 +41,6 @@ def cost_against_effect(
     metric: str,
     context: str,
     judge: str = "",
-    note: str = "",
     metrics: Metrics = METRICS,
 ) -> Figure:
     """Difference to the base against what it cost: panels for each data set and model by kind of
@@ -54,7 +54,7 @@ def cost_against_effect(
     rows = with_costs(comparisons, costs, metric, context, judge)
     measured = [name for name in AXES if not rows.empty and rows[name].notna().any()]
     if not measured:
-        return canvas.nothing(title, "Neither a difference nor its cost is known here.", note)
+        return canvas.nothing(title, "Neither a difference nor its cost is known here.")
     extra = differing(rows, ["train_format", "variant", "seed", *SETTINGS])
     rows["label"] = [
         " · ".join([state_label(row), *factor_words(row, extra)]) for row in rows.to_dict("records")
@@ -82,7 +82,6 @@ def cost_against_effect(
         panel=(3.1, 2.9) if alone else (2.5, 2.3),
         title=title,
         caption=caption,
-        note=note,
         handles=handles,
         columns=2 if alone else len(measured),
     )
@@ -146,14 +145,9 @@ def with_costs(
         (rows["metric"] == metric) & (rows["context"] == context) & (rows["judge"] == judge)
     ]
     recipe = [name for name in RUN_COLUMNS if name != "seed"]
-    pooled = set(rows.loc[rows["seed"] == ALL_SEEDS, recipe].itertuples(index=False, name=None))
-    single = [
-        row["seed"] == ALL_SEEDS or tuple(row[name] for name in recipe) not in pooled
-        for row in rows[RUN_COLUMNS].to_dict("records")
-    ]
     means = costs.groupby(recipe, as_index=False, dropna=False)[COLUMNS].mean()
     each = pd.concat([costs, means.assign(seed=ALL_SEEDS)], ignore_index=True)
     each[COLUMNS] = each[COLUMNS].astype(float)
     free = each["train_size"] == 0
     each.loc[free, COLUMNS[:3]] = each.loc[free, COLUMNS[:3]].fillna(0.0)
-    return rows[single].merge(each, on=RUN_COLUMNS, how="inner")
+    return of_recipes(rows).merge(each, on=RUN_COLUMNS, how="inner")

@@ -29,12 +29,12 @@ _MARKS = {"worse": "▼", "better": "▲", "lost": "▼"}
 
 
 @canvas.styled
-def slice_map(rows: pd.DataFrame, metrics: Metrics = METRICS, note: str = "") -> Figure:
+def slice_map(rows: pd.DataFrame, metrics: Metrics = METRICS) -> Figure:
     """Drawn effects by kind of question, from rows of the table of `slices.slices` of one context,
     metric and judge. Marked are kinds that differ from all other questions beyond chance."""
     title = "Which questions lost most through training"
     if rows.empty:
-        return canvas.nothing(title, "No kind of question could be told apart.", note)
+        return canvas.nothing(title, "No kind of question could be told apart.")
     first = rows.iloc[0]
     states, rows, left_out = _states(rows)
     lines, more = _lines(rows)
@@ -58,7 +58,7 @@ def slice_map(rows: pd.DataFrame, metrics: Metrics = METRICS, note: str = "") ->
     heading = 1 + max(state.count("\n") for state in states)
     height = 0.35 + heading * 0.16 + len(lines) * _ROW
     fig, (ax,) = canvas.layout(
-        1, panel=(7.2, height), title=title, caption=caption, note=note, handles=handles
+        1, panel=(7.2, height), title=title, caption=caption, handles=handles
     )
     _draw(ax, lines, states, first["metric"])
     return canvas.described(fig, [_fact(rows, state, first["metric"]) for state in states])
