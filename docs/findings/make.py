@@ -76,7 +76,7 @@ QUOTED = (
     *("general_text_nll", "knowledge_margin", "knowledge_accuracy", "instruction_following"),
 )  # fmt: skip
 REPEATED = ("difference", "verdict")
-SLICED = ("known before training",)  # of the ways to divide the questions
+SLICED = ("known before training", "kind of answer")  # of the ways to divide the questions
 DRAWN = ("judge_accuracy", "answer_recall", "exact_match", "answer_length")
 # Numbers that the prose may say: intervals, the model, COVID-19, the judge's scale, QLoRA's bits.
 SAID = {"90", "95", "135", "19", "1", "5", "4"}
