@@ -229,6 +229,12 @@ def interaction(study: str, **wanted: Any) -> str:
     return change({**found, "estimate": found["interaction"]})
 
 
+def sliced(study: str, **wanted: Any) -> dict[str, Any]:
+    """A row of `slices`; what is not said is as in `effect`."""
+    usual = {"method": "lora", "train_format": "closed_book", "context": "retrieved"}
+    return row(study, "slices", prompting="default", seed=overall(study), **usual | wanted)
+
+
 def verdict(study: str, **wanted: Any) -> str:
     """The verdicts of a state's declared comparisons in words, by metric where they differ."""
     usual = {"method": "lora", "train_format": "closed_book", "prompting": "default"}
@@ -325,7 +331,7 @@ def page() -> str:
     helpers = {"effect": effect, "row": row, "rows": rows, "verdict": verdict}
     helpers |= {"cost": cost, "trend": trend, "failing": failing, "general": general}
     helpers |= {"recipe": Training(), "each": each, "repeated": repeated}
-    helpers |= {"interaction": interaction, "several": several}
+    helpers |= {"interaction": interaction, "several": several, "sliced": sliced}
     helpers |= {"decided_by": decided_by, "published": published, "studies": studies}
     return environment.get_template(PAGE).render(**helpers)
 

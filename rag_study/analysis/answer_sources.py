@@ -71,8 +71,7 @@ def answer_sources(trained: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
     learned = trained.groupby([*recipe, *source], sort=False, dropna=False).agg(
         **sums, words_learned=("words_learned", "mean")
     )
-    usual = comparisons[comparisons["baseline"] == DEFAULT]
-    usual = of_recipes(usual)
+    usual = of_recipes(comparisons[comparisons["baseline"] == DEFAULT])
     shown = usual[usual["primary"] | (usual["metric"] == _ALWAYS)]
     rows = shown.merge(learned.reset_index(), on=recipe)
     run, at = [*recipe, "seed"], [*recipe, "seed", "context"]

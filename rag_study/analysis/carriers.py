@@ -28,8 +28,7 @@ from rag_study.analysis.audit import TOGETHER
 from rag_study.analysis.equivalence import FAILS, NOT_KNOWN
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import DEFAULT, PEOPLE
-from rag_study.analysis.planning import MIN_CLUSTERS
-from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.planning import are_enough
 from rag_study.evaluation.metrics import COUNTERPARTS, Metrics
 
 # They begin a reason; `states.untrusted_judges` and the report know a row by them.
@@ -142,7 +141,7 @@ def _of_state(
         of_metric = state[state["metric"] == name]
         people = of_metric[
             (of_metric["judge"] == PEOPLE)
-            & (of_metric["n_effective"] >= MIN_CLUSTERS - TOLERANCE)
+            & are_enough(of_metric["n_effective"])
             & ~of_metric["part"]
         ]
         scored = of_metric[of_metric["judge"] != PEOPLE]

@@ -24,7 +24,8 @@ from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clust
 from rag_study.analysis.equivalence import LIMIT, Part
 from rag_study.analysis.estimates import KEY_COLUMNS
 from rag_study.analysis.pairing import ALL_SEEDS, BASE_COLUMNS, PEOPLE, RUN_COLUMNS
-from rag_study.analysis.resampling import TOLERANCE, standard_errors
+from rag_study.analysis.planning import are_enough
+from rag_study.analysis.resampling import standard_errors
 from rag_study.analysis.states import is_base
 from rag_study.analysis.styles_of_answers import StyledAnswers
 from rag_study.analysis.verdicts import MIN_CLUSTERS
@@ -197,7 +198,7 @@ def _part(rows: pd.DataFrame, values: pd.Series, tests: int, unseen: float) -> P
     codes = pd.factorize(_groups(rows))[0]
     # Of several seeds one question has several rows.
     n, groups = len(rows.drop_duplicates(["dataset", "question_id"])), len(np.unique(codes))
-    if effective_clusters(np.bincount(codes)) < MIN_CLUSTERS - TOLERANCE:
+    if not are_enough(effective_clusters(np.bincount(codes))):
         return Part(PEOPLE, n, groups)
     weights = rows["weight"].to_numpy(float)
     sums = np.bincount(codes, weights=weights * values.to_numpy(float))

@@ -20,7 +20,7 @@ from rag_study.analysis.cluster_means import degrees_of_freedom, effective_clust
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import KEY_COLUMNS, Sample, pool, tabulate
 from rag_study.analysis.pairing import DEFAULT, Scores, read
-from rag_study.analysis.planning import MIN_CLUSTERS
+from rag_study.analysis.planning import are_enough
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.seeds import with_spread_of_seeds
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -109,7 +109,7 @@ def _regression(sample: Sample) -> dict[str, Any]:
         "extrapolated": bool(length.min() > 0 or length.max() < 0),
         "df": float(degrees_of_freedom(np.array(effective))),
     }
-    if effective < MIN_CLUSTERS - TOLERANCE or _hardly_changed(sample):
+    if not are_enough(effective) or _hardly_changed(sample):
         return numbers
     (adjusted, slope), (error, slope_error) = _line(sample)
     by_seed = np.array([_line(part)[0] for part in sample.parts]) if sample.parts else None

@@ -17,7 +17,7 @@ from scipy.special import stdtr, stdtrit
 from rag_study.analysis.effects import difference_samples
 from rag_study.analysis.estimates import Sample, estimate, join
 from rag_study.analysis.pairing import DEFAULT, RUN_COLUMNS, Scores
-from rag_study.analysis.planning import MIN_CLUSTERS
+from rag_study.analysis.planning import are_enough
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.analysis.states import SETTINGS, differing, factor_words, state_label
 from rag_study.evaluation.metrics import COUNTERPARTS
@@ -41,7 +41,7 @@ class MeanEffect:
 
     def below(self, bound: float) -> float:
         """One-sided p value against the true mean not being below `bound`."""
-        if self.n_effective < MIN_CLUSTERS - TOLERANCE or not self.has_spread:
+        if not are_enough(self.n_effective) or not self.has_spread:
             return 1.0
         return float(stdtr(self.df, (self.value - bound) / self.se))
 

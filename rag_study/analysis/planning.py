@@ -27,10 +27,15 @@ MAX_NEEDED = 100_000
 MANY = 1e9  # degrees of freedom of a normal distribution
 
 
+def are_enough(n_effective: pd.Series | float) -> pd.Series | bool:
+    """Whether independent groups that are worth so many of equal size can carry a verdict."""
+    return n_effective >= MIN_CLUSTERS - TOLERANCE
+
+
 def shortage(n_clusters: int, n_effective: float) -> str:
     """Why so many groups of test questions, worth `n_effective` of equal size, carry no verdict;
     '' where they are enough."""
-    if n_effective >= MIN_CLUSTERS - TOLERANCE:
+    if are_enough(n_effective):
         return ""
     groups = counted(n_clusters, "independent group")
     worth = f" of uneven size, worth {math.floor(n_effective)} equal ones,"

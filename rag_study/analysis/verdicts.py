@@ -95,9 +95,8 @@ def _decided(comparisons: pd.DataFrame, metrics: Metrics, look: Look) -> pd.Data
     ]
     columns = ["verdict", "reason", "settles", "at_least_margin"]
     columns += ["n_no_difference", "n_twice_margin"]
-    decided = pd.DataFrame(made, index=table.index, columns=columns)
+    decided = pd.DataFrame([{"settles": ""} | one for one in made], table.index, columns)
     decided["at_least_margin"] = decided["at_least_margin"].eq(True)
-    decided["settles"] = [one.get("settles", "") for one in made]
     types = dict.fromkeys(("verdict", "reason", "settles"), "str")
     types |= dict.fromkeys(("n_no_difference", "n_twice_margin"), float)
     decided = decided.astype(types)

@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rag_study.analysis.planning import MIN_CLUSTERS
-from rag_study.analysis.resampling import TOLERANCE
+from rag_study.analysis.planning import MIN_CLUSTERS, are_enough
 from rag_study.analysis.states import context_label
 from rag_study.common.wording import counted, listed, signed
 from rag_study.evaluation.metrics import METRICS, Metrics
@@ -46,7 +45,7 @@ def _why_not_tested(row: Mapping[str, Any], facts: dict[str, Any], metrics: Metr
 
 
 def _why_undecided(row: Mapping[str, Any], facts: dict[str, Any]) -> str:
-    if facts["n_effective"] < MIN_CLUSTERS - TOLERANCE:
+    if not are_enough(facts["n_effective"]):
         groups = counted(int(row["n_clusters"]), "independent group")
         worth = f", worth {math.floor(facts['n_effective'])} of equal size,"
         uneven = row["n_clusters"] >= MIN_CLUSTERS

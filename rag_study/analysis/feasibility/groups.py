@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from rag_study import data
 from rag_study.analysis.feasibility.asked import Asked, groups_of
 from rag_study.analysis.feasibility.findings import NO_VERDICT, Finding
-from rag_study.analysis.planning import MIN_CLUSTERS, shortage
+from rag_study.analysis.planning import MIN_CLUSTERS, are_enough, shortage
 from rag_study.analysis.resampling import TOLERANCE
 from rag_study.common.errors import StudyError
 from rag_study.common.wording import counted
@@ -44,7 +44,7 @@ def nearest_size(questions: Sequence[Question], wanted: int, least: int = 1) -> 
         name = question.group or question.id
         squares += 2 * sizes[name] + 1
         sizes[name] += 1
-        if number >= least and number * number / squares >= MIN_CLUSTERS - TOLERANCE:
+        if number >= least and are_enough(number * number / squares):
             enough.append(number)
     return min(enough, key=lambda number: (abs(number - wanted), -number), default=None)
 
